@@ -1,0 +1,42 @@
+# lastcall: make | make test | make demo | make lint | make bench | make soak | make fuzz
+# V=1 shows the commands. CC=clang builds with clang.
+CC       ?= cc
+BUILD    ?= build
+WARN      = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
+CFLAGS   ?= -O2 -g
+Q         = $(if $(V),,@)
+say       = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)')
+
+all: $(BUILD)/liblastcall.so
+
+# ---- the preloaded object: freestanding, position-independent, exports only hooks ------------------
+SHIM_SRC  = $(wildcard shim/*.c shim/core/*.c shim/sys/*.c shim/hook/*.c) $(wildcard shim/sys/*.S shim/hook/*.S)
+SHIM_OBJ  = $(patsubst %,$(BUILD)/%.o,$(SHIM_SRC))
+SHIM_FLAGS = -std=c11 $(CFLAGS) $(WARN) -fPIC -ffreestanding -fvisibility=hidden -fno-stack-protector \
+             -fasynchronous-unwind-tables -fexceptions -fno-common -fno-plt -U_FORTIFY_SOURCE
+SHIM_LINK  = -shared -nostdlib -Wl,-Bsymbolic -Wl,-z,defs -Wl,-z,noexecstack -Wl,-z,now -Wl,-z,relro \
+             -Wl,--hash-style=both -Wl,--build-id -Wl,-soname,liblastcall.so -Wl,--gc-sections
+
+$(BUILD)/liblastcall.so: $(SHIM_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(SHIM_LINK) -o $@ $(SHIM_OBJ)
+
+$(BUILD)/shim/%.c.o: shim/%.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(dir $@)
+	$(Q)$(CC) $(SHIM_FLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/shim/%.S.o: shim/%.S
+	$(call say,AS,$<)
+	$(Q)mkdir -p $(dir $@)
+	$(Q)$(CC) $(SHIM_FLAGS) -MMD -MP -c -o $@ $<
+
+-include $(SHIM_OBJ:.o=.d)
+
+include tests/tests.mk
+
+clean:
+	rm -rf $(BUILD)
+
+.PHONY: all clean
+.DELETE_ON_ERROR:

@@ -1,0 +1,69 @@
+/* http1.h: follows the framing of one direction of an HTTP/1.x connection (RFC 9112).
+ *
+ * Pure: caller's memory, no I/O, no allocation, resumable at any byte. It never guesses: whatever two
+ * servers could read differently is HTTP1_BAD, and stays so; the caller then treats the connection as
+ * opaque. Any thread may call; one struct is used by one thread at a time. */
+#ifndef LASTCALL_HTTP1_H
+#define LASTCALL_HTTP1_H
+
+#include "../base.h"
+
+enum http1_kind { HTTP1_REQUEST, HTTP1_RESPONSE };
+
+enum http1_event {
+    HTTP1_MORE,    /* every byte given was taken; the message, if one has begun, goes on */
+    HTTP1_HEAD,    /* a head has ended: its facts are valid. Call again, even with n = 0 */
+    HTTP1_INTERIM, /* response only: a 1xx head (not 101) has ended; the final response follows */
+    HTTP1_DONE,    /* the message has ended; the next byte begins another */
+    HTTP1_TUNNEL,  /* response only: 101, or 2xx to CONNECT: no more HTTP in either direction */
+    HTTP1_BAD,     /* not HTTP/1.x that everybody reads alike; sticky */
+};
+
+enum { HTTP1_METHOD_MAX = 15 };
+
+/* Facts of the head, valid from HTTP1_HEAD (INTERIM, TUNNEL) until the next message begins. */
+struct http1_facts {
+    uint64_t content_length;              /* bytes; meaningful if has_length */
+    uint16_t status;                      /* response: 100..999 */
+    uint8_t minor;                        /* HTTP/1.<minor>, 0 or 1 */
+    uint8_t method_len;                   /* request */
+    char method[HTTP1_METHOD_MAX + 1];    /* request: token, cut at HTTP1_METHOD_MAX, NUL-terminated */
+    bool has_length, chunked, until_close; /* framing of the body */
+    bool close, keep_alive, upgrade;      /* Connection tokens close, keep-alive, upgrade */
+    bool expect_continue;                 /* request: Expect: 100-continue */
+    bool is_head, is_connect;             /* request: method is HEAD, CONNECT */
+};
+
+struct http1 {
+    struct http1_facts facts;
+    uint64_t left;     /* bytes of body or chunk still to come */
+    uint64_t head_len; /* bytes of the head so far */
+    /* The fields below belong to http1.c */
+    uint8_t kind, state, field, match;
+    bool answers_head, answers_connect;
+    uint8_t scratch[32];
+};
+
+/* A parser at the start of the first message. */
+void http1_init(struct http1 *p, enum http1_kind kind);
+
+/* Response only, between messages: what the request to be answered next was (HEAD and CONNECT change
+ * the framing). Without a call: neither. */
+void http1_expect(struct http1 *p, bool head_request, bool connect_request);
+
+/* Take up to n bytes; stop behind the byte that makes an event. Returns the number of bytes taken. */
+size_t http1_feed(struct http1 *p, const void *data, size_t n, enum http1_event *event);
+
+/* n bytes passed unseen (sendfile, splice). True if all of them were plain body bytes (counted or
+ * until close); the event as for http1_feed. False, and the parser is bad, in any other place. */
+bool http1_skip(struct http1 *p, uint64_t n, enum http1_event *event);
+
+/* Is no message begun? (Empty lines before a request line do not begin one: RFC 9112 2.2.) */
+bool http1_between(const struct http1 *p);
+
+/* Are we inside a head (at least one byte of it has come, its end has not)? */
+bool http1_in_head(const struct http1 *p);
+
+bool http1_is_bad(const struct http1 *p);
+
+#endif

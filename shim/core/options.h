@@ -1,0 +1,72 @@
+/* options.h: the LASTCALL_ variables: one table, one parser.
+ *
+ * Pure: reads an environ array, writes a struct; complaints are returned, the edge prints them. The
+ * strings in struct options point into environ's strings (the caller copies what must live longer). */
+#ifndef LASTCALL_OPTIONS_H
+#define LASTCALL_OPTIONS_H
+
+#include "../base.h"
+
+enum log_level { LOG_OFF, LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG, LOG_TRACE };
+enum log_format { LOG_TEXT, LOG_JSON };
+enum tunnel_mode { TUNNEL_CLOSE, TUNNEL_WAIT };
+
+enum { OPTIONS_SIGNALS_MAX = 8, OPTIONS_LISTEN_MAX = 16, OPTIONS_COMPLAINTS_MAX = 16, OPTIONS_PATH_MAX = 1024 };
+
+struct listen_filter { /* one element of LASTCALL_LISTEN */
+    uint8_t family;    /* 0 any TCP address, 4, 6, 1 = unix */
+    uint16_t port;     /* host order */
+    uint8_t addr[16];  /* network order; 4 bytes for IPv4 */
+    char path[108];    /* unix: as in sun_path; '@' first = abstract */
+};
+
+struct options {
+    bool disable;
+    uint64_t signals;               /* bit n = signal n begins a drain */
+    int forward;                    /* signal delivered at release; 0 = the same */
+    nsec_t timeout, delay, quiet, idle, linger; /* 0: none / off */
+    struct listen_filter listen[OPTIONS_LISTEN_MAX];
+    unsigned listen_count;          /* 0 = all TCP and AF_UNIX stream listeners */
+    bool inject;
+    enum tunnel_mode tunnel;
+    const char *health;             /* path, or NULL */
+    enum log_level log;
+    enum log_format log_format;
+    const char *log_file, *report;  /* paths, or NULL */
+};
+
+struct options_complaint {
+    const char *name;   /* variable, as in environ: not NUL-terminated, name_len bytes */
+    size_t name_len;
+    const char *value;  /* NUL-terminated */
+    const char *used;   /* what is used instead, for people: "25s", "all TCP", "" for an unknown name */
+    bool unknown;       /* no such variable */
+};
+
+/* Every default in its place. */
+void options_default(struct options *o);
+
+/* Is LASTCALL_DISABLE=1 in envp? Looked at before anything else. */
+bool options_disabled(const char *const *envp);
+
+/* Read envp (environ; may be NULL). Returns the number of complaints (at most max are stored; every
+ * variable complained of keeps its default). */
+unsigned options_read(struct options *o, const char *const *envp, struct options_complaint *complaints,
+                      unsigned max);
+
+/* A duration: 500ms, 25s, 2m, 1h, or bare seconds (1.5 is fine). False: unreadable, *out untouched. */
+bool options_duration(const char *text, nsec_t *out);
+
+/* Does the filter let a listener with this address pass? family 4, 6 or 1; port in host order; addr
+ * network order (v4-mapped IPv6 counts as IPv4); path_len bytes of sun_path. */
+bool options_listens(const struct options *o, uint8_t family, uint16_t port, const uint8_t *addr,
+                     const char *path, size_t path_len);
+
+/* The table itself, for help texts, the launcher and the tests: name, default, meaning. */
+struct option_row {
+    const char *name, *fallback, *meaning;
+};
+extern const struct option_row option_rows[];
+extern const unsigned option_rows_count;
+
+#endif

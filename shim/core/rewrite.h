@@ -1,0 +1,64 @@
+/* rewrite.h: says `Connection: close` in a response head on its way out.
+ *
+ * Pure. The program's bytes go through a plan of pieces: its own bytes, its bytes left out, and
+ * literals of ours. Token keep-alive in a Connection field becomes close, other tokens stay;
+ * Keep-Alive fields are left out; a head that would not say close gets `Connection: close` CRLF put in
+ * before its final CRLF. 1xx heads are untouched (the next head is then expected). A line that is cut
+ * by the end of a chunk passes through as it is: the field added at the end is enough (RFC 9112 9.6:
+ * close wins).
+ *
+ * Short writes are mapped back exactly: the program is told only of bytes of its own buffer that are
+ * on the wire (or left out); of a literal cut short the rest is owed and goes out first next time.
+ * As every literal is followed by bytes of the program, nothing is ever owed at the end of a head. */
+#ifndef LASTCALL_REWRITE_H
+#define LASTCALL_REWRITE_H
+
+#include "../base.h"
+
+enum { REWRITE_PIECES = 40 };
+
+struct rewrite_chunk { /* same layout as struct iovec */
+    const void *data;
+    size_t len;
+};
+
+struct rewrite_piece {
+    const void *data; /* what goes on the wire: the program's bytes or a literal */
+    size_t len;       /* bytes on the wire, may be 0 */
+    size_t source;    /* bytes of the program that this piece stands for, may be 0 */
+};
+
+struct rewrite { /* the state between two writes of one response head; all zero = start of a head */
+    uint8_t state;
+    uint8_t owed;        /* bytes of the last literal still to be sent */
+    bool said;           /* close is in the head already */
+    bool done;           /* the (final) head has ended; nothing more to do until rewrite_begin */
+    uint16_t status;
+    uint8_t aux[10];     /* belongs to rewrite.c */
+    const char *literal; /* where the owed bytes begin */
+};
+
+struct rewrite_plan {
+    struct rewrite_piece piece[REWRITE_PIECES];
+    unsigned count;
+    size_t wire;  /* bytes on the wire of all pieces */
+    size_t taken; /* bytes of the program that the pieces stand for: up to the end of the head */
+    bool ends;    /* the plan reaches the end of the final head */
+    /* belongs to rewrite.c */
+    struct rewrite before;
+};
+
+/* Ready for the next response head. */
+void rewrite_begin(struct rewrite *r);
+
+/* Plan the sending of these chunks of the program's bytes, at most up to the end of the final head
+ * (bytes behind it are the caller's). *r is not changed. If the pieces do not suffice, the last of
+ * them pass unaltered whatever is left of the chunks' head bytes, never less than all of them. */
+void rewrite_plan(struct rewrite_plan *plan, const struct rewrite *r,
+                  const struct rewrite_chunk *chunks, size_t count);
+
+/* `sent` bytes (at most plan->wire) of the plan's pieces went out. Moves *r there. Returns the bytes of
+ * the program that are thereby done: what the caller's write may report. */
+size_t rewrite_commit(struct rewrite *r, const struct rewrite_plan *plan, size_t sent);
+
+#endif
