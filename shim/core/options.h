@@ -64,9 +64,15 @@ bool options_listens(const struct options *o, uint8_t family, uint16_t port, con
 
 /* The table itself, for help texts, the launcher and the tests: name, default, meaning. */
 struct option_row {
-    const char *name, *fallback, *meaning;
+    const char *name, *fallback, *meaning; /* a value spelled like the fallback is always readable */
+    /* The fields below belong to options.c */
+    bool (*read)(struct options *o, size_t field, const char *text);
+    size_t field;
 };
 extern const struct option_row option_rows[];
 extern const unsigned option_rows_count;
+
+/* "TERM" for 15; NULL for a number that has no name. */
+const char *options_signal_name(int signo);
 
 #endif

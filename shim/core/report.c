@@ -1,0 +1,308 @@
+/* report.c: spells reports and log lines. The fields are tables that text and JSON both walk, so that
+ * the two cannot drift apart. */
+#include "report.h"
+
+#define CLOSING "]}\n" /* what report_json_end needs room for */
+
+/* ---- values --------------------------------------------------------------------------------------- */
+
+static size_t length_of(const char *s)
+{
+    size_t n = 0;
+    while (s[n])
+        n++;
+    return n;
+}
+
+/* May it stand in logfmt without quotes? */
+static bool is_plain(const char *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (s[i] <= ' ' || s[i] > '~' || s[i] == '=' || s[i] == '"' || s[i] == '\\')
+            return false;
+    return n > 0;
+}
+
+static void put_logfmt(struct text *t, const char *s, size_t n)
+{
+    if (is_plain(s, n))
+        text_bytes(t, s, n);
+    else
+        text_quoted(t, s, n, false);
+}
+
+static void put_json(struct text *t, const char *s)
+{
+    text_quoted(t, s, length_of(s), true);
+}
+
+/* ` key=` or `,"key":`, with a suffix for the unit. */
+static void put_key(struct text *t, enum log_format format, const char *key, const char *suffix)
+{
+    text_str(t, format == LOG_JSON ? ",\"" : " ");
+    text_str(t, key);
+    text_str(t, suffix);
+    text_str(t, format == LOG_JSON ? "\":" : "=");
+}
+
+static void put_u64(struct text *t, enum log_format format, const char *key, uint64_t value)
+{
+    put_key(t, format, key, "");
+    text_u64(t, value);
+}
+
+/* People read 1.2s, machines read integers. */
+static void put_time(struct text *t, enum log_format format, const char *key, nsec_t ns)
+{
+    put_key(t, format, key, format == LOG_JSON ? "_us" : "");
+    if (format == LOG_JSON)
+        text_u64(t, ns / NSEC_PER_USEC);
+    else
+        text_duration(t, ns);
+}
+
+static void put_signal(struct text *t, enum log_format format, int signo)
+{
+    const char *name = options_signal_name(signo);
+    const char *quote = format == LOG_JSON ? "\"" : "";
+    put_key(t, format, "signal", "");
+    text_str(t, quote);
+    if (name)
+        text_str(t, name);
+    else
+        text_i64(t, signo);
+    text_str(t, quote);
+}
+
+/* ---- the report ----------------------------------------------------------------------------------- */
+
+#define COUNTER(name) #name, offsetof(struct report, name)
+
+static const struct counter {
+    char name[16];
+    size_t field;
+} counters[] = {
+    {COUNTER(in_flight)},    {COUNTER(served_late)}, {COUNTER(idle_closed)},
+    {COUNTER(farewells)},    {COUNTER(crossed)},     {COUNTER(cut)},
+    {COUNTER(unread_bytes)}, {COUNTER(opaque)},      {COUNTER(refused_unknown)},
+};
+
+static void put_counters(struct text *t, enum log_format format, const struct report *r)
+{
+    for (unsigned i = 0; i < COUNT(counters); i++)
+        put_u64(t, format, counters[i].name,
+                *(const uint64_t *)((const char *)r + counters[i].field));
+}
+
+const char *report_end_name(enum report_end end)
+{
+    switch (end) {
+    case REPORT_DRAINED: return "drained";
+    case REPORT_DEADLINE: return "deadline";
+    case REPORT_SECOND_SIGNAL: return "second_signal";
+    case REPORT_EXIT: return "exit";
+    }
+    return "unknown";
+}
+
+static const char *hidden_name(const struct report *r)
+{
+    return r->hidden ? r->hidden : "none";
+}
+
+void report_text(struct text *t, const struct report *r)
+{
+    text_str(t, "lastcall: ");
+    text_str(t, report_end_name(r->end));
+    text_str(t, " pid=");
+    text_i64(t, r->pid);
+    put_signal(t, LOG_TEXT, r->signal);
+    put_time(t, LOG_TEXT, "took", r->took);
+    if (r->door)
+        put_time(t, LOG_TEXT, "door", r->door);
+    else
+        text_str(t, " door=open");
+    text_str(t, " hidden=");
+    text_str(t, hidden_name(r));
+    put_counters(t, LOG_TEXT, r);
+    put_time(t, LOG_TEXT, "tail", r->tail);
+    log_line_end(t, LOG_TEXT);
+}
+
+void report_json_begin(struct text *t, const struct report *r)
+{
+    text_str(t, "{\"event\":\"drain\",\"version\":\"" LASTCALL_VERSION "\",\"pid\":");
+    text_i64(t, r->pid);
+    put_signal(t, LOG_JSON, r->signal);
+    put_u64(t, LOG_JSON, "wall_start_ms", r->wall_start_ms);
+    put_key(t, LOG_JSON, "end", "");
+    put_json(t, report_end_name(r->end));
+    put_key(t, LOG_JSON, "hidden", "");
+    put_json(t, hidden_name(r));
+    put_time(t, LOG_JSON, "took", r->took);
+    put_time(t, LOG_JSON, "door", r->door);
+    put_time(t, LOG_JSON, "tail", r->tail);
+    put_counters(t, LOG_JSON, r);
+    text_str(t, ",\"cuts\":[");
+}
+
+void report_json_end(struct text *t)
+{
+    text_str(t, CLOSING);
+}
+
+/* ---- one cut connection --------------------------------------------------------------------------- */
+
+static void put_or_unknown(struct text *t, const char *key, const char *s, size_t n)
+{
+    put_key(t, LOG_TEXT, key, "");
+    if (n)
+        put_logfmt(t, s, n);
+    else
+        text_str(t, "unknown");
+}
+
+void report_text_cut(struct text *t, const struct report_cut *c)
+{
+    text_str(t, "lastcall: cut");
+    put_or_unknown(t, "peer", c->peer, length_of(c->peer));
+    put_or_unknown(t, "method", c->method, c->method_len);
+    if (c->age)
+        put_time(t, LOG_TEXT, "age", c->age);
+    else
+        text_str(t, " age=unknown");
+    put_u64(t, LOG_TEXT, "request_bytes", c->request_bytes);
+    text_str(t, c->head_sent ? " head_sent=yes" : " head_sent=no");
+    put_u64(t, LOG_TEXT, "response", c->response_bytes);
+    text_char(t, '/');
+    if (c->has_total)
+        text_u64(t, c->response_total);
+    else
+        text_str(t, "unknown");
+    put_u64(t, LOG_TEXT, "unread_bytes", c->unread_bytes);
+    log_line_end(t, LOG_TEXT);
+}
+
+static void put_cut(struct text *t, const struct report_cut *c, bool first)
+{
+    text_str(t, first ? "{\"peer\":" : ",{\"peer\":");
+    put_json(t, c->peer);
+    put_key(t, LOG_JSON, "method", "");
+    text_quoted(t, c->method, c->method_len, true);
+    put_u64(t, LOG_JSON, "request_bytes", c->request_bytes);
+    put_u64(t, LOG_JSON, "response_bytes", c->response_bytes);
+    put_key(t, LOG_JSON, "response_total", "");
+    if (c->has_total)
+        text_u64(t, c->response_total);
+    else
+        text_str(t, "null");
+    put_key(t, LOG_JSON, "head_sent", "");
+    text_str(t, c->head_sent ? "true" : "false");
+    put_time(t, LOG_JSON, "age", c->age);
+    put_u64(t, LOG_JSON, "unread_bytes", c->unread_bytes);
+    text_char(t, '}');
+}
+
+/* ---- lines that stay whole in a small buffer ------------------------------------------------------ */
+
+static size_t room_in(const struct text *t)
+{
+    return t->size - 1 - t->len;
+}
+
+/* Something was appended behind `mark`. If it was cut, or if fewer than `reserve` bytes are left, it is
+ * taken back: half an element would spoil the line. */
+static bool keeps(struct text *t, size_t mark, bool was_cut, size_t reserve)
+{
+    if (!t->cut && room_in(t) >= reserve) {
+        t->cut = was_cut;
+        return true;
+    }
+    t->len = mark;
+    t->at[mark] = '\0';
+    t->cut = true;
+    return false;
+}
+
+/* A cut for which there is no room is left out: the reader sees fewer of them than `cut` says. */
+void report_json_cut(struct text *t, const struct report_cut *c, bool first)
+{
+    size_t mark = t->len;
+    bool was_cut = t->cut;
+    t->cut = false;
+    put_cut(t, c, first || (mark && t->at[mark - 1] == '[')); /* the first may have been left out */
+    keeps(t, mark, was_cut, sizeof CLOSING - 1);
+}
+
+/* ---- log lines ------------------------------------------------------------------------------------ */
+
+static const char *const level_names[] = {
+    [LOG_OFF] = "off",   [LOG_ERROR] = "error", [LOG_WARN] = "warn",
+    [LOG_INFO] = "info", [LOG_DEBUG] = "debug", [LOG_TRACE] = "trace",
+};
+
+void log_line_begin(struct text *t, enum log_format format, uint64_t wall_ms, enum log_level level,
+                    int pid, const char *message)
+{
+    bool json = format == LOG_JSON;
+    text_str(t, json ? "{\"time_ms\":" : "lastcall[");
+    if (json) {
+        text_u64(t, wall_ms);
+        text_str(t, ",\"level\":\"");
+        text_str(t, level_names[level]);
+        text_str(t, "\",\"pid\":");
+    }
+    text_i64(t, pid);
+    if (json) {
+        text_str(t, ",\"msg\":");
+        put_json(t, message);
+        return;
+    }
+    text_str(t, "] ");
+    text_str(t, level_names[level]);
+    text_str(t, ": ");
+    text_str(t, message);
+}
+
+static size_t end_of(enum log_format format)
+{
+    return format == LOG_JSON ? 2 : 1; /* }\n or \n */
+}
+
+/* A value that is too long is halved until it fits: its beginning tells the most. */
+void log_line_str(struct text *t, enum log_format format, const char *key, const char *s, size_t n)
+{
+    size_t mark = t->len;
+    for (;; n /= 2) {
+        bool was_cut = t->cut;
+        t->cut = false;
+        put_key(t, format, key, "");
+        if (format == LOG_JSON)
+            text_quoted(t, s, n, true);
+        else
+            put_logfmt(t, s, n);
+        if (keeps(t, mark, was_cut, end_of(format)) || !n)
+            return;
+    }
+}
+
+void log_line_u64(struct text *t, enum log_format format, const char *key, uint64_t value)
+{
+    size_t mark = t->len;
+    bool was_cut = t->cut;
+    t->cut = false;
+    put_u64(t, format, key, value);
+    keeps(t, mark, was_cut, end_of(format));
+}
+
+/* Even a line that was cut ends, or the next one would be glued to it. */
+void log_line_end(struct text *t, enum log_format format)
+{
+    if (format == LOG_JSON)
+        text_char(t, '}');
+    if (!room_in(t) && t->len) {
+        t->len--;
+        t->cut = true;
+    }
+    text_char(t, '\n');
+}
