@@ -1,0 +1,39 @@
+# e2e.mk: the strict load client, the small servers, and what runs them.
+#   make e2e    every server x every scenario; the racing ones E2E_REPEAT times on nginx, node, epoll
+#   make soak   the racing ones SOAK_REPEAT times
+#   make demo   nginx without us and with us, side by side
+# E2E='--server nginx --scenario hammer -v' goes to run.py as it is.
+E2E_REPEAT  ?= 20
+SOAK_REPEAT ?= 200
+E2E_PYTHON  ?= /usr/bin/python3
+E2E_FLAGS    = -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -pthread
+E2E_SERVERS  = thread select poll epoll signalfd sigwait
+E2E_BIN      = $(BUILD)/e2e/load $(E2E_SERVERS:%=$(BUILD)/e2e/%)
+
+$(BUILD)/e2e/load: tests/e2e/load_main.c shim/cli/load.c shim/cli/load_response.c shim/cli/load.h shim/cli/load_response.h
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(dir $@)
+	$(Q)$(CC) $(E2E_FLAGS) -o $@ $(filter %.c,$^)
+
+$(E2E_SERVERS:%=$(BUILD)/e2e/%): $(BUILD)/e2e/%: tests/e2e/servers/%.c tests/e2e/servers/http.c tests/e2e/servers/http.h
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(dir $@)
+	$(Q)$(CC) $(E2E_FLAGS) -o $@ $(filter %.c,$^)
+
+$(BUILD)/e2e/Server.class: tests/e2e/servers/Server.java
+	$(call say,JAVAC,$@)
+	$(Q)mkdir -p $(dir $@)
+	$(Q)if command -v javac >/dev/null; then javac -d $(dir $@) $<; else echo 'e2e: no javac: java is missing' >&2; touch $@; fi
+
+e2e-build: $(E2E_BIN) $(BUILD)/e2e/Server.class
+
+e2e: $(BUILD)/liblastcall.so e2e-build
+	$(Q)$(E2E_PYTHON) tests/e2e/run.py --build $(BUILD) --repeat $(E2E_REPEAT) $(E2E)
+
+soak: $(BUILD)/liblastcall.so e2e-build
+	$(Q)$(E2E_PYTHON) tests/e2e/run.py --build $(BUILD) --racing --repeat $(SOAK_REPEAT) $(E2E)
+
+demo: $(BUILD)/liblastcall.so $(BUILD)/e2e/load
+	$(Q)BUILD=$(BUILD) scripts/demo
+
+.PHONY: e2e-build e2e soak demo

@@ -1,0 +1,309 @@
+"""One test: a server of its own on a port of its own in a directory of its own, clients, and verdicts."""
+import itertools
+import json
+import os
+import random
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+import wire
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+BOUND = 30  # seconds: nothing here waits longer for anything
+
+
+class Failure(Exception):
+    pass
+
+
+class Missing(Exception):
+    """The test cannot run here (no privilege, no tool)."""
+
+
+# Ports below the ephemeral range, so that no client's own port can be in the way.
+_ports = itertools.count(random.randrange(10000, 31000))
+_ports_lock = threading.Lock()
+
+
+def free_port():
+    with _ports_lock:
+        while True:
+            port = 10000 + next(_ports) % 22000
+            with socket.socket() as s:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    s.bind(('127.0.0.1', port))
+                    return port
+                except OSError:
+                    continue
+
+
+class Process:
+    """A child whose end is seen at once, with the time of it."""
+
+    def __init__(self, argv, env, log, prefix=()):
+        self.log = log
+        with open(log, 'ab') as f:
+            self.child = subprocess.Popen([*prefix, *argv], stdin=subprocess.DEVNULL, stdout=f, stderr=f, env=env,
+                                          start_new_session=True)
+        self.pid = self.child.pid
+        self.pidfd = os.pidfd_open(self.pid)
+        self.ended = None
+
+    def wait(self, seconds):
+        """Exit status, or None when it still lives after so long."""
+        poll = select.poll()
+        poll.register(self.pidfd, select.POLLIN)
+        if self.ended is None and not poll.poll(max(0, seconds) * 1000):
+            return None
+        self.ended = self.ended or time.monotonic()
+        return self.child.wait()
+
+    def kill(self, number=signal.SIGKILL):
+        try:
+            signal.pidfd_send_signal(self.pidfd, number)
+        except ProcessLookupError:
+            pass
+
+    def stop(self):
+        """SIGSTOP, and wait until every thread has stopped."""
+        self.kill(signal.SIGSTOP)
+        deadline = time.monotonic() + BOUND
+        while time.monotonic() < deadline:
+            states = set()
+            for task in os.listdir(f'/proc/{self.pid}/task'):
+                with open(f'/proc/{self.pid}/task/{task}/stat') as f:
+                    states.add(f.read().rpartition(') ')[2][0])
+            if states == {'T'}:
+                return
+            time.sleep(0.001)
+        raise Failure('it does not stop')
+
+    def close(self):
+        self.kill()
+        self.child.wait()
+        os.close(self.pidfd)
+
+
+class Load:
+    """build/e2e/load, running."""
+
+    def __init__(self, test, requests, prefix=(), **options):
+        argv = [*prefix, f'{test.options.build}/e2e/load', '--address', f'{test.host}:{test.port}', '--stop-on-stdin']
+        for request in [requests] if isinstance(requests, str) else requests:
+            argv += ['--request', request]
+        for name, value in options.items():
+            name = '--' + name.replace('_', '-')
+            argv += [name] if value is True else [name, str(value)]
+        self.child = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        self.result = None
+
+    def _line(self, seconds):
+        if not select.select([self.child.stdout], [], [], seconds)[0]:
+            return None
+        return self.child.stdout.readline()
+
+    def wait_ready(self):
+        line = self._line(BOUND)
+        if line != b'ready\n':
+            raise Failure(f'the clients did not get ready: {line}')
+
+    def stop(self):
+        """No new requests."""
+        self.child.stdin.close()
+
+    def finish(self, seconds=BOUND):
+        if self.result is None:
+            line = self._line(seconds)
+            while line == b'ready\n':
+                line = self._line(seconds)
+            if not line:
+                raise Failure('the clients did not end')
+            self.result = json.loads(line)
+            self.child.wait()
+        return self.result
+
+    def close(self):
+        self.child.kill()
+        self.child.wait()
+        self.child.stdout.close()
+        self.child.stdin.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
+
+
+def losses(result):
+    names = ('reset', 'truncated', 'bad', 'crossing', 'timeout')
+    kinds = ', '.join(f'{result[n]} {n}' for n in names if result[n])
+    asked = result['lost'] + result['ok']
+    lines = ''.join(f"\n    client {l['client']} request {l['request']} port {l['port']} after {l['reused']} responses: {l['class']}, "
+                    f"{l['why']} ({l['bytes']} bytes, {l['after_us']} us after sending)" for l in result['losses'][:8])
+    return f"lost {result['lost']} of {asked}: {kinds}{lines}"
+
+
+class Test:
+    """What a scenario is given. `bare`: without us, to see what would be lost."""
+
+    def __init__(self, server, options, host='127.0.0.1', prefix=()):
+        self.server, self.options, self.host, self.prefix = server, options, host, prefix
+        self.bare = options.bare
+        self.port = free_port()
+        self.dir = tempfile.mkdtemp(prefix='lastcall-e2e-')
+        self.process, self.backend, self.loads = None, None, []
+        self.termed = None
+        self.note = ''  # shown with ok
+
+    # ---- the server
+    def environment(self, bare, env):
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(('LASTCALL_', 'LD_PRELOAD'))}
+        clean.update(self.server.env)
+        if not bare:
+            clean.update(LD_PRELOAD=os.path.join(self.options.build, 'liblastcall.so'), LASTCALL_REPORT=self.path('report'),
+                         LASTCALL_LOG='debug')
+            clean.update(env)
+            clean.update(self.options.env)
+        return clean
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def start(self, bare=None, **env):
+        """Start it and wait until it has answered once."""
+        bare = self.bare if bare is None else bare
+        backend = 0
+        if self.server.backend:
+            backend = free_port()
+            self.backend = Process([f'{self.options.build}/e2e/thread', str(backend)], self.environment(True, {}), self.path('backend.log'),
+                                   self.prefix)
+        argv = self.server.command(self.options.build, self.dir, self.host, self.port, backend)
+        self.process = Process(argv, self.environment(bare, env), self.path('log'), self.prefix)
+        self.wait_serving()
+        return self
+
+    def get(self, path='/'):
+        return wire.get((self.host, self.port), path)
+
+    def wait_serving(self):
+        deadline = time.monotonic() + BOUND
+        while time.monotonic() < deadline:
+            if self.process.wait(0) is not None:
+                raise Failure(f'it ended at once with {self.process.child.returncode}')
+            try:
+                if self.get().status == 200 and (not self.backend or self.get('/sleep?ms=0').status == 200):
+                    return
+            except (OSError, wire.WireError):
+                pass
+            time.sleep(0.01)
+        raise Failure('it does not serve')
+
+    def term(self):
+        self.termed = time.monotonic()
+        self.process.kill(signal.SIGTERM)
+
+    def wait_door(self):
+        """Until a new connection is refused (bare: the process may be gone by then, which is the same)."""
+        deadline = time.monotonic() + BOUND
+        while time.monotonic() < deadline:
+            try:
+                socket.create_connection((self.host, self.port), timeout=2).close()
+            except ConnectionError:
+                return
+            except OSError:
+                raise Failure('a new connection is neither taken nor refused') from None
+            time.sleep(0.005)
+        raise Failure('the door stays open')
+
+    # ---- the clients
+    def load(self, requests, **options):
+        load = Load(self, requests, **options)
+        self.loads.append(load)
+        return load
+
+    def wire(self):
+        return wire.Wire((self.host, self.port))
+
+    # ---- the verdicts
+    def check(self, good, why):
+        if not good:
+            raise Failure(why)
+
+    def no_loss(self, load):
+        result = load.finish()
+        self.note = f"{result['ok']} ok, {result['refused']} refused"
+        self.check(not result['lost'], losses(result))
+        self.check(result['ok'], 'no request was served')
+        self.check(not result['idle_reset'], f"{result['idle_reset']} idle connections were reset")
+        self.check(not result['unclosed'], f"{result['unclosed']} connections got no FIN")
+        return result
+
+    def exits(self, within, since=None, status=None):
+        """It ends by itself, as TERM would have ended it, at most so many seconds after TERM, or after `since`."""
+        since = since or self.termed
+        deadline = max(since + within, time.monotonic() + 0.001)
+        got = self.process.wait(deadline - time.monotonic())
+        if got is None:
+            late = self.process.wait(BOUND)
+            took = f'{self.process.ended - since:.2f} s' if late is not None else 'not at all'
+            raise Failure(f'it ended {took} after what had to end it, not in {within} s')
+        want = self.server.exit if status is None else status
+        self.check(got == want, f'it ended with {got}, not {want}')
+        return self.process.ended - since
+
+    def report(self):
+        try:
+            with open(self.path('report')) as f:
+                lines = f.read().splitlines()
+            report = json.loads(lines[-1])
+        except (OSError, ValueError, IndexError) as e:
+            raise Failure(f'no report that can be read: {e}') from e
+        self.check(len(lines) == 1, f'{len(lines)} reports')
+        return report
+
+    def drained(self, **expected):
+        """The report says that everybody was served."""
+        if self.bare:
+            return
+        report = self.report()
+        expected = {'end': 'drained', 'cut': 0, **expected}
+        wrong = {k: report.get(k) for k, v in expected.items() if report.get(k) != v}
+        self.check(not wrong, f'the report says {wrong}, expected {expected}')
+
+    # ---- the end
+    def again(self):
+        """Ready for another start, for scenarios of many runs."""
+        for child in [*self.loads, self.process, self.backend]:
+            if child:
+                child.close()
+        self.process = self.backend = None
+        self.loads = []
+        if os.path.exists(self.path('report')):
+            os.unlink(self.path('report'))
+
+    def evidence(self):
+        """What there is to read about a failure."""
+        text = ''
+        for name in ('log', 'error.log', 'backend.log', 'report'):
+            try:
+                with open(self.path(name), errors='replace') as f:
+                    lines = f.read().splitlines()[-40:]
+            except OSError:
+                continue
+            if lines:
+                text += f'  -- {name}\n' + ''.join(f'    {line[:400]}\n' for line in lines)
+        return text
+
+    def close(self):
+        for child in [*self.loads, self.process, self.backend]:
+            if child:
+                child.close()
+        shutil.rmtree(self.dir, ignore_errors=True)

@@ -1,0 +1,162 @@
+#!/usr/bin/python3
+"""Every server, every scenario.
+
+  run.py                                   everything, the racing scenarios once
+  run.py --repeat 20                       the racing ones 20 times on nginx, node and epoll
+  run.py --racing --repeat 200             only those
+  run.py --server nginx,node --scenario hammer --repeat 5 -v --env LASTCALL_IDLE=200ms
+  run.py --bare                            without us: what would be lost
+  run.py --control                         without us and without TERM: the suite itself loses nothing
+
+A missing server is a skip that is said aloud, and a failure where the environment says CI=true."""
+import argparse
+import os
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import harness
+import netns
+import scenarios
+import servers
+
+
+def parse():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument('--build', default='build')
+    p.add_argument('--server', default='', help='comma list')
+    p.add_argument('--scenario', default='', help='comma list')
+    p.add_argument('--repeat', type=int, default=1, help='of the racing scenarios')
+    p.add_argument('--racing', action='store_true', help='only the racing scenarios, on the servers that repeat them')
+    p.add_argument('--jobs', type=int, default=2 * (os.cpu_count() or 2))
+    p.add_argument('--bare', action='store_true')
+    p.add_argument('--control', action='store_true')
+    p.add_argument('--env', action='append', default=[], help='NAME=VALUE for the server')
+    p.add_argument('-v', action='store_true', dest='verbose')
+    o = p.parse_args()
+    o.build = os.path.abspath(o.build)
+    o.env = dict(e.split('=', 1) for e in o.env)
+    o.bare |= o.control
+    return o
+
+
+def named(text, table, what):
+    names = [n for n in text.split(',') if n] or list(table)
+    for name in names:
+        if name not in table:
+            sys.exit(f'run.py: no {what} {name!r}; there are: {" ".join(table)}')
+    return [table[n] for n in names]
+
+
+def wanted(options, server, scenario):
+    if scenario.only and server.name not in scenario.only and not options.server:
+        return 0
+    if scenario.needs in server.lacks:
+        return 0
+    if options.control and not scenario.racing:
+        return 0
+    if not scenario.racing:
+        return 0 if options.racing else 1
+    repeated = server.name in scenarios.REPEATED or options.server
+    return options.repeat if repeated else 0 if options.racing else 1
+
+
+class Suite:
+    def __init__(self, options):
+        self.options, self.lock = options, threading.Lock()
+        self.passed = self.failed = self.skipped = self.lost = 0
+
+    def say(self, text):
+        with self.lock:
+            print(text, flush=True)
+
+    def once(self, server, scenario):
+        """One run: (verdict, evidence, note); verdict None is good."""
+        test = None
+        try:
+            test = scenario.make(server, self.options) if hasattr(scenario, 'make') else harness.Test(server, self.options)
+            scenario.run(test)
+            return None, '', test.note
+        except harness.Missing as e:
+            return e, '', ''
+        except harness.Failure as e:
+            return str(e), test.evidence(), ''
+        except Exception as e:  # the suite's own fault is a failure too
+            return f'{type(e).__name__}: {e}', test.evidence() if test else '', ''
+        finally:
+            if test:
+                self.count_lost(test)
+                test.close()
+
+    def count_lost(self, test):
+        with self.lock:
+            self.lost += sum(load.result['lost'] for load in test.loads if load.result)
+
+    def job(self, server, scenario, number, of):
+        name = f'{server.name}/{scenario.name}' + (f' {number + 1}/{of}' if of > 1 else '')
+        start = time.monotonic()
+        verdict, evidence, note = self.once(server, scenario)
+        took = f' ({time.monotonic() - start:.1f} s)' if self.options.verbose else ''
+        if isinstance(verdict, harness.Missing):
+            self.skip(name, str(verdict))
+        elif verdict is None:
+            self.passed += 1
+            if self.options.verbose or number == of - 1 or scenario.alone:
+                self.say(f'ok {name}{took}' + (f': {note}' if note and (self.options.verbose or scenario.alone) else ''))
+        elif self.options.bare:
+            self.failed += 1
+            self.say(f'bare {name}: ' + (verdict if self.options.verbose else verdict.split('\n')[0]))
+        else:
+            self.failed += 1
+            self.say(f'FAIL {name}: {verdict}{took}\n{evidence}'.rstrip())
+
+    def skip(self, name, why):
+        if os.environ.get('CI') == 'true':
+            self.failed += 1
+            self.say(f'FAIL {name}: missing: {why}')
+        else:
+            self.skipped += 1
+            self.say(f'SKIP {name}: missing: {why}  <<<<<<<<')
+
+    def run(self, jobs):
+        together = [j for j in jobs if not j[1].alone]
+        with ThreadPoolExecutor(self.options.jobs) as pool:
+            for done in [pool.submit(self.job, *j) for j in together]:
+                done.result()
+        for j in jobs:
+            if j[1].alone:
+                self.job(*j)
+
+
+def plan(options, suite):
+    table = dict(scenarios.SCENARIOS, **netns.SCENARIOS)
+    chosen, jobs = named(options.scenario, table, 'scenario'), []
+    for server in named(options.server, servers.SERVERS, 'server'):
+        missing = server.missing(options.build)
+        if missing:
+            suite.skip(server.name, missing)
+            continue
+        for scenario in chosen:
+            times = wanted(options, server, scenario)
+            jobs += [(server, scenario, n, times) for n in range(times)]
+    # Long ones first, and the servers mixed, so that the end is not one server's alone.
+    order = {s.name: i for i, s in enumerate(chosen)}
+    return sorted(jobs, key=lambda j: (j[2], order[j[1].name]))
+
+
+def main():
+    options = parse()
+    suite = Suite(options)
+    if not options.bare and not os.path.exists(os.path.join(options.build, 'liblastcall.so')):
+        sys.exit(f'run.py: {options.build}/liblastcall.so is missing: make')
+    start = time.monotonic()
+    suite.run(plan(options, suite))
+    skipped = f', {suite.skipped} skipped' if suite.skipped else ''
+    lost = f', {suite.lost} requests lost' if options.bare else ''
+    print(f'{suite.passed} passed, {suite.failed} failed{skipped}{lost} in {time.monotonic() - start:.0f} s')
+    sys.exit(suite.failed > 0 and not (options.bare and not options.control))
+
+
+if __name__ == '__main__':
+    main()

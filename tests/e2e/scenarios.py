@@ -1,0 +1,431 @@
+"""What is done to a server, and what must come out: nobody is lost. One function each; its name is the
+scenario's. A sleep here is part of a scenario (a client that is slow), never a wait for something."""
+import re
+import time
+from dataclasses import dataclass
+from typing import Callable
+
+from servers import BIG, SENDFILE, SMALL, STREAM, pattern
+from wire import WireError
+
+SCENARIOS = {}
+EXACT = f'pattern={SMALL}'
+
+
+@dataclass
+class Scenario:
+    name: str
+    run: Callable
+    racing: bool = False   # repeated: --repeat, on the servers of REPEATED
+    alone: bool = False    # measures time: nothing beside it
+    needs: str = ''        # an endpoint that a server may lack
+    only: tuple = ()       # these servers, if any
+
+
+REPEATED = ('nginx', 'node', 'epoll')
+
+
+def scenario(**options):
+    def add(run):
+        name = run.__name__.strip('_').replace('_', '-')
+        SCENARIOS[name] = Scenario(name, run, **options)
+        return run
+    return add
+
+
+# ---- under load ---------------------------------------------------------------------------------------
+
+@scenario()
+def inflight(t):
+    """8 requests of 2 s, TERM after 500 ms."""
+    t.start()
+    load = t.load(f'GET /sleep?ms=2000 {EXACT}', clients=8, limit=1, wait_fin=True, ready_sent=8)
+    load.wait_ready()
+    time.sleep(0.5)
+    t.term()
+    t.no_loss(load)
+    t.exits(within=3)
+    t.drained(in_flight=8)
+
+
+def until_refused(t, clients, ready, within=2.0, **options):
+    """Clients that go on until the door is closed, TERM in the middle."""
+    t.start()
+    load = t.load(f'GET / {EXACT}', clients=clients, until_refused=True, ready_ok=ready, duration=20000, **options)
+    load.wait_ready()
+    if t.options.control:  # no TERM: proof that clients and server lose nothing by themselves
+        time.sleep(0.3)
+        load.stop()
+        t.no_loss(load)
+        t.term()
+        return None
+    t.term()
+    result = t.no_loss(load)
+    t.check(result['refused'] == clients, f"{result['refused']} of {clients} clients were refused in the end")
+    t.exits(within=within)
+    t.drained()
+    return result
+
+
+@scenario(racing=True)
+def hammer(t):
+    """16 keep-alive connections without a pause."""
+    until_refused(t, 16, 400)
+
+
+@scenario(racing=True)
+def think(t):
+    """64 clients that pause 5-50 ms between requests."""
+    until_refused(t, 64, 256, think_min=5, think_max=50)
+
+
+@scenario(racing=True)
+def churn(t):
+    """A new connection for each request: served or refused, never reset."""
+    until_refused(t, 16, 300, fresh=True)
+
+
+@scenario(racing=True)
+def reuse(t):
+    """One connection with a request every 20 ms for ever: it is told to close, and the process ends in a second."""
+    result = until_refused(t, 1, 15, within=1.0, think_min=20, think_max=20)
+    t.check(not result or result['farewells'], 'it was never told to close')
+
+
+@scenario(racing=True)
+def backlog(t):
+    """20 connections wait in the accept queue while the server is busy (stopped) when TERM comes."""
+    t.start()
+    t.process.stop()
+    load = t.load(f'GET / {EXACT}', clients=20, limit=1, ready_sent=20)
+    load.wait_ready()
+    t.term()
+    t.process.kill(18)  # SIGCONT
+    result = t.no_loss(load)
+    t.check(result['ok'] == 20, f"{result['ok']} of 20 were served")
+    t.exits(within=2)
+    t.drained()
+
+
+@scenario()
+def idle(t):
+    """50 idle connections get a clean FIN."""
+    t.start()
+    load = t.load(f'GET / {EXACT}', clients=50, limit=1, hold=True, ready_ok=50, duration=20000)
+    load.wait_ready()
+    t.term()
+    result = t.no_loss(load)
+    t.check(result['idle_closed'] == 50, f"{result['idle_closed']} of 50 idle connections got a FIN")
+    t.exits(within=2.5)
+    t.drained(idle_closed=50)
+
+
+@scenario()
+def http10(t):
+    """8 HTTP/1.0 clients that ask for keep-alive."""
+    until_refused(t, 8, 40, http10=True, think_min=5, think_max=20)
+
+
+@scenario()
+def big(t):
+    """8 MiB each to 4 readers that take 2 s."""
+    t.start()
+    load = t.load(f'GET /big pattern={BIG}', clients=4, limit=1, rate=4 << 20, wait_fin=True, ready_started=4)
+    load.wait_ready()
+    t.term()
+    t.no_loss(load)
+    t.exits(within=6)
+    t.drained(in_flight=4)
+
+
+@scenario()
+def upload(t):
+    """Half a body at TERM, the rest a second later."""
+    t.start()
+    size = 1 << 20
+    load = t.load(f'POST /upload upload={size} text={size}\n', clients=4, limit=1, split=size // 2, split_pause=1200,
+                  wait_fin=True, ready_sent=4)
+    load.wait_ready()
+    time.sleep(0.2)
+    t.term()
+    t.no_loss(load)
+    t.exits(within=3)
+    t.drained(in_flight=4)
+
+
+@scenario()
+def pipeline(t):
+    """3 requests in one write; the first takes 800 ms, the farewell belongs on the last."""
+    t.start()
+    load = t.load([f'GET /sleep?ms=800 {EXACT}', f'GET / {EXACT}', f'GET / {EXACT}'], clients=4, limit=3, pipeline=3, wait_fin=True,
+                  ready_sent=12)
+    load.wait_ready()
+    time.sleep(0.2)
+    t.term()
+    result = t.no_loss(load)
+    t.check(result['ok'] == 12, f"{result['ok']} of 12 were served")
+    t.check(t.bare or result['farewells'] == 4, f"{result['farewells']} of 4 connections were told to close")
+    t.exits(within=2.5)
+    t.drained()
+
+
+@scenario()
+def stream(t):
+    """Chunked over 3 s: the head is long gone when TERM comes."""
+    t.start()
+    load = t.load(f'GET /stream?ms=3000 pattern={STREAM}', clients=4, limit=1, hold=True, ready_started=4, duration=20000)
+    load.wait_ready()
+    t.term()
+    result = t.no_loss(load)
+    t.check(result['ok'] == 4, f"{result['ok']} of 4 were served")
+    t.exits(within=6)
+    t.drained(in_flight=4)
+
+
+# ---- the ends that are not good -----------------------------------------------------------------------
+
+@scenario()
+def forever(t):
+    """A request of 60 s: the deadline ends it, and the report names it."""
+    t.start(LASTCALL_TIMEOUT='3s')
+    load = t.load('GET /sleep?ms=60000', clients=1, limit=1, ready_sent=1)
+    load.wait_ready()
+    t.term()
+    took = t.exits(within=4)
+    t.check(t.bare or took >= 2.9, f'it ended after {took:.2f} s, before the deadline')
+    result = load.finish()
+    if t.bare:
+        return t.no_loss(load)
+    port = result['losses'][0]['port']
+    report = t.report()
+    t.check(report['end'] == 'deadline' and report['cut'] == 1, f'the report says {report}')
+    cut = report['cuts'][0]
+    t.check(cut['method'] == 'GET' and cut['peer'].endswith(f':{port}'), f'the report does not name port {port}: {cut}')
+    return None
+
+
+@scenario()
+def second_signal(t):
+    """A second TERM, more than a second after the first, releases at once."""
+    t.start()
+    load = t.load('GET /sleep?ms=60000', clients=1, limit=1, ready_sent=1)
+    load.wait_ready()
+    t.term()
+    t.check(t.process.wait(1.2) is None, 'the first TERM ended it')
+    t.term()
+    t.exits(within=0.5)
+    report = t.report()
+    t.check(report['end'] == 'second_signal' and report['cut'] == 1, f'the report says {report}')
+
+
+@scenario()
+def repeated_signal(t):
+    """A second TERM within a second is the same TERM (systemd and forwarding parents send two)."""
+    t.start()
+    load = t.load(f'GET /sleep?ms=1200 {EXACT}', clients=2, limit=1, ready_sent=2)
+    load.wait_ready()
+    t.term()
+    time.sleep(0.1)
+    t.process.kill(15)
+    t.no_loss(load)
+    t.exits(within=2.5)
+    t.drained(in_flight=2)
+
+
+@scenario()
+def alone(t):
+    """Nobody is connected: it ends as it always did, at once."""
+    t.start()
+    t.term()
+    t.exits(within=1)
+    t.drained(in_flight=0)
+
+
+# ---- byte by byte -------------------------------------------------------------------------------------
+
+def farewell(t, wire, response, http10=False):
+    """The response told us to close, in words that are not at odds, and the FIN follows."""
+    tokens = response.tokens()
+    t.check('keep-alive' not in tokens and 'keep-alive' not in response.headers, f'it says keep-alive: {response.headers}')
+    t.check(t.bare or http10 or 'close' in tokens, f'it does not say close: {response.headers}')
+    wire.end()
+
+
+def finish_late(t, head, answer, rest=b''):
+    """Half of a request's head, TERM, the door is closed, then the rest: what answer(wire) reads is checked there."""
+    t.start()
+    try:
+        with t.wire() as wire:
+            wire.send(head[:len(head) // 2])
+            t.get()  # what was sent before this has been received
+            t.term()
+            t.wait_door()
+            wire.send(head[len(head) // 2:] + rest)
+            answer(wire)
+    except WireError as e:
+        t.check(False, str(e))
+    t.exits(within=2.5)
+    t.drained()
+
+
+def request(method, path, *headers, version='1.1'):
+    return '\r\n'.join([f'{method} {path} HTTP/{version}', 'Host: lastcall', *headers, '', '']).encode()
+
+
+def simple(t, path, status=200, body=b'', method='GET', *headers, version='1.1', token=None):
+    def answer(wire):
+        response = wire.response(head=method == 'HEAD')
+        t.check(response.status == status, f'status {response.status}')
+        t.check(response.body == body, f'a body of {len(response.body)} bytes, not the {len(body)} expected')
+        t.check(not token or token in response.tokens(), f'{token} is missing: {response.headers}')
+        farewell(t, wire, response, version == '1.0')
+    finish_late(t, request(method, path, *headers, version=version), answer)
+
+
+@scenario()
+def half_head(t):
+    simple(t, '/', 200, pattern(SMALL))
+
+
+@scenario()
+def head(t):
+    simple(t, '/', 200, b'', 'HEAD')
+
+
+@scenario()
+def status_204(t):
+    simple(t, '/status/204', 204)
+
+
+@scenario()
+def status_304(t):
+    simple(t, '/status/304', 304)
+
+
+@scenario()
+def keep_alive_10(t):
+    simple(t, '/', 200, pattern(SMALL), 'GET', 'Connection: keep-alive', version='1.0')
+
+
+@scenario(needs='/close-tokens')
+def tokens(t):
+    """Connection: keep-alive, foo: keep-alive goes, foo stays."""
+    simple(t, '/close-tokens', 200, pattern(SMALL), token='foo')
+
+
+@scenario(needs='/head-pieces')
+def head_pieces(t):
+    """The response's head in several writes."""
+    simple(t, '/head-pieces', 200, pattern(SMALL))
+
+
+@scenario(needs='/sendfile')
+def sendfile(t):
+    """writev, then sendfile."""
+    simple(t, '/sendfile', 200, pattern(SENDFILE))
+
+
+@scenario()
+def continue_100(t):
+    """Expect: 100-continue: the 100 goes out untouched, the farewell is on the 200."""
+    body = pattern(1000)
+
+    def answer(wire):
+        first = wire.response()
+        t.check(first.status == 100 and not first.tokens(), f'not a bare 100: {first.head}')
+        wire.send(body)
+        response = wire.response()
+        t.check(response.status == 200 and response.body == b'1000\n', f'{response.status} {response.body!r}')
+        farewell(t, wire, response)
+    finish_late(t, request('POST', '/upload', 'Content-Length: 1000', 'Expect: 100-continue'), answer)
+
+
+@scenario()
+def early(t):
+    """413 while the body is still being sent: it arrives whole, and a FIN after it, not a reset."""
+    body = pattern(1 << 20)
+
+    def answer(wire):
+        response = wire.response()
+        t.check(response.status == 413, f'status {response.status}')
+        farewell(t, wire, response)
+    finish_late(t, request('POST', '/early', f'Content-Length: {len(body)}'), answer, rest=body[:200_000])
+
+
+@scenario()
+def same_bytes(t):
+    """With no signal sent, every byte is the same with and without us (but for the Date)."""
+    def conversation():
+        said = b''
+        paths = ['/', '/sleep?ms=20', '/stream?ms=50', '/status/204', '/status/304', '/sendfile', '/head-pieces', '/close-tokens',
+                 '/nothing', '/big']
+        with t.wire() as wire:
+            for path in paths:
+                if path not in t.server.lacks:
+                    wire.send(request('GET', path))
+                    wire.response()
+            for method in ('HEAD', 'GET'):
+                wire.send(request(method, '/'))
+                wire.response(head=method == 'HEAD')
+            wire.send(request('GET', '/') * 3)
+            for _ in range(3):
+                wire.response()
+            wire.send(request('POST', '/upload', 'Content-Length: 1000') + pattern(1000))
+            wire.response()
+            wire.send(request('POST', '/upload', 'Content-Length: 1000', 'Expect: 100-continue'))
+            wire.response()
+            wire.send(pattern(1000))
+            wire.response()
+            wire.send(request('GET', '/', 'Connection: close'))
+            wire.response()
+            wire.end()
+            said += wire.raw
+        for version in (request('GET', '/', version='1.0'), request('GET', '/', 'Connection: keep-alive', version='1.0')):
+            with t.wire() as wire:
+                wire.send(version)
+                wire.response()
+                said += wire.raw
+        with t.wire() as wire:
+            wire.send(b'NONSENSE\r\n\r\n')
+            try:
+                wire.end()
+            except WireError:
+                pass
+            said += wire.raw
+        return re.sub(rb'Date: [^\r]*', b'Date: ', said)
+
+    heard = []
+    for bare in (True, False):
+        t.start(bare=bare or t.bare)
+        heard.append(conversation())
+        t.again()
+    first, second = heard
+    at = next((i for i, (a, b) in enumerate(zip(first, second)) if a != b), min(len(first), len(second)))
+    t.check(first == second, f'other bytes from {at} on: {first[at - 40:at + 60]!r} without us, {second[at - 40:at + 60]!r} with us')
+    t.note = f'{len(first)} bytes'
+
+
+# ---- measured -----------------------------------------------------------------------------------------
+
+def percentile(sorted_values, p):
+    return sorted_values[min(len(sorted_values) - 1, int(len(sorted_values) * p))]
+
+
+@scenario(alone=True, only=('nginx', 'epoll'))
+def tail(t):
+    """From the last response received to the process gone: the median of 20 runs is under 5 ms."""
+    tails = []
+    for _ in range(20):
+        t.start()
+        load = t.load(f'GET /sleep?ms=200 {EXACT}', clients=4, limit=1, ready_sent=4)
+        load.wait_ready()
+        t.term()
+        t.exits(within=5)
+        result = t.no_loss(load)
+        tails.append(t.process.ended * 1e3 - result['last_response'] / 1e6)
+        t.drained()
+        t.again()
+    tails.sort()
+    t.note = (f'tail ms: min {tails[0]:.2f} median {percentile(tails, .5):.2f} p90 {percentile(tails, .9):.2f} '
+              f'max {tails[-1]:.2f} of {len(tails)}')
+    t.check(percentile(tails, .5) < 5, t.note)

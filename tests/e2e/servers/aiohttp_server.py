@@ -1,0 +1,67 @@
+"""aiohttp as its documentation starts it: web.run_app, which has a handler for TERM of its own and still
+loses requests. aiohttp_server.py PORT"""
+import asyncio
+import sys
+
+from aiohttp import web
+
+CHUNKS, CHUNK = 10, 160
+
+
+def lines(n):
+    return b''.join(b'%015x\n' % i for i in range(n // 16))
+
+
+SMALL, BIG = lines(64), lines(8 << 20)
+
+
+async def small(request):
+    await asyncio.sleep(int(request.query.get('ms', 0)) / 1000)
+    return web.Response(body=SMALL)
+
+
+async def big(request):
+    return web.Response(body=BIG)
+
+
+async def stream(request):
+    response, body = web.StreamResponse(), lines(CHUNKS * CHUNK)
+    response.enable_chunked_encoding()
+    await response.prepare(request)
+    for i in range(CHUNKS):
+        await response.write(body[i * CHUNK:(i + 1) * CHUNK])
+        await asyncio.sleep(int(request.query.get('ms', 0)) / 1000 / CHUNKS)
+    await response.write_eof()
+    return response
+
+
+async def upload(request):
+    n = 0
+    async for data in request.content.iter_any():
+        n += len(data)
+    return web.Response(body=b'%d\n' % n)
+
+
+async def early(request):
+    response = web.Response(status=413, body=SMALL)
+    response.force_close()
+    return response
+
+
+async def status(request):
+    number = int(request.match_info['n'])
+    return web.Response(status=number, headers={'ETag': '"e2e"'} if number == 304 else None)
+
+
+async def tokens(request):
+    return web.Response(body=SMALL, headers={'Connection': 'keep-alive, foo'})
+
+
+app = web.Application(client_max_size=1 << 30)
+app.add_routes([
+    web.get('/', small), web.get('/sleep', small), web.get('/big', big), web.get('/stream', stream),
+    web.post('/upload', upload), web.post('/early', early), web.get('/status/{n}', status),
+    web.get('/close-tokens', tokens),
+])
+web.run_app(app, host=sys.argv[2] if len(sys.argv) > 2 else '127.0.0.1', port=int(sys.argv[1]), print=None,
+            access_log=None, backlog=1024)
