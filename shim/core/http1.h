@@ -39,9 +39,11 @@ struct http1 {
     uint64_t left;     /* bytes of body or chunk still to come */
     uint64_t head_len; /* bytes of the head so far */
     /* The fields below belong to http1.c */
-    uint8_t kind, state, field, match;
-    bool answers_head, answers_connect;
-    uint8_t scratch[32];
+    uint32_t extra; /* bytes of the chunk-size line or of the trailers so far */
+    uint8_t kind, state, field, part;
+    uint8_t word_len, count;
+    bool trailers, answers_head, answers_connect;
+    uint8_t word[32]; /* a name or a word of a value that the end of a buffer may have cut */
 };
 
 /* A parser at the start of the first message. */
@@ -65,5 +67,11 @@ bool http1_between(const struct http1 *p);
 bool http1_in_head(const struct http1 *p);
 
 bool http1_is_bad(const struct http1 *p);
+
+/* Is c a tchar, a byte that names and methods are made of (RFC 9110 5.6.2)? */
+bool http1_is_tchar(uint8_t c);
+
+/* Is c HTAB, SP, VCHAR or obs-text: what field values and reason phrases may hold (RFC 9110 5.5)? */
+bool http1_is_text(uint8_t c);
 
 #endif

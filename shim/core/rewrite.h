@@ -34,7 +34,8 @@ struct rewrite { /* the state between two writes of one response head; all zero 
     bool said;           /* close is in the head already */
     bool done;           /* the (final) head has ended; nothing more to do until rewrite_begin */
     uint16_t status;
-    uint8_t aux[10];     /* belongs to rewrite.c */
+    uint8_t at;          /* belongs to rewrite.c, as does the next */
+    bool connection;
     const char *literal; /* where the owed bytes begin */
 };
 

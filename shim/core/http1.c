@@ -1,0 +1,888 @@
+/* http1.c: framing of HTTP/1.x.
+ *
+ * Two ways through a head with one outcome. Lines that lie whole in the caller's buffer are taken at
+ * once, sixteen bytes a step and without a copy (take_lines). Whatever that refuses, be it cut by the
+ * buffer's end or odd in any way, goes byte by byte through the states below (take_byte), which alone
+ * decide what is bad. So a head means the same however it is cut. */
+#include "http1.h"
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+enum {
+    HEAD_MAX = 65536,      /* bytes of a head, and of a trailer section */
+    CHUNK_LINE_MAX = 1024, /* bytes of a chunk-size line with its extensions */
+    METHOD_MAX = 32,
+    EMPTY_LINES_MAX = 2,
+};
+
+/* The largest length that fits a signed 64-bit offset; servers disagree beyond it. */
+#define LENGTH_MAX ((uint64_t)INT64_MAX)
+
+/* What the next byte is expected to be. */
+enum state {
+    START,         /* the first byte of a message */
+    START_LF,      /* LF of an empty line before a request line */
+    METHOD,        /* rest of the method, then SP */
+    TARGET_FIRST,  /* first byte of the request target */
+    TARGET,        /* rest of it, then SP */
+    VERSION,       /* "HTTP/1." and 0 or 1 */
+    REQUEST_CR,    /* CR behind the version */
+    STATUS_SP,     /* SP behind the version */
+    STATUS,        /* three digits */
+    STATUS_END,    /* SP, or CR if there is no reason phrase at all */
+    REASON,        /* reason phrase, then CR */
+    LINE_LF,       /* LF of a start line */
+    FIELD,         /* first byte of a field line, or CR of the empty line */
+    NAME,          /* rest of a field name, then the colon */
+    VALUE,         /* field value, then CR */
+    VALUE_LF,      /* LF of a field line */
+    END_LF,        /* LF of the empty line that ends the head or the trailers */
+    COUNTED,       /* `left` bytes of body */
+    UNTIL_CLOSE,   /* body without end */
+    CHUNK_FIRST,   /* first digit of a chunk size */
+    CHUNK_SIZE,    /* its other digits, then an extension or CR */
+    CHUNK_EXT,     /* chunk extension, then CR */
+    CHUNK_LF,      /* LF of the chunk-size line */
+    CHUNK_DATA,    /* `left` bytes of a chunk */
+    CHUNK_DATA_CR, /* CR behind them */
+    CHUNK_DATA_LF, /* LF behind them */
+    DONE_DUE,      /* nothing: a message without body is over at the next call */
+    TUNNEL,        /* no more HTTP */
+    BAD,           /* no HTTP that everybody reads alike */
+};
+
+/* Fields that say how a message is framed or what becomes of the connection. */
+enum field { OTHER, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, EXPECT };
+
+/* Where we are in the value of such a field: each is a list of words. */
+enum part { GAP, WORD, AFTER };
+
+/* What a word meant. */
+enum meaning { MEANS_NOTHING, TAKEN, WRONG };
+
+struct view { /* bytes that are there: at..end is to be taken, begin..at has been */
+    const uint8_t *begin, *at, *end;
+};
+
+/* ---- bytes --------------------------------------------------------------------------------------- */
+
+bool http1_is_tchar(uint8_t c)
+{
+    /* ALPHA, DIGIT and !#$%&'*+-.^_`|~ */
+    static const uint64_t set[4] = {0x03ff6cfa00000000, 0x57ffffffc7fffffe, 0, 0};
+    return set[c >> 6] >> (c & 63) & 1;
+}
+
+bool http1_is_text(uint8_t c)
+{
+    return c == '\t' || (c >= ' ' && c != 0x7f);
+}
+
+static uint64_t load64(const void *s)
+{
+    uint64_t word;
+    memcpy(&word, s, sizeof word);
+    return word;
+}
+
+static uint32_t load32(const void *s)
+{
+    uint32_t word;
+    memcpy(&word, s, sizeof word);
+    return word;
+}
+
+static bool is_crlf(const uint8_t *s)
+{
+    return s[0] == '\r' && s[1] == '\n';
+}
+
+/* Are s and `lower` the same n >= 4 bytes but for case? Only where s holds no control bytes: the bit
+ * that makes a letter small also makes CR a hyphen. `lower` is small letters, digits and hyphens. */
+static inline bool same_word(const uint8_t *s, const char *lower, size_t n)
+{
+    const uint64_t small = 0x2020202020202020;
+    if (n < 8)
+        return (load32(s) | (uint32_t)small) == load32(lower) &&
+               (load32(s + n - 4) | (uint32_t)small) == load32(lower + n - 4);
+    for (size_t i = 0; i + 8 < n; i += 8)
+        if ((load64(s + i) | small) != load64(lower + i))
+            return false;
+    return (load64(s + n - 8) | small) == load64(lower + n - 8);
+}
+
+/* The two functions that look at many bytes at once. Both answer how many bytes from s on belong to a
+ * class: at most 16, and never looking outside the view. A class is a little narrower than what is
+ * allowed; the callers look at the byte that stops the run. */
+#if defined(__SSE2__)
+
+/* Sixteen bytes from s on. Near the end of the view they are loaded from before s, as nothing behind
+ * the end may be read: the first *skip of them are not meant. */
+static inline __m128i load16(const uint8_t *s, const struct view *v, unsigned *skip)
+{
+    *skip = 0;
+    if (UNLIKELY(v->end - s < 16)) {
+        *skip = 16 - (unsigned)(v->end - s);
+        s = v->end - 16;
+    }
+    return _mm_loadu_si128((const __m128i *)s);
+}
+
+static inline bool can_load16(const struct view *v)
+{
+    return LIKELY(v->end - v->begin >= 16);
+}
+
+static inline unsigned first_bit(__m128i outside, unsigned skip)
+{
+    uint32_t mask = (uint32_t)_mm_movemask_epi8(outside) | 0x10000;
+    return (unsigned)__builtin_ctz(mask >> skip);
+}
+
+/* Bytes lowest..0x7e, wrapped round so that the others have their sign bit set. */
+static inline unsigned run_visible_simd(const uint8_t *s, const struct view *v, uint8_t lowest)
+{
+    unsigned skip;
+    __m128i x = _mm_sub_epi8(load16(s, v, &skip), _mm_set1_epi8((char)lowest));
+    return first_bit(_mm_adds_epu8(x, _mm_set1_epi8((char)(lowest + 1))), skip);
+}
+
+/* Letters and hyphens. Small letters moved to the top of the signed range are all above 'a' - 1. */
+static inline unsigned run_name_simd(const uint8_t *s, const struct view *v)
+{
+    unsigned skip;
+    __m128i x = load16(s, v, &skip);
+    __m128i hyphen = _mm_cmpeq_epi8(x, _mm_set1_epi8('-'));
+    __m128i top = _mm_add_epi8(_mm_or_si128(x, _mm_set1_epi8(0x20)), _mm_set1_epi8(0x7f - 'z'));
+    __m128i no_letter = _mm_cmplt_epi8(top, _mm_set1_epi8('a' + 0x7f - 'z'));
+    return first_bit(_mm_andnot_si128(hyphen, no_letter), skip);
+}
+
+#else
+
+static inline bool can_load16(const struct view *v)
+{
+    (void)v;
+    return false;
+}
+
+#define run_visible_simd(s, v, lowest) 0u
+#define run_name_simd(s, v)            0u
+
+#endif
+
+static inline unsigned run_visible(const uint8_t *s, const struct view *v, uint8_t lowest)
+{
+    if (can_load16(v))
+        return run_visible_simd(s, v, lowest);
+    unsigned n = 0;
+    while (n < 16 && s + n < v->end && s[n] >= lowest && s[n] < 0x7f)
+        n++;
+    return n;
+}
+
+static inline unsigned run_name(const uint8_t *s, const struct view *v)
+{
+    if (can_load16(v))
+        return run_name_simd(s, v);
+    unsigned n = 0;
+    while (n < 16 && s + n < v->end && http1_is_tchar(s[n]))
+        n++;
+    return n;
+}
+
+/* The CR of the CRLF that ends the line, if the view has both and all bytes before it are text. */
+static inline const uint8_t *find_eol(const uint8_t *s, const struct view *v)
+{
+    while (s < v->end) {
+        unsigned run = run_visible(s, v, ' ');
+        s += run;
+        if (run == 16 || s == v->end)
+            continue;
+        if (LIKELY(*s == '\r'))
+            return v->end - s >= 2 && s[1] == '\n' ? s : NULL;
+        if (!http1_is_text(*s++))
+            return NULL;
+    }
+    return NULL;
+}
+
+/* The SP that ends the request target, if the view has it. */
+static inline const uint8_t *find_space(const uint8_t *s, const struct view *v)
+{
+    while (s < v->end) {
+        unsigned run = run_visible(s, v, '!');
+        s += run;
+        if (run == 16 || s == v->end)
+            continue;
+        if (LIKELY(*s == ' '))
+            return s;
+        if (*s++ < 0x80)
+            return NULL;
+    }
+    return NULL;
+}
+
+/* ---- what fields mean, for both ways ------------------------------------------------------------- */
+
+static inline enum field field_named(const struct http1 *p, const uint8_t *name, size_t n)
+{
+    switch (n) {
+    case 6:
+        return p->kind == HTTP1_REQUEST && same_word(name, "expect", 6) ? EXPECT : OTHER;
+    case 10:
+        return same_word(name, "connection", 10) ? CONNECTION : OTHER;
+    case 14:
+        return same_word(name, "content-length", 14) ? CONTENT_LENGTH : OTHER;
+    case 17:
+        return same_word(name, "transfer-encoding", 17) ? TRANSFER_ENCODING : OTHER;
+    default:
+        return OTHER;
+    }
+}
+
+static enum meaning take_connection_word(struct http1 *p, const uint8_t *word, size_t n)
+{
+    if (n == 10 && same_word(word, "keep-alive", n))
+        p->facts.keep_alive = true;
+    else if (n == 5 && same_word(word, "close", n))
+        p->facts.close = true;
+    else if (n == 7 && same_word(word, "upgrade", n))
+        p->facts.upgrade = true;
+    else
+        return MEANS_NOTHING;
+    return TAKEN;
+}
+
+/* A second length is bad even if it is the same one: RFC 9110 8.6 lets a recipient choose. */
+static enum meaning take_length(struct http1 *p, const uint8_t *word, size_t n)
+{
+    uint64_t length = 0;
+    if (p->facts.has_length)
+        return WRONG;
+    for (size_t i = 0; i < n; i++) {
+        unsigned digit = word[i] - (unsigned)'0';
+        if (digit > 9 || length > (LENGTH_MAX - digit) / 10)
+            return MEANS_NOTHING;
+        length = length * 10 + digit;
+    }
+    p->facts.content_length = length;
+    p->facts.has_length = true;
+    return TAKEN;
+}
+
+/* n > 0 bytes; those past the size of p->word have been dropped if the line was cut. No word that
+ * means something is as long. */
+static enum meaning take_word(struct http1 *p, const uint8_t *word, size_t n)
+{
+    if (n > sizeof p->word)
+        return MEANS_NOTHING;
+    switch (p->field) {
+    case CONNECTION:
+        return take_connection_word(p, word, n);
+    case CONTENT_LENGTH:
+        return take_length(p, word, n);
+    case TRANSFER_ENCODING:
+        if (p->facts.chunked || n != 7 || !same_word(word, "chunked", n))
+            return WRONG;
+        p->facts.chunked = true;
+        return TAKEN;
+    case EXPECT:
+        if (n != 12 || !same_word(word, "100-continue", n))
+            return MEANS_NOTHING;
+        p->facts.expect_continue = true;
+        return TAKEN;
+    default:
+        return MEANS_NOTHING;
+    }
+}
+
+static bool is_list(enum field field)
+{
+    return field == CONNECTION || field == EXPECT;
+}
+
+static bool end_word(struct http1 *p)
+{
+    enum meaning m = take_word(p, p->word, p->word_len);
+    return m == TAKEN || (m == MEANS_NOTHING && is_list(p->field));
+}
+
+static void keep_byte(struct http1 *p, uint8_t c)
+{
+    if (p->word_len < sizeof p->word)
+        p->word[p->word_len] = c;
+    if (p->word_len <= sizeof p->word)
+        p->word_len++;
+}
+
+/* One byte of the value of a field that matters. False if it may not be there. */
+static bool take_value_byte(struct http1 *p, uint8_t c)
+{
+    if (p->part == GAP) {
+        if (c == ' ' || c == '\t')
+            return true;
+        if (c == ',')
+            return is_list(p->field);
+        p->part = WORD;
+        p->word_len = 0;
+        if (!http1_is_tchar(c))
+            return false;
+    }
+    if (p->part == WORD) {
+        if (http1_is_tchar(c)) {
+            keep_byte(p, c);
+            return true;
+        }
+        if (!end_word(p))
+            return false;
+        p->part = AFTER;
+    }
+    if (c == ',' && is_list(p->field)) {
+        p->part = GAP;
+        return true;
+    }
+    /* HTAB behind a length or coding is legal, but http_parser (node) rejects it or, worse, reads a
+     * response with "chunked HTAB" until close. */
+    return c == ' ' || (c == '\t' && is_list(p->field));
+}
+
+/* A value has ended: its last word, and was there one where there must be? */
+static bool end_value(struct http1 *p)
+{
+    if (p->part == WORD && !end_word(p))
+        return false;
+    if (p->field == CONTENT_LENGTH)
+        return p->facts.has_length && p->part != GAP;
+    if (p->field == TRANSFER_ENCODING)
+        return p->facts.chunked && p->part != GAP;
+    return true;
+}
+
+/* A whole value, if it is as nearly always SP and one word we know. If not, p is as it was. */
+static inline bool take_value(struct http1 *p, const uint8_t *s, const uint8_t *eol)
+{
+    return *s == ' ' && eol - s > 1 && take_word(p, s + 1, (size_t)(eol - s) - 1) == TAKEN;
+}
+
+/* ---- what start lines mean ----------------------------------------------------------------------- */
+
+static void begin_message(struct http1 *p)
+{
+    memset(&p->facts, 0, sizeof p->facts);
+    p->left = 0;
+    p->head_len = 0;
+    p->trailers = false;
+    p->count = 0;
+}
+
+static void keep_method(struct http1 *p, uint8_t c)
+{
+    if (p->facts.method_len < HTTP1_METHOD_MAX)
+        p->facts.method[p->facts.method_len++] = (char)c;
+}
+
+/* n is the method's full length, which facts.method_len is not if the name was cut. Case matters:
+ * RFC 9110 9.1. */
+static void end_method(struct http1 *p, size_t n)
+{
+    p->facts.is_head = n == 4 && load32(p->facts.method) == load32("HEAD");
+    p->facts.is_connect = n == 7 && load64(p->facts.method) == load64("CONNECT");
+}
+
+/* ---- the end of a head --------------------------------------------------------------------------- */
+
+static enum http1_event go_bad(struct http1 *p)
+{
+    p->state = BAD;
+    return HTTP1_BAD;
+}
+
+static enum http1_event end_message(struct http1 *p)
+{
+    p->answers_head = p->answers_connect = false;
+    p->count = 0;
+    p->state = START;
+    return HTTP1_DONE;
+}
+
+static enum http1_event expect_body(struct http1 *p)
+{
+    struct http1_facts *f = &p->facts;
+    p->left = f->content_length;
+    if (f->chunked)
+        p->state = CHUNK_FIRST;
+    else if (f->has_length)
+        p->state = p->left ? COUNTED : DONE_DUE;
+    else if (f->until_close)
+        p->state = UNTIL_CLOSE;
+    else
+        p->state = DONE_DUE;
+    return HTTP1_HEAD;
+}
+
+static enum http1_event end_request_head(struct http1 *p)
+{
+    struct http1_facts *f = &p->facts;
+    /* A CONNECT has no content (RFC 9110 9.3.6): some servers skip what others take for the tunnel. */
+    if (f->is_connect && (f->chunked || f->content_length))
+        return go_bad(p);
+    if (f->minor == 0)
+        f->expect_continue = false; /* RFC 9110 10.1.1 */
+    return expect_body(p);
+}
+
+/* RFC 9112 6.3. */
+static enum http1_event end_response_head(struct http1 *p)
+{
+    struct http1_facts *f = &p->facts;
+    if (f->status == 101 || (p->answers_connect && f->status / 100 == 2)) {
+        p->state = TUNNEL;
+        return HTTP1_TUNNEL;
+    }
+    bool interim = f->status / 100 == 1;
+    /* Neither may announce a body (RFC 9110 8.6, RFC 9112 6.1); some clients would wait for it. An
+     * explicit length of 0 after 204 is common and harmless. */
+    if ((interim || f->status == 204) && (f->chunked || f->content_length))
+        return go_bad(p);
+    if (interim) {
+        p->state = START;
+        return HTTP1_INTERIM;
+    }
+    if (p->answers_head || f->status == 204 || f->status == 304) {
+        p->state = DONE_DUE;
+        return HTTP1_HEAD;
+    }
+    f->until_close = !f->chunked && !f->has_length;
+    return expect_body(p);
+}
+
+static enum http1_event end_head(struct http1 *p)
+{
+    const struct http1_facts *f = &p->facts;
+    /* RFC 9112 6.1: both, or chunked in HTTP/1.0, is how requests are smuggled. */
+    if (f->chunked && (f->has_length || f->minor == 0))
+        return go_bad(p);
+    return p->kind == HTTP1_REQUEST ? end_request_head(p) : end_response_head(p);
+}
+
+/* ---- whole lines --------------------------------------------------------------------------------- */
+
+/* "HTTP/1.0" or "HTTP/1.1". */
+static inline bool take_version(struct http1 *p, const uint8_t *s)
+{
+    if (LIKELY(load64(s) == load64("HTTP/1.1")))
+        p->facts.minor = 1;
+    else if (load64(s) == load64("HTTP/1.0"))
+        p->facts.minor = 0;
+    else
+        return false;
+    return true;
+}
+
+/* These return the first byte behind the line, or NULL if the line is not whole or not plain. */
+static inline const uint8_t *take_request_line(struct http1 *p, const struct view *v)
+{
+    const uint8_t *s = v->at;
+    begin_message(p);
+    for (; s < v->end && s - v->at <= METHOD_MAX && http1_is_tchar(*s); s++)
+        keep_method(p, *s);
+    size_t n = (size_t)(s - v->at);
+    if (n == 0 || n > METHOD_MAX || s == v->end || *s++ != ' ')
+        return NULL;
+    const uint8_t *space = find_space(s, v);
+    if (!space || space == s || v->end - space < 11)
+        return NULL;
+    if (!take_version(p, space + 1) || !is_crlf(space + 9))
+        return NULL;
+    end_method(p, n);
+    return space + 11;
+}
+
+static inline const uint8_t *take_status_line(struct http1 *p, const struct view *v)
+{
+    const uint8_t *s = v->at;
+    begin_message(p);
+    if (v->end - s < 14 || !take_version(p, s) || s[8] != ' ')
+        return NULL;
+    unsigned hundreds = s[9] - (unsigned)'0', tens = s[10] - (unsigned)'0', ones = s[11] - (unsigned)'0';
+    if (hundreds - 1 > 8 || tens > 9 || ones > 9 || (s[12] != ' ' && s[12] != '\r'))
+        return NULL;
+    p->facts.status = (uint16_t)(hundreds * 100 + tens * 10 + ones);
+    const uint8_t *eol = find_eol(s + 12, v);
+    return eol ? eol + 2 : NULL;
+}
+
+static inline const uint8_t *take_field_line(struct http1 *p, const uint8_t *s, const struct view *v)
+{
+    const uint8_t *colon = s + run_name(s, v);
+    while (colon < v->end && *colon != ':' && http1_is_tchar(*colon))
+        colon++;
+    if (colon == s || colon == v->end || *colon != ':')
+        return NULL;
+    const uint8_t *eol = find_eol(colon + 1, v);
+    if (!eol)
+        return NULL;
+    p->field = field_named(p, s, (size_t)(colon - s));
+    if (p->field != OTHER && !take_value(p, colon + 1, eol))
+        return NULL;
+    return eol + 2;
+}
+
+/* Take as many whole lines of a head as there are, from the start of a line on. */
+static enum http1_event take_lines(struct http1 *p, struct view *v)
+{
+    struct view head = *v;
+    const uint8_t *s = v->at, *next;
+    if (p->state == START) {
+        if (*s == '\r')
+            return HTTP1_MORE;
+        if (head.end - head.at > HEAD_MAX)
+            head.end = head.at + HEAD_MAX;
+        next = p->kind == HTTP1_REQUEST ? take_request_line(p, &head) : take_status_line(p, &head);
+        if (!next)
+            return HTTP1_MORE;
+        p->state = FIELD;
+        s = next;
+    } else if ((uint64_t)(head.end - head.at) > HEAD_MAX - p->head_len) {
+        head.end = head.at + (HEAD_MAX - p->head_len);
+    }
+    enum http1_event event = HTTP1_MORE;
+    while (head.end - s >= 2) {
+        if (is_crlf(s)) {
+            event = end_head(p);
+            s += 2;
+            break;
+        }
+        next = take_field_line(p, s, &head);
+        if (!next)
+            break;
+        s = next;
+    }
+    p->head_len += (uint64_t)(s - v->at);
+    v->at = s;
+    return event;
+}
+
+/* ---- byte by byte -------------------------------------------------------------------------------- */
+
+/* Each of these takes one byte in the states it names; false if the byte may not be there. */
+
+static bool take_start_byte(struct http1 *p, uint8_t c)
+{
+    if (p->state == START_LF) {
+        p->state = START;
+        return c == '\n';
+    }
+    /* RFC 9112 2.2: empty lines before a request line are ignored, and begin nothing. */
+    if (c == '\r' && p->kind == HTTP1_REQUEST) {
+        p->state = START_LF;
+        return p->count++ < EMPTY_LINES_MAX;
+    }
+    begin_message(p);
+    p->word_len = 0;
+    if (p->kind == HTTP1_RESPONSE) {
+        p->state = VERSION;
+        p->word_len = 1;
+        return c == 'H';
+    }
+    p->state = METHOD;
+    p->word_len = 1;
+    keep_method(p, c);
+    return http1_is_tchar(c);
+}
+
+static bool take_request_byte(struct http1 *p, uint8_t c)
+{
+    switch (p->state) {
+    case METHOD:
+        if (c == ' ') {
+            end_method(p, p->word_len);
+            p->state = TARGET_FIRST;
+            return true;
+        }
+        keep_method(p, c);
+        return http1_is_tchar(c) && ++p->word_len <= METHOD_MAX;
+    case TARGET_FIRST:
+        p->state = TARGET;
+        return c > ' ' && c != 0x7f;
+    case TARGET:
+        if (c == ' ') {
+            p->state = VERSION;
+            p->word_len = 0;
+            return true;
+        }
+        return c > ' ' && c != 0x7f;
+    default: /* REQUEST_CR */
+        p->state = LINE_LF;
+        return c == '\r';
+    }
+}
+
+static bool take_version_byte(struct http1 *p, uint8_t c)
+{
+    static const char version[] = "HTTP/1.";
+    if (p->word_len < sizeof version - 1)
+        return c == (uint8_t)version[p->word_len++];
+    p->facts.minor = c == '1';
+    p->state = p->kind == HTTP1_REQUEST ? REQUEST_CR : STATUS_SP;
+    return c == '0' || c == '1';
+}
+
+static bool take_status_byte(struct http1 *p, uint8_t c)
+{
+    switch (p->state) {
+    case STATUS_SP:
+        p->state = STATUS;
+        p->count = 0;
+        return c == ' ';
+    case STATUS:
+        if (c < '0' || c > '9' || (p->count == 0 && c == '0'))
+            return false;
+        p->facts.status = (uint16_t)(p->facts.status * 10 + (c - '0'));
+        if (++p->count == 3)
+            p->state = STATUS_END;
+        return true;
+    case STATUS_END:
+        p->state = c == '\r' ? LINE_LF : REASON;
+        return c == '\r' || c == ' ';
+    default: /* REASON */
+        if (c == '\r')
+            p->state = LINE_LF;
+        return c == '\r' || http1_is_text(c);
+    }
+}
+
+static bool end_name(struct http1 *p)
+{
+    p->field = p->word_len <= sizeof p->word ? field_named(p, p->word, p->word_len) : OTHER;
+    p->part = GAP;
+    p->state = VALUE;
+    if (!p->trailers)
+        return true;
+    /* RFC 9110 6.5.1: no framing in trailers; some recipients merge them into the head. */
+    bool framing = p->field == CONTENT_LENGTH || p->field == TRANSFER_ENCODING;
+    p->field = OTHER;
+    return !framing;
+}
+
+static bool take_field_byte(struct http1 *p, uint8_t c)
+{
+    switch (p->state) {
+    case FIELD:
+        p->state = c == '\r' ? END_LF : NAME;
+        p->word_len = 0;
+        keep_byte(p, c);
+        return c == '\r' || http1_is_tchar(c);
+    case NAME:
+        if (c == ':')
+            return end_name(p);
+        keep_byte(p, c);
+        return http1_is_tchar(c);
+    case VALUE:
+        if (c == '\r') {
+            p->state = VALUE_LF;
+            return true;
+        }
+        return http1_is_text(c) && (p->field == OTHER || take_value_byte(p, c));
+    default: /* VALUE_LF */
+        p->state = FIELD;
+        return c == '\n' && end_value(p);
+    }
+}
+
+static bool take_chunk_digit(struct http1 *p, uint8_t c)
+{
+    unsigned digit = c - (unsigned)'0';
+    if (digit > 9) {
+        digit = (c | 0x20u) - 'a';
+        if (digit > 5)
+            return false;
+        digit += 10;
+    }
+    if (p->left > LENGTH_MAX >> 4)
+        return false;
+    p->left = p->left << 4 | digit;
+    p->state = CHUNK_SIZE;
+    return true;
+}
+
+static bool take_chunk_byte(struct http1 *p, uint8_t c)
+{
+    switch (p->state) {
+    case CHUNK_FIRST:
+        p->left = 0;
+        p->extra = 0;
+        return take_chunk_digit(p, c);
+    case CHUNK_SIZE:
+        if (c != ';' && c != '\r')
+            return ++p->extra < CHUNK_LINE_MAX && take_chunk_digit(p, c);
+        p->state = c == ';' ? CHUNK_EXT : CHUNK_LF;
+        return true;
+    case CHUNK_EXT:
+        if (c == '\r')
+            p->state = CHUNK_LF;
+        return c == '\r' || (http1_is_text(c) && ++p->extra < CHUNK_LINE_MAX);
+    case CHUNK_LF:
+        p->extra = 0;
+        p->trailers = p->left == 0;
+        p->state = p->trailers ? FIELD : CHUNK_DATA;
+        return c == '\n';
+    case CHUNK_DATA_CR:
+        p->state = CHUNK_DATA_LF;
+        return c == '\r';
+    default: /* CHUNK_DATA_LF */
+        p->state = CHUNK_FIRST;
+        return c == '\n';
+    }
+}
+
+/* Heads and trailers are bounded, or a peer could keep us here for ever. */
+static bool count_head_byte(struct http1 *p)
+{
+    return p->trailers ? ++p->extra <= HEAD_MAX : ++p->head_len <= HEAD_MAX;
+}
+
+static enum http1_event take_head_byte(struct http1 *p, uint8_t c)
+{
+    bool good;
+    switch (p->state) {
+    case METHOD: case TARGET_FIRST: case TARGET: case REQUEST_CR:
+        good = take_request_byte(p, c);
+        break;
+    case VERSION:
+        good = take_version_byte(p, c);
+        break;
+    case STATUS_SP: case STATUS: case STATUS_END: case REASON:
+        good = take_status_byte(p, c);
+        break;
+    case LINE_LF:
+        p->state = FIELD;
+        good = c == '\n';
+        break;
+    case END_LF:
+        if (c == '\n' && count_head_byte(p))
+            return p->trailers ? end_message(p) : end_head(p);
+        good = false;
+        break;
+    default:
+        good = take_field_byte(p, c);
+        break;
+    }
+    return good && count_head_byte(p) ? HTTP1_MORE : go_bad(p);
+}
+
+static enum http1_event take_byte(struct http1 *p, uint8_t c)
+{
+    if (p->state >= CHUNK_FIRST)
+        return take_chunk_byte(p, c) ? HTTP1_MORE : go_bad(p);
+    if (p->state > START_LF)
+        return take_head_byte(p, c);
+    if (!take_start_byte(p, c))
+        return go_bad(p);
+    if (p->state > START_LF)
+        p->head_len = 1;
+    return HTTP1_MORE;
+}
+
+/* ---- bodies -------------------------------------------------------------------------------------- */
+
+/* n bytes of a body, n <= left unless it lasts until close. */
+static enum http1_event pass_body(struct http1 *p, uint64_t n)
+{
+    if (p->state == UNTIL_CLOSE)
+        return HTTP1_MORE;
+    p->left -= n;
+    if (p->left)
+        return HTTP1_MORE;
+    if (p->state == COUNTED)
+        return end_message(p);
+    p->state = CHUNK_DATA_CR;
+    return HTTP1_MORE;
+}
+
+static bool in_plain_body(const struct http1 *p)
+{
+    return p->state == COUNTED || p->state == UNTIL_CLOSE || p->state == CHUNK_DATA;
+}
+
+static enum http1_event take_body(struct http1 *p, struct view *v)
+{
+    uint64_t n = (uint64_t)(v->end - v->at);
+    if (p->state != UNTIL_CLOSE && n > p->left)
+        n = p->left;
+    v->at += n;
+    return pass_body(p, n);
+}
+
+/* ---- the door ------------------------------------------------------------------------------------ */
+
+void http1_init(struct http1 *p, enum http1_kind kind)
+{
+    memset(p, 0, sizeof *p);
+    p->kind = (uint8_t)kind;
+}
+
+void http1_expect(struct http1 *p, bool head_request, bool connect_request)
+{
+    p->answers_head = head_request;
+    p->answers_connect = connect_request;
+}
+
+/* What is to be said without a byte more. */
+static enum http1_event standing_event(struct http1 *p)
+{
+    if (LIKELY(p->state < DONE_DUE))
+        return HTTP1_MORE;
+    if (p->state == DONE_DUE)
+        return end_message(p);
+    return p->state == TUNNEL ? HTTP1_TUNNEL : HTTP1_BAD;
+}
+
+size_t http1_feed(struct http1 *p, const void *data, size_t n, enum http1_event *event)
+{
+    struct view v = {data, data, n ? (const uint8_t *)data + n : data};
+    enum http1_event e = standing_event(p);
+    while (e == HTTP1_MORE && v.at < v.end) {
+        if (in_plain_body(p)) {
+            e = take_body(p, &v);
+            continue;
+        }
+        if (p->state == START || (p->state == FIELD && !p->trailers))
+            e = take_lines(p, &v);
+        if (e == HTTP1_MORE && v.at < v.end)
+            e = take_byte(p, *v.at++);
+    }
+    *event = e;
+    return (size_t)(v.at - v.begin);
+}
+
+bool http1_skip(struct http1 *p, uint64_t n, enum http1_event *event)
+{
+    *event = standing_event(p);
+    if (n == 0)
+        return *event != HTTP1_BAD;
+    if (!in_plain_body(p) || (p->state != UNTIL_CLOSE && n > p->left)) {
+        *event = go_bad(p);
+        return false;
+    }
+    *event = pass_body(p, n);
+    return true;
+}
+
+bool http1_between(const struct http1 *p)
+{
+    return p->state <= START_LF;
+}
+
+bool http1_in_head(const struct http1 *p)
+{
+    return p->state > START_LF && p->state <= END_LF && !p->trailers;
+}
+
+bool http1_is_bad(const struct http1 *p)
+{
+    return p->state == BAD;
+}

@@ -1,0 +1,315 @@
+/* rewrite.c: says `Connection: close` in a response head.
+ *
+ * One small machine (step) follows the head byte by byte, and it follows what goes on the *wire*: so a
+ * literal of ours moves it exactly as if the program had written it, and its state after any short
+ * write is found by stepping over what was sent. Planning adds to it the three edits of the header. */
+#include "rewrite.h"
+
+#include "http1.h"
+
+static const char CLOSE[] = "close";
+static const char CLOSE_FIELD[] = "Connection: close\r\n";
+
+/* What the next byte is expected to be. */
+enum state {
+    STATUS_LINE, /* "HTTP/1.x NNN" and SP or CR; `at` bytes of it have come */
+    REASON,      /* the rest of the status line, up to CR */
+    LINE_LF,     /* LF of a line */
+    LINE,        /* first byte of a field line, or CR of the empty line */
+    NAME,        /* rest of a field name, then the colon; `at` as long as it could be Connection */
+    VALUE,       /* field value, then CR; in Connection, `at` says what of a word has come */
+    END_LF,      /* LF of the empty line */
+    ODD,         /* no head that we understand */
+};
+
+/* `at` in the value of a Connection field; 1..5: so many bytes of "close" and nothing else. */
+enum { WORD_GAP = 0, WORD_CLOSE = 5, WORD_AFTER_CLOSE = 6, WORD_OTHER = 0xff };
+
+static uint8_t lower(uint8_t c)
+{
+    return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
+}
+
+static bool starts_with(const uint8_t *s, size_t n, const char *text)
+{
+    for (; *text; s++, n--, text++)
+        if (n == 0 || lower(*s) != (uint8_t)*text)
+            return false;
+    return true;
+}
+
+/* ---- the machine --------------------------------------------------------------------------------- */
+
+static enum state step_status_line(struct rewrite *r, uint8_t c)
+{
+    static const char pattern[] = "HTTP/1.v nnn";
+    if (r->at == sizeof pattern - 1)
+        return r->status < 100 ? ODD : c == '\r' ? LINE_LF : c == ' ' ? REASON : ODD;
+    char want = pattern[r->at++];
+    if (want == 'n')
+        r->status = (uint16_t)(r->status * 10 + (c - '0'));
+    if (want == 'n' ? c >= '0' && c <= '9' : want == 'v' ? c == '0' || c == '1' : c == (uint8_t)want)
+        return STATUS_LINE;
+    return ODD;
+}
+
+static enum state step_name(struct rewrite *r, uint8_t c)
+{
+    static const char name[] = "connection";
+    if (c == ':') {
+        r->connection = r->at == sizeof name - 1;
+        r->at = WORD_GAP;
+        return VALUE;
+    }
+    r->at = r->at < sizeof name - 1 && lower(c) == (uint8_t)name[r->at] ? r->at + 1 : WORD_OTHER;
+    return http1_is_tchar(c) ? NAME : ODD;
+}
+
+/* Words of a Connection field: is one of them exactly close? */
+static void step_word(struct rewrite *r, uint8_t c)
+{
+    if (c == ',' || c == '\r') {
+        r->said = r->said || r->at == WORD_CLOSE || r->at == WORD_AFTER_CLOSE;
+        r->at = WORD_GAP;
+    } else if (c == ' ' || c == '\t') {
+        if (r->at == WORD_CLOSE || r->at == WORD_AFTER_CLOSE)
+            r->at = WORD_AFTER_CLOSE;
+        else if (r->at != WORD_GAP)
+            r->at = WORD_OTHER;
+    } else {
+        r->at = r->at < WORD_CLOSE && lower(c) == (uint8_t)CLOSE[r->at] ? r->at + 1 : WORD_OTHER;
+    }
+}
+
+/* A 1xx head is followed by another one; 101 ends HTTP. */
+static enum state end_head(struct rewrite *r)
+{
+    if (r->status / 100 != 1 || r->status == 101)
+        r->done = true;
+    else
+        rewrite_begin(r);
+    return STATUS_LINE;
+}
+
+static enum state next_state(struct rewrite *r, uint8_t c)
+{
+    switch (r->state) {
+    case STATUS_LINE:
+        return step_status_line(r, c);
+    case REASON:
+        return c == '\r' ? LINE_LF : http1_is_text(c) ? REASON : ODD;
+    case LINE_LF:
+        return c == '\n' ? LINE : ODD;
+    case LINE:
+        r->at = 0;
+        return c == '\r' ? END_LF : c == ':' ? ODD : step_name(r, c);
+    case NAME:
+        return step_name(r, c);
+    case VALUE:
+        if (r->connection)
+            step_word(r, c);
+        return c == '\r' ? LINE_LF : http1_is_text(c) ? VALUE : ODD;
+    case END_LF:
+        return c == '\n' ? end_head(r) : ODD;
+    default:
+        return ODD;
+    }
+}
+
+/* One byte on the wire. Behind an odd one there is nothing more for us to do. */
+static void step(struct rewrite *r, uint8_t c)
+{
+    r->state = (uint8_t)next_state(r, c);
+    if (r->state == ODD)
+        r->done = true;
+}
+
+static void step_over(struct rewrite *r, const void *data, size_t n)
+{
+    for (const uint8_t *s = data; n > 0; s++, n--)
+        step(r, *s);
+}
+
+/* ---- what to change ------------------------------------------------------------------------------ */
+
+struct edit { /* put `len` bytes of `literal` in the place of `source` bytes of the program */
+    const char *literal;
+    size_t len, source;
+};
+
+/* n if the word keep-alive, which must be followed by more bytes of its line, is whole here; else 0. */
+static size_t keep_alive_word(const uint8_t *s, size_t n)
+{
+    const size_t word = sizeof "keep-alive" - 1;
+    if (!starts_with(s, n, "keep-alive"))
+        return 0;
+    for (size_t i = word; i < n; i++)
+        if (s[i] != ' ' && s[i] != '\t')
+            return s[i] == ',' || s[i] == '\r' ? word : 0;
+    return 0;
+}
+
+/* Length of the Keep-Alive field line that is whole here; else 0. */
+static size_t keep_alive_line(const uint8_t *s, size_t n)
+{
+    if (!starts_with(s, n, "keep-alive:"))
+        return 0;
+    for (size_t i = 0; i < n; i++)
+        if (s[i] == '\n')
+            return i + 1;
+    return 0;
+}
+
+/* Is an edit due before s[0]? */
+static bool edit_due(const struct rewrite *r, const uint8_t *s, size_t n, struct edit *edit)
+{
+    *edit = (struct edit){NULL, 0, 0};
+    if (r->status / 100 == 1)
+        return false;
+    if (r->state == VALUE && r->connection && r->at == WORD_GAP) {
+        *edit = (struct edit){CLOSE, sizeof CLOSE - 1, keep_alive_word(s, n)};
+        return edit->source > 0;
+    }
+    if (r->state != LINE)
+        return false;
+    if (*s == '\r' && !r->said) {
+        *edit = (struct edit){CLOSE_FIELD, sizeof CLOSE_FIELD - 1, 0};
+        return true;
+    }
+    edit->source = keep_alive_line(s, n);
+    return edit->source > 0;
+}
+
+/* ---- planning ------------------------------------------------------------------------------------ */
+
+/* How many of the chunks' bytes are head, and are they all as they should be? */
+static size_t look_ahead(const struct rewrite *r, const struct rewrite_chunk *chunks, size_t count,
+                         bool *odd)
+{
+    struct rewrite ahead = *r;
+    size_t taken = 0;
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *s = chunks[i].data;
+        for (size_t k = 0; k < chunks[i].len && !ahead.done; k++, taken++)
+            step(&ahead, s[k]);
+    }
+    *odd = ahead.state == ODD;
+    return taken;
+}
+
+static void add_piece(struct rewrite_plan *plan, const void *data, size_t len, size_t source)
+{
+    if (len == 0 && source == 0)
+        return;
+    plan->piece[plan->count++] = (struct rewrite_piece){data, len, source};
+    plan->wire += len;
+    plan->taken += source;
+}
+
+/* An edit makes at most three pieces of one; `chunks` more are needed for what follows. */
+static bool has_room(const struct rewrite_plan *plan, size_t chunks)
+{
+    return plan->count + 3 + chunks <= REWRITE_PIECES;
+}
+
+/* The insertion of close matters most: other edits leave room for it. */
+static bool edit_fits(const struct rewrite_plan *plan, const struct edit *edit, size_t chunks)
+{
+    return has_room(plan, edit->source == 0 ? chunks : chunks + 2);
+}
+
+/* Plan one chunk; `more` chunks follow. *r is the state on the wire before and after it. */
+static void plan_chunk(struct rewrite_plan *plan, struct rewrite *r, const uint8_t *s, size_t n,
+                       size_t more)
+{
+    size_t from = 0, i = 0;
+    while (i < n) {
+        struct edit edit;
+        if (!edit_due(r, s + i, n - i, &edit) || !edit_fits(plan, &edit, more)) {
+            step(r, s[i++]);
+            continue;
+        }
+        add_piece(plan, s + from, i - from, i - from);
+        add_piece(plan, edit.literal, edit.len, edit.source);
+        step_over(r, edit.literal, edit.len);
+        from = i += edit.source;
+    }
+    add_piece(plan, s + from, n - from, n - from);
+}
+
+void rewrite_begin(struct rewrite *r)
+{
+    *r = (struct rewrite){0};
+}
+
+void rewrite_plan(struct rewrite_plan *plan, const struct rewrite *r,
+                  const struct rewrite_chunk *chunks, size_t count)
+{
+    bool odd;
+    size_t left = look_ahead(r, chunks, count, &odd);
+    struct rewrite now = *r;
+
+    plan->count = 0;
+    plan->wire = plan->taken = 0;
+    plan->before = *r;
+    add_piece(plan, r->literal, r->owed, 0);
+    for (size_t i = 0; i < count && left > 0 && plan->count < REWRITE_PIECES; i++) {
+        size_t n = chunks[i].len < left ? chunks[i].len : left;
+        left -= n;
+        if (odd) {
+            add_piece(plan, chunks[i].data, n, n);
+            step_over(&now, chunks[i].data, n);
+        } else {
+            plan_chunk(plan, &now, chunks[i].data, n, count - i - 1);
+        }
+    }
+    plan->ends = now.done;
+}
+
+/* ---- committing ---------------------------------------------------------------------------------- */
+
+static bool is_literal(const struct rewrite_piece *piece)
+{
+    return piece->len > 0 && piece->len != piece->source;
+}
+
+/* n bytes of a literal are out: it counts as written, what is left of it is owed. */
+static size_t commit_literal(struct rewrite *r, const struct rewrite_piece *piece, size_t n)
+{
+    step_over(r, piece->data, piece->len);
+    r->literal = (const char *)piece->data + n;
+    r->owed = (uint8_t)(piece->len - n);
+    return piece->source;
+}
+
+size_t rewrite_commit(struct rewrite *r, const struct rewrite_plan *plan, size_t sent)
+{
+    size_t done = 0;
+    unsigned i = 0;
+    *r = plan->before;
+    if (r->owed) { /* the first piece: the machine is behind it already */
+        size_t n = sent < r->owed ? sent : r->owed;
+        r->literal += n;
+        r->owed = (uint8_t)(r->owed - n);
+        sent -= n;
+        i = 1;
+    }
+    for (; i < plan->count && !r->owed; i++) {
+        const struct rewrite_piece *piece = &plan->piece[i];
+        size_t n = sent < piece->len ? sent : piece->len;
+        if (n == 0 && piece->len > 0)
+            break;
+        sent -= n;
+        if (is_literal(piece)) {
+            done += commit_literal(r, piece, n);
+        } else if (piece->len > 0) {
+            step_over(r, piece->data, n);
+            done += n;
+        } else {
+            done += piece->source;
+        }
+        if (n < piece->len)
+            break;
+    }
+    return done;
+}
