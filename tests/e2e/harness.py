@@ -259,6 +259,18 @@ class Test:
         self.check(got == want, f'it ended with {got}, not {want}')
         return self.process.ended - since
 
+    def released(self, within, since=None):
+        """The drain ends so many seconds after TERM, with requests left: the process ends, or goes on by itself
+        where it has a grace of its own. Returns when."""
+        if not self.server.own_grace or self.bare:
+            return self.exits(within, since)
+        since = since or self.termed
+        while time.monotonic() < since + within:
+            if os.path.exists(self.path('report')) and os.path.getsize(self.path('report')):
+                return time.monotonic() - since
+            time.sleep(0.005)
+        raise Failure(f'it was not released within {within} s')
+
     def report(self):
         try:
             with open(self.path('report')) as f:

@@ -14,7 +14,6 @@ from typing import Callable
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PYTHON = '/usr/bin/python3'
-NODE_OPTIONS = ['--no-warnings']
 EPOCH = 1_700_000_000  # nginx makes its ETag of the file's time
 
 SMALL, STREAM, BIG, SENDFILE = 64, 1600, 8 << 20, 1 << 20
@@ -32,6 +31,7 @@ class Server:
     exit: int           # after TERM, when idle and alone
     lacks: set = field(default_factory=set)  # endpoints that it has no natural way to offer
     backend: bool = False                    # needs the backend
+    own_grace: bool = False                  # waits for requests itself, a minute, once it sees TERM
     env: dict = field(default_factory=dict)
 
     def missing(self, build):
@@ -77,7 +77,7 @@ SERVERS = {s.name: s for s in (
     Server('node', script('node', f'{HERE}/servers/server.js'), ['node'], -15, {'/sendfile'}),
     Server('python', script(PYTHON, f'{HERE}/servers/threading_server.py'), [PYTHON], -15, {'/sendfile'}),
     Server('aiohttp', script(PYTHON, f'{HERE}/servers/aiohttp_server.py'), [PYTHON], 0,
-           {'/sendfile', '/head-pieces'}),
+           {'/sendfile', '/head-pieces'}, own_grace=True),
     Server('java', lambda build, directory, host, port, backend:
            ['java', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-Xmx256m', '-cp', f'{build}/e2e', 'Server', str(port), host],
            ['java', '$BUILD/e2e/Server.class'], 143, {'/sendfile', '/head-pieces', '/close-tokens'}),
