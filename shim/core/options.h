@@ -11,7 +11,12 @@ enum log_level { LOG_OFF, LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG, LOG_TRACE };
 enum log_format { LOG_TEXT, LOG_JSON };
 enum tunnel_mode { TUNNEL_CLOSE, TUNNEL_WAIT };
 
-enum { OPTIONS_SIGNALS_MAX = 8, OPTIONS_LISTEN_MAX = 16, OPTIONS_COMPLAINTS_MAX = 16, OPTIONS_PATH_MAX = 1024 };
+enum {
+    OPTIONS_SIGNALS_MAX = 8,
+    OPTIONS_LISTEN_MAX = 16,
+    OPTIONS_COMPLAINTS_MAX = 16,
+    OPTIONS_PATH_MAX = 1024
+};
 
 struct listen_filter { /* one element of LASTCALL_LISTEN */
     uint8_t family;    /* 0 any TCP address, 4, 6, 1 = unix */
@@ -22,25 +27,27 @@ struct listen_filter { /* one element of LASTCALL_LISTEN */
 
 struct options {
     bool disable;
-    uint64_t signals;               /* bit n = signal n begins a drain */
-    int forward;                    /* signal delivered at release; 0 = the same */
-    nsec_t timeout, delay, quiet, idle, linger; /* 0: none / off */
+    uint64_t signals;      /* bit n = signal n begins a drain */
+    int forward;           /* signal delivered at release; 0 = the same */
+    nsec_t timeout, delay; /* 0: none */
+    nsec_t quiet;          /* 0: off */
+    nsec_t idle, linger;
     struct listen_filter listen[OPTIONS_LISTEN_MAX];
-    unsigned listen_count;          /* 0 = all TCP and AF_UNIX stream listeners */
+    unsigned listen_count; /* 0 = all TCP and AF_UNIX stream listeners */
     bool inject;
     enum tunnel_mode tunnel;
-    const char *health;             /* path, or NULL */
+    const char *health; /* path, or NULL */
     enum log_level log;
     enum log_format log_format;
-    const char *log_file, *report;  /* paths, or NULL */
+    const char *log_file, *report; /* paths, or NULL */
 };
 
 struct options_complaint {
-    const char *name;   /* variable, as in environ: not NUL-terminated, name_len bytes */
+    const char *name; /* variable, as in environ: not NUL-terminated, name_len bytes */
     size_t name_len;
-    const char *value;  /* NUL-terminated */
-    const char *used;   /* what is used instead, for people: "25s", "all TCP", "" for an unknown name */
-    bool unknown;       /* no such variable */
+    const char *value; /* NUL-terminated */
+    const char *used;  /* instead, for people: "25s", "all TCP"; "" for an unknown name */
+    bool unknown;      /* no such variable */
 };
 
 /* Every default in its place. */
@@ -49,12 +56,14 @@ void options_default(struct options *o);
 /* Is LASTCALL_DISABLE=1 in envp? Looked at before anything else. */
 bool options_disabled(const char *const *envp);
 
-/* Read envp (environ; may be NULL). Returns the number of complaints (at most max are stored; every
- * variable complained of keeps its default). */
-unsigned options_read(struct options *o, const char *const *envp, struct options_complaint *complaints,
-                      unsigned max);
+/* Read envp (environ; may be NULL). Returns the number of complaints, which may be more than max: only
+ * max are stored. Every variable complained of keeps its default; an empty value counts as unset; of a
+ * name that is there twice the first counts. */
+unsigned options_read(struct options *o, const char *const *envp,
+                      struct options_complaint *complaints, unsigned max);
 
-/* A duration: 500ms, 25s, 2m, 1h, or bare seconds (1.5 is fine). False: unreadable, *out untouched. */
+/* A duration: 250us, 500ms, 25s, 2m, 1h, or bare seconds (1.5 is fine). False: unreadable, *out
+ * untouched. Never more than INT64_MAX ns, so that it can be added to any time. */
 bool options_duration(const char *text, nsec_t *out);
 
 /* Does the filter let a listener with this address pass? family 4, 6 or 1; port in host order; addr
@@ -64,7 +73,9 @@ bool options_listens(const struct options *o, uint8_t family, uint16_t port, con
 
 /* The table itself, for help texts, the launcher and the tests: name, default, meaning. */
 struct option_row {
-    const char *name, *fallback, *meaning; /* a value spelled like the fallback is always readable */
+    const char *name;
+    const char *fallback; /* for people; spelled so, it is always readable as a value */
+    const char *meaning;
     /* The fields below belong to options.c */
     bool (*read)(struct options *o, size_t field, const char *text);
     size_t field;
