@@ -204,6 +204,27 @@ static void reports_to_machines(void **state UNUSED)
     assert_true(is_json_line(line.at));
 }
 
+/* As the pump does it: a small buffer for each element, written one after the other. */
+static void reports_to_machines_in_pieces(void **state UNUSED)
+{
+    char whole[4096] = "", piece[1024];
+    const struct report_cut *cuts[] = {&get, &opaque, &hostile};
+    struct text t;
+    for (int step = 0; step < 5; step++) {
+        text_init(&t, piece, sizeof piece);
+        if (step == 0)
+            report_json_begin(&t, &drained);
+        else if (step < 4)
+            report_json_cut(&t, cuts[step - 1], step == 1);
+        else
+            report_json_end(&t);
+        assert_false(t.cut);
+        strncat(whole, piece, sizeof whole - strlen(whole) - 1);
+    }
+    assert_true(is_json_line(whole));
+    assert_non_null(strstr(whole, "},{\"peer\":\"unix\""));
+}
+
 static void reports_nothing_to_machines(void **state UNUSED)
 {
     report_json_begin(fresh(), &nothing);
@@ -364,6 +385,7 @@ int main(void)
         cmocka_unit_test(reports_to_people),
         cmocka_unit_test(reports_cuts_to_people),
         cmocka_unit_test(reports_to_machines),
+        cmocka_unit_test(reports_to_machines_in_pieces),
         cmocka_unit_test(reports_nothing_to_machines),
         cmocka_unit_test(names_every_end),
         cmocka_unit_test(largest_report_fits_in_a_kilobyte),
