@@ -12,7 +12,7 @@ all: $(BUILD)/liblastcall.so
 # ---- the preloaded object: freestanding, position-independent, exports only hooks ------------------
 SHIM_SRC  = $(wildcard shim/*.c shim/core/*.c shim/sys/*.c shim/hook/*.c) $(wildcard shim/sys/*.S shim/hook/*.S)
 SHIM_OBJ  = $(patsubst %,$(BUILD)/%.o,$(SHIM_SRC))
-SHIM_FLAGS = -std=c11 $(CFLAGS) $(WARN) -fPIC -ffreestanding -fvisibility=hidden -fno-stack-protector \
+SHIM_FLAGS = -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -fPIC -ffreestanding -fvisibility=hidden -fno-stack-protector \
              -fasynchronous-unwind-tables -fexceptions -fno-common -fno-plt -U_FORTIFY_SOURCE
 SHIM_LINK  = -shared -nostdlib -Wl,-Bsymbolic -Wl,-z,defs -Wl,-z,noexecstack -Wl,-z,now -Wl,-z,relro \
              -Wl,--hash-style=both -Wl,--build-id -Wl,-soname,liblastcall.so -Wl,--gc-sections

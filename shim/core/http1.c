@@ -62,8 +62,8 @@ enum part { GAP, WORD, AFTER };
 /* What a word meant. */
 enum meaning { MEANS_NOTHING, TAKEN, WRONG };
 
-struct view { /* bytes that are there: at..end is to be taken, begin..at has been */
-    const uint8_t *begin, *at, *end;
+struct view { /* the bytes still to be taken */
+    const uint8_t *at, *end;
 };
 
 /* ---- bytes --------------------------------------------------------------------------------------- */
@@ -80,17 +80,18 @@ bool http1_is_text(uint8_t c)
     return c == '\t' || (c >= ' ' && c != 0x7f);
 }
 
+/* __builtin: -ffreestanding would make a call of each plain memcpy. */
 static uint64_t load64(const void *s)
 {
     uint64_t word;
-    memcpy(&word, s, sizeof word);
+    __builtin_memcpy(&word, s, sizeof word);
     return word;
 }
 
 static uint32_t load32(const void *s)
 {
     uint32_t word;
-    memcpy(&word, s, sizeof word);
+    __builtin_memcpy(&word, s, sizeof word);
     return word;
 }
 
@@ -113,117 +114,67 @@ static inline bool same_word(const uint8_t *s, const char *lower, size_t n)
     return (load64(s + n - 8) | small) == load64(lower + n - 8);
 }
 
-/* The two functions that look at many bytes at once. Both answer how many bytes from s on belong to a
- * class: at most 16, and never looking outside the view. A class is a little narrower than what is
- * allowed; the callers look at the byte that stops the run. */
+/* Bit i of each mask: does byte i of those from s on stand out? */
 #if defined(__SSE2__)
 
-/* Sixteen bytes from s on. Near the end of the view they are loaded from before s, as nothing behind
- * the end may be read: the first *skip of them are not meant. */
-static inline __m128i load16(const uint8_t *s, const struct view *v, unsigned *skip)
+static inline uint32_t special16(const uint8_t *s)
 {
-    *skip = 0;
-    if (UNLIKELY(v->end - s < 16)) {
-        *skip = 16 - (unsigned)(v->end - s);
-        s = v->end - 16;
-    }
-    return _mm_loadu_si128((const __m128i *)s);
+    /* 0x20..0x7e wrapped to 0..0x5e, moved up to just below the sign bit: others have it set. */
+    __m128i x = _mm_loadu_si128((const __m128i *)s);
+    x = _mm_sub_epi8(x, _mm_set1_epi8(0x20));
+    return (uint32_t)_mm_movemask_epi8(_mm_adds_epu8(x, _mm_set1_epi8(0x21)));
 }
 
-static inline bool can_load16(const struct view *v)
+static inline uint32_t special32(const uint8_t *s)
 {
-    return LIKELY(v->end - v->begin >= 16);
+    return special16(s) | special16(s + 16) << 16;
 }
 
-static inline unsigned first_bit(__m128i outside, unsigned skip)
+static inline uint32_t no_letter16(const uint8_t *s)
 {
-    uint32_t mask = (uint32_t)_mm_movemask_epi8(outside) | 0x10000;
-    return (unsigned)__builtin_ctz(mask >> skip);
-}
-
-/* Bytes lowest..0x7e, wrapped round so that the others have their sign bit set. */
-static inline unsigned run_visible_simd(const uint8_t *s, const struct view *v, uint8_t lowest)
-{
-    unsigned skip;
-    __m128i x = _mm_sub_epi8(load16(s, v, &skip), _mm_set1_epi8((char)lowest));
-    return first_bit(_mm_adds_epu8(x, _mm_set1_epi8((char)(lowest + 1))), skip);
-}
-
-/* Letters and hyphens. Small letters moved to the top of the signed range are all above 'a' - 1. */
-static inline unsigned run_name_simd(const uint8_t *s, const struct view *v)
-{
-    unsigned skip;
-    __m128i x = load16(s, v, &skip);
+    /* Small letters moved to the top of the signed range: all other bytes are below them. */
+    __m128i x = _mm_loadu_si128((const __m128i *)s);
     __m128i hyphen = _mm_cmpeq_epi8(x, _mm_set1_epi8('-'));
     __m128i top = _mm_add_epi8(_mm_or_si128(x, _mm_set1_epi8(0x20)), _mm_set1_epi8(0x7f - 'z'));
-    __m128i no_letter = _mm_cmplt_epi8(top, _mm_set1_epi8('a' + 0x7f - 'z'));
-    return first_bit(_mm_andnot_si128(hyphen, no_letter), skip);
+    __m128i other = _mm_cmplt_epi8(top, _mm_set1_epi8('a' + 0x7f - 'z'));
+    return (uint32_t)_mm_movemask_epi8(_mm_andnot_si128(hyphen, other));
+}
+
+static inline uint32_t space16(const uint8_t *s)
+{
+    __m128i x = _mm_loadu_si128((const __m128i *)s);
+    return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(x, _mm_set1_epi8(' ')));
 }
 
 #else
 
-static inline bool can_load16(const struct view *v)
+/* All but SP and VCHAR. */
+static uint32_t special32(const uint8_t *s)
 {
-    (void)v;
-    return false;
+    uint32_t mask = 0;
+    for (unsigned i = 0; i < 32; i++)
+        mask |= (uint32_t)(s[i] < ' ' || s[i] >= 0x7f) << i;
+    return mask;
 }
 
-#define run_visible_simd(s, v, lowest) 0u
-#define run_name_simd(s, v)            0u
+/* All but letters and hyphens, which nearly all names are made of. */
+static uint32_t no_letter16(const uint8_t *s)
+{
+    uint32_t mask = 0;
+    for (unsigned i = 0; i < 16; i++)
+        mask |= (uint32_t)(s[i] != '-' && (s[i] | 0x20u) - 'a' > 'z' - 'a') << i;
+    return mask;
+}
+
+static uint32_t space16(const uint8_t *s)
+{
+    uint32_t mask = 0;
+    for (unsigned i = 0; i < 16; i++)
+        mask |= (uint32_t)(s[i] == ' ') << i;
+    return mask;
+}
 
 #endif
-
-static inline unsigned run_visible(const uint8_t *s, const struct view *v, uint8_t lowest)
-{
-    if (can_load16(v))
-        return run_visible_simd(s, v, lowest);
-    unsigned n = 0;
-    while (n < 16 && s + n < v->end && s[n] >= lowest && s[n] < 0x7f)
-        n++;
-    return n;
-}
-
-static inline unsigned run_name(const uint8_t *s, const struct view *v)
-{
-    if (can_load16(v))
-        return run_name_simd(s, v);
-    unsigned n = 0;
-    while (n < 16 && s + n < v->end && http1_is_tchar(s[n]))
-        n++;
-    return n;
-}
-
-/* The CR of the CRLF that ends the line, if the view has both and all bytes before it are text. */
-static inline const uint8_t *find_eol(const uint8_t *s, const struct view *v)
-{
-    while (s < v->end) {
-        unsigned run = run_visible(s, v, ' ');
-        s += run;
-        if (run == 16 || s == v->end)
-            continue;
-        if (LIKELY(*s == '\r'))
-            return v->end - s >= 2 && s[1] == '\n' ? s : NULL;
-        if (!http1_is_text(*s++))
-            return NULL;
-    }
-    return NULL;
-}
-
-/* The SP that ends the request target, if the view has it. */
-static inline const uint8_t *find_space(const uint8_t *s, const struct view *v)
-{
-    while (s < v->end) {
-        unsigned run = run_visible(s, v, '!');
-        s += run;
-        if (run == 16 || s == v->end)
-            continue;
-        if (LIKELY(*s == ' '))
-            return s;
-        if (*s++ < 0x80)
-            return NULL;
-    }
-    return NULL;
-}
 
 /* ---- what fields mean, for both ways ------------------------------------------------------------- */
 
@@ -275,11 +226,12 @@ static enum meaning take_length(struct http1 *p, const uint8_t *word, size_t n)
 
 /* n > 0 bytes; those past the size of p->word have been dropped if the line was cut. No word that
  * means something is as long. */
-static enum meaning take_word(struct http1 *p, const uint8_t *word, size_t n)
+static inline enum meaning take_word(struct http1 *p, enum field field, const uint8_t *word,
+                                     size_t n)
 {
     if (n > sizeof p->word)
         return MEANS_NOTHING;
-    switch (p->field) {
+    switch (field) {
     case CONNECTION:
         return take_connection_word(p, word, n);
     case CONTENT_LENGTH:
@@ -306,7 +258,7 @@ static bool is_list(enum field field)
 
 static bool end_word(struct http1 *p)
 {
-    enum meaning m = take_word(p, p->word, p->word_len);
+    enum meaning m = take_word(p, p->field, p->word, p->word_len);
     return m == TAKEN || (m == MEANS_NOTHING && is_list(p->field));
 }
 
@@ -362,16 +314,16 @@ static bool end_value(struct http1 *p)
 }
 
 /* A whole value, if it is as nearly always SP and one word we know. If not, p is as it was. */
-static inline bool take_value(struct http1 *p, const uint8_t *s, const uint8_t *eol)
+static inline bool take_value(struct http1 *p, enum field field, const uint8_t *s, const uint8_t *eol)
 {
-    return *s == ' ' && eol - s > 1 && take_word(p, s + 1, (size_t)(eol - s) - 1) == TAKEN;
+    return *s == ' ' && eol - s > 1 && take_word(p, field, s + 1, (size_t)(eol - s) - 1) == TAKEN;
 }
 
 /* ---- what start lines mean ----------------------------------------------------------------------- */
 
 static void begin_message(struct http1 *p)
 {
-    memset(&p->facts, 0, sizeof p->facts);
+    __builtin_memset(&p->facts, 0, sizeof p->facts);
     p->left = 0;
     p->head_len = 0;
     p->trailers = false;
@@ -470,99 +422,168 @@ static enum http1_event end_head(struct http1 *p)
 
 /* ---- whole lines --------------------------------------------------------------------------------- */
 
+enum { WINDOW = 32 };
+
+/* A walk over the special bytes of a buffer of at least WINDOW bytes, one window at a time. */
+struct scan {
+    const uint8_t *window, *end;
+    const uint8_t *line; /* where the line that we are in begins */
+    uint32_t mask;       /* special bytes of the window that lie ahead */
+};
+
+/* The window at the end begins before those bytes that are meant, as none behind it may be read. */
+static inline void look_at_window(struct scan *scan)
+{
+    ptrdiff_t there = scan->end - scan->window;
+    if (LIKELY(there >= WINDOW))
+        scan->mask = special32(scan->window);
+    else
+        scan->mask = special32(scan->end - WINDOW) >> (WINDOW - there);
+}
+
+static inline const uint8_t *next_special(struct scan *scan)
+{
+    while (scan->mask == 0) {
+        scan->window += WINDOW;
+        if (scan->window >= scan->end)
+            return NULL;
+        look_at_window(scan);
+        if (scan->line > scan->window) /* the LF before the line is in this window */
+            scan->mask &= ~1u;
+    }
+    const uint8_t *s = scan->window + __builtin_ctz(scan->mask);
+    scan->mask &= scan->mask - 1;
+    return s;
+}
+
+/* The CR of the CRLF that ends the line, if it is there and all bytes before it are text. The byte
+ * behind scan->end is there too. */
+static inline const uint8_t *find_eol(struct scan *scan)
+{
+    const uint8_t *s;
+    while ((s = next_special(scan))) {
+        if (LIKELY(is_crlf(s)))
+            return s;
+        if (!http1_is_text(*s))
+            return NULL;
+    }
+    return NULL;
+}
+
+static inline void next_line(struct scan *scan, const uint8_t *eol)
+{
+    scan->line = eol + 2;
+    scan->mask &= scan->mask - 1; /* LF, if it is in this window */
+}
+
+/* How many letters and hyphens there are from s on: at most 16. */
+static inline unsigned count_letters(const uint8_t *s, const uint8_t *end)
+{
+    if (LIKELY(end - s >= 16))
+        return (unsigned)__builtin_ctz(no_letter16(s) | 0x10000);
+    return (unsigned)__builtin_ctz((no_letter16(end - 16) | 0x10000) >> (16 - (end - s)));
+}
+
 /* "HTTP/1.0" or "HTTP/1.1". */
 static inline bool take_version(struct http1 *p, const uint8_t *s)
 {
-    if (LIKELY(load64(s) == load64("HTTP/1.1")))
-        p->facts.minor = 1;
-    else if (load64(s) == load64("HTTP/1.0"))
-        p->facts.minor = 0;
-    else
+    p->facts.minor = s[7] == '1';
+    return load64(s) == load64("HTTP/1.1") || load64(s) == load64("HTTP/1.0");
+}
+
+/* These three take the line [s, eol), which is whole and all text, if it is as lines usually are. If
+ * not, they leave nothing behind that the slow way would stumble on. */
+static inline bool take_request_line(struct http1 *p, const uint8_t *s, const uint8_t *eol,
+                                     const uint8_t *end)
+{
+    unsigned n = count_letters(s, end);
+    if (n == 0 || n > HTTP1_METHOD_MAX || s[n] != ' ' || end - eol < 7)
         return false;
-    return true;
-}
-
-/* These return the first byte behind the line, or NULL if the line is not whole or not plain. */
-static inline const uint8_t *take_request_line(struct http1 *p, const struct view *v)
-{
-    const uint8_t *s = v->at;
-    begin_message(p);
-    for (; s < v->end && s - v->at <= METHOD_MAX && http1_is_tchar(*s); s++)
-        keep_method(p, *s);
-    size_t n = (size_t)(s - v->at);
-    if (n == 0 || n > METHOD_MAX || s == v->end || *s++ != ' ')
-        return NULL;
-    const uint8_t *space = find_space(s, v);
-    if (!space || space == s || v->end - space < 11)
-        return NULL;
-    if (!take_version(p, space + 1) || !is_crlf(space + 9))
-        return NULL;
+    for (unsigned i = 0; i < n; i++)
+        p->facts.method[i] = (char)s[i];
+    p->facts.method_len = (uint8_t)n;
     end_method(p, n);
-    return space + 11;
+
+    const uint8_t *version = eol - 8, *target = s + n + 1, *space = target;
+    if (version <= target + 1 || version[-1] != ' ' || !take_version(p, version))
+        return false;
+    uint32_t mask;
+    while ((mask = space16(space)) == 0)
+        space += 16;
+    space += __builtin_ctz(mask);
+    return space != target && space + 1 == version;
 }
 
-static inline const uint8_t *take_status_line(struct http1 *p, const struct view *v)
+static inline bool take_status_line(struct http1 *p, const uint8_t *s, const uint8_t *eol)
 {
-    const uint8_t *s = v->at;
-    begin_message(p);
-    if (v->end - s < 14 || !take_version(p, s) || s[8] != ' ')
-        return NULL;
-    unsigned hundreds = s[9] - (unsigned)'0', tens = s[10] - (unsigned)'0', ones = s[11] - (unsigned)'0';
-    if (hundreds - 1 > 8 || tens > 9 || ones > 9 || (s[12] != ' ' && s[12] != '\r'))
-        return NULL;
+    if (eol - s < 12 || !take_version(p, s) || s[8] != ' ' || (eol - s > 12 && s[12] != ' '))
+        return false;
+    unsigned hundreds = s[9] - (unsigned)'0', tens = s[10] - (unsigned)'0';
+    unsigned ones = s[11] - (unsigned)'0';
     p->facts.status = (uint16_t)(hundreds * 100 + tens * 10 + ones);
-    const uint8_t *eol = find_eol(s + 12, v);
-    return eol ? eol + 2 : NULL;
+    return hundreds - 1 < 9 && tens < 10 && ones < 10;
 }
 
-static inline const uint8_t *take_field_line(struct http1 *p, const uint8_t *s, const struct view *v)
+static inline bool take_field_line(struct http1 *p, const uint8_t *s, const uint8_t *eol,
+                                   const uint8_t *end)
 {
-    const uint8_t *colon = s + run_name(s, v);
-    while (colon < v->end && *colon != ':' && http1_is_tchar(*colon))
+    const uint8_t *colon = s + count_letters(s, end);
+    while (UNLIKELY(*colon != ':') && http1_is_tchar(*colon))
         colon++;
-    if (colon == s || colon == v->end || *colon != ':')
-        return NULL;
-    const uint8_t *eol = find_eol(colon + 1, v);
+    if (UNLIKELY(*colon != ':' || colon == s))
+        return false;
+    enum field field = field_named(p, s, (size_t)(colon - s));
+    return LIKELY(field == OTHER) || take_value(p, field, colon + 1, eol);
+}
+
+static inline bool take_start_line(struct http1 *p, struct scan *scan)
+{
+    const uint8_t *s = scan->line, *eol = find_eol(scan);
     if (!eol)
-        return NULL;
-    p->field = field_named(p, s, (size_t)(colon - s));
-    if (p->field != OTHER && !take_value(p, colon + 1, eol))
-        return NULL;
-    return eol + 2;
+        return false;
+    begin_message(p);
+    bool taken = p->kind == HTTP1_REQUEST ? take_request_line(p, s, eol, scan->end)
+                                          : take_status_line(p, s, eol);
+    if (taken)
+        next_line(scan, eol);
+    return taken;
+}
+
+static inline enum http1_event take_field_lines(struct http1 *p, struct scan *scan)
+{
+    const uint8_t *eol;
+    while ((eol = find_eol(scan))) {
+        const uint8_t *s = scan->line;
+        if (UNLIKELY(eol == s)) {
+            next_line(scan, eol);
+            return end_head(p);
+        }
+        if (!take_field_line(p, s, eol, scan->end))
+            break;
+        next_line(scan, eol);
+    }
+    return HTTP1_MORE;
 }
 
 /* Take as many whole lines of a head as there are, from the start of a line on. */
 static enum http1_event take_lines(struct http1 *p, struct view *v)
 {
-    struct view head = *v;
-    const uint8_t *s = v->at, *next;
+    size_t n = (size_t)(v->end - v->at), most = HEAD_MAX - (p->state == START ? 0 : p->head_len);
+    if (n > most)
+        n = most;
+    if (n <= WINDOW || (p->state == START && *v->at == '\r'))
+        return HTTP1_MORE;
+    struct scan scan = {v->at, v->at + n - 1, v->at, 0};
+    enum http1_event event = HTTP1_MORE;
+    look_at_window(&scan);
     if (p->state == START) {
-        if (*s == '\r')
-            return HTTP1_MORE;
-        if (head.end - head.at > HEAD_MAX)
-            head.end = head.at + HEAD_MAX;
-        next = p->kind == HTTP1_REQUEST ? take_request_line(p, &head) : take_status_line(p, &head);
-        if (!next)
+        if (!take_start_line(p, &scan))
             return HTTP1_MORE;
         p->state = FIELD;
-        s = next;
-    } else if ((uint64_t)(head.end - head.at) > HEAD_MAX - p->head_len) {
-        head.end = head.at + (HEAD_MAX - p->head_len);
     }
-    enum http1_event event = HTTP1_MORE;
-    while (head.end - s >= 2) {
-        if (is_crlf(s)) {
-            event = end_head(p);
-            s += 2;
-            break;
-        }
-        next = take_field_line(p, s, &head);
-        if (!next)
-            break;
-        s = next;
-    }
-    p->head_len += (uint64_t)(s - v->at);
-    v->at = s;
+    event = take_field_lines(p, &scan);
+    p->head_len += (uint64_t)(scan.line - v->at);
+    v->at = scan.line;
     return event;
 }
 
@@ -821,7 +842,7 @@ static enum http1_event take_body(struct http1 *p, struct view *v)
 
 void http1_init(struct http1 *p, enum http1_kind kind)
 {
-    memset(p, 0, sizeof *p);
+    __builtin_memset(p, 0, sizeof *p);
     p->kind = (uint8_t)kind;
 }
 
@@ -843,7 +864,7 @@ static enum http1_event standing_event(struct http1 *p)
 
 size_t http1_feed(struct http1 *p, const void *data, size_t n, enum http1_event *event)
 {
-    struct view v = {data, data, n ? (const uint8_t *)data + n : data};
+    struct view v = {data, n ? (const uint8_t *)data + n : data};
     enum http1_event e = standing_event(p);
     while (e == HTTP1_MORE && v.at < v.end) {
         if (in_plain_body(p)) {
@@ -856,7 +877,7 @@ size_t http1_feed(struct http1 *p, const void *data, size_t n, enum http1_event 
             e = take_byte(p, *v.at++);
     }
     *event = e;
-    return (size_t)(v.at - v.begin);
+    return (size_t)(v.at - (const uint8_t *)data);
 }
 
 bool http1_skip(struct http1 *p, uint64_t n, enum http1_event *event)

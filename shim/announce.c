@@ -1,0 +1,200 @@
+/* announce.c: what a drain says: a few log lines and one honest report. */
+#include "pump.h"
+
+#include "door.h"
+#include "sys/log.h"
+#include "sys/syscall.h"
+
+#include <time.h>
+
+static bool cuts_begun;
+
+static uint64_t wall_ms(void)
+{
+    struct timespec wall = {0, 0};
+    sys2(SYS_clock_gettime, CLOCK_REALTIME, &wall);
+    return (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000;
+}
+
+static void put(const struct text *line)
+{
+    if (shim.log_fd >= 0)
+        log_write(shim.log_fd, line->at, line->len);
+    else
+        log_to_stderr(shim.fd2_dev, shim.fd2_ino, line->at, line->len);
+}
+
+static bool wants(enum log_level level)
+{
+    return shim.options.log >= level;
+}
+
+static void begin(struct text *line, char *buf, size_t size, enum log_level level, const char *message)
+{
+    text_init(line, buf, size);
+    log_line_begin(line, shim.options.log_format, wall_ms(), level, shim.pid, message);
+}
+
+static void end(struct text *line)
+{
+    log_line_end(line, shim.options.log_format);
+    put(line);
+}
+
+static size_t length(const char *s)
+{
+    size_t n = 0;
+    while (s[n])
+        n++;
+    return n;
+}
+
+static void path_failed(const char *what, const char *path, int err, const char *instead)
+{
+    struct text line;
+    char buf[OPTIONS_PATH_MAX + 256];
+    if (!wants(LOG_WARN))
+        return;
+    begin(&line, buf, sizeof buf, LOG_WARN, what);
+    log_line_str(&line, shim.options.log_format, "path", path, length(path));
+    log_line_u64(&line, shim.options.log_format, "errno", (uint64_t)-err);
+    log_line_str(&line, shim.options.log_format, "instead", instead, length(instead));
+    end(&line);
+}
+
+void log_complaints(void)
+{
+    if (shim.options.log >= LOG_WARN)
+        log_to_stderr(shim.fd2_dev, shim.fd2_ino, shim.complaints, length(shim.complaints));
+}
+
+void announce_open(void)
+{
+    const struct options *o = &shim.options;
+    int low = 512;
+    shim.log_fd = shim.report_fd = -1;
+    if (o->log_file && o->log != LOG_OFF) {
+        shim.log_fd = log_open(o->log_file, low);
+        if (shim.log_fd < 0)
+            path_failed("the log file cannot be opened", o->log_file, shim.log_fd, "standard error");
+    }
+    if (o->report) {
+        shim.report_fd = log_open(o->report, low);
+        if (shim.report_fd < 0)
+            path_failed("the report file cannot be opened", o->report, shim.report_fd, "the log only");
+    }
+}
+
+static void message(enum log_level level, const char *what, const char *key, uint64_t value)
+{
+    struct text line;
+    char buf[512];
+    if (!wants(level))
+        return;
+    begin(&line, buf, sizeof buf, level, what);
+    log_line_u64(&line, shim.options.log_format, key, value);
+    end(&line);
+}
+
+void announce_signal(void)
+{
+    message(LOG_INFO, "signal withheld, draining", "signal", (uint64_t)shim.first_signal);
+}
+
+void announce_door(nsec_t now)
+{
+    struct text line;
+    char buf[512];
+    const char *how = door_name();
+    if (!wants(LOG_DEBUG))
+        return;
+    begin(&line, buf, sizeof buf, LOG_DEBUG, "door closed");
+    log_line_str(&line, shim.options.log_format, "how", how, length(how));
+    log_line_u64(&line, shim.options.log_format, "after_us", (now - shim.signal_at) / NSEC_PER_USEC);
+    end(&line);
+}
+
+static void fill(struct report *r, nsec_t now, enum report_end how)
+{
+    memset(r, 0, sizeof *r);
+    r->pid = shim.pid;
+    r->signal = shim.first_signal;
+    r->wall_start_ms = shim.signal_wall_ms;
+    r->took = now - shim.signal_at;
+    r->door = shim.drain.door_closed_at ? shim.drain.door_closed_at - shim.signal_at : 0;
+    r->tail = now - shim.owed_at;
+    r->end = how;
+    r->hidden = door_name();
+    r->in_flight = shim.in_flight;
+    r->served_late = shim.served_late;
+    r->idle_closed = shim.idle_closed;
+    r->farewells = shim.farewells;
+    r->crossed = shim.crossed;
+    r->cut = shim.cut;
+    r->unread_bytes = shim.unread_bytes;
+    r->opaque = shim.opaque;
+    r->refused_unknown = shim.unknown;
+}
+
+static void count_cut(const struct report_cut *cut, void *unused)
+{
+    (void)unused;
+    shim.unread_bytes += cut->unread_bytes;
+}
+
+static void cut_to_log(const struct report_cut *cut, void *unused)
+{
+    struct text line;
+    char buf[1024];
+    (void)unused;
+    text_init(&line, buf, sizeof buf);
+    report_text_cut(&line, cut);
+    put(&line);
+}
+
+static void cut_to_json(const struct report_cut *cut, void *fd)
+{
+    struct text line;
+    char buf[1024];
+    text_init(&line, buf, sizeof buf);
+    report_json_cut(&line, cut, !cuts_begun);
+    cuts_begun = true;
+    log_write(*(int *)fd, line.at, line.len);
+}
+
+static void json_to(int fd, const struct report *r)
+{
+    struct text line;
+    char buf[2048];
+    text_init(&line, buf, sizeof buf);
+    report_json_begin(&line, r);
+    log_write(fd, line.at, line.len);
+    cuts_begun = false;
+    survey_cut(cut_to_json, &fd);
+    text_init(&line, buf, sizeof buf);
+    report_json_end(&line);
+    log_write(fd, line.at, line.len);
+}
+
+void announce_end(nsec_t now, enum report_end how)
+{
+    struct report r;
+    struct text line;
+    char buf[2048];
+    if (shim.drain.phase == DRAIN_RELEASED)
+        shim.cut = survey_cut(count_cut, NULL);
+    fill(&r, now, how);
+    if (shim.report_fd >= 0)
+        json_to(shim.report_fd, &r);
+    if (!wants(LOG_INFO) && !(wants(LOG_WARN) && shim.cut > 0))
+        return;
+    if (shim.options.log_format == LOG_JSON && shim.log_fd >= 0) {
+        json_to(shim.log_fd, &r);
+        return;
+    }
+    text_init(&line, buf, sizeof buf);
+    report_text(&line, &r);
+    put(&line);
+    if (shim.cut > 0)
+        survey_cut(cut_to_log, NULL);
+}

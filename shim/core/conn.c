@@ -1,0 +1,249 @@
+/* conn.c: see conn.h. */
+#include "conn.h"
+
+/* Flags of a run in the ring: what the response's framing depends on (RFC 9112 section 6.3). */
+enum { RUN_HEAD = 1, RUN_CONNECT = 2, RUN_FLAGS = 3, RUN_SHIFT = 2 };
+
+void conn_init(struct conn *c, int fd, uint16_t listener, bool unix_)
+{
+    uint32_t index = c->index, generation = c->generation;
+    memset(c, 0, sizeof *c);
+    c->index = index;
+    c->generation = generation + 1;
+    c->fd = fd;
+    c->listener = listener;
+    c->unix_ = unix_;
+    c->aliases = 1;
+    c->epoll_fd = -1;
+    http1_init(&c->in, HTTP1_REQUEST);
+    http1_init(&c->out, HTTP1_RESPONSE);
+    c->live = true;
+}
+
+void conn_doubt(struct conn *c)
+{
+    __atomic_store_n(&c->opaque, true, __ATOMIC_RELEASE);
+}
+
+/* ---- the ring: one writer (in), one reader (out) ------------------------------------------------ */
+
+static uint8_t run_flags(const struct http1_facts *f)
+{
+    return (uint8_t)((f->is_head ? RUN_HEAD : 0) | (f->is_connect ? RUN_CONNECT : 0));
+}
+
+/* Queue `count` requests alike; false if the ring is full. */
+static bool ring_push(struct conn *c, uint8_t flags, unsigned count)
+{
+    uint16_t head = c->ring_head;
+    uint16_t tail = __atomic_load_n(&c->ring_tail, __ATOMIC_ACQUIRE);
+    while (count > 0) {
+        unsigned run = count < CONN_RUN_MAX ? count : CONN_RUN_MAX;
+        if ((uint16_t)(head - tail) >= CONN_RING)
+            return false;
+        c->ring[head % CONN_RING] = (uint8_t)(run << RUN_SHIFT | flags);
+        head++;
+        count -= run;
+        __atomic_add_fetch(&c->pending, run, __ATOMIC_RELAXED);
+    }
+    __atomic_store_n(&c->ring_head, head, __ATOMIC_RELEASE);
+    return true;
+}
+
+/* The flags of the request that the next response answers; false if none is known. */
+static bool ring_peek(const struct conn *c, uint8_t *flags)
+{
+    if (c->ring_tail == __atomic_load_n(&c->ring_head, __ATOMIC_ACQUIRE))
+        return false;
+    *flags = c->ring[c->ring_tail % CONN_RING] & RUN_FLAGS;
+    return true;
+}
+
+static void ring_pop(struct conn *c)
+{
+    uint8_t flags;
+    if (!ring_peek(c, &flags))
+        return;
+    if (c->run_left == 0)
+        c->run_left = c->ring[c->ring_tail % CONN_RING] >> RUN_SHIFT;
+    if (--c->run_left == 0)
+        __atomic_store_n(&c->ring_tail, (uint16_t)(c->ring_tail + 1), __ATOMIC_RELEASE);
+    __atomic_sub_fetch(&c->pending, 1, __ATOMIC_RELEASE);
+}
+
+/* ---- in ----------------------------------------------------------------------------------------- */
+
+static void follow_requests(struct conn *c, const char *data, size_t n)
+{
+    unsigned run = 0;
+    uint8_t flags = 0;
+    bool room = true;
+    for (;;) {
+        enum http1_event event;
+        if (http1_between(&c->in))
+            c->request_bytes = 0;
+        size_t took = http1_feed(&c->in, data, n, &event);
+        c->request_bytes += took;
+        data += took;
+        n -= took;
+        if (event == HTTP1_HEAD) {
+            if (run > 0 && run_flags(&c->in.facts) != flags) {
+                room = room && ring_push(c, flags, run);
+                run = 0;
+            }
+            flags = run_flags(&c->in.facts);
+            run++;
+        } else if (event == HTTP1_BAD) {
+            room = false;
+            break;
+        } else if (event == HTTP1_MORE || n == 0) {
+            break;
+        }
+    }
+    if (run > 0)
+        room = ring_push(c, flags, run) && room;
+    if (!room)
+        conn_doubt(c);
+}
+
+void conn_received(struct conn *c, const void *data, size_t n)
+{
+    c->read_bytes += n;
+    if (c->opaque)
+        return;
+    if (data) {
+        follow_requests(c, data, n);
+        return;
+    }
+    enum http1_event event;
+    if (!http1_skip(&c->in, n, &event))
+        conn_doubt(c);
+    else
+        c->request_bytes += n;
+}
+
+/* ---- out ---------------------------------------------------------------------------------------- */
+
+/* Tell the response parser what it is about to read. */
+static void expect_next(const struct conn *c, struct http1 *out)
+{
+    uint8_t flags;
+    if (ring_peek(c, &flags))
+        http1_expect(out, flags & RUN_HEAD, flags & RUN_CONNECT);
+}
+
+static unsigned follow_responses(struct conn *c, const char *data, size_t n)
+{
+    unsigned done = 0;
+    bool fed = false;
+    while (n > 0 || fed) {
+        enum http1_event event;
+        if (http1_between(&c->out) && n > 0) {
+            expect_next(c, &c->out);
+            c->response_bytes = 0;
+        }
+        size_t took = http1_feed(&c->out, data, n, &event);
+        c->response_bytes += took;
+        data += took;
+        n -= took;
+        fed = event == HTTP1_HEAD;
+        if (event == HTTP1_DONE) {
+            ring_pop(c);
+            done++;
+        } else if (event == HTTP1_BAD || event == HTTP1_TUNNEL) {
+            conn_doubt(c);
+            break;
+        } else if (event == HTTP1_MORE) {
+            break;
+        }
+    }
+    return done;
+}
+
+unsigned conn_sent(struct conn *c, const void *data, size_t n, uint64_t wire)
+{
+    c->written_bytes += wire;
+    if (c->opaque)
+        return 0;
+    if (data)
+        return follow_responses(c, data, n);
+    enum http1_event event;
+    if (!http1_skip(&c->out, n, &event)) {
+        conn_doubt(c);
+        return 0;
+    }
+    c->response_bytes += n;
+    if (event != HTTP1_DONE)
+        return 0;
+    ring_pop(c);
+    return 1;
+}
+
+/* ---- questions ---------------------------------------------------------------------------------- */
+
+bool conn_request_open(const struct conn *c)
+{
+    return !c->opaque && !http1_between(&c->in);
+}
+
+bool conn_in_flight(const struct conn *c)
+{
+    if (__atomic_load_n(&c->opaque, __ATOMIC_ACQUIRE))
+        return false;
+    return __atomic_load_n(&c->pending, __ATOMIC_ACQUIRE) > 0 || conn_request_open(c) ||
+           !http1_between(&c->out);
+}
+
+/* Is the response that begins now the last one owed, if `answered` more were complete before it? */
+static bool is_last(const struct conn *c, unsigned answered, bool more)
+{
+    uint32_t pending = __atomic_load_n(&c->pending, __ATOMIC_ACQUIRE);
+    if (http1_in_head(&c->in))
+        return pending <= answered; /* an early answer (400, 408, 431) to the head that has begun */
+    return pending <= answered + 1 && !(more && http1_between(&c->in));
+}
+
+size_t conn_last_head(const struct conn *c, const struct rewrite_chunk *chunks, size_t count, bool more)
+{
+    struct http1 out = c->out;
+    unsigned answered = 0;
+    size_t at = 0;
+    for (size_t i = 0; i < count; i++) {
+        const char *data = chunks[i].data;
+        size_t left = chunks[i].len;
+        bool fed = false;
+        while (left > 0 || fed) {
+            enum http1_event event;
+            if (left > 0 && http1_between(&out)) {
+                if (is_last(c, answered, more))
+                    return at;
+                /* A HEAD or CONNECT further down the queue would be framed otherwise; then the copy
+                 * goes wrong and the worst is that no farewell is said. */
+                expect_next(c, &out);
+            }
+            size_t took = http1_feed(&out, data, left, &event);
+            data += took;
+            left -= took;
+            at += took;
+            fed = event == HTTP1_HEAD;
+            if (event == HTTP1_DONE)
+                answered++;
+            else if (event == HTTP1_BAD || event == HTTP1_TUNNEL)
+                return SIZE_MAX;
+        }
+    }
+    return SIZE_MAX;
+}
+
+const char *conn_method(const struct conn *c)
+{
+    return c->opaque || c->in.facts.method_len == 0 ? "" : c->in.facts.method;
+}
+
+bool conn_is_valid(const struct conn *c)
+{
+    uint16_t runs = (uint16_t)(c->ring_head - c->ring_tail);
+    if (runs > CONN_RING || c->run_left > CONN_RUN_MAX || c->stage > CONN_LINGERING)
+        return false;
+    return c->opaque || (runs == 0) == (c->pending == 0);
+}

@@ -1,0 +1,96 @@
+/* conn.h: one accepted connection: what its two directions say, and how far its farewell has come.
+ *
+ * Pure. The bytes come from the hooks; the kernel facts and all acts are the choreographer's. Each
+ * direction is followed by one thread at a time (lock_in, lock_out: trylocks held by the caller);
+ * whoever finds one taken calls conn_doubt. */
+#ifndef LASTCALL_CONN_H
+#define LASTCALL_CONN_H
+
+#include "http1.h"
+#include "rewrite.h"
+
+/* How a connection ends under a drain; only ever moves down this list. */
+enum conn_stage {
+    CONN_OPEN,      /* the program reads and writes as it likes */
+    CONN_EOF,       /* virtual EOF: expected: the program reads end of file, or a last request comes */
+    CONN_ENDED,     /* half-closed: the program reads EOF, what it writes is swallowed */
+    CONN_LINGERING, /* the program has closed; the socket is ours, its output not acknowledged yet
+                       or its peer still sending */
+};
+
+enum { CONN_RING = 64, CONN_RUN_MAX = 31 };
+
+struct conn {
+    /* identity */
+    int fd;              /* a live descriptor of it: the program's, or ours when lingering */
+    uint32_t index;      /* in the pool */
+    uint32_t generation; /* counts the uses of this pool entry */
+    uint16_t aliases;    /* descriptors of the program on it */
+    uint16_t listener;   /* index of the listener it came from */
+    bool unix_;          /* AF_UNIX: no TCP_INFO */
+    bool live;           /* in use */
+    bool dead;           /* closed; freed by whoever leaves last */
+
+    /* following the bytes */
+    uint8_t lock_in, lock_out;
+    uint8_t pin;         /* lock: the pump acts on fd, or the program closes it */
+    uint16_t calls_in, calls_out; /* calls in progress; a second one at a time is a doubt */
+    bool opaque;         /* bytes we do not, or no longer, understand */
+    bool shared;         /* another process may hold it: no shutdown() of ours */
+    bool inherited;      /* ... and this process has not touched it since the fork */
+    struct http1 in, out;
+    uint8_t ring[CONN_RING]; /* requests to be answered, in runs: count << 2 | flags */
+    uint16_t ring_head, ring_tail; /* written by in, by out; free-running */
+    uint8_t run_left;    /* of the run at ring_tail */
+    uint32_t pending;    /* requests whose response is not complete */
+    uint64_t read_bytes, written_bytes; /* on the wire, by the program's calls that we saw */
+    uint64_t request_bytes, response_bytes; /* of the message that is current or was last */
+    uintptr_t toucher;   /* thread pointer of the thread that last moved bytes */
+    int toucher_tid;     /* the same, known only while draining; else 0 */
+    int epoll_fd;        /* the epoll set that holds it; -1 none, -2 several or unknown */
+
+    /* its end */
+    uint8_t stage;       /* enum conn_stage */
+    bool rewriting;      /* the head of the current response is rewritten: it says farewell */
+    bool farewell;       /* close was said in the current or last response (by us or the program) */
+    bool acked;          /* ENDED, LINGERING: all output acknowledged */
+    bool must_linger;    /* the peer is still sending: wait for its end before ours */
+    bool counted_crossed, counted_in_flight, late; /* for the report */
+    bool verified;       /* its counts were compared with the kernel's */
+    struct rewrite rewrite;
+    nsec_t since;        /* last response complete, or accepted, or stage entered */
+    nsec_t acked_at;
+    uint64_t cookie;     /* SO_COOKIE, asked at drain time; 0 unknown */
+    uint64_t crossed_bytes;
+};
+
+/* A fresh connection. index and generation stay. */
+void conn_init(struct conn *c, int fd, uint16_t listener, bool unix_);
+
+/* Something we cannot account for: from now on opaque. Any thread. */
+void conn_doubt(struct conn *c);
+
+/* n bytes were read by the program, now or (data NULL) unseen. Holder of lock_in. */
+void conn_received(struct conn *c, const void *data, size_t n);
+
+/* n bytes of the program's own were accepted for sending; `wire` bytes went out for them. data NULL:
+ * unseen. Holder of lock_out. Returns the number of responses completed by them. */
+unsigned conn_sent(struct conn *c, const void *data, size_t n, uint64_t wire);
+
+/* A request has begun to arrive and its response is not complete. False for opaque connections. */
+bool conn_in_flight(const struct conn *c);
+
+/* Is a request half arrived (its head or body incomplete)? */
+bool conn_request_open(const struct conn *c);
+
+/* Where, in the next n bytes of the program, begins the head of the last response owed? Returns the
+ * offset, or SIZE_MAX if no such head begins there. more: bytes of yet another request are waiting. */
+size_t conn_last_head(const struct conn *c, const struct rewrite_chunk *chunks, size_t count, bool more);
+
+/* The method of the request in flight, NUL-terminated; "" if not known. */
+const char *conn_method(const struct conn *c);
+
+/* Walks the invariants (tests, debug builds). */
+bool conn_is_valid(const struct conn *c);
+
+#endif

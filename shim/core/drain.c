@@ -1,0 +1,109 @@
+/* drain.c: see drain.h. */
+#include "drain.h"
+
+static nsec_t earlier(nsec_t a, nsec_t b)
+{
+    if (a == 0 || b == 0)
+        return a + b;
+    return a < b ? a : b;
+}
+
+static nsec_t later(nsec_t a, nsec_t b)
+{
+    return a > b ? a : b;
+}
+
+static nsec_t deadline(const struct drain *d, const struct options *o)
+{
+    return o->timeout == 0 ? 0 : d->signal_at + o->timeout;
+}
+
+static void take_signal(struct drain *d, nsec_t now)
+{
+    if (d->phase == DRAIN_SERVING) {
+        d->phase = DRAIN_DUCK;
+        d->signal_at = d->duck_from = now;
+    } else if (now - d->signal_at >= DRAIN_REPEAT) {
+        d->again = true;
+    }
+}
+
+/* When the lame duck ends, as far as is known now. */
+static nsec_t duck_until(const struct drain *d, const struct census *c, const struct options *o)
+{
+    nsec_t end = d->duck_from + o->delay;
+    if (o->quiet == 0)
+        return end;
+    return earlier(end, later(d->duck_from, c->last_accept) + o->quiet);
+}
+
+/* The door is closed when nobody stands in it. A handshake under way may never complete (and with
+ * TCP_DEFER_ACCEPT waits for the client to speak): that is waited for no longer than for an idle one. */
+static bool door_is_closed(const struct drain *d, const struct census *c, const struct options *o, nsec_t now)
+{
+    if (c->queued > 0)
+        return false;
+    return c->half_open == 0 || now >= d->door_from + o->idle;
+}
+
+static bool nothing_owed(const struct census *c)
+{
+    return c->queued == 0 && c->in_flight == 0 && c->idle == 0 && c->ending == 0;
+}
+
+static void release(struct drain *d, struct drain_actions *act, nsec_t now)
+{
+    d->phase = DRAIN_RELEASED;
+    d->released_at = now;
+    act->release = true;
+    act->wake_at = 0;
+}
+
+struct drain_actions drain_step(struct drain *d, enum drain_event event, const struct census *c,
+                                const struct options *o, nsec_t now)
+{
+    struct drain_actions act = {false, false, 0};
+    if (event == DRAIN_SIGNAL)
+        take_signal(d, now);
+    if (d->phase == DRAIN_SERVING || d->phase == DRAIN_RELEASED)
+        return act;
+
+    nsec_t end = deadline(d, o);
+    if (d->again || (end != 0 && now >= end)) {
+        d->expired = !d->again;
+        release(d, &act, now);
+        return act;
+    }
+    act.wake_at = earlier(end, c->next_expiry);
+
+    if (d->phase == DRAIN_DUCK) {
+        nsec_t until = duck_until(d, c, o);
+        if (now < until) {
+            act.wake_at = earlier(act.wake_at, until);
+            return act;
+        }
+        /* The census was taken before the doors were closed: act, and be called again. */
+        d->phase = DRAIN_DOOR;
+        d->door_from = now;
+        act.hide = true;
+        act.wake_at = now;
+        return act;
+    }
+    if (d->phase == DRAIN_DOOR) {
+        if (!door_is_closed(d, c, o, now)) {
+            if (c->queued == 0)
+                act.wake_at = earlier(act.wake_at, d->door_from + o->idle);
+            return act;
+        }
+        d->phase = DRAIN_EMPTYING;
+        d->door_closed_at = now;
+    }
+    if (nothing_owed(c))
+        release(d, &act, now);
+    return act;
+}
+
+bool drain_may_close_idle(const struct drain *d)
+{
+    return d->phase == DRAIN_DOOR || d->phase == DRAIN_EMPTYING;
+}

@@ -1,0 +1,53 @@
+/* drain.h: the life of a drain (DESIGN section 3) as one pure function. It sees a census, never a
+ * connection; time is an argument. */
+#ifndef LASTCALL_DRAIN_H
+#define LASTCALL_DRAIN_H
+
+#include "options.h"
+
+enum drain_phase {
+    DRAIN_SERVING,  /* a signal */
+    DRAIN_DUCK,     /* lame duck: the end of the delay, or quiet */
+    DRAIN_DOOR,     /* listeners hidden: the accept queues and handshakes under way to be served */
+    DRAIN_EMPTYING, /* the last thing owed */
+    DRAIN_RELEASED, /* nothing: the program has its signal */
+};
+
+enum drain_event {
+    DRAIN_TICK,   /* something may have changed, or time has passed */
+    DRAIN_SIGNAL, /* a drain signal came */
+};
+
+struct census {
+    unsigned queued;    /* connections in accept queues */
+    int half_open;      /* handshakes under way on our ports; -1 cannot be known */
+    unsigned in_flight; /* connections with a request in flight (opaque and busy ones too) */
+    unsigned idle;      /* connections whose idle window is not over, or that have not read their EOF */
+    unsigned ending;    /* connections with output that is not acknowledged, or a peer still sending */
+    nsec_t last_accept; /* when a connection last arrived; 0 never */
+    nsec_t next_expiry; /* when the first idle window ends; 0 none */
+};
+
+struct drain {
+    uint8_t phase;
+    bool again;        /* a second signal: release now */
+    bool expired;      /* released by the deadline */
+    nsec_t signal_at, duck_from, door_from, door_closed_at, released_at;
+};
+
+struct drain_actions {
+    bool hide;    /* close the doors now */
+    bool release; /* give the program its signal now */
+    nsec_t wake_at; /* call again at this time at the latest; 0 = only when something changes */
+};
+
+/* Two of the same signal within this time are one (systemd, Heroku and forwarding parents send two). */
+#define DRAIN_REPEAT (1 * NSEC_PER_SEC)
+
+struct drain_actions drain_step(struct drain *d, enum drain_event event, const struct census *census,
+                                const struct options *o, nsec_t now);
+
+/* May idle connections be let go? (Not while lame duck: their next request is still welcome.) */
+bool drain_may_close_idle(const struct drain *d);
+
+#endif

@@ -1,0 +1,56 @@
+/* fdtable.h: from a descriptor to what we know of it, and the pool of connections.
+ *
+ * Pure: the memory is the caller's. Lock-free, usable in a signal handler. A slot is one word: its kind
+ * in the two top bits, an index below; so a file that is not ours costs one load and one branch. */
+#ifndef LASTCALL_FDTABLE_H
+#define LASTCALL_FDTABLE_H
+
+#include "conn.h"
+
+enum { FD_MAX = 1 << 20 }; /* the kernel's default nr_open; higher ones pass through */
+
+enum fd_kind { FD_OTHER, FD_CONN, FD_LISTENER, FD_SIGNAL };
+
+static inline uint32_t fd_slot_make(enum fd_kind kind, uint32_t index)
+{
+    return (uint32_t)kind << 30 | index;
+}
+
+static inline enum fd_kind fd_slot_kind(uint32_t slot)
+{
+    return (enum fd_kind)(slot >> 30);
+}
+
+static inline uint32_t fd_slot_index(uint32_t slot)
+{
+    return slot & 0x3fffffff;
+}
+
+enum { POOL_CHUNK = 64, POOL_CHUNKS = FD_MAX / POOL_CHUNK };
+
+struct conn_chunk {
+    uint64_t used; /* a bit each */
+    struct conn conn[POOL_CHUNK];
+};
+
+struct conn_pool {
+    struct conn_chunk *chunk[POOL_CHUNKS];
+    uint32_t chunks; /* so many are there */
+    uint32_t hint;   /* chunk to look in first */
+};
+
+/* A free connection, not yet initialised, or NULL: give the pool another chunk, or do without. */
+struct conn *pool_take(struct conn_pool *p);
+
+void pool_give(struct conn_pool *p, struct conn *c);
+
+/* Add a zeroed chunk. False: someone else added one at the same moment, or the pool is full. */
+bool pool_grow(struct conn_pool *p, struct conn_chunk *chunk);
+
+/* NULL if there is no such entry. It may be unused: see conn.live. */
+struct conn *pool_at(const struct conn_pool *p, uint32_t index);
+
+/* Entries that exist, used or not. */
+uint32_t pool_size(const struct conn_pool *p);
+
+#endif

@@ -1,0 +1,143 @@
+/* door.c: closing the listeners without resetting anyone who stands in their queues (DESIGN section 5). */
+#include "door.h"
+
+#include "sys/syscall.h"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+enum { F_GETFD_ = 1, F_GETFL_ = 3, FD_CLOEXEC_ = 1, O_NONBLOCK_ = 04000, O_CLOEXEC_ = 02000000 };
+
+static bool nonblocking(int fd)
+{
+    long flags = sys2(SYS_fcntl, fd, F_GETFL_);
+    return flags >= 0 && (flags & O_NONBLOCK_) != 0;
+}
+
+/* The old listener leaves this descriptor; its reference may be the last: the queue must be empty. */
+static bool put_placeholder(struct listener *l, int fd)
+{
+    int stand_in = sock_placeholder(nonblocking(fd));
+    if (stand_in < 0)
+        return false;
+    long cloexec = sys2(SYS_fcntl, fd, F_GETFD_);
+    for (unsigned i = 0; i < l->epolls; i++)
+        sys4(SYS_epoll_ctl, l->epoll[i].fd, EPOLL_CTL_DEL, fd, 0);
+    sys3(SYS_dup3, stand_in, fd, cloexec & FD_CLOEXEC_ ? O_CLOEXEC_ : 0);
+    sys1(SYS_close, stand_in);
+    for (unsigned i = 0; i < l->epolls; i++) {
+        struct epoll_event event = {.events = l->epoll[i].events, .data.u64 = l->epoll[i].data};
+        sys4(SYS_epoll_ctl, l->epoll[i].fd, EPOLL_CTL_ADD, fd, &event);
+    }
+    return true;
+}
+
+static bool swap(struct listener *l)
+{
+    /* Several descriptors, or more epoll sets than were noted: leave it, the exit closes it. */
+    if (l->aliases != 1 || l->epolls > LISTENER_EPOLLS)
+        return false;
+    if (!conn_lock(&l->swapping))
+        return l->door == DOOR_PLACEHOLDER;
+    bool ok = l->door == DOOR_PLACEHOLDER || put_placeholder(l, l->fd);
+    if (ok)
+        __atomic_store_n(&l->door, DOOR_PLACEHOLDER, __ATOMIC_RELEASE);
+    __atomic_store_n(&l->swapping, 0, __ATOMIC_RELEASE);
+    return ok;
+}
+
+/* Sockets of others in our SO_REUSEPORT group: hiding one member black-holes SYNs while another lives. */
+static bool grouped_with_others(const struct listener *l)
+{
+    uint64_t inodes[LISTENERS_MAX];
+    unsigned n = 0;
+    if (!l->reuseport)
+        return false;
+    for (unsigned i = 0; i < shim.listeners; i++)
+        if (shim.listener[i].live)
+            inodes[n++] = shim.listener[i].inode;
+    return sock_foreign_listeners(l->port, inodes, n) > 0;
+}
+
+static uint8_t close_one(struct listener *l)
+{
+    if (l->shared)
+        return DOOR_FOREIGN;
+    if (l->unix_)
+        return sys2(SYS_shutdown, l->fd, SHUT_RD) == 0 ? DOOR_SHUT_UNIX : DOOR_OPEN;
+    if (grouped_with_others(l))
+        return DOOR_TO_EMPTY;
+    if (sock_hide(l->fd) == 0)
+        return DOOR_HIDDEN;
+    if (sock_drop_syns(l->fd) == 0)
+        return DOOR_FILTERED;
+    return DOOR_TO_EMPTY;
+}
+
+void door_close(void)
+{
+    for (unsigned i = 0; i < shim.listeners; i++) {
+        struct listener *l = &shim.listener[i];
+        if (l->live && l->door == DOOR_OPEN)
+            __atomic_store_n(&l->door, close_one(l), __ATOMIC_RELEASE);
+    }
+}
+
+static unsigned queue_of(const struct listener *l)
+{
+    struct sock_counts k;
+    if (l->door == DOOR_PLACEHOLDER)
+        return 0;
+    if (l->unix_) {
+        int n = sock_unix_queue((uint32_t)l->inode);
+        return n > 0 ? (unsigned)n : 0;
+    }
+    return sock_counts(l->fd, &k) == 0 ? k.unacked : 0;
+}
+
+void door_census(struct census *census)
+{
+    for (unsigned i = 0; i < shim.listeners; i++) {
+        struct listener *l = &shim.listener[i];
+        if (!l->live || l->door == DOOR_FOREIGN)
+            continue;
+        unsigned queued = queue_of(l);
+        census->queued += queued;
+        if (l->door == DOOR_TO_EMPTY && queued == 0)
+            swap(l);
+        if (l->door == DOOR_HIDDEN || l->door == DOOR_FILTERED) {
+            int under_way = sock_half_open(l->port);
+            census->half_open = under_way < 0 || census->half_open < 0 ? -1 : census->half_open + under_way;
+        }
+    }
+}
+
+const char *door_name(void)
+{
+    static const char *const names[] = {
+        [DOOR_OPEN] = "none",      [DOOR_HIDDEN] = "hide",  [DOOR_FILTERED] = "filter",
+        [DOOR_SHUT_UNIX] = "unix", [DOOR_TO_EMPTY] = "drain", [DOOR_PLACEHOLDER] = "drain",
+        [DOOR_FOREIGN] = "shared",
+    };
+    for (unsigned i = 0; i < shim.listeners; i++)
+        if (shim.listener[i].live)
+            return shim.listener[i].unix_ ? "unix" : names[shim.listener[i].door];
+    return "none";
+}
+
+bool shim_accept_failed(int lfd, int *err)
+{
+    struct listener *l = shim_listener(lfd);
+    if (!l)
+        return false;
+    if (l->door == DOOR_SHUT_UNIX && *err == EINVAL) {
+        bool again = swap(l) && !nonblocking(lfd);
+        *err = EAGAIN;
+        shim_wake(NULL);
+        return again;
+    }
+    if (l->door == DOOR_TO_EMPTY && *err == EAGAIN)
+        swap(l);
+    /* A blocking accept that sat on the old listener while the placeholder came. */
+    return l->door == DOOR_PLACEHOLDER && *err == EINVAL && !nonblocking(lfd);
+}

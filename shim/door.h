@@ -1,0 +1,16 @@
+/* door.h: the listeners of a drain. Pump only, but for shim_accept_failed (shim.h). */
+#ifndef LASTCALL_DOOR_H
+#define LASTCALL_DOOR_H
+
+#include "shim.h"
+
+/* Close every door that is open: new connections are refused, queues and handshakes live on. */
+void door_close(void);
+
+/* Add what stands in the doors to the census; closes those that had to be emptied first. */
+void door_census(struct census *census);
+
+/* How the first listener was closed, for the report. */
+const char *door_name(void);
+
+#endif

@@ -1,0 +1,210 @@
+/* descriptors.c: hooks of the calls that make, copy and close descriptors. */
+#include "tracked.h"
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+/* ---- listeners ---- */
+
+int hook_bind(int fd, const void *addr, unsigned len)
+{
+    int ret = real.bind(fd, addr, len);
+    /* A TCP port of one's own is what servers bind: their signals count from here on (port 0, which clients
+     * bind, and datagram sockets do not tell). */
+    if (ret == 0 && addr && len >= 4 && !shim.armed && !shim.off) {
+        unsigned short family, port;
+        memcpy(&family, addr, sizeof family);
+        memcpy(&port, (const char *)addr + 2, sizeof port);
+        bool unix_, listening;
+        if ((family == AF_INET || family == AF_INET6) && port != 0 && sock_is_stream(fd, &unix_, &listening))
+            shim_arm();
+    }
+    return ret;
+}
+
+int hook_listen(int fd, int backlog)
+{
+    int ret = real.listen(fd, backlog);
+    if (ret == 0)
+        shim_listening(fd);
+    return ret;
+}
+
+/* accept and accept4: the real call, retried where only our doings made it fail. */
+static int accept_any(int lfd, void *addr, unsigned *len, int flags, bool four)
+{
+    for (;;) {
+        unsigned runs = hook_runs();
+        int fd = four ? real.accept4(lfd, addr, len, flags) : real.accept(lfd, addr, len);
+        if (LIKELY(fd >= 0)) {
+            if (!shim.off)
+                shim_accepted(lfd, fd);
+            return fd;
+        }
+        if (UNLIKELY(shim_draining())) {
+            int *err = libc_errno();
+            if (hook_interrupted(runs) || shim_accept_failed(lfd, err))
+                continue;
+        }
+        return fd;
+    }
+}
+
+int hook_accept(int fd, void *addr, unsigned *len)
+{
+    return accept_any(fd, addr, len, 0, false);
+}
+
+int hook_accept4(int fd, void *addr, unsigned *len, int flags)
+{
+    return accept_any(fd, addr, len, flags, true);
+}
+
+int hook_getsockname(int fd, void *addr, unsigned *len)
+{
+    if (UNLIKELY(fd_slot_kind(slot_of(fd)) == FD_LISTENER)) {
+        const struct listener *l = shim_listener(fd);
+        if (l->door == DOOR_PLACEHOLDER && addr && len) {
+            unsigned char name[128];
+            unsigned size = sock_raw_address(&l->name, name);
+            memcpy(addr, name, size < *len ? size : *len);
+            *len = size;
+            return 0;
+        }
+    }
+    return real.getsockname(fd, addr, len);
+}
+
+/* ---- closing ---- */
+
+int hook_close(int fd)
+{
+    uint32_t slot = slot_of(fd);
+    if (LIKELY(slot == 0))
+        return real.close(fd);
+    if (shim_is_our_process())
+        shim_closing(fd, slot);
+    return real.close(fd);
+}
+
+static void close_tracked(unsigned first, unsigned last)
+{
+    for (unsigned fd = first; fd <= last && (int)fd <= shim.fd_top && fd < FD_MAX; fd++)
+        if (fd_slot[fd] != 0)
+            shim_closing((int)fd, fd_slot[fd]);
+}
+
+enum { CLOSE_RANGE_UNSHARE_ = 2, CLOSE_RANGE_CLOEXEC_ = 4 };
+
+/* While draining, a few descriptors from fd_high on are ours: they stay. */
+static long close_but_ours(unsigned first, unsigned last, unsigned flags)
+{
+    while (first <= last) {
+        unsigned ours = (unsigned)shim_next_own(first);
+        long ret = 0;
+        if (ours > first)
+            ret = sys3(SYS_close_range, first, ours - 1 < last ? ours - 1 : last, flags);
+        if (ret != 0 || ours >= last)
+            return ret;
+        first = ours + 1;
+    }
+    return 0;
+}
+
+int hook_close_range(unsigned first, unsigned last, int flags)
+{
+    if (shim.armed && !(flags & (CLOSE_RANGE_CLOEXEC_ | CLOSE_RANGE_UNSHARE_)) && shim_is_our_process()) {
+        close_tracked(first, last);
+        if (shim_draining() && last >= first)
+            return (int)hook_result(close_but_ours(first, last, (unsigned)flags));
+    }
+    return real.close_range(first, last, flags);
+}
+
+void hook_closefrom(int first)
+{
+    if (shim.armed && shim_is_our_process()) {
+        close_tracked(first < 0 ? 0 : (unsigned)first, ~0u);
+        if (shim_draining() && close_but_ours(first < 0 ? 0 : (unsigned)first, ~0u, 0) == 0)
+            return;
+    }
+    real.closefrom(first);
+}
+
+int hook_shutdown(int fd, int how)
+{
+    uint32_t slot = slot_of(fd);
+    if (UNLIKELY(shim_draining()) && fd_slot_kind(slot) == FD_CONN && shim_has_ended(slot))
+        return 0; /* half-closed by us already: for the program its shutdown has worked */
+    return real.shutdown(fd, how);
+}
+
+/* ---- copies ---- */
+
+static int copied(int fd, int copy)
+{
+    if (UNLIKELY(copy >= 0 && (slot_of(fd) | slot_of(copy)) != 0))
+        shim_alias(fd, copy);
+    return copy;
+}
+
+/* dup2 and dup3 close what was there: a connection says its farewell first. */
+static void about_to_replace(int fd, int to)
+{
+    if (UNLIKELY(slot_of(to) != 0) && fd != to && sys2(SYS_fcntl, fd, F_GETFD) >= 0 && shim_is_our_process())
+        shim_closing(to, slot_of(to));
+}
+
+int hook_dup(int fd)
+{
+    return copied(fd, real.dup(fd));
+}
+
+int hook_dup2(int fd, int to)
+{
+    about_to_replace(fd, to);
+    return copied(fd, real.dup2(fd, to));
+}
+
+int hook_dup3(int fd, int to, int flags)
+{
+    about_to_replace(fd, to);
+    return copied(fd, real.dup3(fd, to, flags));
+}
+
+int hook_fcntl(int fd, int cmd, long arg)
+{
+    int ret = real.fcntl(fd, cmd, arg);
+    return cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC ? copied(fd, ret) : ret;
+}
+
+int hook_fcntl64(int fd, int cmd, long arg)
+{
+    int ret = real.fcntl64(fd, cmd, arg);
+    return cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC ? copied(fd, ret) : ret;
+}
+
+/* ---- what must be put back when a descriptor changes under an epoll set ---- */
+
+int hook_epoll_ctl(int ep, int op, int fd, struct epoll_event *event)
+{
+    int ret = real.epoll_ctl(ep, op, fd, event);
+    if (UNLIKELY(slot_of(fd) != 0) && ret == 0)
+        shim_in_epoll(ep, op, fd, event ? event->events : 0, event ? event->data.u64 : 0);
+    return ret;
+}
+
+/* ---- processes ---- */
+
+pid_t hook_fork(void)
+{
+    pid_t pid = real.fork();
+    if (!shim.armed)
+        return pid;
+    if (pid == 0)
+        shim_forked_child();
+    else if (pid > 0)
+        shim_forked_parent();
+    return pid;
+}

@@ -1,0 +1,135 @@
+/* in.c: hooks of the calls that bring bytes in. */
+#include "tracked.h"
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+/* One read of a tracked descriptor: `real_call` gives ssize_t; what it read is in chunks. An EINTR that only
+ * our own handler caused (a receive time-out makes reads restart no more: signal(7)) is not the program's. */
+#define READ_TRACKED(fd, slot, chunks, count, peeks, real_call)        \
+    do {                                                               \
+        struct shim_call call;                                         \
+        ssize_t got;                                                   \
+        if (!shim_read_begin(&call, fd, slot))                         \
+            return 0;                                                  \
+        do                                                             \
+            got = real_call;                                           \
+        while (UNLIKELY(got < 0) && hook_interrupted(call.runs));      \
+        if (UNLIKELY(got < 0 || (peeks))) {                            \
+            shim_read_none(&call);                                     \
+            return got;                                                \
+        }                                                              \
+        return shim_read_end(&call, got, chunks, count);               \
+    } while (0)
+
+static ssize_t read_signals(int fd, void *buf, size_t n)
+{
+    return hook_read_signalfd(fd, buf, n);
+}
+
+ssize_t hook_read(int fd, void *buf, size_t n)
+{
+    uint32_t slot = slot_of(fd);
+    if (LIKELY(slot == 0))
+        return real.read(fd, buf, n);
+    if (fd_slot_kind(slot) == FD_SIGNAL)
+        return read_signals(fd, buf, n);
+    if (fd_slot_kind(slot) != FD_CONN)
+        return real.read(fd, buf, n);
+    struct rewrite_chunk chunk = {buf, n};
+    READ_TRACKED(fd, slot, &chunk, 1, false, real.read(fd, buf, n));
+}
+
+ssize_t hook___read_chk(int fd, void *buf, size_t n, size_t size)
+{
+    if (slot_of(fd) == 0 || n > size)
+        return real.__read_chk(fd, buf, n, size);
+    return hook_read(fd, buf, n);
+}
+
+ssize_t hook_readv(int fd, const struct iovec *iov, int count)
+{
+    uint32_t slot = slot_of(fd);
+    if (LIKELY(fd_slot_kind(slot) != FD_CONN || count < 0))
+        return real.readv(fd, iov, count);
+    READ_TRACKED(fd, slot, as_chunks(iov), (size_t)count, false, real.readv(fd, iov, count));
+}
+
+/* Bytes that are looked at only, or are not of the stream, or are thrown away in the kernel. */
+enum { NOT_OF_STREAM = MSG_PEEK | MSG_OOB | MSG_ERRQUEUE };
+
+ssize_t hook_recv(int fd, void *buf, size_t n, int flags)
+{
+    uint32_t slot = slot_of(fd);
+    if (LIKELY(fd_slot_kind(slot) != FD_CONN))
+        return real.recv(fd, buf, n, flags);
+    struct rewrite_chunk chunk = {buf, n};
+    READ_TRACKED(fd, slot, &chunk, flags & MSG_TRUNC ? 0 : 1, flags & NOT_OF_STREAM, real.recv(fd, buf, n, flags));
+}
+
+ssize_t hook___recv_chk(int fd, void *buf, size_t n, size_t size, int flags)
+{
+    if (fd_slot_kind(slot_of(fd)) != FD_CONN || n > size)
+        return real.__recv_chk(fd, buf, n, size, flags);
+    return hook_recv(fd, buf, n, flags);
+}
+
+ssize_t hook_recvfrom(int fd, void *buf, size_t n, int flags, void *addr, unsigned *len)
+{
+    uint32_t slot = slot_of(fd);
+    if (LIKELY(fd_slot_kind(slot) != FD_CONN))
+        return real.recvfrom(fd, buf, n, flags, addr, len);
+    struct rewrite_chunk chunk = {buf, n};
+    READ_TRACKED(fd, slot, &chunk, flags & MSG_TRUNC ? 0 : 1, flags & NOT_OF_STREAM,
+                 real.recvfrom(fd, buf, n, flags, addr, len));
+}
+
+ssize_t hook___recvfrom_chk(int fd, void *buf, size_t n, size_t size, int flags, void *addr, unsigned *len)
+{
+    if (fd_slot_kind(slot_of(fd)) != FD_CONN || n > size)
+        return real.__recvfrom_chk(fd, buf, n, size, flags, addr, len);
+    return hook_recvfrom(fd, buf, n, flags, addr, len);
+}
+
+/* Connections handed to us over a unix socket (SCM_RIGHTS, unix(7)). */
+static void adopt_rights(struct msghdr *msg)
+{
+    for (struct cmsghdr *h = CMSG_FIRSTHDR(msg); h; h = CMSG_NXTHDR(msg, h)) {
+        if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS || h->cmsg_len < CMSG_LEN(0))
+            continue;
+        size_t fds = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < fds; i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(h) + i * sizeof fd, sizeof fd);
+            if (slot_of(fd) != 0)
+                shim_forget(fd); /* a number that is new cannot be what we knew */
+            shim_adopt(fd, false);
+        }
+    }
+}
+
+ssize_t hook_recvmsg(int fd, struct msghdr *msg, int flags)
+{
+    uint32_t slot = slot_of(fd);
+    if (LIKELY(fd_slot_kind(slot) != FD_CONN)) {
+        ssize_t n = real.recvmsg(fd, msg, flags);
+        if (n >= 0 && msg->msg_controllen >= CMSG_LEN(sizeof(int)) && !(flags & MSG_PEEK) && !shim.off)
+            adopt_rights(msg);
+        return n;
+    }
+    READ_TRACKED(fd, slot, as_chunks(msg->msg_iov), flags & MSG_TRUNC ? 0 : msg->msg_iovlen,
+                 flags & NOT_OF_STREAM, real.recvmsg(fd, msg, flags));
+}
+
+int hook_recvmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags, struct timespec *timeout)
+{
+    uint32_t slot = slot_of(fd);
+    if (LIKELY(fd_slot_kind(slot) != FD_CONN) || count == 0)
+        return real.recvmmsg(fd, msgs, count, flags, timeout);
+    /* On a stream one message is as good as many, and a count of messages tells us too little. */
+    ssize_t n = hook_recvmsg(fd, &msgs[0].msg_hdr, flags & ~MSG_WAITFORONE);
+    if (n < 0)
+        return -1;
+    msgs[0].msg_len = (unsigned)n;
+    return 1;
+}

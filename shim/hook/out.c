@@ -1,0 +1,220 @@
+/* out.c: hooks of the calls that send bytes; while draining a response head leaves with its farewell. */
+#include "tracked.h"
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+_Static_assert(sizeof(struct rewrite_chunk) == sizeof(struct iovec) &&
+                   offsetof(struct rewrite_chunk, len) == offsetof(struct iovec, iov_len),
+               "chunks are passed as iovecs");
+
+enum { WIRE_MAX = 96 }; /* pieces of one write; a longer vector is written short */
+
+/* MSG_ZEROCOPY and urgent data are not ours to touch. */
+enum { UNTOUCHABLE = MSG_OOB | MSG_ZEROCOPY };
+
+/* Send chunks with a farewell in the right place. Returns false if there is none to say. `like` is the program's
+ * message (its name and control data) or NULL for write and writev, which take no flags. */
+static bool send_farewell(struct shim_call *call, int fd, const struct rewrite_chunk *chunks, size_t count,
+                          const struct msghdr *like, int flags, ssize_t *result)
+{
+    struct rewrite_chunk wire[WIRE_MAX];
+    struct farewell f;
+    size_t wires;
+    if (!shim_farewell(call, chunks, count, &f, wire, WIRE_MAX, &wires))
+        return false;
+    for (;;) {
+        ssize_t sent = 0;
+        if (f.wire_total > 0 && like) {
+            struct msghdr msg = *like;
+            msg.msg_iov = (struct iovec *)wire;
+            msg.msg_iovlen = wires;
+            sent = real.sendmsg(fd, &msg, flags);
+        } else if (f.wire_total > 0) {
+            sent = real.writev(fd, (const struct iovec *)wire, (int)wires);
+        }
+        if (sent < 0 && hook_interrupted(call->runs))
+            continue;
+        if (sent < 0) {
+            shim_write_end(call, -1, NULL, 0);
+            *result = -1;
+            return true;
+        }
+        size_t done = shim_farewell_sent(call, &f, (size_t)sent, chunks, count);
+        *result = (ssize_t)done;
+        if (done == 0 && sent > 0) {
+            /* Only a part of our own words fitted: for the program nothing has been taken yet. */
+            *libc_errno() = EAGAIN;
+            *result = -1;
+        }
+        return true;
+    }
+}
+
+static size_t total_of(const struct rewrite_chunk *chunks, size_t count)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < count; i++)
+        total += chunks[i].len;
+    return total;
+}
+
+#define WRITE_TRACKED(fd, slot, chunks, count, like, flags, real_call)                       \
+    do {                                                                                     \
+        struct shim_call call;                                                               \
+        ssize_t sent;                                                                        \
+        if (!shim_write_begin(&call, fd, slot))                                              \
+            return (ssize_t)total_of(chunks, count); /* ended: swallowed */                  \
+        if (shim_draining() && !((flags) & UNTOUCHABLE) &&                                   \
+            send_farewell(&call, fd, chunks, count, like, flags, &sent))                     \
+            return sent;                                                                     \
+        do                                                                                   \
+            sent = real_call;                                                                \
+        while (UNLIKELY(sent < 0) && hook_interrupted(call.runs));                           \
+        shim_write_end(&call, sent, chunks, count);                                          \
+        return sent;                                                                         \
+    } while (0)
+
+static const struct msghdr no_name;
+
+ssize_t hook_write(int fd, const void *buf, size_t n)
+{
+    uint32_t slot = slot_of(fd);
+    if (LIKELY(fd_slot_kind(slot) != FD_CONN))
+        return real.write(fd, buf, n);
+    struct rewrite_chunk chunk = {buf, n};
+    WRITE_TRACKED(fd, slot, &chunk, 1, NULL, 0, real.write(fd, buf, n));
+}
+
+ssize_t hook_writev(int fd, const struct iovec *iov, int count)
+{
+    uint32_t slot = slot_of(fd);
+    if (LIKELY(fd_slot_kind(slot) != FD_CONN || count < 0))
+        return real.writev(fd, iov, count);
+    WRITE_TRACKED(fd, slot, as_chunks(iov), (size_t)count, NULL, 0, real.writev(fd, iov, count));
+}
+
+ssize_t hook_send(int fd, const void *buf, size_t n, int flags)
+{
+    uint32_t slot = slot_of(fd);
+    if (LIKELY(fd_slot_kind(slot) != FD_CONN))
+        return real.send(fd, buf, n, flags);
+    struct rewrite_chunk chunk = {buf, n};
+    WRITE_TRACKED(fd, slot, &chunk, 1, &no_name, flags, real.send(fd, buf, n, flags));
+}
+
+ssize_t hook_sendto(int fd, const void *buf, size_t n, int flags, const void *addr, unsigned len)
+{
+    uint32_t slot = slot_of(fd);
+    if (LIKELY(fd_slot_kind(slot) != FD_CONN))
+        return real.sendto(fd, buf, n, flags, addr, len);
+    struct rewrite_chunk chunk = {buf, n};
+    WRITE_TRACKED(fd, slot, &chunk, 1, &no_name, flags, real.sendto(fd, buf, n, flags, addr, len));
+}
+
+/* Connections that leave over a unix socket are no longer ours alone. */
+static void share_rights(const struct msghdr *msg)
+{
+    for (struct cmsghdr *h = CMSG_FIRSTHDR(msg); h; h = CMSG_NXTHDR((struct msghdr *)msg, h)) {
+        if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS || h->cmsg_len < CMSG_LEN(0))
+            continue;
+        for (size_t i = 0; i < (h->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(h) + i * sizeof fd, sizeof fd);
+            shim_share(fd);
+        }
+    }
+}
+
+ssize_t hook_sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+    uint32_t slot = slot_of(fd);
+    if (LIKELY(fd_slot_kind(slot) != FD_CONN)) {
+        if (msg && msg->msg_controllen >= CMSG_LEN(sizeof(int)))
+            share_rights(msg);
+        return real.sendmsg(fd, msg, flags);
+    }
+    WRITE_TRACKED(fd, slot, as_chunks(msg->msg_iov), msg->msg_iovlen, msg, flags, real.sendmsg(fd, msg, flags));
+}
+
+int hook_sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags)
+{
+    if (LIKELY(fd_slot_kind(slot_of(fd)) != FD_CONN) || count == 0)
+        return real.sendmmsg(fd, msgs, count, flags);
+    unsigned done = 0;
+    while (done < count) {
+        ssize_t n = hook_sendmsg(fd, &msgs[done].msg_hdr, flags);
+        if (n < 0)
+            break;
+        msgs[done].msg_len = (unsigned)n;
+        done++;
+        if ((size_t)n < total_of(as_chunks(msgs[done - 1].msg_hdr.msg_iov), msgs[done - 1].msg_hdr.msg_iovlen))
+            break; /* a stream that takes no more: what comes behind must not overtake */
+    }
+    return done > 0 ? (int)done : -1;
+}
+
+/* Bytes that go from file to socket inside the kernel: counted, not seen. An ended connection swallows them: the
+ * file's position moves as if they had gone. */
+static ssize_t swallow_file(int in, off_t *offset, size_t n)
+{
+    if (offset) {
+        *offset += (off_t)n;
+        return (ssize_t)n;
+    }
+    long at = sys3(SYS_lseek, in, n, SEEK_CUR);
+    return at < 0 ? hook_result(at) : (ssize_t)n;
+}
+
+static ssize_t sendfile_tracked(ssize_t (*next)(int, int, off_t *, size_t), int out, int in, off_t *offset,
+                                size_t n, uint32_t slot)
+{
+    struct shim_call call;
+    ssize_t sent;
+    if (!shim_write_begin(&call, out, slot))
+        return swallow_file(in, offset, n);
+    do
+        sent = next(out, in, offset, n);
+    while (UNLIKELY(sent < 0) && hook_interrupted(call.runs));
+    shim_write_end(&call, sent, NULL, 0);
+    return sent;
+}
+
+ssize_t hook_sendfile(int out, int in, off_t *offset, size_t n)
+{
+    uint32_t slot = slot_of(out);
+    if (LIKELY(fd_slot_kind(slot) != FD_CONN))
+        return real.sendfile(out, in, offset, n);
+    return sendfile_tracked(real.sendfile, out, in, offset, n, slot);
+}
+
+ssize_t hook_sendfile64(int out, int in, off_t *offset, size_t n)
+{
+    uint32_t slot = slot_of(out);
+    if (LIKELY(fd_slot_kind(slot) != FD_CONN))
+        return real.sendfile64(out, in, offset, n);
+    return sendfile_tracked(real.sendfile64, out, in, offset, n, slot);
+}
+
+ssize_t hook_splice(int in, off_t *off_in, int out, off_t *off_out, size_t n, unsigned flags)
+{
+    uint32_t from = slot_of(in), to = slot_of(out);
+    struct shim_call call;
+    if (fd_slot_kind(to) == FD_CONN && shim_write_begin(&call, out, to)) {
+        ssize_t sent = real.splice(in, off_in, out, off_out, n, flags);
+        shim_write_end(&call, sent, NULL, 0);
+        return sent;
+    }
+    if (fd_slot_kind(from) == FD_CONN) {
+        if (!shim_read_begin(&call, in, from))
+            return 0;
+        ssize_t got = real.splice(in, off_in, out, off_out, n, flags);
+        if (got < 0) {
+            shim_read_none(&call);
+            return got;
+        }
+        return shim_read_end(&call, got, NULL, 0);
+    }
+    return real.splice(in, off_in, out, off_out, n, flags);
+}

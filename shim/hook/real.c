@@ -1,0 +1,78 @@
+/* real.c: the next definition of everything that hooks.def names. */
+#include "hook.h"
+
+#include "../sys/libc.h"
+#include "../sys/syscall.h"
+
+#include <sys/select.h>
+
+static long early_result(long ret)
+{
+    if (ret >= 0 || ret < -4095)
+        return ret;
+    *libc_errno() = (int)-ret;
+    return -1;
+}
+
+static long missing(void)
+{
+    *libc_errno() = ENOSYS;
+    return -1;
+}
+
+#define RAW(nr, a, b, c, d, e, f) early_result(sys6(nr, a, b, c, d, e, f))
+#define LIBC missing()
+
+#define HOOK_ASM HOOK
+#define HOOK(returns, name, params, args, early) static returns early_##name params;
+#include "hooks.def"
+#undef HOOK
+
+#define HOOK(returns, name, params, args, early) .name = early_##name,
+HIDDEN struct real real = {
+#include "hooks.def"
+};
+#undef HOOK
+
+static bool bound;
+
+/* LIBC: bound when it is called early, and called again; where no libc has it, ENOSYS. */
+#define HOOK(returns, name, params, args, early)                 \
+    static returns early_##name params                           \
+    {                                                            \
+        if (!bound && #early[0] == 'L') {                        \
+            real_bind();                                         \
+            if (real.name != early_##name)                       \
+                return real.name args;                           \
+        }                                                        \
+        return (returns)(early);                                 \
+    }
+#include "hooks.def"
+#undef HOOK
+
+static void bind_one(void *slot, const char *name, bool *failed)
+{
+    void *next = libc_next(name);
+    if (next)
+        __atomic_store_n((void **)slot, next, __ATOMIC_RELEASE);
+    else
+        *failed = true;
+}
+
+void real_bind(void)
+{
+    bool failed = false;
+    if (bound)
+        return;
+    bound = true;
+#define HOOK(returns, name, params, args, early) bind_one(&real.name, #name, &failed);
+#include "hooks.def"
+#undef HOOK
+#undef HOOK_ASM
+    if (failed)
+        libc_clear_error();
+}
+
+/* For the assembly entry of syscall. */
+extern void *const real_syscall;
+HIDDEN void *const real_syscall = &real.syscall;

@@ -1,0 +1,241 @@
+/* signals.c: hooks of everything that sets, reads or waits for a signal. Drain signals have a virtual
+ * disposition (core/sigview); all others pass through. */
+#include "tracked.h"
+
+#include <sys/signalfd.h>
+#include <time.h>
+
+/* ---- dispositions ---- */
+
+static void from_user(struct ksigaction *k, const struct sigaction *act)
+{
+    k->handler = (uintptr_t)act->sa_handler;
+    k->flags = (unsigned)act->sa_flags;
+    k->restorer = (uintptr_t)act->sa_restorer;
+    memcpy(&k->mask, &act->sa_mask, sizeof k->mask);
+    if (k->restorer == 0)
+        k->flags &= ~0x04000000ul; /* SA_RESTORER: libc would have put its own; ours comes at release */
+}
+
+static void to_user(struct sigaction *act, const struct ksigaction *k)
+{
+    memset(&act->sa_mask, 0, sizeof act->sa_mask);
+    memcpy(&act->sa_mask, &k->mask, sizeof k->mask);
+    act->sa_handler = (sig_handler)k->handler;
+    act->sa_flags = (int)k->flags;
+    act->sa_restorer = (void (*)(void))k->restorer;
+}
+
+int hook_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
+{
+    struct ksigaction now, before;
+    if (LIKELY(!shim_holds(sig)))
+        return real.sigaction(sig, act, old);
+    if (act)
+        from_user(&now, act);
+    if (!shim_sigaction(sig, act ? &now : NULL, &before))
+        return real.sigaction(sig, act, old);
+    if (old)
+        to_user(old, &before);
+    return 0;
+}
+
+/* signal() in its several dialects: handler and flags; SIG_ERR never for a drain signal. */
+static sig_handler set_handler(int sig, sig_handler handler, unsigned flags)
+{
+    struct ksigaction now = {.handler = (uintptr_t)handler, .flags = flags, .restorer = 0, .mask = 0}, before;
+    if (flags & SA_RESTART)
+        now.mask = (uint64_t)1 << (sig - 1); /* BSD signal blocks the signal itself: sigaction(2) does too */
+    if (!shim_sigaction(sig, &now, &before))
+        return SIG_ERR;
+    return (sig_handler)before.handler;
+}
+
+sig_handler hook_signal(int sig, sig_handler handler)
+{
+    if (LIKELY(!shim_holds(sig)) || handler == SIG_ERR)
+        return real.signal(sig, handler);
+    return set_handler(sig, handler, SA_RESTART);
+}
+
+sig_handler hook_bsd_signal(int sig, sig_handler handler)
+{
+    if (LIKELY(!shim_holds(sig)) || handler == SIG_ERR)
+        return real.bsd_signal(sig, handler);
+    return set_handler(sig, handler, SA_RESTART);
+}
+
+sig_handler hook_sysv_signal(int sig, sig_handler handler)
+{
+    if (LIKELY(!shim_holds(sig)) || handler == SIG_ERR)
+        return real.sysv_signal(sig, handler);
+    return set_handler(sig, handler, SA_RESETHAND | SA_NODEFER);
+}
+
+sig_handler hook___sysv_signal(int sig, sig_handler handler)
+{
+    if (LIKELY(!shim_holds(sig)) || handler == SIG_ERR)
+        return real.__sysv_signal(sig, handler);
+    return set_handler(sig, handler, SA_RESETHAND | SA_NODEFER);
+}
+
+#define SIG_HOLD_ ((sig_handler)2)
+
+sig_handler hook_sigset(int sig, sig_handler handler)
+{
+    if (LIKELY(!shim_holds(sig)) || handler == SIG_ERR || handler == SIG_HOLD_)
+        return real.sigset(sig, handler);
+    /* sigset(3): installs, unblocks, and answers SIG_HOLD if the signal was blocked. */
+    uint64_t bit = (uint64_t)1 << (sig - 1), before = 0;
+    sig_handler old = set_handler(sig, handler, 0);
+    sys4(SYS_rt_sigprocmask, SIG_UNBLOCK, &bit, &before, 8);
+    return before & bit ? SIG_HOLD_ : old;
+}
+
+int hook_sigignore(int sig)
+{
+    if (LIKELY(!shim_holds(sig)))
+        return real.sigignore(sig);
+    set_handler(sig, SIG_IGN, 0);
+    return 0;
+}
+
+int hook_siginterrupt(int sig, int flag)
+{
+    struct ksigaction act;
+    if (LIKELY(!shim_holds(sig)) || !shim_sigaction(sig, NULL, &act))
+        return real.siginterrupt(sig, flag);
+    act.flags = flag ? act.flags & ~(unsigned long)SA_RESTART : act.flags | SA_RESTART;
+    shim_sigaction(sig, &act, NULL);
+    return 0;
+}
+
+/* ---- programs that block the signal and fetch it ---- */
+
+static nsec_t nsec(const struct timespec *t)
+{
+    return (nsec_t)t->tv_sec * NSEC_PER_SEC + (nsec_t)t->tv_nsec;
+}
+
+/* The time left until `end`, for another try; never negative. */
+static const struct timespec *left_until(nsec_t end, struct timespec *out)
+{
+    nsec_t now = shim_now(), left = end > now ? end - now : 0;
+    out->tv_sec = (time_t)(left / NSEC_PER_SEC);
+    out->tv_nsec = (long)(left % NSEC_PER_SEC);
+    return out;
+}
+
+/* Released: the program gets what it was owed, with the siginfo of the first signal. */
+static int hand_over(int sig, siginfo_t *info)
+{
+    int forward = shim.options.forward ? shim.options.forward : sig;
+    if (info && shim.have_info)
+        memcpy(info, shim.first_info, sizeof shim.first_info);
+    if (info)
+        info->si_signo = forward;
+    return forward;
+}
+
+int hook_sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout)
+{
+    siginfo_t own;
+    struct timespec left;
+    nsec_t end = timeout ? shim_now() + nsec(timeout) : 0;
+    for (;;) {
+        unsigned runs = hook_runs();
+        siginfo_t *to = info ? info : &own;
+        int sig = real.sigtimedwait(set, to, timeout);
+        if (sig > 0 && shim_holds(sig)) {
+            if (shim_signal(sig, to))
+                return hand_over(sig, info);
+        } else if (sig > 0 || !hook_interrupted(runs)) {
+            return sig;
+        }
+        if (timeout)
+            timeout = left_until(end, &left);
+    }
+}
+
+int hook_sigwaitinfo(const sigset_t *set, siginfo_t *info)
+{
+    return hook_sigtimedwait(set, info, NULL);
+}
+
+int hook_sigwait(const sigset_t *set, int *sig)
+{
+    for (;;) {
+        /* sigwait returns the error and never EINTR (sigwait(3)). */
+        int saved = *libc_errno(), got = hook_sigtimedwait(set, NULL, NULL), err = *libc_errno();
+        *libc_errno() = saved;
+        if (got > 0) {
+            *sig = got;
+            return 0;
+        }
+        if (err != EINTR)
+            return err;
+    }
+}
+
+int hook_sigsuspend(const sigset_t *mask)
+{
+    for (;;) {
+        unsigned runs = hook_runs();
+        int ret = real.sigsuspend(mask);
+        if (!hook_interrupted(runs))
+            return ret;
+    }
+}
+
+int hook_signalfd(int fd, const sigset_t *mask, int flags)
+{
+    int ret = real.signalfd(fd, mask, flags);
+    if (ret >= 0)
+        shim_signal_descriptor(ret);
+    return ret;
+}
+
+/* Take the drain signals out of what was read. Returns the bytes that stay. */
+static size_t withhold(struct signalfd_siginfo *record, size_t n)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < n / sizeof *record; i++) {
+        siginfo_t info;
+        struct signalfd_siginfo *r = &record[i];
+        memset(&info, 0, sizeof info);
+        info.si_signo = (int)r->ssi_signo;
+        info.si_code = r->ssi_code;
+        info.si_pid = (pid_t)r->ssi_pid;
+        info.si_uid = r->ssi_uid;
+        if (r->ssi_code == SI_TIMER || r->ssi_code == SI_QUEUE)
+            info.si_value.sival_ptr = (void *)(uintptr_t)r->ssi_ptr;
+        if (shim_holds((int)r->ssi_signo)) {
+            if (!shim_signal((int)r->ssi_signo, &info))
+                continue;
+            siginfo_t first;
+            memset(&first, 0, sizeof first);
+            r->ssi_signo = (uint32_t)hand_over((int)r->ssi_signo, &first);
+            r->ssi_code = first.si_code;
+            r->ssi_pid = (uint32_t)first.si_pid;
+            r->ssi_uid = (uint32_t)first.si_uid;
+        }
+        record[kept++] = *r;
+    }
+    return kept * sizeof *record;
+}
+
+ssize_t hook_read_signalfd(int fd, void *buf, size_t n)
+{
+    for (;;) {
+        unsigned runs = hook_runs();
+        ssize_t got = real.read(fd, buf, n);
+        if (got < 0 && hook_interrupted(runs))
+            continue;
+        if (got < (ssize_t)sizeof(struct signalfd_siginfo) || !shim.armed)
+            return got;
+        size_t kept = withhold(buf, (size_t)got);
+        if (kept > 0)
+            return (ssize_t)kept;
+        /* As if empty: a blocking descriptor blocks on, another one says so itself. */
+    }
+}

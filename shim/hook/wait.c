@@ -1,0 +1,204 @@
+/* wait.c: hooks of the calls that SA_RESTART does not restart (signal(7)): an EINTR that only our own handler
+ * caused is retried with the time that is left. Some programs die of an EINTR they did not ask for. */
+#include "tracked.h"
+
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <time.h>
+
+/* One wait with a deadline of its own. The clock is read only where there is a time-out to be shortened. */
+struct waiting {
+    nsec_t end; /* 0: no time-out, or none that could shrink */
+    unsigned runs;
+};
+
+static struct waiting wait_ns(bool finite, nsec_t timeout)
+{
+    struct waiting w = {0, hook_runs()};
+    if (finite && timeout > 0)
+        w.end = hook_clock() + timeout;
+    return w;
+}
+
+static struct waiting wait_ms(int timeout)
+{
+    return wait_ns(timeout > 0, (nsec_t)(unsigned)timeout * NSEC_PER_MSEC);
+}
+
+static nsec_t nsec(const struct timespec *t)
+{
+    return t ? (nsec_t)t->tv_sec * NSEC_PER_SEC + (nsec_t)t->tv_nsec : 0;
+}
+
+/* Did the wait fail only because of us? Then prepare the next round. */
+static bool again(struct waiting *w, int ret)
+{
+    if (LIKELY(ret >= 0) || !hook_interrupted(w->runs))
+        return false;
+    w->runs = hook_runs();
+    return true;
+}
+
+static nsec_t left(const struct waiting *w)
+{
+    nsec_t now = hook_clock();
+    return w->end > now ? w->end - now : 0;
+}
+
+static int left_ms(const struct waiting *w, int timeout)
+{
+    return w->end ? (int)((left(w) + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC) : timeout;
+}
+
+static const struct timespec *left_ts(const struct waiting *w, const struct timespec *timeout, struct timespec *out)
+{
+    if (!w->end)
+        return timeout;
+    nsec_t ns = left(w);
+    out->tv_sec = (time_t)(ns / NSEC_PER_SEC);
+    out->tv_nsec = (long)(ns % NSEC_PER_SEC);
+    return out;
+}
+
+int hook_epoll_wait(int ep, struct epoll_event *events, int max, int timeout)
+{
+    struct waiting w = wait_ms(timeout);
+    int ret = real.epoll_wait(ep, events, max, timeout);
+    while (again(&w, ret))
+        ret = real.epoll_wait(ep, events, max, left_ms(&w, timeout));
+    return ret;
+}
+
+int hook_epoll_pwait(int ep, struct epoll_event *events, int max, int timeout, const sigset_t *mask)
+{
+    struct waiting w = wait_ms(timeout);
+    int ret = real.epoll_pwait(ep, events, max, timeout, mask);
+    while (again(&w, ret))
+        ret = real.epoll_pwait(ep, events, max, left_ms(&w, timeout), mask);
+    return ret;
+}
+
+int hook_epoll_pwait2(int ep, struct epoll_event *events, int max, const struct timespec *timeout, const sigset_t *mask)
+{
+    struct timespec rest;
+    struct waiting w = wait_ns(timeout != NULL, nsec(timeout));
+    int ret = real.epoll_pwait2(ep, events, max, timeout, mask);
+    while (again(&w, ret))
+        ret = real.epoll_pwait2(ep, events, max, left_ts(&w, timeout, &rest), mask);
+    return ret;
+}
+
+int hook_poll(struct pollfd *fds, unsigned long count, int timeout)
+{
+    struct waiting w = wait_ms(timeout);
+    int ret = real.poll(fds, count, timeout);
+    while (again(&w, ret))
+        ret = real.poll(fds, count, left_ms(&w, timeout));
+    return ret;
+}
+
+int hook___poll_chk(struct pollfd *fds, unsigned long count, int timeout, size_t size)
+{
+    if (size / sizeof *fds < count)
+        return real.__poll_chk(fds, count, timeout, size);
+    return hook_poll(fds, count, timeout);
+}
+
+int hook_ppoll(struct pollfd *fds, unsigned long count, const struct timespec *timeout, const sigset_t *mask)
+{
+    struct timespec rest;
+    struct waiting w = wait_ns(timeout != NULL, nsec(timeout));
+    int ret = real.ppoll(fds, count, timeout, mask);
+    while (again(&w, ret))
+        ret = real.ppoll(fds, count, left_ts(&w, timeout, &rest), mask);
+    return ret;
+}
+
+int hook___ppoll_chk(struct pollfd *fds, unsigned long count, const struct timespec *timeout, const sigset_t *mask,
+                     size_t size)
+{
+    if (size / sizeof *fds < count)
+        return real.__ppoll_chk(fds, count, timeout, mask, size);
+    return hook_ppoll(fds, count, timeout, mask);
+}
+
+/* select leaves its sets undefined after an error (in Linux: untouched) and writes the time that is left. */
+int hook_select(int n, fd_set *r, fd_set *w, fd_set *x, struct timeval *timeout)
+{
+    for (;;) {
+        unsigned runs = hook_runs();
+        int ret = real.select(n, r, w, x, timeout);
+        if (LIKELY(ret >= 0) || !hook_interrupted(runs))
+            return ret;
+    }
+}
+
+int hook_pselect(int n, fd_set *r, fd_set *w, fd_set *x, const struct timespec *timeout, const sigset_t *mask)
+{
+    struct timespec rest;
+    struct waiting wait = wait_ns(timeout != NULL, nsec(timeout));
+    int ret = real.pselect(n, r, w, x, timeout, mask);
+    while (again(&wait, ret))
+        ret = real.pselect(n, r, w, x, left_ts(&wait, timeout, &rest), mask);
+    return ret;
+}
+
+/* ---- sleeping ---- */
+
+int hook_nanosleep(const struct timespec *want, struct timespec *rest)
+{
+    struct timespec own;
+    struct timespec *to = rest ? rest : &own;
+    for (;;) {
+        unsigned runs = hook_runs();
+        int ret = real.nanosleep(want, to);
+        if (LIKELY(ret == 0) || !hook_interrupted(runs))
+            return ret;
+        own = *to;
+        want = &own;
+    }
+}
+
+int hook_clock_nanosleep(int clock, int flags, const struct timespec *want, struct timespec *rest)
+{
+    struct timespec own;
+    struct timespec *to = rest ? rest : &own;
+    for (;;) {
+        unsigned runs = hook_runs();
+        int err = real.clock_nanosleep(clock, flags, want, to); /* returns the error itself */
+        if (LIKELY(err != EINTR) || !shim_interrupted(runs))
+            return err;
+        if ((flags & TIMER_ABSTIME) == 0) {
+            own = *to;
+            want = &own;
+        }
+    }
+}
+
+int hook_usleep(unsigned usec)
+{
+    struct timespec want = {(time_t)(usec / 1000000), (long)(usec % 1000000) * 1000};
+    return hook_nanosleep(&want, NULL);
+}
+
+unsigned hook_sleep(unsigned seconds)
+{
+    for (;;) {
+        unsigned runs = hook_runs();
+        unsigned rest = real.sleep(seconds);
+        if (LIKELY(rest == 0) || !shim_interrupted(runs))
+            return rest;
+        seconds = rest;
+    }
+}
+
+int hook_pause(void)
+{
+    for (;;) {
+        unsigned runs = hook_runs();
+        int ret = real.pause();
+        if (!hook_interrupted(runs))
+            return ret;
+    }
+}

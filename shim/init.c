@@ -1,0 +1,71 @@
+/* init.c: the constructor. */
+#include "hook/hook.h"
+#include "shim.h"
+#include "sys/libc.h"
+
+extern char **environ __attribute__((weak, visibility("default")));
+
+extern void syscall_bind(void);
+
+static void note_complaint(struct text *t, const struct options_complaint *c)
+{
+    text_str(t, "lastcall: ");
+    text_bytes(t, c->name, c->name_len);
+    if (c->unknown) {
+        text_str(t, " is not a variable of lastcall; it is not used\n");
+        return;
+    }
+    size_t n = 0;
+    while (c->value[n])
+        n++;
+    text_char(t, '=');
+    text_quoted(t, c->value, n, false);
+    text_str(t, " cannot be read; ");
+    text_str(t, c->used);
+    text_str(t, " is used\n");
+}
+
+static const char *keep(const char *value, char *copy, struct text *complaints)
+{
+    size_t n = 0;
+    if (!value)
+        return NULL;
+    while (value[n] && n < OPTIONS_PATH_MAX - 1)
+        n++;
+    if (value[n]) {
+        text_str(complaints, "lastcall: a path is longer than 1023 bytes; it is not used\n");
+        return NULL;
+    }
+    memcpy(copy, value, n + 1);
+    return copy;
+}
+
+static void configure(const char *const *envp)
+{
+    struct options_complaint complaints[OPTIONS_COMPLAINTS_MAX];
+    struct options *o = &shim.options;
+    struct text t;
+    unsigned n = options_read(o, envp, complaints, OPTIONS_COMPLAINTS_MAX);
+    text_init(&t, shim.complaints, sizeof shim.complaints);
+    for (unsigned i = 0; i < n && i < OPTIONS_COMPLAINTS_MAX; i++)
+        note_complaint(&t, &complaints[i]);
+    /* The program may overwrite its environment (setproctitle does): keep what is needed later. */
+    o->log_file = keep(o->log_file, shim.strings[0], &t);
+    o->report = keep(o->report, shim.strings[1], &t);
+    o->health = keep(o->health, shim.strings[2], &t);
+}
+
+/* glibc's loader passes argc, argv, envp; musl's passes nothing: there environ is always to be had. */
+__attribute__((constructor)) static void start(int argc, char **argv, char **envp)
+{
+    (void)argc;
+    (void)argv;
+    const char *const *env = (const char *const *)(&environ ? environ : envp);
+    real_bind();
+    if (options_disabled(env))
+        return;
+    libc_bind_clock();
+    syscall_bind();
+    configure(env);
+    __atomic_store_n(&shim.off, false, __ATOMIC_RELEASE);
+}

@@ -1,0 +1,255 @@
+/* pump.c: takes the census, asks drain_step what is to be done, does it, and waits for the next event. */
+#include "pump.h"
+
+#include "door.h"
+#include "sys/syscall.h"
+
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <time.h>
+
+extern HIDDEN long thread_clone(unsigned long flags, void *stack_top, void (*run)(void *), void *arg);
+
+enum { PUMP_STACK = 256 * 1024, EVENTS = 64 };
+
+static struct {
+    unsigned signals_seen;
+    bool first;         /* the census of the signal's moment is still to be taken */
+    bool swept;         /* the descriptors were looked through for unknown connections */
+    bool begun, released; /* driven by the timer: how far */
+    nsec_t wake_at;
+} pump;
+
+/* ---- waking -------------------------------------------------------------------------------------------- */
+
+void pump_poke(void)
+{
+    int event = __atomic_load_n(&shim.event, __ATOMIC_SEQ_CST);
+    uint64_t one = 1;
+    if (event >= 0)
+        sys3(SYS_write, event, &one, sizeof one);
+}
+
+void shim_wake(const struct conn *c)
+{
+    /* Release waits for every blocker, so it is enough to hear of one of them: the witness. */
+    const struct conn *witness = __atomic_load_n(&shim.witness, __ATOMIC_SEQ_CST);
+    if (c == NULL || witness == NULL || c == witness)
+        pump_poke();
+}
+
+/* ---- one step ------------------------------------------------------------------------------------------ */
+
+static void open_descriptors(void)
+{
+    struct rlimit limit = {1024, 1024};
+    sys4(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &limit);
+    uint64_t high = limit.rlim_cur / 4 * 3;
+    shim.fd_high = high > 4096 ? 4096 : (int)high;
+    for (int i = 0; i < 2; i++) {
+        int fd = (int)(i == 0 ? sys1(SYS_epoll_create1, EPOLL_CLOEXEC) : sys2(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK));
+        int moved = fd < 0 ? fd : (int)sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, shim.fd_high);
+        if (moved >= 0)
+            sys1(SYS_close, fd);
+        else
+            moved = fd;
+        __atomic_store_n(i == 0 ? &shim.epoll : &shim.event, moved, __ATOMIC_SEQ_CST);
+    }
+    struct epoll_event want = {EPOLLIN, {.u64 = UINT64_MAX}};
+    if (shim.epoll >= 0 && shim.event >= 0)
+        sys4(SYS_epoll_ctl, shim.epoll, EPOLL_CTL_ADD, shim.event, &want);
+}
+
+static void give_signal(enum report_end end, nsec_t now)
+{
+    bool exiting = __atomic_load_n(&shim.exiting_tid, __ATOMIC_ACQUIRE) != 0;
+    announce_end(now, exiting ? REPORT_EXIT : end);
+    __atomic_store_n(&shim.releasing, 1, __ATOMIC_SEQ_CST);
+    if (exiting) {
+        __atomic_store_n(&shim.exit_leave, 1, __ATOMIC_SEQ_CST);
+        sys3(SYS_futex, &shim.exit_leave, FUTEX_WAKE_PRIVATE, 64);
+    } else {
+        sys2(SYS_kill, shim.pid, shim.first_signal);
+    }
+}
+
+static enum report_end how_it_ended(void)
+{
+    if (shim.drain.again)
+        return REPORT_SECOND_SIGNAL;
+    return shim.drain.expired ? REPORT_DEADLINE : REPORT_DRAINED;
+}
+
+static void take_census(struct census *census, nsec_t now)
+{
+    memset(census, 0, sizeof *census);
+    __atomic_store_n(&shim.witness, NULL, __ATOMIC_SEQ_CST);
+    census->last_accept = __atomic_load_n(&shim.last_accept, __ATOMIC_ACQUIRE);
+    door_census(census);
+    survey(census, now, pump.first);
+    pump.first = false;
+    if (!pump.swept && shim.phase >= DRAIN_DOOR && census->in_flight + census->idle + census->ending == 0) {
+        pump.swept = true;
+        if (survey_sweep())
+            survey(census, now, false);
+    }
+}
+
+/* Returns false when all is done. */
+static bool pump_step(void)
+{
+    nsec_t now = shim_now();
+    struct census census;
+    unsigned signals = __atomic_load_n(&shim.signals, __ATOMIC_ACQUIRE);
+    enum drain_event event = signals != pump.signals_seen ? DRAIN_SIGNAL : DRAIN_TICK;
+    if (event == DRAIN_SIGNAL && pump.signals_seen == 0) {
+        /* the moment that counts is the handler's, not this thread's */
+        struct census none = {.half_open = 0};
+        drain_step(&shim.drain, DRAIN_SIGNAL, &none, &shim.options, shim.signal_at);
+        shim.owed_at = shim.signal_at;
+        pump.first = true;
+        event = DRAIN_TICK;
+    }
+    pump.signals_seen = signals;
+
+    take_census(&census, now);
+    uint8_t before = shim.drain.phase;
+    struct drain_actions act = drain_step(&shim.drain, event, &census, &shim.options, now);
+    if (act.hide)
+        door_close();
+    if (shim.drain.phase != before)
+        __atomic_store_n(&shim.phase, shim.drain.phase, __ATOMIC_SEQ_CST);
+    if (shim.drain.phase >= DRAIN_EMPTYING && before < DRAIN_EMPTYING)
+        announce_door(now);
+    if (act.release)
+        give_signal(how_it_ended(), now);
+    pump.wake_at = act.wake_at;
+    return !act.release;
+}
+
+/* ---- the thread ---------------------------------------------------------------------------------------- */
+
+static int wait_ms(nsec_t wake_at, nsec_t now)
+{
+    if (wake_at == 0)
+        return -1;
+    if (wake_at <= now)
+        return 0;
+    nsec_t ms = (wake_at - now + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC;
+    return ms > 3600000 ? 3600000 : (int)ms;
+}
+
+/* Take what events there are within timeout ms. True: a census is worth taking. */
+static bool take_events(int timeout)
+{
+    struct epoll_event events[EVENTS];
+    long n = sys6(SYS_epoll_pwait, shim.epoll, events, EVENTS, timeout, 0, 8);
+    if (n < 0 && n != -EINTR) {
+        /* There is no epoll set (EMFILE): then there is nothing to wait on but time. */
+        struct timespec nap = {0, 20 * 1000 * 1000};
+        sys2(SYS_nanosleep, &nap, 0);
+        return true;
+    }
+    nsec_t now = shim_now();
+    bool changed = n == 0;
+    for (long i = 0; i < n; i++) {
+        uint64_t count;
+        if (events[i].data.u64 == UINT64_MAX) {
+            sys3(SYS_read, shim.event, &count, sizeof count);
+            changed = true;
+        } else if (survey_event(events[i].data.u64, now)) {
+            changed = true;
+        }
+    }
+    return changed;
+}
+
+static void begin(void)
+{
+    announce_open();
+    open_descriptors();
+    announce_signal();
+}
+
+static void pump_main(void *unused)
+{
+    (void)unused;
+    begin();
+    while (pump_step())
+        while (!take_events(wait_ms(pump.wake_at, shim_now())))
+            ;
+}
+
+/* Without a thread (pids limit, seccomp), a timer runs our handler, and the handler makes the steps. */
+static int timer = -1;
+
+static void drive_by_timer(void)
+{
+    struct sigevent how;
+    struct itimerspec every = {{0, 5 * 1000 * 1000}, {0, 1}};
+    memset(&how, 0, sizeof how);
+    how.sigev_notify = SIGEV_SIGNAL;
+    how.sigev_signo = shim.first_signal;
+    how.sigev_value.sival_ptr = &shim;
+    shim.pump_tid = -1;
+    if (sys3(SYS_timer_create, CLOCK_MONOTONIC, &how, &timer) == 0)
+        sys4(SYS_timer_settime, timer, 0, &every, 0);
+    else
+        __atomic_store_n(&shim.releasing, 1, __ATOMIC_SEQ_CST);
+}
+
+void pump_drive(void)
+{
+    if (shim.pump_tid != -1 || !conn_lock(&shim.pump_lock))
+        return;
+    if (!pump.begun) {
+        pump.begun = true;
+        begin();
+    } else if (shim.epoll >= 0) {
+        take_events(0);
+    }
+    if (!pump.released && !pump_step()) {
+        pump.released = true;
+        sys1(SYS_timer_delete, timer);
+    }
+    __atomic_store_n(&shim.pump_lock, 0, __ATOMIC_RELEASE);
+}
+
+void pump_start(void)
+{
+    const unsigned long flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
+    long stack = sys6(SYS_mmap, 0, PUMP_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    long tid = -EAGAIN;
+    memset(&pump, 0, sizeof pump);
+    memset(&shim.drain, 0, sizeof shim.drain);
+    if (stack > 0 || stack < -4095) {
+        sys3(SYS_mprotect, stack, 4096, PROT_NONE);
+        tid = thread_clone(flags, (char *)stack + PUMP_STACK, pump_main, NULL);
+    }
+    if (tid < 0)
+        drive_by_timer();
+    else
+        __atomic_store_n(&shim.pump_tid, (int)tid, __ATOMIC_RELEASE);
+}
+
+/* ---- the exit guard ------------------------------------------------------------------------------------ */
+
+void shim_exit(void)
+{
+    if (!shim.armed || !shim_draining() || __atomic_load_n(&shim.releasing, __ATOMIC_ACQUIRE) ||
+        shim.pump_tid <= 0 || !shim_is_our_process())
+        return;
+    if (__atomic_exchange_n(&shim.exit_called, 1, __ATOMIC_ACQ_REL))
+        return; /* exit from within exit: the first one has waited */
+    shim.exiting_tp = arch_thread_pointer();
+    __atomic_store_n(&shim.exiting_tid, (int)sys0(SYS_gettid), __ATOMIC_RELEASE);
+    pump_poke();
+    while (__atomic_load_n(&shim.exit_leave, __ATOMIC_ACQUIRE) == 0)
+        sys4(SYS_futex, &shim.exit_leave, FUTEX_WAIT_PRIVATE, 0, 0);
+}

@@ -1,0 +1,421 @@
+/* shim.c: the process and its descriptors: what serves, what is a connection, what is ours. */
+#include "shim.h"
+
+#include "sys/libc.h"
+#include "sys/log.h"
+#include "sys/syscall.h"
+
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+
+HIDDEN struct shim shim = {.off = true, .epoll = -1, .event = -1, .log_fd = -1, .report_fd = -1};
+HIDDEN uint32_t fd_slot[FD_MAX];
+
+nsec_t shim_now(void)
+{
+    struct timespec now;
+    sys2(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
+    return (nsec_t)now.tv_sec * NSEC_PER_SEC + (nsec_t)now.tv_nsec;
+}
+
+static void set_slot(int fd, uint32_t slot)
+{
+    if ((unsigned)fd >= FD_MAX)
+        return;
+    if (UNLIKELY(fd > shim.fd_top))
+        shim.fd_top = fd;
+    __atomic_store_n(&fd_slot[fd], slot, __ATOMIC_RELEASE);
+}
+
+static void *map_zeroed(size_t size)
+{
+    long at = sys6(SYS_mmap, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return at < 0 && at > -4096 ? NULL : (void *)at;
+}
+
+/* ---- the process serves --------------------------------------------------------------------------- */
+
+static void exit_handler(void *unused)
+{
+    (void)unused;
+    shim_exit();
+}
+
+void shim_arm(void)
+{
+    static uint8_t once;
+    if (LIKELY(shim.armed) || shim.off || __atomic_exchange_n(&once, 1, __ATOMIC_ACQ_REL))
+        return;
+    shim.pid = (int)sys0(SYS_getpid);
+    shim.fork_page = map_zeroed(4096);
+    if (shim.fork_page && sys3(SYS_madvise, shim.fork_page, 4096, MADV_WIPEONFORK) == 0)
+        *shim.fork_page = 1;
+    else
+        shim.fork_page = NULL;
+    log_remember_stderr(&shim.fd2_dev, &shim.fd2_ino);
+    if (shim.complaints[0])
+        log_complaints();
+    signals_hold();
+    __atomic_store_n(&shim.armed, true, __ATOMIC_RELEASE);
+    libc_at_exit(exit_handler);
+}
+
+bool shim_is_our_process(void)
+{
+    if ((int)sys0(SYS_getpid) == shim.pid)
+        return true;
+    if (shim.fork_page && *shim.fork_page == 0)
+        shim_forked_child(); /* a fork that did not come through our hook: raw clone */
+    return (int)sys0(SYS_getpid) == shim.pid;
+}
+
+/* From a fork on, nothing that exists is ours alone: a shutdown() would act on the sibling's too. */
+static void share_everything(bool inherited)
+{
+    for (uint32_t i = 0, n = pool_size(&shim.pool); i < n; i++) {
+        struct conn *c = pool_at(&shim.pool, i);
+        if (c->live) {
+            c->shared = true;
+            c->inherited = c->inherited || inherited;
+        }
+        if (inherited)
+            c->pin = 0; /* whoever held it is not in this process */
+    }
+    for (unsigned i = 0; i < shim.listeners; i++)
+        shim.listener[i].shared = true;
+}
+
+void shim_forked_parent(void)
+{
+    share_everything(false);
+}
+
+void shim_forked_child(void)
+{
+    if (!shim.armed)
+        return;
+    shim.pid = (int)sys0(SYS_getpid);
+    if (shim.fork_page)
+        *shim.fork_page = 1;
+    share_everything(true);
+    shim.sig_lock = 0;
+    /* The drain is the parent's, and so is the pump that is not here: the child serves, or execs. */
+    shim.phase = DRAIN_SERVING;
+    shim.releasing = 0;
+    shim.signals = 0;
+    shim.pump_tid = 0;
+    shim.pump_lock = 0;
+    shim.epoll = shim.event = -1;
+    shim.witness = NULL;
+    shim.exiting_tid = 0;
+    memset(&shim.drain, 0, sizeof shim.drain);
+    signals_hold();
+}
+
+/* ---- the life of a connection's entry ------------------------------------------------------------- */
+
+bool conn_lock(uint8_t *lock)
+{
+    return __atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE) == 0;
+}
+
+static void free_if_alone(struct conn *c)
+{
+    /* Both locks, for good: conn_init opens them for the next use. */
+    if (!conn_lock(&c->lock_in))
+        return;
+    if (!conn_lock(&c->lock_out)) {
+        __atomic_store_n(&c->lock_in, 0, __ATOMIC_RELEASE);
+        return;
+    }
+    c->live = false;
+    c->dead = false;
+    pool_give(&shim.pool, c);
+}
+
+void conn_unlock(struct conn *c, uint8_t *lock)
+{
+    __atomic_store_n(lock, 0, __ATOMIC_SEQ_CST);
+    if (UNLIKELY(__atomic_load_n(&c->dead, __ATOMIC_SEQ_CST)))
+        free_if_alone(c);
+}
+
+void conn_pin(struct conn *c)
+{
+    while (!conn_lock(&c->pin))
+        sys0(SYS_sched_yield);
+}
+
+void conn_unpin(struct conn *c)
+{
+    __atomic_store_n(&c->pin, 0, __ATOMIC_RELEASE);
+}
+
+void shim_free(struct conn *c)
+{
+    __atomic_store_n(&c->dead, true, __ATOMIC_SEQ_CST);
+    free_if_alone(c);
+}
+
+static struct conn *take_conn(void)
+{
+    struct conn *c = pool_take(&shim.pool);
+    if (LIKELY(c != NULL))
+        return c;
+    struct conn_chunk *chunk = map_zeroed(sizeof *chunk);
+    if (!chunk)
+        return NULL;
+    if (!pool_grow(&shim.pool, chunk))
+        sys2(SYS_munmap, chunk, sizeof *chunk);
+    return pool_take(&shim.pool);
+}
+
+/* Make an entry for fd; NULL: no memory, the connection passes through unseen. */
+static struct conn *track(int fd, uint16_t listener, bool unix_)
+{
+    if ((unsigned)fd >= FD_MAX)
+        return NULL;
+    if (fd_slot[fd] != 0)
+        shim_forget(fd); /* stale: closed where we could not see it */
+    struct conn *c = take_conn();
+    if (!c)
+        return NULL;
+    conn_init(c, fd, listener, unix_);
+    if (shim_draining()) {
+        c->since = shim_now();
+        c->late = true;
+    }
+    set_slot(fd, fd_slot_make(FD_CONN, c->index));
+    return c;
+}
+
+/* ---- listeners -------------------------------------------------------------------------------------- */
+
+struct listener *shim_listener(int fd)
+{
+    uint32_t slot = slot_of(fd);
+    return fd_slot_kind(slot) == FD_LISTENER ? &shim.listener[fd_slot_index(slot)] : NULL;
+}
+
+static unsigned free_listener(void)
+{
+    for (unsigned i = 0; i < shim.listeners; i++)
+        if (!shim.listener[i].live)
+            return i;
+    return __atomic_fetch_add(&shim.listeners, 1, __ATOMIC_ACQ_REL);
+}
+
+static bool wanted(const struct sock_address *name)
+{
+    return options_listens(&shim.options, name->family, name->port, name->addr, name->path, name->path_len);
+}
+
+static struct listener *add_listener(int fd, bool ours)
+{
+    struct sock_address name;
+    bool unix_, listening;
+    if ((unsigned)fd >= FD_MAX || !sock_is_stream(fd, &unix_, &listening) || !listening ||
+        !sock_local(fd, &name) || !wanted(&name))
+        return NULL;
+    if (fd_slot[fd] != 0)
+        shim_forget(fd);
+    unsigned at = free_listener();
+    if (at >= LISTENERS_MAX) {
+        shim.listeners = LISTENERS_MAX;
+        return NULL;
+    }
+    struct listener *l = &shim.listener[at];
+    memset(l, 0, sizeof *l);
+    l->fd = fd;
+    l->unix_ = unix_;
+    l->shared = !ours;
+    l->reuseport = sock_reuseport(fd);
+    l->port = name.port;
+    l->name = name;
+    l->aliases = 1;
+    l->inode = sock_inode(fd);
+    l->live = true;
+    set_slot(fd, fd_slot_make(FD_LISTENER, at));
+    return l;
+}
+
+void shim_listening(int fd)
+{
+    if (shim.off || shim_listener(fd))
+        return;
+    if (add_listener(fd, true))
+        shim_arm();
+}
+
+void shim_accepted(int lfd, int fd)
+{
+    struct listener *l = shim_listener(lfd);
+    if (UNLIKELY(!l)) {
+        /* A listener that we did not see being made: inherited, or made before us. */
+        if (shim.off || !(l = add_listener(lfd, false))) {
+            if (slot_of(fd) != 0)
+                shim_forget(fd);
+            return;
+        }
+        shim_arm();
+    }
+    track(fd, (uint16_t)(l - shim.listener), l->unix_);
+    if (shim_draining()) {
+        __atomic_store_n(&shim.last_accept, shim_now(), __ATOMIC_RELEASE);
+        shim_wake(NULL);
+    }
+}
+
+static bool is_our_port(const struct sock_address *local)
+{
+    for (unsigned i = 0; i < shim.listeners; i++)
+        if (shim.listener[i].live && shim.listener[i].port == local->port && local->port != 0)
+            return true;
+    return false;
+}
+
+struct conn *shim_adopt(int fd, bool opaque)
+{
+    struct sock_address local, peer;
+    bool unix_, listening;
+    if (shim.off || slot_of(fd) != 0 || !sock_is_stream(fd, &unix_, &listening) || unix_)
+        return NULL;
+    if (listening) {
+        add_listener(fd, false);
+        shim_arm();
+        return NULL;
+    }
+    /* A stream socket that was handed to us makes this process one that serves; one made by connect()
+     * has a local port that nobody here listens on. */
+    if (!sock_local(fd, &local) || !sock_peer(fd, &peer) || (opaque && !is_our_port(&local)))
+        return NULL;
+    shim_arm();
+    struct conn *c = track(fd, LISTENERS_MAX, false);
+    if (c) {
+        c->shared = true; /* the sender may hold it still */
+        if (opaque)
+            conn_doubt(c);
+    }
+    return c;
+}
+
+/* ---- descriptors ------------------------------------------------------------------------------------ */
+
+void shim_alias(int fd, int copy)
+{
+    uint32_t slot = slot_of(fd);
+    if (fd == copy || !shim_is_our_process())
+        return;
+    if (slot_of(copy) != 0)
+        shim_forget(copy);
+    if (slot == 0 || (unsigned)copy >= FD_MAX)
+        return;
+    if (fd_slot_kind(slot) == FD_CONN)
+        __atomic_add_fetch(&pool_at(&shim.pool, fd_slot_index(slot))->aliases, 1, __ATOMIC_RELAXED);
+    else if (fd_slot_kind(slot) == FD_LISTENER)
+        __atomic_add_fetch(&shim.listener[fd_slot_index(slot)].aliases, 1, __ATOMIC_RELAXED);
+    set_slot(copy, slot);
+}
+
+/* Another descriptor with the same slot; -1 if there is none (then it was counted wrongly). */
+static int find_alias(int fd, uint32_t slot)
+{
+    for (int i = 0; i <= shim.fd_top; i++)
+        if (i != fd && fd_slot[i] == slot)
+            return i;
+    return -1;
+}
+
+void shim_forget(int fd)
+{
+    uint32_t slot = slot_of(fd);
+    if (slot == 0 || !shim_is_our_process())
+        return;
+    set_slot(fd, 0);
+    if (fd_slot_kind(slot) == FD_LISTENER) {
+        struct listener *l = &shim.listener[fd_slot_index(slot)];
+        if (__atomic_sub_fetch(&l->aliases, 1, __ATOMIC_ACQ_REL) == 0)
+            l->live = false;
+        else if (l->fd == fd)
+            l->fd = find_alias(fd, slot);
+    } else if (fd_slot_kind(slot) == FD_CONN) {
+        struct conn *c = pool_at(&shim.pool, fd_slot_index(slot));
+        if (__atomic_sub_fetch(&c->aliases, 1, __ATOMIC_ACQ_REL) > 0) {
+            if (c->fd == fd)
+                c->fd = find_alias(fd, slot);
+            return;
+        }
+        bool draining = shim_draining();
+        if (draining)
+            conn_pin(c); /* the pump may be at it; conn_init opens the pin for the next use */
+        shim_free(c);
+        if (draining)
+            shim_wake(c);
+    }
+}
+
+static void listener_in_epoll(struct listener *l, int ep, int op, uint32_t events, uint64_t data)
+{
+    unsigned i = 0;
+    while (i < l->epolls && i < LISTENER_EPOLLS && l->epoll[i].fd != ep)
+        i++;
+    if (op == EPOLL_CTL_DEL) {
+        if (i < l->epolls && i < LISTENER_EPOLLS)
+            l->epoll[i] = l->epoll[--l->epolls];
+        return;
+    }
+    if (i == l->epolls)
+        l->epolls++;
+    if (i < LISTENER_EPOLLS) {
+        l->epoll[i].fd = ep;
+        l->epoll[i].events = events;
+        l->epoll[i].data = data;
+    }
+}
+
+void shim_in_epoll(int ep, int op, int fd, uint32_t events, uint64_t data)
+{
+    uint32_t slot = slot_of(fd);
+    if (fd_slot_kind(slot) == FD_LISTENER) {
+        listener_in_epoll(&shim.listener[fd_slot_index(slot)], ep, op, events, data);
+    } else if (fd_slot_kind(slot) == FD_CONN) {
+        struct conn *c = pool_at(&shim.pool, fd_slot_index(slot));
+        if (op == EPOLL_CTL_ADD)
+            c->epoll_fd = c->epoll_fd == -1 || c->epoll_fd == ep ? ep : -2;
+        else if (op == EPOLL_CTL_DEL && c->epoll_fd == ep)
+            c->epoll_fd = -1;
+    }
+}
+
+void shim_share(int fd)
+{
+    uint32_t slot = slot_of(fd);
+    if (fd_slot_kind(slot) == FD_CONN)
+        pool_at(&shim.pool, fd_slot_index(slot))->shared = true;
+    else if (fd_slot_kind(slot) == FD_LISTENER)
+        shim.listener[fd_slot_index(slot)].shared = true;
+}
+
+int shim_next_own(unsigned from)
+{
+    int next = FD_MAX;
+    int fixed[] = {shim.epoll, shim.event, shim.log_fd, shim.report_fd};
+    for (unsigned i = 0; i < COUNT(fixed); i++)
+        if (fixed[i] >= (int)from && fixed[i] < next)
+            next = fixed[i];
+    for (uint32_t i = 0, n = pool_size(&shim.pool); i < n; i++) {
+        const struct conn *c = pool_at(&shim.pool, i);
+        if (c->live && c->stage == CONN_LINGERING && c->fd >= (int)from && c->fd < next)
+            next = c->fd;
+    }
+    return next;
+}
+
+void shim_signal_descriptor(int fd)
+{
+    if (!shim.off && (unsigned)fd < FD_MAX)
+        set_slot(fd, fd_slot_make(FD_SIGNAL, 0));
+}

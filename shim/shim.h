@@ -1,0 +1,198 @@
+/* shim.h: the choreographer. A fact comes in from a hook, core decides, sys acts.
+ *
+ * Everything here may be called by any thread of the program, and from its signal handlers: no lock is
+ * waited for, nothing is allocated but by mmap, errno is never touched. */
+#ifndef LASTCALL_SHIM_H
+#define LASTCALL_SHIM_H
+
+#include "core/drain.h"
+#include "core/fdtable.h"
+#include "core/report.h"
+#include "core/sigview.h"
+#include "sys/net.h"
+
+#include <sys/types.h>
+
+enum { LISTENERS_MAX = 128, LISTENER_EPOLLS = 4, HIDDEN_RUNS = 64 };
+
+enum door_kind { DOOR_OPEN, DOOR_HIDDEN, DOOR_FILTERED, DOOR_SHUT_UNIX, DOOR_TO_EMPTY, DOOR_PLACEHOLDER, DOOR_FOREIGN };
+
+struct listener {
+    int fd;
+    bool live, unix_, shared; /* shared: we did not make it, or a fork may hold it too */
+    bool reuseport;
+    uint8_t door;             /* enum door_kind */
+    uint8_t swapping;         /* lock of the swap for a placeholder */
+    uint8_t epolls;           /* sets that hold it; more than LISTENER_EPOLLS: not all are noted */
+    struct {
+        int fd;
+        uint32_t events;
+        uint64_t data;
+    } epoll[LISTENER_EPOLLS];
+    uint16_t port;
+    uint16_t aliases;
+    uint64_t inode;
+    struct sock_address name; /* remembered for getsockname once the placeholder is in */
+};
+
+/* The state of the process. One instance; words that several threads touch are atomic by builtin. */
+struct shim {
+    bool off;                /* LASTCALL_DISABLE, or nothing to work with */
+    bool armed;              /* this process serves */
+    uint8_t phase;           /* enum drain_phase, as the hooks may see it */
+    uint8_t releasing;       /* the next drain signal is the release */
+    int pid;
+    struct options options;
+    char strings[3][OPTIONS_PATH_MAX]; /* log_file, report, health: copies */
+    char complaints[2048];   /* what the configuration lacks, said when the process serves */
+    struct sigview sigview;
+    uint8_t sig_lock;
+    struct conn_pool pool;
+    struct listener listener[LISTENERS_MAX];
+    unsigned listeners;      /* entries used so far */
+    uint64_t fd2_dev, fd2_ino; /* the standard error seen at start */
+    uint64_t *fork_page;     /* MADV_WIPEONFORK: 0 in a child */
+
+    /* the signal */
+    unsigned signals;        /* drain signals so far: the pump reads how many are new */
+    int first_signal;
+    uint8_t first_info[128]; /* its siginfo */
+    bool have_info;
+    nsec_t signal_at;
+    uint64_t signal_wall_ms;
+    unsigned hidden_runs;    /* runs of our handler that the program must not notice */
+    int hidden_tid[HIDDEN_RUNS];
+
+    /* the drain */
+    struct drain drain;
+    int epoll, event;        /* the pump's; -1 before */
+    int log_fd, report_fd;   /* -1: none */
+    int pump_tid;            /* 0: no pump; -1: there could not be one */
+    uint8_t pump_lock;
+    struct conn *witness;    /* a connection that release waits for: its changes wake the pump */
+    nsec_t last_accept;
+    nsec_t owed_at;          /* when the last thing owed was done */
+    uint64_t in_flight, served_late, idle_closed, farewells, crossed, cut, unread_bytes, opaque, unknown;
+    int fd_top;              /* highest descriptor that ever had a slot */
+    int fd_high;             /* descriptors of ours begin here */
+    int exiting_tid;         /* a thread is in exit() and waits for its leave */
+    uintptr_t exiting_tp;
+    uint32_t exit_leave;     /* futex: 1 = go */
+    uint8_t exit_called;
+};
+
+extern HIDDEN struct shim shim;
+extern HIDDEN uint32_t fd_slot[FD_MAX];
+
+static inline uint32_t slot_of(int fd)
+{
+    return LIKELY((unsigned)fd < FD_MAX) ? __atomic_load_n(&fd_slot[fd], __ATOMIC_RELAXED) : 0;
+}
+
+static inline bool shim_draining(void)
+{
+    return UNLIKELY(__atomic_load_n(&shim.phase, __ATOMIC_ACQUIRE) != DRAIN_SERVING);
+}
+
+/* ---- the process serves ---- */
+void shim_arm(void);
+bool shim_is_our_process(void); /* false in a vfork child; a fork child is made a process of its own */
+
+/* ---- listeners ---- */
+void shim_listening(int fd);
+/* accept() on lfd gave fd. */
+void shim_accepted(int lfd, int fd);
+/* accept() on lfd failed with err while draining. True: call it again. *err may be changed. */
+bool shim_accept_failed(int lfd, int *err);
+struct listener *shim_listener(int fd);
+
+/* ---- connections ---- */
+/* A descriptor that came by SCM_RIGHTS or was found: track it if it is a connection on our ports. */
+struct conn *shim_adopt(int fd, bool opaque);
+void shim_alias(int fd, int copy);     /* dup */
+/* What a close of fd needs before (begin) and after (the caller's real close). */
+void shim_forget(int fd);              /* fd is (about to be) closed by means that cannot linger */
+void shim_closing(int fd, uint32_t slot); /* before the program's close of a tracked descriptor */
+/* The program's epoll_ctl(ep, op, fd, event) has succeeded. */
+void shim_in_epoll(int ep, int op, int fd, uint32_t events, uint64_t data);
+
+/* fd was sent to another process: no longer ours alone. */
+void shim_share(int fd);
+/* Have we half-closed this connection? */
+bool shim_has_ended(uint32_t slot);
+/* fd is a signalfd. */
+void shim_signal_descriptor(int fd);
+/* The first descriptor of our own from `from` on; FD_MAX if there is none. */
+int shim_next_own(unsigned from);
+
+/* One call of the program that moves bytes. */
+struct shim_call {
+    struct conn *c;
+    uint32_t generation;
+    unsigned runs; /* shim.hidden_runs before it */
+};
+
+/* Begin reading. False: the connection is ended, the call's answer is 0 (end of file). */
+bool shim_read_begin(struct shim_call *call, int fd, uint32_t slot);
+/* The real call gave n; its bytes are data (NULL: in iov, or unseen if that is NULL too). Returns what the
+ * program is told. */
+ssize_t shim_read_end(struct shim_call *call, ssize_t n, const struct rewrite_chunk *chunks, size_t count);
+/* Abandon: the call did not move bytes of the stream (MSG_PEEK, an error, cancellation). */
+void shim_read_none(struct shim_call *call);
+
+/* Begin writing. False: the connection is ended, the program's bytes are swallowed. */
+bool shim_write_begin(struct shim_call *call, int fd, uint32_t slot);
+void shim_write_end(struct shim_call *call, ssize_t n, const struct rewrite_chunk *chunks, size_t count);
+
+/* While draining: must this write say the farewell? Fills wire (at most max chunks) with what goes out
+ * instead, and *f for shim_farewell_sent. False: send as it is. */
+struct farewell {
+    struct rewrite_plan plan;
+    size_t before; /* bytes that pass ahead of the head */
+    size_t total;  /* bytes of the program in wire */
+    size_t wire_total;
+};
+bool shim_farewell(struct shim_call *call, const struct rewrite_chunk *chunks, size_t count,
+                   struct farewell *f, struct rewrite_chunk *wire, size_t max, size_t *wire_count);
+/* `sent` wire bytes went out. Returns the program's bytes done by that. */
+size_t shim_farewell_sent(struct shim_call *call, const struct farewell *f, size_t sent,
+                          const struct rewrite_chunk *chunks, size_t count);
+
+/* ---- signals ---- */
+/* A drain signal reached the program (handler, sigwait, signalfd). True: it is the release, the program
+ * shall have it; false: it is withheld. info may be NULL. */
+bool shim_signal(int sig, const void *siginfo);
+/* Has our handler run in this thread since `runs`, so that an EINTR is not the program's business? */
+bool shim_interrupted(unsigned runs);
+bool shim_sigaction(int sig, const struct ksigaction *act, struct ksigaction *old);
+void signals_hold(void); /* from now on the view of the drain signals is virtual */
+static inline bool shim_holds(int sig)
+{
+    return sigview_holds(&shim.sigview, sig);
+}
+
+/* ---- processes ---- */
+void shim_forked_parent(void);
+void shim_forked_child(void);
+/* The program calls exit: returns when it may (see the exit guard in pump.c). */
+void shim_exit(void);
+
+/* ---- for the pump ---- */
+void shim_end(struct conn *c, nsec_t now);      /* half-close */
+void shim_free(struct conn *c);
+bool conn_lock(uint8_t *lock);
+void conn_unlock(struct conn *c, uint8_t *lock);
+/* The descriptor of c does not change hands, nor is it closed, while pinned. Only the pump and a close pin, each
+ * for a few system calls; the pump never waits for a pin (conn_lock(&c->pin) instead). */
+void conn_pin(struct conn *c);
+void conn_unpin(struct conn *c);
+void shim_wake(const struct conn *c);           /* c changed; NULL: something else did */
+nsec_t shim_now(void);
+
+/* ---- pump.c, as the choreographer sees it ---- */
+void pump_start(void);
+void pump_poke(void);
+void pump_drive(void); /* one step without waiting: for the timer that stands in for the thread */
+void log_complaints(void);
+
+#endif

@@ -1,0 +1,187 @@
+/* signals.c: drain signals are withheld from the program, and given back at release (DESIGN section 7). */
+#include "shim.h"
+
+#include "sys/syscall.h"
+
+#include <signal.h>
+#include <time.h>
+#include <ucontext.h>
+
+#define SA_RESTORER_ 0x04000000ul
+
+extern HIDDEN void signal_return(void);
+
+static uint64_t block_all(void)
+{
+    uint64_t all = ~(uint64_t)0, old = 0;
+    sys4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old, 8);
+    return old;
+}
+
+static void unblock(uint64_t old)
+{
+    sys4(SYS_rt_sigprocmask, SIG_SETMASK, &old, 0, 8);
+}
+
+static void put_action(int sig, const struct ksigaction *act)
+{
+    sys4(SYS_rt_sigaction, sig, act, 0, 8);
+}
+
+/* Give the program its disposition and the signal it is owed, in the thread that the kernel has picked: it
+ * is delivered, by the kernel and with all of its flags, as our handler returns. */
+static void release_here(int sig)
+{
+    int forward = shim.options.forward ? shim.options.forward : shim.first_signal;
+    bool init_default = false;
+    for (int s = 1; s < SIGVIEW_MAX; s++)
+        if (sigview_holds(&shim.sigview, s)) {
+            struct ksigaction own = sigview_release(&shim.sigview, s);
+            if ((own.flags & SA_RESTORER_) == 0) {
+                own.flags |= SA_RESTORER_;
+                own.restorer = (uintptr_t)signal_return;
+            }
+            put_action(s, &own);
+            if (s == forward && own.handler == SIGVIEW_DEFAULT)
+                init_default = sys0(SYS_getpid) == 1;
+        }
+    if (init_default) /* the kernel ignores a default signal to PID 1 (pid_namespaces(7)) */
+        sys1(SYS_exit_group, 128 + forward);
+    siginfo_t info;
+    memset(&info, 0, sizeof info);
+    if (shim.have_info)
+        memcpy(&info, shim.first_info, sizeof shim.first_info);
+    info.si_signo = forward;
+    long pid = sys0(SYS_getpid), tid = sys0(SYS_gettid);
+    if (forward != sig || sys4(SYS_rt_tgsigqueueinfo, pid, tid, forward, &info) != 0)
+        if (sys3(SYS_rt_sigqueueinfo, pid, forward, &info) != 0)
+            sys2(SYS_kill, pid, forward);
+}
+
+static void note_hidden_run(void)
+{
+    unsigned at = __atomic_load_n(&shim.hidden_runs, __ATOMIC_RELAXED);
+    shim.hidden_tid[at % HIDDEN_RUNS] = (int)sys0(SYS_gettid);
+    __atomic_store_n(&shim.hidden_runs, at + 1, __ATOMIC_RELEASE);
+}
+
+bool shim_interrupted(unsigned runs)
+{
+    unsigned now = __atomic_load_n(&shim.hidden_runs, __ATOMIC_ACQUIRE);
+    if (LIKELY(now == runs))
+        return false;
+    int tid = (int)sys0(SYS_gettid);
+    if (now - runs > HIDDEN_RUNS)
+        runs = now - HIDDEN_RUNS;
+    for (; runs != now; runs++)
+        if (shim.hidden_tid[runs % HIDDEN_RUNS] == tid)
+            return true;
+    return false;
+}
+
+static void first_signal(int sig, const void *siginfo)
+{
+    struct timespec wall = {0, 0};
+    shim.first_signal = sig;
+    shim.signal_at = shim_now();
+    sys2(SYS_clock_gettime, CLOCK_REALTIME, &wall);
+    shim.signal_wall_ms = (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000;
+    if (siginfo) {
+        memcpy(shim.first_info, siginfo, sizeof shim.first_info);
+        shim.have_info = true;
+    }
+    /* From here on every hook says farewells. */
+    __atomic_store_n(&shim.phase, DRAIN_DUCK, __ATOMIC_SEQ_CST);
+}
+
+/* A tick of the timer that stands in for the pump's thread. */
+static bool is_tick(const siginfo_t *info)
+{
+    return info && info->si_code == SI_TIMER && info->si_value.sival_ptr == &shim;
+}
+
+bool shim_signal(int sig, const void *siginfo)
+{
+    if (is_tick(siginfo)) {
+        pump_drive();
+        return false;
+    }
+    if (__atomic_load_n(&shim.releasing, __ATOMIC_ACQUIRE))
+        return true;
+    if (__atomic_fetch_add(&shim.signals, 1, __ATOMIC_ACQ_REL) == 0) {
+        uint64_t mask = block_all();
+        first_signal(sig, siginfo);
+        pump_start();
+        unblock(mask);
+    } else {
+        pump_poke();
+    }
+    return false;
+}
+
+static void on_signal(int sig, siginfo_t *info, void *context)
+{
+    (void)context;
+    if (!shim_is_our_process())
+        return; /* a vfork child between its birth and exec: the parent's business */
+    if (shim_signal(sig, info))
+        release_here(sig);
+    else
+        note_hidden_run();
+}
+
+static void put_ours(int sig)
+{
+    struct ksigaction ours = {
+        .handler = (uintptr_t)on_signal,
+        .flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK | SA_RESTORER_,
+        .restorer = (uintptr_t)signal_return,
+        .mask = 0,
+    };
+    put_action(sig, &ours);
+}
+
+void signals_hold(void)
+{
+    for (int sig = 1; sig < SIGVIEW_MAX; sig++) {
+        struct ksigaction now;
+        if ((shim.options.signals >> sig & 1) == 0 || sys4(SYS_rt_sigaction, sig, 0, &now, 8) != 0)
+            continue;
+        if (now.handler == (uintptr_t)on_signal)
+            continue; /* a fork's child: inherited, and so is its view */
+        sigview_hold(&shim.sigview, sig, &now);
+        if (now.handler != SIGVIEW_IGNORE)
+            put_ours(sig);
+    }
+}
+
+/* One change of disposition at a time. The holder is never interrupted; it makes one system call. */
+static uint64_t lock_view(void)
+{
+    uint64_t mask = block_all();
+    while (!conn_lock(&shim.sig_lock))
+        sys0(SYS_sched_yield);
+    return mask;
+}
+
+static void unlock_view(uint64_t mask)
+{
+    __atomic_store_n(&shim.sig_lock, 0, __ATOMIC_RELEASE);
+    unblock(mask);
+}
+
+bool shim_sigaction(int sig, const struct ksigaction *act, struct ksigaction *old)
+{
+    uint64_t mask = lock_view();
+    bool held = shim_holds(sig);
+    if (held) {
+        if (old)
+            *old = shim.sigview.program[sig];
+        if (act && sigview_set(&shim.sigview, sig, act))
+            put_ours(sig);
+        else if (act)
+            put_action(sig, act);
+    }
+    unlock_view(mask);
+    return held;
+}

@@ -1,0 +1,324 @@
+/* survey.c: every connection looked at once: what is due is done, what is owed is counted. */
+#include "pump.h"
+
+#include "sys/syscall.h"
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+static bool draining_idle(void)
+{
+    return drain_may_close_idle(&shim.drain);
+}
+
+static nsec_t later(nsec_t a, nsec_t b)
+{
+    return a > b ? a : b;
+}
+
+static void expires(struct census *census, nsec_t at)
+{
+    if (census->next_expiry == 0 || at < census->next_expiry)
+        census->next_expiry = at;
+}
+
+/* Threads of this process; proc(5): each is a directory, so a link. */
+static unsigned threads(void)
+{
+    struct stat st;
+    if (sys4(SYS_newfstatat, AT_FDCWD, "/proc/self/task", &st, 0) != 0 || st.st_nlink < 2)
+        return 1;
+    return (unsigned)st.st_nlink - 2;
+}
+
+/* While an exit waits: only what another, living thread serves is still owed (DESIGN: exit guard). */
+static bool somebody_serves(const struct conn *c)
+{
+    if (c->toucher == shim.exiting_tp)
+        return false;
+    if (c->toucher_tid != 0)
+        return sys3(SYS_tgkill, shim.pid, c->toucher_tid, 0) == 0;
+    return threads() > 2; /* the exiting one and the pump */
+}
+
+/* The kernel's own counts against ours: unequal while no call is in progress means that someone else does this
+ * connection's input or output (stdio, io_uring, another process), or that the descriptor is stale. */
+static void verify(struct conn *c)
+{
+    struct sock_counts k;
+    if (c->unix_ || c->verified || c->opaque)
+        return;
+    if (c->calls_in == 0 && c->calls_out == 0) {
+        if (sock_counts(c->fd, &k) != 0) {
+            conn_doubt(c);
+            return;
+        }
+        long unread = sock_unread(c->fd), unsent = sock_unsent(c->fd);
+        bool same = unread >= 0 && unsent >= 0 && k.received - (uint64_t)unread == c->read_bytes &&
+                    k.acked + (uint64_t)unsent == c->written_bytes;
+        if (!same && c->calls_in == 0 && c->calls_out == 0)
+            conn_doubt(c);
+    }
+    c->verified = true;
+}
+
+enum owed { OWED_NOTHING, OWED_IDLE, OWED_ENDING, OWED_IN_FLIGHT };
+
+static void give_eof(struct conn *c, nsec_t now)
+{
+    if (!c->shared)
+        sys2(SYS_shutdown, c->fd, SHUT_RD);
+    c->since = now;
+    __atomic_store_n(&c->stage, CONN_EOF, __ATOMIC_RELEASE);
+}
+
+/* Idle, or opaque and quiet, until `until`: then the virtual EOF, and as long again to react to it. */
+static enum owed idle_until(struct conn *c, struct census *census, nsec_t until, nsec_t now)
+{
+    if (!draining_idle())
+        return OWED_IDLE; /* lame duck: its end is a time of its own */
+    if (now < until) {
+        expires(census, until);
+        return OWED_IDLE;
+    }
+    if (c->stage == CONN_EOF || c->shared)
+        return OWED_NOTHING; /* the program does not care for it: the exit closes it */
+    if (!c->unix_ && sock_unread(c->fd) > 0 && !c->opaque)
+        return OWED_IN_FLIGHT;
+    give_eof(c, now);
+    expires(census, now + shim.options.idle);
+    return OWED_IDLE;
+}
+
+static enum owed look_at_opaque(struct conn *c, struct census *census, nsec_t now)
+{
+    struct sock_counts k;
+    nsec_t quiet_since = later(shim.signal_at, c->since);
+    if (!c->unix_) {
+        if (sock_counts(c->fd, &k) != 0 || k.state == SOCK_CLOSED_STATE)
+            return OWED_NOTHING;
+        uint32_t quiet_ms = k.quiet_in_ms < k.quiet_out_ms ? k.quiet_in_ms : k.quiet_out_ms;
+        nsec_t moved = now - (nsec_t)quiet_ms * NSEC_PER_MSEC;
+        quiet_since = c->stage == CONN_EOF ? c->since : later(quiet_since, moved);
+    }
+    return idle_until(c, census, quiet_since + shim.options.idle, now);
+}
+
+static enum owed look_at_open(struct conn *c, struct census *census, nsec_t now, bool first)
+{
+    if (first)
+        verify(c);
+    if (c->inherited)
+        return OWED_NOTHING; /* it is whose that touches it */
+    if (__atomic_load_n(&c->opaque, __ATOMIC_ACQUIRE))
+        return look_at_opaque(c, census, now);
+    if (conn_in_flight(c) || (first && sock_unread(c->fd) > 0))
+        return OWED_IN_FLIGHT;
+    return idle_until(c, census, later(shim.signal_at, c->since) + shim.options.idle, now);
+}
+
+/* Half-closed or lingering: the output first, however long it takes; then the peer's end, not for long. */
+static enum owed look_at_ended(struct conn *c, struct census *census, nsec_t now)
+{
+    if (!c->acked && (c->unix_ || sock_unsent(c->fd) <= 0)) {
+        c->acked = true;
+        c->acked_at = now;
+        __atomic_store_n(&shim.owed_at, now, __ATOMIC_RELEASE);
+    }
+    if (!c->acked)
+        return OWED_ENDING;
+    nsec_t until = c->acked_at + shim.options.linger;
+    if (c->must_linger && now < until) {
+        expires(census, until);
+        return OWED_ENDING;
+    }
+    return OWED_NOTHING;
+}
+
+/* The entry is free for another use only when the descriptor is gone. */
+static void drop_lingering(struct conn *c)
+{
+    sys1(SYS_close, c->fd);
+    shim_free(c);
+}
+
+static enum owed look_at_lingering(struct conn *c, struct census *census, nsec_t now)
+{
+    bool ended;
+    uint64_t crossed = sock_discard(c->fd, &ended);
+    if (crossed > 0) {
+        c->crossed_bytes += crossed;
+        c->must_linger = true;
+        if (!c->counted_crossed) {
+            c->counted_crossed = true;
+            __atomic_add_fetch(&shim.crossed, 1, __ATOMIC_RELAXED);
+        }
+    }
+    if (ended)
+        c->must_linger = false;
+    enum owed owed = look_at_ended(c, census, now);
+    if (owed == OWED_NOTHING && (ended || now >= c->acked_at + shim.options.linger)) {
+        drop_lingering(c);
+        return OWED_NOTHING;
+    }
+    return owed;
+}
+
+static enum owed look_at(struct conn *c, struct census *census, nsec_t now, bool first)
+{
+    enum owed owed = OWED_NOTHING;
+    if (!conn_lock(&c->pin))
+        return c->live && !c->dead ? OWED_ENDING : OWED_NOTHING; /* its close will wake us */
+    if (c->live && !c->dead)
+        switch (__atomic_load_n(&c->stage, __ATOMIC_ACQUIRE)) {
+        case CONN_ENDED: owed = look_at_ended(c, census, now); break;
+        case CONN_LINGERING: owed = look_at_lingering(c, census, now); break;
+        default: owed = look_at_open(c, census, now, first);
+        }
+    conn_unpin(c);
+    return owed;
+}
+
+static void count(struct census *census, enum owed owed)
+{
+    census->in_flight += owed == OWED_IN_FLIGHT;
+    census->idle += owed == OWED_IDLE;
+    census->ending += owed == OWED_ENDING;
+}
+
+void survey(struct census *census, nsec_t now, bool first)
+{
+    bool exiting = __atomic_load_n(&shim.exiting_tid, __ATOMIC_ACQUIRE) != 0;
+    for (uint32_t i = 0, n = pool_size(&shim.pool); i < n; i++) {
+        struct conn *c = pool_at(&shim.pool, i);
+        if (!c->live || c->dead)
+            continue;
+        enum owed owed = look_at(c, census, now, first);
+        if (first) {
+            c->late = owed != OWED_IN_FLIGHT;
+            shim.in_flight += owed == OWED_IN_FLIGHT;
+        }
+        if (exiting && owed != OWED_NOTHING && c->stage < CONN_ENDED &&
+            (owed != OWED_IN_FLIGHT || !somebody_serves(c)))
+            owed = OWED_NOTHING;
+        count(census, owed);
+        if (owed == OWED_NOTHING || owed == OWED_IDLE || shim.witness)
+            continue;
+        /* Publish the witness, then look again: a change in between would have woken nobody. */
+        __atomic_store_n(&shim.witness, c, __ATOMIC_SEQ_CST);
+        if (owed == OWED_IN_FLIGHT && !first && !conn_in_flight(c))
+            pump_poke();
+    }
+}
+
+bool survey_event(uint64_t token, nsec_t now)
+{
+    struct conn *c = pool_at(&shim.pool, (uint32_t)token);
+    if (!c || c->generation != (uint32_t)(token >> 32) || !c->live || c->dead)
+        return false;
+    if (!c->acked && !c->unix_ && sock_unsent(c->fd) <= 0) {
+        c->acked = true;
+        c->acked_at = now;
+        __atomic_store_n(&shim.owed_at, now, __ATOMIC_RELEASE);
+    }
+    return c == shim.witness || shim.witness == NULL || c->stage == CONN_LINGERING;
+}
+
+/* ---- the sweep: connections on our ports that the table lacks ------------------------------------------- */
+
+static int parse_fd(const char *name)
+{
+    int fd = 0;
+    for (; *name; name++) {
+        if (*name < '0' || *name > '9')
+            return -1;
+        fd = fd * 10 + (*name - '0');
+    }
+    return fd;
+}
+
+struct dirent64 { /* getdents64(2) */
+    uint64_t ino;
+    int64_t off;
+    uint16_t len;
+    uint8_t type;
+    char name[];
+};
+
+bool survey_sweep(void)
+{
+    char buf[4096] __attribute__((aligned(8)));
+    bool found = false;
+    int dir = (int)sys4(SYS_openat, AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    if (dir < 0)
+        return false;
+    for (;;) {
+        long n = sys3(SYS_getdents64, dir, buf, sizeof buf);
+        if (n <= 0)
+            break;
+        for (long at = 0; at < n; at += ((struct dirent64 *)(void *)(buf + at))->len) {
+            int fd = parse_fd(((struct dirent64 *)(void *)(buf + at))->name);
+            if (fd < 0 || fd >= shim.fd_high || slot_of(fd) != 0)
+                continue;
+            struct conn *c = shim_adopt(fd, true);
+            if (c) {
+                c->shared = false; /* as far as anyone can tell */
+                shim.unknown++;
+                found = true;
+            }
+        }
+    }
+    sys1(SYS_close, dir);
+    return found;
+}
+
+/* ---- what a release cuts ---------------------------------------------------------------------------------- */
+
+static bool is_cut(const struct conn *c)
+{
+    if (!c->live || c->dead || c->inherited)
+        return false;
+    if (c->stage >= CONN_ENDED)
+        return !c->acked && sock_unsent(c->fd) > 0;
+    if (conn_in_flight(c))
+        return true;
+    return sock_unread(c->fd) > 0;
+}
+
+unsigned survey_cut(void (*f)(const struct report_cut *cut, void *arg), void *arg)
+{
+    unsigned cuts = 0;
+    for (uint32_t i = 0, n = pool_size(&shim.pool); i < n; i++) {
+        struct conn *c = pool_at(&shim.pool, i);
+        struct report_cut cut;
+        struct sock_address peer;
+        struct sock_counts k;
+        char text[SOCK_TEXT];
+        if (!is_cut(c))
+            continue;
+        cuts++;
+        memset(&peer, 0, sizeof peer);
+        sock_peer(c->fd, &peer);
+        sock_text(&peer, text);
+        memset(&cut, 0, sizeof cut);
+        cut.peer = text;
+        cut.method = conn_method(c);
+        while (cut.method[cut.method_len])
+            cut.method_len++;
+        long unread = sock_unread(c->fd);
+        cut.unread_bytes = unread > 0 ? (uint64_t)unread : 0;
+        cut.request_bytes = c->request_bytes;
+        if (!c->opaque && !http1_between(&c->out)) {
+            cut.response_bytes = c->response_bytes;
+            cut.head_sent = !http1_in_head(&c->out);
+            cut.has_total = cut.head_sent && c->out.facts.has_length;
+            cut.response_total = c->response_bytes + c->out.left;
+        }
+        if (!c->unix_ && sock_counts(c->fd, &k) == 0)
+            cut.age = (nsec_t)k.quiet_in_ms * NSEC_PER_MSEC;
+        f(&cut, arg);
+    }
+    return cuts;
+}

@@ -1,0 +1,26 @@
+/* arch_x86_64.h: how this architecture enters the kernel. Facts only. Source: syscall(2), the psABI. */
+#ifndef LASTCALL_ARCH_X86_64_H
+#define LASTCALL_ARCH_X86_64_H
+
+static inline long arch_syscall(long nr, long a, long b, long c, long d, long e, long f)
+{
+    long ret;
+    register long r10 __asm__("r10") = d;
+    register long r8 __asm__("r8") = e;
+    register long r9 __asm__("r9") = f;
+    __asm__ volatile("syscall"
+                     : "=a"(ret)
+                     : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return ret;
+}
+
+/* Which thread this is, without asking the kernel: the thread pointer. 0 in a program without TLS. */
+static inline uintptr_t arch_thread_pointer(void)
+{
+    uintptr_t tp;
+    __asm__("movq %%fs:0, %0" : "=r"(tp));
+    return tp;
+}
+
+#endif

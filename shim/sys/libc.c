@@ -1,0 +1,66 @@
+/* libc.c: see libc.h. Everything here is a weak reference: the object loads without any libc. */
+#include "libc.h"
+
+#include "syscall.h"
+
+#include <time.h>
+
+#define WEAK __attribute__((weak, visibility("default")))
+
+extern int *__errno_location(void) WEAK;
+extern void *dlsym(void *handle, const char *name) WEAK;
+extern char *dlerror(void) WEAK;
+extern void *__libc_dlopen_mode(const char *name, int mode) WEAK;
+extern void *__libc_dlsym(void *handle, const char *name) WEAK;
+extern int __cxa_atexit(void (*f)(void *), void *arg, void *dso) WEAK;
+
+#define RTLD_NEXT_    ((void *)-1L)
+#define RTLD_NOW_     2
+#define RTLD_DLOPEN_  ((int)0x80000000) /* glibc's __RTLD_DLOPEN */
+
+void *libc_next(const char *name)
+{
+    if (dlsym)
+        return dlsym(RTLD_NEXT_, name);
+    /* glibc before 2.34 keeps dlsym in libdl, which not every program loads. */
+    if (__libc_dlopen_mode && __libc_dlsym) {
+        static void *libc;
+        if (!libc)
+            libc = __libc_dlopen_mode("libc.so.6", RTLD_NOW_ | RTLD_DLOPEN_);
+        return libc ? __libc_dlsym(libc, name) : NULL;
+    }
+    return NULL;
+}
+
+void libc_clear_error(void)
+{
+    if (dlsym && dlerror)
+        dlerror();
+}
+
+int *libc_errno(void)
+{
+    static int nobodys;
+    return __errno_location ? __errno_location() : &nobodys;
+}
+
+static int (*next_clock)(clockid_t clock, struct timespec *now);
+
+void libc_bind_clock(void)
+{
+    void *next = libc_next("clock_gettime");
+    memcpy(&next_clock, &next, sizeof next_clock);
+}
+
+nsec_t libc_clock(void)
+{
+    struct timespec now = {0, 0};
+    if (!next_clock || next_clock(CLOCK_MONOTONIC, &now) != 0)
+        sys2(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
+    return (nsec_t)now.tv_sec * NSEC_PER_SEC + (nsec_t)now.tv_nsec;
+}
+
+bool libc_at_exit(void (*f)(void *))
+{
+    return __cxa_atexit && __cxa_atexit(f, NULL, NULL) == 0;
+}

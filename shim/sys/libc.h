@@ -1,0 +1,24 @@
+/* libc.h: the little we take from whatever libc the program has, if it has one. */
+#ifndef LASTCALL_LIBC_H
+#define LASTCALL_LIBC_H
+
+#include "../base.h"
+
+/* The definition of `name` that the program would get without us, or NULL. Constructor only: dlsym is
+ * not safe in a signal handler. */
+void *libc_next(const char *name);
+
+/* Forget the "symbol not found" that a failed libc_next may have left for the program's dlerror. */
+void libc_clear_error(void);
+
+/* The calling thread's errno; a throw-away int in a program without libc. */
+int *libc_errno(void);
+
+/* CLOCK_MONOTONIC by the libc's vDSO; by system call where there is no libc. */
+nsec_t libc_clock(void);
+void libc_bind_clock(void); /* constructor */
+
+/* Ask for f to run at exit (also when main returns). False where there is no libc. */
+bool libc_at_exit(void (*f)(void *));
+
+#endif

@@ -1,0 +1,20 @@
+/* log.h: where lines of ours go. Opened by the pump, early (the program may change its ids later); the
+ * standard error is used only while it is still the file seen at start, and only if it takes a line
+ * without blocking. */
+#ifndef LASTCALL_LOG_H
+#define LASTCALL_LOG_H
+
+#include "../base.h"
+
+/* Note which file the standard error is. */
+void log_remember_stderr(uint64_t *dev, uint64_t *ino);
+
+/* Write n bytes to the standard error, if it is still that file and takes them now. */
+void log_to_stderr(uint64_t dev, uint64_t ino, const char *line, size_t n);
+
+/* Open for appending, close-on-exec, at a descriptor of at least `low`. -errno. */
+int log_open(const char *path, int low);
+
+void log_write(int fd, const char *line, size_t n);
+
+#endif

@@ -1,0 +1,65 @@
+/* net.h: what the kernel knows of a socket, and what we ask it to do. Raw system calls; any thread, any
+ * signal handler. Errors are -errno. The facts they stand on: DESIGN section 5. */
+#ifndef LASTCALL_NET_H
+#define LASTCALL_NET_H
+
+#include "../base.h"
+
+struct sock_address {
+    uint8_t family;   /* 4, 6, 1 = unix, 0 = other */
+    uint16_t port;    /* host order */
+    uint8_t addr[16]; /* network order */
+    char path[108];   /* unix */
+    uint8_t path_len;
+    uint32_t flow, scope; /* IPv6: as in sockaddr_in6 */
+};
+
+struct sock_counts { /* from TCP_INFO */
+    uint64_t received;   /* bytes that the peer has sent and we have acknowledged */
+    uint64_t acked;      /* bytes that the peer has acknowledged */
+    uint32_t unacked;    /* segments in flight; of a listener: its accept queue */
+    uint32_t quiet_in_ms, quiet_out_ms; /* since data came, went */
+    uint8_t state;       /* TCP_ESTABLISHED ... */
+};
+
+enum { SOCK_CLOSED_STATE = 7, SOCK_CLOSE_WAIT = 8, SOCK_FIN_WAIT2 = 5 };
+
+bool sock_local(int fd, struct sock_address *a);
+bool sock_peer(int fd, struct sock_address *a);
+/* Back to a struct sockaddr: fills out (at least 128 bytes), returns its length. */
+unsigned sock_raw_address(const struct sock_address *a, unsigned char *out);
+/* "127.0.0.1:80", "[::1]:80", "unix"; NUL-terminated. out holds at least SOCK_TEXT bytes. */
+enum { SOCK_TEXT = 64 };
+void sock_text(const struct sock_address *a, char *out);
+
+/* Is fd a stream socket (TCP, MPTCP or AF_UNIX)? *unix_, *listening set. */
+bool sock_is_stream(int fd, bool *unix_, bool *listening);
+bool sock_reuseport(int fd);
+
+int sock_counts(int fd, struct sock_counts *out);
+/* Bytes received that the program has not read; bytes written that are not acknowledged (+1 for a FIN). */
+long sock_unread(int fd);
+long sock_unsent(int fd);
+
+/* Is the program's own SO_LINGER on? */
+bool sock_lingers(int fd);
+
+/* Refuse new connections; queue and handshakes under way live on. 0 or -errno. */
+int sock_hide(int fd);
+int sock_drop_syns(int fd);
+
+/* Handshakes under way on a listener's port (SYN_RECV entries); -1: cannot be known here. */
+int sock_half_open(uint16_t port);
+/* Do other sockets than the `count` inodes listen on this port? -1: cannot be known. */
+int sock_foreign_listeners(uint16_t port, const uint64_t *inodes, unsigned count);
+uint64_t sock_inode(int fd);
+/* Connections in the accept queue of the AF_UNIX listener with this inode; -1: cannot be known. */
+int sock_unix_queue(uint32_t inode);
+
+/* Read and throw away what has come, at most 1 MiB a call. Returns bytes; *ended: end of file or error. */
+uint64_t sock_discard(int fd, bool *ended);
+
+/* A listener that nobody can ever connect to: -errno or a descriptor (see DESIGN section 5, placeholder). */
+int sock_placeholder(bool nonblocking);
+
+#endif
