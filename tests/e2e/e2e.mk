@@ -28,6 +28,7 @@ $(BUILD)/e2e/Server.class: tests/e2e/servers/Server.java
 e2e-build: $(E2E_BIN) $(BUILD)/e2e/Server.class
 
 e2e: $(BUILD)/liblastcall.so e2e-build
+	$(Q)$(E2E_PYTHON) tests/e2e/load_test.py $(BUILD)
 	$(Q)$(E2E_PYTHON) tests/e2e/run.py --build $(BUILD) --repeat $(E2E_REPEAT) $(E2E)
 
 soak: $(BUILD)/liblastcall.so e2e-build

@@ -3,6 +3,7 @@ import itertools
 import json
 import os
 import random
+import resource
 import select
 import shutil
 import signal
@@ -71,6 +72,10 @@ class Process:
         except ProcessLookupError:
             pass
 
+    def limit_descriptors(self):
+        """From now on it can open nothing more."""
+        resource.prlimit(self.pid, resource.RLIMIT_NOFILE, (0, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
     def stop(self):
         """SIGSTOP, and wait until every thread has stopped."""
         self.kill(signal.SIGSTOP)
@@ -95,7 +100,7 @@ class Load:
     """build/e2e/load, running."""
 
     def __init__(self, test, requests, prefix=(), **options):
-        argv = [*prefix, f'{test.options.build}/e2e/load', '--address', f'{test.host}:{test.port}', '--stop-on-stdin']
+        argv = [*prefix, f'{test.options.build}/e2e/load', '--address', test.address, '--stop-on-stdin']
         for request in [requests] if isinstance(requests, str) else requests:
             argv += ['--request', request]
         for name, value in options.items():
@@ -154,13 +159,21 @@ def losses(result):
 class Test:
     """What a scenario is given. `bare`: without us, to see what would be lost."""
 
-    def __init__(self, server, options, host='127.0.0.1', prefix=()):
-        self.server, self.options, self.host, self.prefix = server, options, host, prefix
+    def __init__(self, server, options, host=None, prefix=()):
+        self.server, self.options, self.prefix = server, options, prefix
         self.bare = options.bare
-        self.port = free_port()
         self.dir = tempfile.mkdtemp(prefix='lastcall-e2e-')
+        self.host = host or ('::1' if server.family == 'ipv6' else '127.0.0.1')
+        self.port = free_port()
+        self.target, self.address = (self.host, self.port), f'{self.host}:{self.port}'  # for wire.py, for the load client
+        if server.family == 'ipv6':
+            self.address = f'[{self.host}]:{self.port}'
+        if server.family == 'unix':
+            self.target, self.address = self.path('socket'), f"unix:{self.path('socket')}"
+            self.port = self.address
         self.process, self.backend, self.loads = None, None, []
         self.termed = None
+        self.inner = None  # pidfd of the server, when self.process only started it
         self.note = ''  # shown with ok
 
     # ---- the server
@@ -177,9 +190,18 @@ class Test:
     def path(self, name):
         return os.path.join(self.dir, name)
 
+    def exists(self, name):
+        return os.path.exists(self.path(name))
+
+    def read(self, name):
+        with open(self.path(name), errors='replace') as f:
+            return f.read()
+
     def start(self, bare=None, **env):
         """Start it and wait until it has answered once."""
         bare = self.bare if bare is None else bare
+        if self.server.family == 'unix' and os.path.exists(self.path('socket')):
+            os.unlink(self.path('socket'))
         backend = 0
         if self.server.backend:
             backend = free_port()
@@ -191,7 +213,7 @@ class Test:
         return self
 
     def get(self, path='/'):
-        return wire.get((self.host, self.port), path)
+        return wire.get(self.target, path)
 
     def wait_serving(self):
         deadline = time.monotonic() + BOUND
@@ -206,17 +228,27 @@ class Test:
             time.sleep(0.01)
         raise Failure('it does not serve')
 
-    def term(self):
+    def start_as_pid_1(self):
+        """Start it as the first process of a PID namespace; signals go to it, its status comes through."""
+        self.prefix = ['unshare', '--pid', '--fork', '--kill-child']
+        self.start()
+        with open(f'/proc/{self.process.pid}/task/{self.process.pid}/children') as f:
+            self.inner = os.pidfd_open(int(f.read().split()[0]))
+
+    def term(self, number=signal.SIGTERM):
         self.termed = time.monotonic()
-        self.process.kill(signal.SIGTERM)
+        if self.inner is None:
+            self.process.kill(number)
+        else:
+            signal.pidfd_send_signal(self.inner, number)
 
     def wait_door(self):
         """Until a new connection is refused (bare: the process may be gone by then, which is the same)."""
         deadline = time.monotonic() + BOUND
         while time.monotonic() < deadline:
             try:
-                socket.create_connection((self.host, self.port), timeout=2).close()
-            except ConnectionError:
+                wire.connect(self.target, 2).close()
+            except (ConnectionError, FileNotFoundError):
                 return
             except OSError:
                 raise Failure('a new connection is neither taken nor refused') from None
@@ -230,7 +262,7 @@ class Test:
         return load
 
     def wire(self):
-        return wire.Wire((self.host, self.port))
+        return wire.Wire(self.target)
 
     # ---- the verdicts
     def check(self, good, why):
@@ -318,4 +350,6 @@ class Test:
         for child in [*self.loads, self.process, self.backend]:
             if child:
                 child.close()
+        if self.inner is not None:
+            os.close(self.inner)
         shutil.rmtree(self.dir, ignore_errors=True)

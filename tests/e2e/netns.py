@@ -95,4 +95,4 @@ class Scenario(scenarios.Scenario):
 
 SCENARIOS = {f'netns-{name}': Scenario(f'netns-{name}', witnessed(scenarios.SCENARIOS[name].run), only=('nginx',),
                                        racing=False)
-             for name in ('inflight', 'hammer', 'think', 'churn')}
+             for name in ('inflight', 'hammer', 'think', 'churn', 'idle', 'upload')}

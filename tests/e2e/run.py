@@ -50,7 +50,7 @@ def named(text, table, what):
 
 
 def wanted(options, server, scenario):
-    if scenario.only and server.name not in scenario.only and not options.server:
+    if scenario.only and server.name not in scenario.only and scenario.name not in options.scenario.split(','):
         return 0
     if scenario.needs in server.lacks:
         return 0

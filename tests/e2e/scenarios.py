@@ -201,7 +201,8 @@ def forever(t):
         t.process.kill()
     port = load.finish()['losses'][0]['port']
     cut = report['cuts'][0]
-    t.check(cut['method'] == 'GET' and cut['peer'].endswith(f':{port}'), f'the report does not name port {port}: {cut}')
+    peer = cut['peer'] == 'unix' if t.server.family == 'unix' else cut['peer'].endswith(f':{port}')
+    t.check(cut['method'] == 'GET' and peer, f'the report does not name port {port}: {cut}')
     return None
 
 
@@ -430,3 +431,140 @@ def tail(t):
     t.note = (f'tail ms: min {tails[0]:.2f} median {percentile(tails, .5):.2f} p90 {percentile(tails, .9):.2f} '
               f'max {tails[-1]:.2f} of {len(tails)}')
     t.check(percentile(tails, .5) < 5, t.note)
+
+
+# ---- the variables ------------------------------------------------------------------------------------
+
+@scenario(only=('nginx', 'epoll', 'thread'))
+def lame_duck(t):
+    """LASTCALL_DELAY: for that long new connections are still served, and every response says close."""
+    t.start(LASTCALL_DELAY='1s')
+    t.term()
+    load = t.load(f'GET / {EXACT}', clients=4, until_refused=True, think_min=20, think_max=40, duration=20000)
+    result = t.no_loss(load)
+    t.check(result['ok'] > 20, f"only {result['ok']} were served")
+    t.check(result['farewells'] == result['ok'], f"{result['farewells']} of {result['ok']} responses said close")
+    took = t.exits(within=3)
+    t.check(took >= 0.95, f'it ended after {took:.2f} s, before the delay')
+    t.drained()
+
+
+@scenario(only=('epoll',))
+def quiet(t):
+    """LASTCALL_QUIET: the lame duck ends early once nobody comes."""
+    t.start(LASTCALL_DELAY='20s', LASTCALL_QUIET='300ms')
+    t.term()
+    load = t.load(f'GET / {EXACT}', clients=2, limit=20, think_min=20, think_max=40)
+    t.no_loss(load)
+    t.exits(within=3)
+    t.drained()
+
+
+@scenario(only=('epoll',))
+def forward(t):
+    """LASTCALL_FORWARD: another signal is delivered at release."""
+    t.start(LASTCALL_FORWARD='INT')
+    load = t.load(f'GET /sleep?ms=300 {EXACT}', clients=2, limit=1, ready_sent=2)
+    load.wait_ready()
+    t.term()
+    t.no_loss(load)
+    t.exits(within=2, status=-2)
+
+
+@scenario(only=('epoll',))
+def other_signal(t):
+    """LASTCALL_SIGNALS: USR1 drains, TERM is the program's own again."""
+    t.start(LASTCALL_SIGNALS='USR1')
+    load = t.load(f'GET /sleep?ms=300 {EXACT}', clients=2, limit=1, ready_sent=2)
+    load.wait_ready()
+    t.term(10)
+    t.no_loss(load)
+    t.exits(within=2, status=-10)
+    t.again()
+    t.start(LASTCALL_SIGNALS='USR1')
+    t.term()
+    t.exits(within=0.5)
+
+
+@scenario(only=('epoll', 'node'))
+def disabled(t):
+    """LASTCALL_DISABLE=1: as if we were not there."""
+    t.start(LASTCALL_DISABLE='1')
+    load = t.load('GET /sleep?ms=60000', clients=1, limit=1, ready_sent=1)
+    load.wait_ready()
+    t.term()
+    t.exits(within=0.5)
+    t.check(not t.exists('report'), 'there is a report')
+
+
+@scenario(only=('epoll',))
+def bad_variables(t):
+    """What cannot be read or opened is said, with what is used instead; the drain is as good as ever."""
+    t.start(LASTCALL_TIMEOUT='soon', LASTCALL_TYPO='1', LASTCALL_REPORT='/nonexistent/report')
+    load = t.load(f'GET /sleep?ms=300 {EXACT}', clients=2, limit=1, ready_sent=2)
+    load.wait_ready()
+    t.term()
+    t.no_loss(load)
+    t.exits(within=2)
+    if t.bare:
+        return
+    said = t.read('log')
+    for word in ('LASTCALL_TIMEOUT', 'soon', '25s', 'LASTCALL_TYPO', '/nonexistent/report'):
+        t.check(said.count(word) == 1, f'{word} is said {said.count(word)} times')
+
+
+@scenario(only=('epoll', 'thread', 'nginx'))
+def no_descriptors(t):
+    """EMFILE from TERM on: the drain still ends well."""
+    t.start()
+    load = t.load(f'GET /sleep?ms=500 {EXACT}', clients=8, limit=1, ready_sent=8)
+    load.wait_ready()
+    t.get()  # nginx has its upstream connections by now
+    t.process.limit_descriptors()
+    t.term()
+    t.no_loss(load)
+    t.exits(within=2.5)
+
+
+@scenario(only=('epoll', 'node'))
+def pid_1(t):
+    """As PID 1, where the kernel ignores a default TERM: it ends with 143."""
+    t.start_as_pid_1()
+    load = t.load(f'GET /sleep?ms=300 {EXACT}', clients=2, limit=1, ready_sent=2)
+    load.wait_ready()
+    t.term()
+    t.no_loss(load)
+    t.exits(within=2, status=143)
+    t.drained(in_flight=2)
+
+
+# ---- what we cannot read ------------------------------------------------------------------------------
+
+@scenario(only=('epoll', 'thread'))
+def tunnel(t):
+    """After 101: unharmed while it speaks, then ended by a FIN."""
+    t.start(LASTCALL_IDLE='500ms')
+    try:
+        with t.wire() as wire:
+            wire.send(request('GET', '/upgrade', 'Connection: Upgrade', 'Upgrade: echo'))
+            t.check(wire.response().status == 101, 'no 101')
+            wire.exchange(b'before')
+            t.term()
+            for i in range(4):
+                wire.exchange(b'after %d' % i)
+                time.sleep(0.1)
+            wire.end()
+    except WireError as e:
+        t.check(False, str(e))
+    t.exits(within=3)
+
+
+@scenario(only=('epoll', 'thread', 'node'))
+def garbage(t):
+    """Bytes that are no HTTP go to the program untouched, and so does its answer; the drain ends."""
+    t.start(LASTCALL_IDLE='300ms')
+    with t.wire() as wire:
+        wire.send(b'\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03')
+        t.get()
+        t.term()
+        t.exits(within=2)

@@ -6,6 +6,7 @@ Every one answers the same requests. Bodies are the first bytes of one pattern (
   /stream?ms=N  1600 bytes, 10 chunks in N ms  /status/204 /status/304
   /big          8 MiB                          /sendfile       1 MiB: writev of the head, then sendfile
   /upload       the number of bytes posted     /close-tokens   says Connection: keep-alive, foo
+The small C servers also have /upgrade: 101, then an echo of every byte.
 """
 import os
 import shutil
@@ -31,6 +32,7 @@ class Server:
     exit: int           # after TERM, when idle and alone
     lacks: set = field(default_factory=set)  # endpoints that it has no natural way to offer
     backend: bool = False                    # needs the backend
+    family: str = 'ipv4'                     # ipv4 ipv6 unix: what it listens on
     own_grace: bool = False                  # waits for requests itself, a minute, once it sees TERM
     env: dict = field(default_factory=dict)
 
@@ -67,9 +69,10 @@ def script(*command):
     return lambda build, directory, host, port, backend: [*command, str(port), host]
 
 
-def small(name, status):
-    return Server(name, lambda build, directory, host, port, backend: [f'{build}/e2e/{name}', str(port), host],
-                  [f'$BUILD/e2e/{name}'], status)
+def small(program, status, family='ipv4'):
+    name = program if family == 'ipv4' else f'{program}-{family}'
+    return Server(name, lambda build, directory, host, port, backend: [f'{build}/e2e/{program}', str(port), host],
+                  [f'$BUILD/e2e/{program}'], status, family=family)
 
 
 SERVERS = {s.name: s for s in (
@@ -87,4 +90,7 @@ SERVERS = {s.name: s for s in (
     small('epoll', -15),
     small('signalfd', 40),
     small('sigwait', 41),
+    small('epoll', -15, 'ipv6'),
+    small('epoll', -15, 'unix'),
+    small('thread', -15, 'unix'),
 )}

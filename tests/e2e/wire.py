@@ -26,24 +26,31 @@ class Response:
         return {t.strip().lower() for v in self.headers.get('connection', []) for t in v.split(',') if t.strip()}
 
 
+def connect(address, timeout):
+    """address: (host, port), or the path of an AF_UNIX socket."""
+    if isinstance(address, str):
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(timeout)
+        s.connect(address)
+        return s
+    s = socket.create_connection(address, timeout=timeout)
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return s
+
+
 class Wire:
     """One connection. Every wait is bounded."""
 
     def __init__(self, address, timeout=15):
-        self.socket = socket.create_connection(address, timeout=timeout)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.buffer = b''
-        self.raw = b''  # everything received
+        self.socket = connect(address, timeout)
+        self.buffer = bytearray()
+        self.raw = bytearray()  # everything received
 
     def __enter__(self):
         return self
 
     def __exit__(self, *error):
         self.socket.close()
-
-    @property
-    def port(self):
-        return self.socket.getsockname()[1]
 
     def send(self, data):
         try:
@@ -55,7 +62,7 @@ class Wire:
         try:
             data = self.socket.recv(65536)
         except OSError as e:
-            raise WireError(f'{e} after {len(self.raw)} bytes: {self.raw[:60]!r}') from e
+            raise WireError(f'{e} after {len(self.raw)} bytes: {bytes(self.raw[:60])!r}') from e
         self.buffer += data
         self.raw += data
         return bool(data)
@@ -63,11 +70,12 @@ class Wire:
     def _until(self, done):
         while not done():
             if not self._more():
-                raise WireError(f'closed after {len(self.raw)} bytes: {self.raw[:60]!r}')
+                raise WireError(f'closed after {len(self.raw)} bytes: {bytes(self.raw[:60])!r}')
 
     def _take(self, n):
         self._until(lambda: len(self.buffer) >= n)
-        taken, self.buffer = self.buffer[:n], self.buffer[n:]
+        taken = bytes(self.buffer[:n])
+        del self.buffer[:n]
         return taken
 
     def _line(self):
@@ -98,15 +106,22 @@ class Wire:
         else:
             while self._more():
                 pass
-            r.body, self.buffer = self.buffer, b''
+            r.body = self._take(len(self.buffer))
         return r
+
+    def exchange(self, data):
+        """What an echo does."""
+        self.send(data)
+        got = self._take(len(data))
+        if got != data:
+            raise WireError(f'{got!r} came back for {data!r}')
 
     def end(self):
         """The server's FIN: nothing else may come before it."""
         while self._more():
             pass
         if self.buffer:
-            raise WireError(f'bytes after the response: {self.buffer[:60]!r}')
+            raise WireError(f'bytes after the response: {bytes(self.buffer[:60])!r}')
 
 
 def get(address, path='/', timeout=5):

@@ -22,7 +22,7 @@
 
 enum { INPUT = 16384, HEAD = 1024, SMALL = 64, BIG = 8 << 20, FILE_SIZE = 1 << 20, CHUNKS = 10, CHUNK = 160 };
 
-enum state { READ_HEAD, READ_BODY, REPLY };
+enum state { READ_HEAD, READ_BODY, REPLY, TUNNEL };
 
 struct http {
     struct http *next, **link;
@@ -75,22 +75,39 @@ static void fail(const char *what) {
     exit(1);
 }
 
+static socklen_t parse_address(struct sockaddr_storage *a, const char *port, const char *host) {
+    struct sockaddr_in *in = (void *)a;
+    struct sockaddr_in6 *in6 = (void *)a;
+    struct sockaddr_un *un = (void *)a;
+    if (!strncmp(port, "unix:", 5)) {
+        un->sun_family = AF_UNIX;
+        snprintf(un->sun_path, sizeof un->sun_path, "%s", port + 5);
+        return sizeof *un;
+    }
+    if (strchr(host, ':')) {
+        in6->sin6_family = AF_INET6;
+        in6->sin6_port = htons((uint16_t)atoi(port));
+        inet_pton(AF_INET6, host, &in6->sin6_addr);
+        return sizeof *in6;
+    }
+    in->sin_family = AF_INET;
+    in->sin_port = htons((uint16_t)atoi(port));
+    inet_pton(AF_INET, host, &in->sin_addr);
+    return sizeof *in;
+}
+
 int http_listen(int argc, char **argv, bool nonblocking) {
-    struct sockaddr_in in = {.sin_family = AF_INET};
-    struct sockaddr_un un = {.sun_family = AF_UNIX};
-    bool is_unix = argc > 1 && !strncmp(argv[1], "unix:", 5);
-    int one = 1, fd = socket(is_unix ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (argc < 2 || fd < 0)
-        fail("usage: server PORT [ADDRESS]");
+    struct sockaddr_storage address = {0};
+    if (argc < 2)
+        exit(2);
+    socklen_t n = parse_address(&address, argv[1], argc > 2 ? argv[2] : "127.0.0.1");
+    int one = 1, fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        fail("socket");
     make_pattern();
     signal(SIGPIPE, SIG_IGN);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (is_unix)
-        snprintf(un.sun_path, sizeof un.sun_path, "%s", argv[1] + 5);
-    else
-        in.sin_port = htons((uint16_t)atoi(argv[1]));
-    inet_pton(AF_INET, argc > 2 ? argv[2] : "127.0.0.1", &in.sin_addr);
-    if (is_unix ? bind(fd, (struct sockaddr *)&un, sizeof un) : bind(fd, (struct sockaddr *)&in, sizeof in))
+    if (bind(fd, (struct sockaddr *)&address, n))
         fail("bind");
     if (listen(fd, 1024))
         fail("listen");
@@ -180,6 +197,13 @@ static void sendfile_reply(struct http *h) {
     h->last = true;
 }
 
+/* After this every byte comes back as it is. */
+static void upgrade_reply(struct http *h) {
+    static const char switching[] = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n";
+    queue(h, memcpy(h->head, switching, sizeof switching - 1), sizeof switching - 1);
+    h->last = h->keep = true;
+}
+
 /* Make the next piece of the reply; h->due says when it may go. */
 static void next_piece(struct http *h) {
     const char *k = h->kind;
@@ -206,6 +230,8 @@ static void next_piece(struct http *h) {
         answer(h, 304, "Not Modified", "ETag: \"e2e\"\r\n", NULL, 0);
     else if (!strcmp(k, "/sendfile"))
         sendfile_reply(h);
+    else if (!strcmp(k, "/upgrade"))
+        upgrade_reply(h);
     else if (!strcmp(k, "/close-tokens"))
         answer(h, 200, "OK", "Connection: keep-alive, foo\r\n", pattern, SMALL);
     else
@@ -289,6 +315,11 @@ static bool take_input(struct http *h) {
     }
     if (h->state == READ_BODY)
         take_body(h);
+    else if (h->state == TUNNEL) { /* small messages only: they fit the socket's buffer */
+        ssize_t n = write(h->fd, h->input, h->input_len);
+        h->input_len = 0;
+        return n > 0;
+    }
     return true;
 }
 
@@ -365,8 +396,8 @@ enum http_wait http_step(struct http *h) {
             if (!h->last)
                 next_piece(h);
             else
-                h->state = READ_HEAD;
-            if (h->state != READ_HEAD || !h->input_len)
+                h->state = strcmp(h->kind, "/upgrade") ? READ_HEAD : TUNNEL;
+            if (h->state == REPLY || !h->input_len)
                 continue;
         } else {
             ssize_t n = read(h->fd, h->input + h->input_len, INPUT - 64 - h->input_len);
