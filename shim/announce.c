@@ -71,7 +71,7 @@ void log_complaints(void)
 void announce_open(void)
 {
     const struct options *o = &shim.options;
-    int low = 512;
+    int low = shim.fd_high;
     shim.log_fd = shim.report_fd = -1;
     if (o->log_file && o->log != LOG_OFF) {
         shim.log_fd = log_open(o->log_file, low);

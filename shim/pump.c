@@ -11,7 +11,6 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <time.h>
 
 extern HIDDEN long thread_clone(unsigned long flags, void *stack_top, void (*run)(void *), void *arg);
@@ -46,24 +45,38 @@ void shim_wake(const struct conn *c)
 
 /* ---- one step ------------------------------------------------------------------------------------------ */
 
+/* High numbers, out of the program's way, but inside the descriptor table as it is: to grow the table of a process
+ * with threads the kernel waits for an RCU grace period, 5 to 25 ms (expand_fdtable). Its size follows from the
+ * highest descriptor ever: 64, then powers of two of 128 (alloc_fdtable). */
+static int high_number(int lowest_free)
+{
+    int size = 64;
+    if (lowest_free >= size)
+        for (size = 256; size <= lowest_free; size *= 2)
+            ;
+    return size / 4 * 3;
+}
+
+static int move_high(int fd)
+{
+    int moved = fd < 0 ? fd : (int)sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, shim.fd_high);
+    if (moved < 0)
+        return fd;
+    sys1(SYS_close, fd);
+    return moved;
+}
+
 static void open_descriptors(void)
 {
-    struct rlimit limit = {1024, 1024};
-    sys4(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &limit);
-    uint64_t high = limit.rlim_cur / 4 * 3;
-    shim.fd_high = high > 4096 ? 4096 : (int)high;
-    for (int i = 0; i < 2; i++) {
-        int fd = (int)(i == 0 ? sys1(SYS_epoll_create1, EPOLL_CLOEXEC) : sys2(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK));
-        int moved = fd < 0 ? fd : (int)sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, shim.fd_high);
-        if (moved >= 0)
-            sys1(SYS_close, fd);
-        else
-            moved = fd;
-        __atomic_store_n(i == 0 ? &shim.epoll : &shim.event, moved, __ATOMIC_SEQ_CST);
-    }
+    int ep = (int)sys1(SYS_epoll_create1, EPOLL_CLOEXEC);
+    shim.fd_high = high_number(ep < 0 ? 0 : ep);
+    ep = move_high(ep);
+    int event = move_high((int)sys2(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK));
     struct epoll_event want = {EPOLLIN, {.u64 = UINT64_MAX}};
-    if (shim.epoll >= 0 && shim.event >= 0)
-        sys4(SYS_epoll_ctl, shim.epoll, EPOLL_CTL_ADD, shim.event, &want);
+    if (ep >= 0 && event >= 0)
+        sys4(SYS_epoll_ctl, ep, EPOLL_CTL_ADD, event, &want);
+    __atomic_store_n(&shim.epoll, ep, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&shim.event, event, __ATOMIC_SEQ_CST);
 }
 
 static void give_signal(enum report_end end, nsec_t now)
@@ -101,26 +114,30 @@ static void take_census(struct census *census, nsec_t now)
     }
 }
 
+static void take_signals(nsec_t now)
+{
+    unsigned signals = __atomic_load_n(&shim.signals, __ATOMIC_ACQUIRE);
+    if (signals != 0 && pump.signals_seen == 0) {
+        /* The moment that counts is the handler's, not this thread's. */
+        drain_signal(&shim.drain, shim.signal_at);
+        shim.owed_at = shim.signal_at;
+        pump.first = true;
+        pump.signals_seen = 1;
+    }
+    if (signals != pump.signals_seen)
+        drain_signal(&shim.drain, now);
+    pump.signals_seen = signals;
+}
+
 /* Returns false when all is done. */
 static bool pump_step(void)
 {
     nsec_t now = shim_now();
     struct census census;
-    unsigned signals = __atomic_load_n(&shim.signals, __ATOMIC_ACQUIRE);
-    enum drain_event event = signals != pump.signals_seen ? DRAIN_SIGNAL : DRAIN_TICK;
-    if (event == DRAIN_SIGNAL && pump.signals_seen == 0) {
-        /* the moment that counts is the handler's, not this thread's */
-        struct census none = {.half_open = 0};
-        drain_step(&shim.drain, DRAIN_SIGNAL, &none, &shim.options, shim.signal_at);
-        shim.owed_at = shim.signal_at;
-        pump.first = true;
-        event = DRAIN_TICK;
-    }
-    pump.signals_seen = signals;
-
+    take_signals(now);
     take_census(&census, now);
     uint8_t before = shim.drain.phase;
-    struct drain_actions act = drain_step(&shim.drain, event, &census, &shim.options, now);
+    struct drain_actions act = drain_step(&shim.drain, &census, &shim.options, now);
     if (act.hide)
         door_close();
     if (shim.drain.phase != before)
@@ -172,8 +189,8 @@ static bool take_events(int timeout)
 
 static void begin(void)
 {
-    announce_open();
     open_descriptors();
+    announce_open();
     announce_signal();
 }
 

@@ -260,7 +260,7 @@ bool survey_sweep(void)
             break;
         for (long at = 0; at < n; at += ((struct dirent64 *)(void *)(buf + at))->len) {
             int fd = parse_fd(((struct dirent64 *)(void *)(buf + at))->name);
-            if (fd < 0 || fd >= shim.fd_high || slot_of(fd) != 0)
+            if (fd < 0 || slot_of(fd) != 0 || (fd >= shim.fd_high && shim_next_own((unsigned)fd) == fd))
                 continue;
             struct conn *c = shim_adopt(fd, true);
             if (c) {

@@ -18,7 +18,7 @@ static nsec_t deadline(const struct drain *d, const struct options *o)
     return o->timeout == 0 ? 0 : d->signal_at + o->timeout;
 }
 
-static void take_signal(struct drain *d, nsec_t now)
+void drain_signal(struct drain *d, nsec_t now)
 {
     if (d->phase == DRAIN_SERVING) {
         d->phase = DRAIN_DUCK;
@@ -59,12 +59,10 @@ static void release(struct drain *d, struct drain_actions *act, nsec_t now)
     act->wake_at = 0;
 }
 
-struct drain_actions drain_step(struct drain *d, enum drain_event event, const struct census *c,
-                                const struct options *o, nsec_t now)
+struct drain_actions drain_step(struct drain *d, const struct census *c, const struct options *o,
+                                nsec_t now)
 {
     struct drain_actions act = {false, false, 0};
-    if (event == DRAIN_SIGNAL)
-        take_signal(d, now);
     if (d->phase == DRAIN_SERVING || d->phase == DRAIN_RELEASED)
         return act;
 

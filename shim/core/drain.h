@@ -13,11 +13,6 @@ enum drain_phase {
     DRAIN_RELEASED, /* nothing: the program has its signal */
 };
 
-enum drain_event {
-    DRAIN_TICK,   /* something may have changed, or time has passed */
-    DRAIN_SIGNAL, /* a drain signal came */
-};
-
 struct census {
     unsigned queued;    /* connections in accept queues */
     int half_open;      /* handshakes under way on our ports; -1 cannot be known */
@@ -44,8 +39,12 @@ struct drain_actions {
 /* Two of the same signal within this time are one (systemd, Heroku and forwarding parents send two). */
 #define DRAIN_REPEAT (1 * NSEC_PER_SEC)
 
-struct drain_actions drain_step(struct drain *d, enum drain_event event, const struct census *census,
-                                const struct options *o, nsec_t now);
+/* A drain signal came at `now`: the first begins the drain, a later one ends it. */
+void drain_signal(struct drain *d, nsec_t now);
+
+/* Something may have changed, or time has passed. The census is of this moment. */
+struct drain_actions drain_step(struct drain *d, const struct census *census, const struct options *o,
+                                nsec_t now);
 
 /* May idle connections be let go? (Not while lame duck: their next request is still welcome.) */
 bool drain_may_close_idle(const struct drain *d);

@@ -95,9 +95,12 @@ static uint32_t load32(const void *s)
     return word;
 }
 
-static bool is_crlf(const uint8_t *s)
+static inline bool is_crlf(const uint8_t *s)
 {
-    return s[0] == '\r' && s[1] == '\n';
+    uint16_t pair, crlf;
+    __builtin_memcpy(&pair, s, sizeof pair);
+    __builtin_memcpy(&crlf, "\r\n", sizeof crlf);
+    return pair == crlf;
 }
 
 /* Are s and `lower` the same n >= 4 bytes but for case? Only where s holds no control bytes: the bit
@@ -180,18 +183,16 @@ static uint32_t space16(const uint8_t *s)
 
 static inline enum field field_named(const struct http1 *p, const uint8_t *name, size_t n)
 {
-    switch (n) {
-    case 6:
-        return p->kind == HTTP1_REQUEST && same_word(name, "expect", 6) ? EXPECT : OTHER;
-    case 10:
-        return same_word(name, "connection", 10) ? CONNECTION : OTHER;
-    case 14:
-        return same_word(name, "content-length", 14) ? CONTENT_LENGTH : OTHER;
-    case 17:
-        return same_word(name, "transfer-encoding", 17) ? TRANSFER_ENCODING : OTHER;
-    default:
+    const uint32_t lengths = 1u << 6 | 1u << 10 | 1u << 14 | 1u << 17;
+    if (LIKELY(n > 17 || !(lengths >> n & 1)))
         return OTHER;
-    }
+    if (n == 10)
+        return same_word(name, "connection", 10) ? CONNECTION : OTHER;
+    if (n == 14)
+        return same_word(name, "content-length", 14) ? CONTENT_LENGTH : OTHER;
+    if (n == 17)
+        return same_word(name, "transfer-encoding", 17) ? TRANSFER_ENCODING : OTHER;
+    return p->kind == HTTP1_REQUEST && same_word(name, "expect", 6) ? EXPECT : OTHER;
 }
 
 static enum meaning take_connection_word(struct http1 *p, const uint8_t *word, size_t n)
