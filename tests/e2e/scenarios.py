@@ -526,7 +526,7 @@ def no_descriptors(t):
     t.exits(within=2.5)
 
 
-@scenario(only=('epoll', 'node'))
+@scenario(only=('epoll', 'python'))
 def pid_1(t):
     """As PID 1, where the kernel ignores a default TERM: it ends with 143."""
     t.start_as_pid_1()
