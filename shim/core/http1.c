@@ -15,10 +15,9 @@ enum {
     CHUNK_LINE_MAX = 1024, /* bytes of a chunk-size line with its extensions */
     METHOD_MAX = 32,
     EMPTY_LINES_MAX = 2,
+    LENGTH_DIGITS_MAX = 18, /* of a Content-Length: nothing overflows, 10^18 bytes are enough */
+    CHUNK_DIGITS_MAX = 16,  /* of a chunk size */
 };
-
-/* The largest length that fits a signed 64-bit offset; servers disagree beyond it. */
-#define LENGTH_MAX ((uint64_t)INT64_MAX)
 
 /* What the next byte is expected to be. */
 enum state {
@@ -117,63 +116,66 @@ static inline bool same_word(const uint8_t *s, const char *lower, size_t n)
     return (load64(s + n - 8) | small) == load64(lower + n - 8);
 }
 
-/* Bit i of each mask: does byte i of those from s on stand out? */
+/* The place of the lowest bit; mask is not 0. */
+static inline size_t lowest(uint32_t mask)
+{
+    return (size_t)__builtin_ctzll(mask);
+}
+
+/* Bit i of these: does byte i of the 16 from s on belong to a class? Any bytes above bit 15 are 0. */
 #if defined(__SSE2__)
 
+/* All but SP and VCHAR. */
 static inline uint32_t special16(const uint8_t *s)
 {
-    /* 0x20..0x7e wrapped to 0..0x5e, moved up to just below the sign bit: others have it set. */
+    /* 0x20..0x7e wrapped to 0..0x5e, then moved up to just below the sign bit: others have it set. */
     __m128i x = _mm_loadu_si128((const __m128i *)s);
     x = _mm_sub_epi8(x, _mm_set1_epi8(0x20));
     return (uint32_t)_mm_movemask_epi8(_mm_adds_epu8(x, _mm_set1_epi8(0x21)));
 }
 
-static inline uint32_t special32(const uint8_t *s)
+/* All but VCHAR. */
+static inline uint32_t invisible16(const uint8_t *s)
 {
-    return special16(s) | special16(s + 16) << 16;
+    __m128i x = _mm_loadu_si128((const __m128i *)s);
+    x = _mm_sub_epi8(x, _mm_set1_epi8(0x21));
+    return (uint32_t)_mm_movemask_epi8(_mm_adds_epu8(x, _mm_set1_epi8(0x22)));
 }
 
-static inline uint32_t no_letter16(const uint8_t *s)
+/* Letters and hyphens, which nearly all names are made of. */
+static inline uint32_t letters16(const uint8_t *s)
 {
     /* Small letters moved to the top of the signed range: all other bytes are below them. */
     __m128i x = _mm_loadu_si128((const __m128i *)s);
     __m128i hyphen = _mm_cmpeq_epi8(x, _mm_set1_epi8('-'));
     __m128i top = _mm_add_epi8(_mm_or_si128(x, _mm_set1_epi8(0x20)), _mm_set1_epi8(0x7f - 'z'));
-    __m128i other = _mm_cmplt_epi8(top, _mm_set1_epi8('a' + 0x7f - 'z'));
-    return (uint32_t)_mm_movemask_epi8(_mm_andnot_si128(hyphen, other));
-}
-
-static inline uint32_t space16(const uint8_t *s)
-{
-    __m128i x = _mm_loadu_si128((const __m128i *)s);
-    return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(x, _mm_set1_epi8(' ')));
+    __m128i letter = _mm_cmpgt_epi8(top, _mm_set1_epi8('a' - 1 + 0x7f - 'z'));
+    return (uint32_t)_mm_movemask_epi8(_mm_or_si128(hyphen, letter));
 }
 
 #else
 
-/* All but SP and VCHAR. */
-static uint32_t special32(const uint8_t *s)
+static uint32_t special16(const uint8_t *s)
 {
     uint32_t mask = 0;
-    for (unsigned i = 0; i < 32; i++)
+    for (unsigned i = 0; i < 16; i++)
         mask |= (uint32_t)(s[i] < ' ' || s[i] >= 0x7f) << i;
     return mask;
 }
 
-/* All but letters and hyphens, which nearly all names are made of. */
-static uint32_t no_letter16(const uint8_t *s)
+static uint32_t invisible16(const uint8_t *s)
 {
     uint32_t mask = 0;
     for (unsigned i = 0; i < 16; i++)
-        mask |= (uint32_t)(s[i] != '-' && (s[i] | 0x20u) - 'a' > 'z' - 'a') << i;
+        mask |= (uint32_t)(s[i] <= ' ' || s[i] >= 0x7f) << i;
     return mask;
 }
 
-static uint32_t space16(const uint8_t *s)
+static uint32_t letters16(const uint8_t *s)
 {
     uint32_t mask = 0;
     for (unsigned i = 0; i < 16; i++)
-        mask |= (uint32_t)(s[i] == ' ') << i;
+        mask |= (uint32_t)(s[i] == '-' || (s[i] | 0x20u) - 'a' <= 'z' - 'a') << i;
     return mask;
 }
 
@@ -183,16 +185,15 @@ static uint32_t space16(const uint8_t *s)
 
 static inline enum field field_named(const struct http1 *p, const uint8_t *name, size_t n)
 {
-    const uint32_t lengths = 1u << 6 | 1u << 10 | 1u << 14 | 1u << 17;
-    if (LIKELY(n > 17 || !(lengths >> n & 1)))
-        return OTHER;
     if (n == 10)
         return same_word(name, "connection", 10) ? CONNECTION : OTHER;
     if (n == 14)
         return same_word(name, "content-length", 14) ? CONTENT_LENGTH : OTHER;
     if (n == 17)
         return same_word(name, "transfer-encoding", 17) ? TRANSFER_ENCODING : OTHER;
-    return p->kind == HTTP1_REQUEST && same_word(name, "expect", 6) ? EXPECT : OTHER;
+    if (n == 6)
+        return p->kind == HTTP1_REQUEST && same_word(name, "expect", 6) ? EXPECT : OTHER;
+    return OTHER;
 }
 
 static enum meaning take_connection_word(struct http1 *p, const uint8_t *word, size_t n)
@@ -212,11 +213,11 @@ static enum meaning take_connection_word(struct http1 *p, const uint8_t *word, s
 static enum meaning take_length(struct http1 *p, const uint8_t *word, size_t n)
 {
     uint64_t length = 0;
-    if (p->facts.has_length)
+    if (p->facts.has_length || n > LENGTH_DIGITS_MAX)
         return WRONG;
     for (size_t i = 0; i < n; i++) {
         unsigned digit = word[i] - (unsigned)'0';
-        if (digit > 9 || length > (LENGTH_MAX - digit) / 10)
+        if (digit > 9)
             return MEANS_NOTHING;
         length = length * 10 + digit;
     }
@@ -423,66 +424,54 @@ static enum http1_event end_head(struct http1 *p)
 
 /* ---- whole lines --------------------------------------------------------------------------------- */
 
-enum { WINDOW = 32 };
-
-/* A walk over the special bytes of a buffer of at least WINDOW bytes, one window at a time. */
-struct scan {
-    const uint8_t *window, *end;
-    const uint8_t *line; /* where the line that we are in begins */
-    uint32_t mask;       /* special bytes of the window that lie ahead */
-};
-
-/* The window at the end begins before those bytes that are meant, as none behind it may be read. */
-static inline void look_at_window(struct scan *scan)
+/* Of the last 16 bytes of a buffer, those from s on: nothing may be read behind the end. The place of
+ * the last CRLF that can be stands out always, so that a search ends there. */
+static __attribute__((noinline)) uint32_t special_at_end(const uint8_t *s, const uint8_t *end)
 {
-    ptrdiff_t there = scan->end - scan->window;
-    if (LIKELY(there >= WINDOW))
-        scan->mask = special32(scan->window);
-    else
-        scan->mask = special32(scan->end - WINDOW) >> (WINDOW - there);
+    ptrdiff_t there = end - s;
+    return special16(end - 16) >> (16 - there) | 1u << (there - 2);
 }
 
-static inline const uint8_t *next_special(struct scan *scan)
+/* The CR of the CRLF that ends the line, if it is there and all bytes before it are text. At least 16
+ * bytes of the buffer come before `end`. */
+static inline const uint8_t *find_eol(const uint8_t *s, const uint8_t *end)
 {
-    while (scan->mask == 0) {
-        scan->window += WINDOW;
-        if (scan->window >= scan->end)
+    for (;;) {
+        uint32_t mask;
+        if (LIKELY(s < end - 16))
+            mask = special16(s);
+        else if (end - s >= 2)
+            mask = special_at_end(s, end);
+        else
             return NULL;
-        look_at_window(scan);
-        if (scan->line > scan->window) /* the LF before the line is in this window */
-            scan->mask &= ~1u;
-    }
-    const uint8_t *s = scan->window + __builtin_ctz(scan->mask);
-    scan->mask &= scan->mask - 1;
-    return s;
-}
-
-/* The CR of the CRLF that ends the line, if it is there and all bytes before it are text. The byte
- * behind scan->end is there too. */
-static inline const uint8_t *find_eol(struct scan *scan)
-{
-    const uint8_t *s;
-    while ((s = next_special(scan))) {
+        if (mask == 0) {
+            s += 16;
+            continue;
+        }
+        s += lowest(mask);
         if (LIKELY(is_crlf(s)))
             return s;
-        if (!http1_is_text(*s))
+        if (s == end - 2 || !http1_is_text(*s++))
+            return NULL;
+    }
+}
+
+/* The SP that ends the request target, if it is there with at least ten bytes behind it. */
+static inline const uint8_t *find_space(const uint8_t *s, const uint8_t *end)
+{
+    while (LIKELY(s <= end - 16)) {
+        uint32_t mask = invisible16(s);
+        if (mask == 0) {
+            s += 16;
+            continue;
+        }
+        s += lowest(mask);
+        if (LIKELY(*s == ' '))
+            return end - s > 10 ? s : NULL;
+        if (*s++ < 0x80)
             return NULL;
     }
     return NULL;
-}
-
-static inline void next_line(struct scan *scan, const uint8_t *eol)
-{
-    scan->line = eol + 2;
-    scan->mask &= scan->mask - 1; /* LF, if it is in this window */
-}
-
-/* How many letters and hyphens there are from s on: at most 16. */
-static inline unsigned count_letters(const uint8_t *s, const uint8_t *end)
-{
-    if (LIKELY(end - s >= 16))
-        return (unsigned)__builtin_ctz(no_letter16(s) | 0x10000);
-    return (unsigned)__builtin_ctz((no_letter16(end - 16) | 0x10000) >> (16 - (end - s)));
 }
 
 /* "HTTP/1.0" or "HTTP/1.1". */
@@ -492,99 +481,103 @@ static inline bool take_version(struct http1 *p, const uint8_t *s)
     return load64(s) == load64("HTTP/1.1") || load64(s) == load64("HTTP/1.0");
 }
 
-/* These three take the line [s, eol), which is whole and all text, if it is as lines usually are. If
- * not, they leave nothing behind that the slow way would stumble on. */
-static inline bool take_request_line(struct http1 *p, const uint8_t *s, const uint8_t *eol,
-                                     const uint8_t *end)
+/* These three take a line if it is whole and as such lines usually are, and return the first byte
+ * behind it. If not, NULL, and nothing is left behind that the slow way would stumble on. */
+
+static inline const uint8_t *take_request_line(struct http1 *p, const uint8_t *s, const uint8_t *end)
 {
-    unsigned n = count_letters(s, end);
-    if (n == 0 || n > HTTP1_METHOD_MAX || s[n] != ' ' || end - eol < 7)
-        return false;
-    for (unsigned i = 0; i < n; i++)
+    size_t n = lowest(~letters16(s));
+    if (n == 0 || n > HTTP1_METHOD_MAX || s[n] != ' ')
+        return NULL;
+    for (size_t i = 0; i < n; i++)
         p->facts.method[i] = (char)s[i];
     p->facts.method_len = (uint8_t)n;
     end_method(p, n);
 
-    const uint8_t *version = eol - 8, *target = s + n + 1, *space = target;
-    if (version <= target + 1 || version[-1] != ' ' || !take_version(p, version))
-        return false;
-    uint32_t mask;
-    while ((mask = space16(space)) == 0)
-        space += 16;
-    space += __builtin_ctz(mask);
-    return space != target && space + 1 == version;
+    const uint8_t *target = s + n + 1, *space = find_space(target, end);
+    if (!space || space == target || !take_version(p, space + 1) || !is_crlf(space + 9))
+        return NULL;
+    return space + 11;
 }
 
-static inline bool take_status_line(struct http1 *p, const uint8_t *s, const uint8_t *eol)
+static inline const uint8_t *take_status_line(struct http1 *p, const uint8_t *s, const uint8_t *end)
 {
-    if (eol - s < 12 || !take_version(p, s) || s[8] != ' ' || (eol - s > 12 && s[12] != ' '))
-        return false;
     unsigned hundreds = s[9] - (unsigned)'0', tens = s[10] - (unsigned)'0';
     unsigned ones = s[11] - (unsigned)'0';
+    if (!take_version(p, s) || s[8] != ' ' || (s[12] != ' ' && s[12] != '\r'))
+        return NULL;
+    if (hundreds - 1 > 8 || tens > 9 || ones > 9)
+        return NULL;
     p->facts.status = (uint16_t)(hundreds * 100 + tens * 10 + ones);
-    return hundreds - 1 < 9 && tens < 10 && ones < 10;
+    const uint8_t *eol = find_eol(s + 12, end);
+    return eol ? eol + 2 : NULL;
 }
 
-static inline bool take_field_line(struct http1 *p, const uint8_t *s, const uint8_t *eol,
-                                   const uint8_t *end)
+/* Length of a name that has more than letters and hyphens, or is long, or near the end of the buffer;
+ * 0 if it is no name or no colon follows. */
+static __attribute__((noinline)) size_t measure_name(const uint8_t *s, const uint8_t *end)
 {
-    const uint8_t *colon = s + count_letters(s, end);
-    while (UNLIKELY(*colon != ':') && http1_is_tchar(*colon))
+    const uint8_t *colon = s;
+    while (colon < end && http1_is_tchar(*colon))
         colon++;
-    if (UNLIKELY(*colon != ':' || colon == s))
-        return false;
-    enum field field = field_named(p, s, (size_t)(colon - s));
-    return LIKELY(field == OTHER) || take_value(p, field, colon + 1, eol);
+    return colon < end && *colon == ':' ? (size_t)(colon - s) : 0;
 }
 
-static inline bool take_start_line(struct http1 *p, struct scan *scan)
+static inline const uint8_t *take_field_line(struct http1 *p, const uint8_t *s, const uint8_t *end)
 {
-    const uint8_t *s = scan->line, *eol = find_eol(scan);
-    if (!eol)
-        return false;
-    begin_message(p);
-    bool taken = p->kind == HTTP1_REQUEST ? take_request_line(p, s, eol, scan->end)
-                                          : take_status_line(p, s, eol);
-    if (taken)
-        next_line(scan, eol);
-    return taken;
-}
-
-static inline enum http1_event take_field_lines(struct http1 *p, struct scan *scan)
-{
-    const uint8_t *eol;
-    while ((eol = find_eol(scan))) {
-        const uint8_t *s = scan->line;
-        if (UNLIKELY(eol == s)) {
-            next_line(scan, eol);
-            return end_head(p);
-        }
-        if (!take_field_line(p, s, eol, scan->end))
-            break;
-        next_line(scan, eol);
+    size_t n = 0;
+    if (LIKELY(s < end - 16))
+        n = lowest(~letters16(s));
+    if (UNLIKELY(s[n] != ':'))
+        n = measure_name(s, end);
+    const uint8_t *eol = find_eol(s + n + 1, end);
+    if (UNLIKELY(!eol))
+        return NULL;
+    /* One test picks out the lengths of the names that matter, and 0. */
+    if (UNLIKELY(1u << (n & 31) & (1u << 0 | 1u << 6 | 1u << 10 | 1u << 14 | 1u << 17))) {
+        enum field field = field_named(p, s, n);
+        if (n == 0 || (field != OTHER && !take_value(p, field, s + n + 1, eol)))
+            return NULL;
     }
-    return HTTP1_MORE;
+    return eol + 2;
+}
+
+static inline const uint8_t *take_start_line(struct http1 *p, const uint8_t *s, const uint8_t *end)
+{
+    begin_message(p);
+    const uint8_t *next =
+        p->kind == HTTP1_REQUEST ? take_request_line(p, s, end) : take_status_line(p, s, end);
+    if (next)
+        p->state = FIELD;
+    return next;
 }
 
 /* Take as many whole lines of a head as there are, from the start of a line on. */
 static enum http1_event take_lines(struct http1 *p, struct view *v)
 {
-    size_t n = (size_t)(v->end - v->at), most = HEAD_MAX - (p->state == START ? 0 : p->head_len);
-    if (n > most)
-        n = most;
-    if (n <= WINDOW || (p->state == START && *v->at == '\r'))
+    const uint8_t *s = v->at, *end = v->end;
+    uint64_t most = HEAD_MAX - (p->state == START ? 0 : p->head_len);
+    if ((uint64_t)(end - s) > most)
+        end = s + most;
+    if (end - s <= 16 || (p->state == START && *s == '\r'))
         return HTTP1_MORE;
-    struct scan scan = {v->at, v->at + n - 1, v->at, 0};
+    if (p->state == START && !(s = take_start_line(p, s, end)))
+        return HTTP1_MORE;
+
     enum http1_event event = HTTP1_MORE;
-    look_at_window(&scan);
-    if (p->state == START) {
-        if (!take_start_line(p, &scan))
-            return HTTP1_MORE;
-        p->state = FIELD;
+    while (LIKELY(s < end - 1)) {
+        if (UNLIKELY(is_crlf(s))) {
+            s += 2;
+            event = end_head(p);
+            break;
+        }
+        const uint8_t *next = take_field_line(p, s, end);
+        if (!next)
+            break;
+        s = next;
     }
-    event = take_field_lines(p, &scan);
-    p->head_len += (uint64_t)(scan.line - v->at);
-    v->at = scan.line;
+    p->head_len += (uint64_t)(s - v->at);
+    v->at = s;
     return event;
 }
 
@@ -724,8 +717,8 @@ static bool take_chunk_digit(struct http1 *p, uint8_t c)
             return false;
         digit += 10;
     }
-    if (p->left > LENGTH_MAX >> 4)
-        return false;
+    if (p->left >> 56)
+        return false; /* beyond 2^60 - 1: servers disagree on where overflow begins */
     p->left = p->left << 4 | digit;
     p->state = CHUNK_SIZE;
     return true;
@@ -736,11 +729,11 @@ static bool take_chunk_byte(struct http1 *p, uint8_t c)
     switch (p->state) {
     case CHUNK_FIRST:
         p->left = 0;
-        p->extra = 0;
+        p->extra = 1;
         return take_chunk_digit(p, c);
     case CHUNK_SIZE:
         if (c != ';' && c != '\r')
-            return ++p->extra < CHUNK_LINE_MAX && take_chunk_digit(p, c);
+            return ++p->extra <= CHUNK_DIGITS_MAX && take_chunk_digit(p, c);
         p->state = c == ';' ? CHUNK_EXT : CHUNK_LF;
         return true;
     case CHUNK_EXT:
@@ -796,7 +789,7 @@ static enum http1_event take_head_byte(struct http1 *p, uint8_t c)
     return good && count_head_byte(p) ? HTTP1_MORE : go_bad(p);
 }
 
-static enum http1_event take_byte(struct http1 *p, uint8_t c)
+static __attribute__((noinline)) enum http1_event take_byte(struct http1 *p, uint8_t c)
 {
     if (p->state >= CHUNK_FIRST)
         return take_chunk_byte(p, c) ? HTTP1_MORE : go_bad(p);
@@ -865,7 +858,8 @@ static enum http1_event standing_event(struct http1 *p)
 
 size_t http1_feed(struct http1 *p, const void *data, size_t n, enum http1_event *event)
 {
-    struct view v = {data, n ? (const uint8_t *)data + n : data};
+    const uint8_t *begin = data;
+    struct view v = {begin, n ? begin + n : begin};
     enum http1_event e = standing_event(p);
     while (e == HTTP1_MORE && v.at < v.end) {
         if (in_plain_body(p)) {
@@ -878,7 +872,7 @@ size_t http1_feed(struct http1 *p, const void *data, size_t n, enum http1_event 
             e = take_byte(p, *v.at++);
     }
     *event = e;
-    return (size_t)(v.at - (const uint8_t *)data);
+    return (size_t)(v.at - begin);
 }
 
 bool http1_skip(struct http1 *p, uint64_t n, enum http1_event *event)

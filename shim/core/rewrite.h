@@ -3,9 +3,10 @@
  * Pure. The program's bytes go through a plan of pieces: its own bytes, its bytes left out, and
  * literals of ours. Token keep-alive in a Connection field becomes close, other tokens stay;
  * Keep-Alive fields are left out; a head that would not say close gets `Connection: close` CRLF put in
- * before its final CRLF. 1xx heads are untouched (the next head is then expected). A line that is cut
- * by the end of a chunk passes through as it is: the field added at the end is enough (RFC 9112 9.6:
- * close wins).
+ * before its final CRLF. 1xx heads are untouched (the next head is then expected). A keep-alive or a
+ * Keep-Alive line that is cut by the end of a chunk passes through as it is: the field added at the end
+ * is enough (RFC 9112 9.6: close wins). A head with a line that is not as RFC 9112 has it is odd: done
+ * is set, and nothing more is changed.
  *
  * Short writes are mapped back exactly: the program is told only of bytes of its own buffer that are
  * on the wire (or left out); of a literal cut short the rest is owed and goes out first next time.
@@ -34,7 +35,7 @@ struct rewrite { /* the state between two writes of one response head; all zero 
     bool said;           /* close is in the head already */
     bool done;           /* the (final) head has ended; nothing more to do until rewrite_begin */
     uint16_t status;
-    uint8_t at;          /* belongs to rewrite.c, as does the next */
+    uint8_t at;          /* belongs to rewrite.c, as does the next: see there */
     bool connection;
     const char *literal; /* where the owed bytes begin */
 };
@@ -53,8 +54,9 @@ struct rewrite_plan {
 void rewrite_begin(struct rewrite *r);
 
 /* Plan the sending of these chunks of the program's bytes, at most up to the end of the final head
- * (bytes behind it are the caller's). *r is not changed. If the pieces do not suffice, the last of
- * them pass unaltered whatever is left of the chunks' head bytes, never less than all of them. */
+ * (bytes behind it are the caller's). *r is not changed. If the pieces do not suffice, keep-alive
+ * passes unaltered; close is said as long as there are at most REWRITE_PIECES - 5 chunks. Of more than
+ * REWRITE_PIECES chunks, the plan covers the first ones: a short write (see taken). */
 void rewrite_plan(struct rewrite_plan *plan, const struct rewrite *r,
                   const struct rewrite_chunk *chunks, size_t count);
 
