@@ -50,13 +50,13 @@ static bool swap(struct listener *l)
 static bool grouped_with_others(const struct listener *l)
 {
     uint64_t inodes[LISTENERS_MAX];
-    unsigned n = 0;
+    struct sock_query q = {l->name.family, &l->port, 1, inodes, 0};
     if (!l->reuseport)
         return false;
     for (unsigned i = 0; i < shim.listeners; i++)
         if (shim.listener[i].live)
-            inodes[n++] = shim.listener[i].inode;
-    return sock_foreign_listeners(l->port, inodes, n) > 0;
+            inodes[q.inode_count++] = shim.listener[i].inode;
+    return sock_listeners(&q) > 0;
 }
 
 static uint8_t close_one(struct listener *l)
@@ -95,7 +95,20 @@ static unsigned queue_of(const struct listener *l)
     return sock_counts(l->fd, &k) == 0 ? k.unacked : 0;
 }
 
-void door_census(struct census *census)
+/* Handshakes under way on the ports that we closed; -1 cannot be known. */
+static int half_open(uint8_t family)
+{
+    uint16_t ports[LISTENERS_MAX];
+    struct sock_query q = {family, ports, 0, NULL, 0};
+    for (unsigned i = 0; i < shim.listeners; i++) {
+        const struct listener *l = &shim.listener[i];
+        if (l->live && l->name.family == family && (l->door == DOOR_HIDDEN || l->door == DOOR_FILTERED))
+            ports[q.port_count++] = l->port;
+    }
+    return q.port_count > 0 ? sock_half_open(&q) : 0;
+}
+
+void door_census(struct census *census, uint8_t phase)
 {
     for (unsigned i = 0; i < shim.listeners; i++) {
         struct listener *l = &shim.listener[i];
@@ -105,10 +118,13 @@ void door_census(struct census *census)
         census->queued += queued;
         if (l->door == DOOR_TO_EMPTY && queued == 0)
             swap(l);
-        if (l->door == DOOR_HIDDEN || l->door == DOOR_FILTERED) {
-            int under_way = sock_half_open(l->port);
-            census->half_open = under_way < 0 || census->half_open < 0 ? -1 : census->half_open + under_way;
-        }
+    }
+    /* Dear, and of no interest before the door is closed or once it is known to be. */
+    if (phase == DRAIN_DOOR && census->queued == 0) {
+        int v4 = half_open(4), v6 = half_open(6);
+        census->half_open = v4 < 0 || v6 < 0 ? -1 : v4 + v6;
+        for (unsigned i = 0; i < shim.listeners; i++)
+            census->queued += shim.listener[i].live && shim.listener[i].door != DOOR_FOREIGN ? queue_of(&shim.listener[i]) : 0;
     }
 }
 

@@ -104,7 +104,7 @@ static void take_census(struct census *census, nsec_t now)
     memset(census, 0, sizeof *census);
     __atomic_store_n(&shim.witness, NULL, __ATOMIC_SEQ_CST);
     census->last_accept = __atomic_load_n(&shim.last_accept, __ATOMIC_ACQUIRE);
-    door_census(census);
+    door_census(census, shim.drain.phase);
     survey(census, now, pump.first);
     pump.first = false;
     if (!pump.swept && shim.phase >= DRAIN_DOOR && census->in_flight + census->idle + census->ending == 0) {
@@ -145,7 +145,7 @@ static bool pump_step(void)
     if (shim.drain.phase >= DRAIN_EMPTYING && before < DRAIN_EMPTYING)
         announce_door(now);
     if (act.release)
-        give_signal(how_it_ended(), now);
+        give_signal(how_it_ended(), shim_now());
     pump.wake_at = act.wake_at;
     return !act.release;
 }

@@ -182,19 +182,26 @@ static bool edit_due(const struct rewrite *r, const uint8_t *s, size_t n, struct
 
 /* ---- planning ------------------------------------------------------------------------------------ */
 
-/* How many of the chunks' bytes are head, and are they all as they should be? */
-static size_t look_ahead(const struct rewrite *r, const struct rewrite_chunk *chunks, size_t count,
-                         bool *odd)
+/* What of the chunks belongs to the head. */
+struct extent {
+    size_t chunks; /* that have bytes of it */
+    size_t bytes;
+    bool odd;      /* it is none that we understand */
+};
+
+static struct extent look_ahead(const struct rewrite *r, const struct rewrite_chunk *chunks, size_t count)
 {
     struct rewrite ahead = *r;
-    size_t taken = 0;
-    for (size_t i = 0; i < count; i++) {
-        const uint8_t *s = chunks[i].data;
-        for (size_t k = 0; k < chunks[i].len && !ahead.done; k++, taken++)
-            step(&ahead, s[k]);
+    struct extent head = {0, 0, false};
+    if (count > REWRITE_CHUNKS)
+        count = REWRITE_CHUNKS;
+    for (; head.chunks < count && !ahead.done; head.chunks++) {
+        const uint8_t *s = chunks[head.chunks].data;
+        for (size_t i = 0; i < chunks[head.chunks].len && !ahead.done; i++, head.bytes++)
+            step(&ahead, s[i]);
     }
-    *odd = ahead.state == ODD;
-    return taken;
+    head.odd = ahead.state == ODD;
+    return head;
 }
 
 static void add_piece(struct rewrite_plan *plan, const void *data, size_t len, size_t source)
@@ -206,16 +213,13 @@ static void add_piece(struct rewrite_plan *plan, const void *data, size_t len, s
     plan->taken += source;
 }
 
-/* An edit makes at most three pieces of one; `chunks` more are needed for what follows. */
-static bool has_room(const struct rewrite_plan *plan, size_t chunks)
+/* An edit needs a piece before it, one for itself and one behind it, and there are `more` chunks. Room
+ * for the insertion of close, the edit that matters, is never used up by others: with REWRITE_CHUNKS
+ * chunks and an owed piece it fits. */
+static bool edit_fits(const struct rewrite_plan *plan, const struct edit *edit, size_t more)
 {
-    return plan->count + 3 + chunks <= REWRITE_PIECES;
-}
-
-/* The insertion of close matters most: other edits leave room for it. */
-static bool edit_fits(const struct rewrite_plan *plan, const struct edit *edit, size_t chunks)
-{
-    return has_room(plan, edit->source == 0 ? chunks : chunks + 2);
+    bool insertion = edit->source == 0;
+    return plan->count + 3 + more + (insertion ? 0 : 2) <= REWRITE_PIECES;
 }
 
 /* Plan one chunk; `more` chunks follow. *r is the state on the wire before and after it. */
@@ -245,22 +249,20 @@ void rewrite_begin(struct rewrite *r)
 void rewrite_plan(struct rewrite_plan *plan, const struct rewrite *r,
                   const struct rewrite_chunk *chunks, size_t count)
 {
-    bool odd;
-    size_t left = look_ahead(r, chunks, count, &odd);
+    struct extent head = look_ahead(r, chunks, count);
     struct rewrite now = *r;
 
     plan->count = 0;
     plan->wire = plan->taken = 0;
     plan->before = *r;
     add_piece(plan, r->literal, r->owed, 0);
-    for (size_t i = 0; i < count && left > 0 && plan->count < REWRITE_PIECES; i++) {
-        size_t n = chunks[i].len < left ? chunks[i].len : left;
-        left -= n;
-        if (odd) {
+    for (size_t i = 0, n; i < head.chunks; i++, head.bytes -= n) {
+        n = chunks[i].len < head.bytes ? chunks[i].len : head.bytes;
+        if (head.odd) {
             add_piece(plan, chunks[i].data, n, n);
             step_over(&now, chunks[i].data, n);
         } else {
-            plan_chunk(plan, &now, chunks[i].data, n, count - i - 1);
+            plan_chunk(plan, &now, chunks[i].data, n, head.chunks - i - 1);
         }
     }
     plan->ends = now.done;

@@ -16,7 +16,7 @@
 
 #include "../base.h"
 
-enum { REWRITE_PIECES = 40 };
+enum { REWRITE_PIECES = 40, REWRITE_CHUNKS = 35 };
 
 struct rewrite_chunk { /* same layout as struct iovec */
     const void *data;
@@ -54,9 +54,9 @@ struct rewrite_plan {
 void rewrite_begin(struct rewrite *r);
 
 /* Plan the sending of these chunks of the program's bytes, at most up to the end of the final head
- * (bytes behind it are the caller's). *r is not changed. If the pieces do not suffice, keep-alive
- * passes unaltered; close is said as long as there are at most REWRITE_PIECES - 5 chunks. Of more than
- * REWRITE_PIECES chunks, the plan covers the first ones: a short write (see taken). */
+ * (bytes behind it are the caller's, who sends them only if the plan ends the head). *r is not changed.
+ * If the pieces do not suffice, keep-alive passes unaltered; close is said all the same. If the head
+ * lies in more than REWRITE_CHUNKS chunks, the plan takes so many of them: a short write. */
 void rewrite_plan(struct rewrite_plan *plan, const struct rewrite *r,
                   const struct rewrite_chunk *chunks, size_t count);
 

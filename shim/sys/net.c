@@ -224,26 +224,19 @@ struct diag_query {
     struct inet_diag_req_v2 body;
 };
 
-/* What one dump is for: count entries of a port in the given states whose inode is not listed. */
-struct diag_count {
-    uint16_t port;
-    const uint64_t *inodes;
-    unsigned inode_count;
-    int found;
-};
-
-static void diag_entry(const struct inet_diag_msg *m, struct diag_count *want)
+static int diag_entry(const struct inet_diag_msg *m, const struct sock_query *want)
 {
-    if (m->id.idiag_sport != __builtin_bswap16(want->port))
-        return;
+    bool port = false;
+    for (unsigned i = 0; i < want->port_count; i++)
+        port = port || m->id.idiag_sport == __builtin_bswap16(want->ports[i]);
     for (unsigned i = 0; i < want->inode_count; i++)
         if (want->inodes[i] == m->idiag_inode)
-            return;
-    want->found++;
+            return 0;
+    return port;
 }
 
 /* One answer buffer. 1: go on reading, 0: the dump is complete, -1: failed. */
-static int diag_read(const char *buf, long len, struct diag_count *want)
+static int diag_read(const char *buf, long len, const struct sock_query *want, int *found)
 {
     long at = 0;
     while (len - at >= (long)sizeof(struct nlmsghdr)) {
@@ -255,59 +248,53 @@ static int diag_read(const char *buf, long len, struct diag_count *want)
         if (h->nlmsg_type == NLMSG_ERROR)
             return -1;
         if (h->nlmsg_len >= sizeof *h + sizeof(struct inet_diag_msg))
-            diag_entry((const void *)(buf + at + sizeof *h), want);
+            *found += diag_entry((const void *)(buf + at + sizeof *h), want);
         at += (h->nlmsg_len + 3) & ~3u;
     }
     return 1;
 }
 
-static bool diag_family(int nl, uint8_t family, uint32_t states, struct diag_count *want)
+static int diag_ask(int nl, uint32_t states, const struct sock_query *want)
 {
     struct diag_query q;
     char buf[8192] __attribute__((aligned(8)));
+    int found = 0, more = 1;
     memset(&q, 0, sizeof q);
     q.head.nlmsg_len = sizeof q;
     q.head.nlmsg_type = SOCK_DIAG_BY_FAMILY;
     q.head.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-    q.body.sdiag_family = family;
+    q.body.sdiag_family = want->family == 6 ? AF_INET6 : AF_INET;
     q.body.sdiag_protocol = IPPROTO_TCP;
     q.body.idiag_states = states;
-    q.body.id.idiag_sport = __builtin_bswap16(want->port);
+    if (want->port_count == 1)
+        q.body.id.idiag_sport = __builtin_bswap16(want->ports[0]);
     if (sys6(SYS_sendto, nl, &q, sizeof q, 0, 0, 0) < 0)
-        return false;
-    for (;;) {
+        return -1;
+    while (more > 0) {
         long n = sys6(SYS_recvfrom, nl, buf, sizeof buf, 0, 0, 0);
-        if (n <= 0)
-            return false;
-        int more = diag_read(buf, n, want);
-        if (more <= 0)
-            return more == 0;
+        more = n <= 0 ? -1 : diag_read(buf, n, want, &found);
     }
+    return more < 0 ? -1 : found;
 }
 
-static int diag_dump(uint32_t states, struct diag_count *want)
+static int diag_dump(uint32_t states, const struct sock_query *want)
 {
     int nl = (int)sys3(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
     if (nl < 0)
         return -1;
-    bool known = diag_family(nl, AF_INET, states, want);
-    /* A kernel without IPv6 has no such family: its answer is an error, and nothing is missed. */
-    if (known)
-        diag_family(nl, AF_INET6, states, want);
+    int found = diag_ask(nl, states, want);
     sys1(SYS_close, nl);
-    return known ? want->found : -1;
+    return found;
 }
 
-int sock_half_open(uint16_t port)
+int sock_half_open(const struct sock_query *q)
 {
-    struct diag_count want = {port, NULL, 0, 0};
-    return diag_dump(1u << STATE_SYN_RECV, &want);
+    return diag_dump(1u << STATE_SYN_RECV, q);
 }
 
-int sock_foreign_listeners(uint16_t port, const uint64_t *inodes, unsigned count)
+int sock_listeners(const struct sock_query *q)
 {
-    struct diag_count want = {port, inodes, count, 0};
-    return diag_dump(1u << STATE_LISTEN, &want);
+    return diag_dump(1u << STATE_LISTEN, q);
 }
 
 /* The UNIX_DIAG_RQLEN attribute of one answer, or -1. Of a listener, rqueue is its accept queue. */

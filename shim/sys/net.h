@@ -48,10 +48,17 @@ bool sock_lingers(int fd);
 int sock_hide(int fd);
 int sock_drop_syns(int fd);
 
-/* Handshakes under way on a listener's port (SYN_RECV entries); -1: cannot be known here. */
-int sock_half_open(uint16_t port);
-/* Do other sockets than the `count` inodes listen on this port? -1: cannot be known. */
-int sock_foreign_listeners(uint16_t port, const uint64_t *inodes, unsigned count);
+/* One question to sock_diag(7) about a family's TCP sockets. It walks the kernel's whole table: 1 to 5 ms. */
+struct sock_query {
+    uint8_t family;         /* 4 or 6: a listener's handshakes are of its own family */
+    const uint16_t *ports;  /* local ports that count, host order */
+    unsigned port_count;
+    const uint64_t *inodes; /* sockets that do not count */
+    unsigned inode_count;
+};
+/* Handshakes under way (SYN_RECV entries), listeners; -1: cannot be known here. */
+int sock_half_open(const struct sock_query *q);
+int sock_listeners(const struct sock_query *q);
 uint64_t sock_inode(int fd);
 /* Connections in the accept queue of the AF_UNIX listener with this inode; -1: cannot be known. */
 int sock_unix_queue(uint32_t inode);
