@@ -68,10 +68,10 @@ enum owed { OWED_NOTHING, OWED_IDLE, OWED_ENDING, OWED_IN_FLIGHT };
 
 static void give_eof(struct conn *c, nsec_t now)
 {
+    c->since = now;
+    __atomic_store_n(&c->stage, CONN_EOF, __ATOMIC_SEQ_CST); /* before a reader can see it */
     if (!c->shared)
         sys2(SYS_shutdown, c->fd, SHUT_RD);
-    c->since = now;
-    __atomic_store_n(&c->stage, CONN_EOF, __ATOMIC_RELEASE);
 }
 
 /* Idle, or opaque and quiet, until `until`: then the virtual EOF, and as long again to react to it. */

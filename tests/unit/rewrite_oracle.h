@@ -72,7 +72,7 @@ static inline void server_check_plan(const struct rewrite_plan *plan, size_t giv
         source += plan->piece[i].source;
     }
     SERVER_CHECK(wire == plan->wire && source == plan->taken && plan->taken <= given);
-    SERVER_CHECK(plan->ends || plan->taken == given || count >= REWRITE_PIECES);
+    SERVER_CHECK(plan->ends || plan->taken == given || count > REWRITE_CHUNKS);
 }
 
 /* The program writes `count` chunks of these lengths from where it is; the kernel takes at most `most`

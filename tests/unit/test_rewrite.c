@@ -333,6 +333,26 @@ static void test_chunk_overflow(void **state)
     server_end(&s);
 }
 
+/* However the head and a long body are cut into chunks, close is said. */
+static void test_many_chunks(void **state)
+{
+    (void)state;
+    static const char program[] = OK "Keep-Alive: 1\r\nConnection: keep-alive\r\nX: y\r\n\r\nsome body of many chunks"
+                                     "................................................................";
+    for (size_t size = 1; size < 40; size++) {
+        size_t len[sizeof program], count = 0;
+        struct server s;
+        for (size_t at = 0; at < sizeof program - 1; at += len[count++])
+            len[count] = size < sizeof program - 1 - at ? size : sizeof program - 1 - at;
+        server_begin(&s, program, sizeof program - 1);
+        server_write(&s, len, count, SIZE_MAX);
+        while (!server_finished(&s))
+            server_write(&s, &(size_t){s.len - s.at}, 1, SIZE_MAX);
+        assert_null(server_complaint(&s));
+        server_end(&s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -347,6 +367,7 @@ int main(void)
         cmocka_unit_test(test_owed),
         cmocka_unit_test(test_piece_overflow),
         cmocka_unit_test(test_chunk_overflow),
+        cmocka_unit_test(test_many_chunks),
     };
     return cmocka_run_group_tests_name("rewrite", tests, NULL, NULL);
 }
