@@ -19,7 +19,23 @@ $(BUILD)/unit/%: tests/unit/%.c $(UNIT_CORE)
 
 -include $(UNIT_CORE:.o=.d) $(UNIT_BIN:=.d)
 
+# Each program prints cmocka's own lines; the count is made by `make test`.
 unit: $(UNIT_BIN)
-	$(Q)for t in $(UNIT_BIN); do $$t || exit 1; done
+	$(Q)bad=0; for t in $(UNIT_BIN); do $$t || bad=1; done; exit $$bad
 
-.PHONY: unit
+include tests/guard/guard.mk
+include tests/lint.mk
+-include tests/preload/preload.mk tests/e2e/e2e.mk tests/fuzz/fuzz.mk tests/bench/bench.mk
+
+# ---- everything, in one count ------------------------------------------------------------------------
+# The last line is `N passed, N failed` (and `, N skipped`).
+test:
+	$(Q)scripts/deps test
+	$(Q)tests/all.sh '$(MAKE)' $(BUILD)
+
+# With clang, and without a warning, the object must come out just as well.
+both-compilers:
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/gcc CC=gcc $(BUILD)/gcc/liblastcall.so
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/clang CC=clang $(BUILD)/clang/liblastcall.so
+
+.PHONY: unit test both-compilers
