@@ -1,0 +1,144 @@
+/* check.h: what the C programs of this folder share.
+ *
+ * Each program is both sides of its tests: `X` runs them, and starts itself under the preload as `X ROLE ARGS`, the
+ * process that is looked at. A role talks by say(); the test waits for its words, never for time to pass.
+ * A failed CHECK ends its test only; what a test has started dies with it. */
+#ifndef CHECK_H
+#define CHECK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct check_test {
+    const char *name;
+    void (*run)(void);
+};
+
+struct check_role {
+    const char *name;
+    int (*run)(char **args); /* NULL-terminated; what it returns is the exit status */
+};
+
+/* main() of every program: both tables end with an empty row. `X` runs all tests, `X -t NAME` one. */
+int check_main(int argc, char **argv, const struct check_test *tests,
+               const struct check_role *roles);
+
+#define CHECK(cond, ...)                                            \
+    do {                                                            \
+        if (!(cond))                                                \
+            check_fail(__FILE__, __LINE__, #cond, " " __VA_ARGS__); \
+    } while (0)
+/* Print why, and end the test. */
+__attribute__((noreturn, format(printf, 4, 5))) void check_fail(const char *file, int line,
+                                                                const char *cond, const char *why,
+                                                                ...);
+/* This machine cannot run the test. In CI (CI=true) that is a failure. */
+__attribute__((noreturn)) void check_skip(const char *why);
+
+/* Nothing here waits longer than this. */
+enum { PATIENCE_MS = 20000 };
+
+double now_s(void); /* CLOCK_MONOTONIC */
+
+/* Wait until cond(arg) holds; false: it did not within PATIENCE_MS. */
+bool await(bool (*cond)(void *arg), void *arg);
+
+/* ---- the process that is looked at ------------------------------------------------------------------ */
+
+struct child {
+    pid_t pid;
+    int in, out;      /* its standard input and output, as pipes */
+    char dir[64];     /* its report, log and standard error */
+    char said[65536]; /* of its output so far */
+    size_t said_len, taken;
+    int status; /* once waited for */
+};
+
+struct setup {
+    bool bare;               /* without the preload */
+    const char *env[12];     /* "NAME=value" more; "NAME" alone removes it */
+    void (*prepare)(void *); /* in the child, before exec (limits, ids, signals) */
+    void *arg;
+    const char *path; /* instead of this program: the words after it are its arguments */
+};
+
+/* Starts role with up to 12 words of arguments, NULL-terminated. setup may be NULL. LASTCALL_REPORT is set to
+ * dir/report, LASTCALL_IDLE to 100ms: most tests have no use for the second that idle clients get. */
+void child_start(struct child *c, const struct setup *setup, const char *role, ...)
+    __attribute__((sentinel));
+/* Wait until it has said a line that begins with `word`, or fail. Returns the rest of that line; lines
+ * before it are skipped. Good until the next call. */
+const char *child_says(struct child *c, const char *word);
+/* The same, as a number: "port 4242". */
+long child_says_number(struct child *c, const char *word);
+/* Has it said such a line (without waiting for more than what is there)? */
+bool child_said(struct child *c, const char *word);
+/* One line to its standard input. */
+void child_tell(struct child *c, const char *line);
+void child_signal(struct child *c, int sig);
+/* Wait for its end; returns the wait status. */
+int child_wait(struct child *c);
+/* Like child_wait, and it must have left with this exit status, or been killed by this signal. */
+void child_exits(struct child *c, int status);
+void child_dies(struct child *c, int sig);
+/* All it has said, after its end; its standard error. */
+const char *child_output(struct child *c);
+const char *child_errors(struct child *c);
+/* A file in its dir, whole; "" if there is none. One buffer: good until the next call. */
+const char *child_file(struct child *c, const char *name);
+/* Wait until its standard error or log (name: "stderr" or a file in dir) contains text. */
+void child_logs(struct child *c, const char *name, const char *text);
+
+/* "withheld": our handler has run, and hooks say farewells from here on. */
+void child_drains(struct child *c);
+
+/* ---- the report ---------------------------------------------------------------------------------------- */
+
+/* The value of a key of the report's line: a number (-1: no such), or does it say `key`:"value"? Fails if there is
+ * not exactly one line. */
+long report_number(struct child *c, const char *key);
+bool report_says(struct child *c, const char *key, const char *value);
+
+/* ---- the client side ----------------------------------------------------------------------------------- */
+
+int client_connect(long port);
+void client_send(int fd, const char *text);
+void client_get(int fd, const char *path); /* GET, HTTP/1.1, keep-alive */
+
+struct answer {
+    int status; /* 0: the connection ended before a response */
+    bool close; /* Connection: close */
+    bool whole; /* the body is all there */
+    char body[4096];
+    size_t body_len; /* may be more than fits body */
+};
+/* Read one response with a Content-Length. */
+void client_answer(int fd, struct answer *a);
+/* A whole 200 with this body and, if close is wanted, the farewell; fails otherwise. */
+void client_expect(int fd, const char *body, bool close);
+/* The connection ends cleanly: end of file, no byte, no reset. */
+void client_expect_end(int fd);
+
+/* ---- for roles ------------------------------------------------------------------------------------------- */
+
+__attribute__((format(printf, 1, 2))) void say(const char *format,
+                                               ...); /* one line; async-signal-safe enough */
+bool hear(char *line, size_t size); /* a line of standard input; false: end of file */
+
+/* A listener on 127.0.0.1 and a free port; says "port N". */
+int role_listen(void);
+
+/* Serve one connection until it ends, blocking: "/" is answered at once with "hello"; "/hold" says "held", and is
+ * answered with "done" once role_let_go was called (by whoever: a signal handler may). */
+void role_serve(int fd);
+void role_let_go(void);
+/* A thread that accepts, and one for each connection. A line "go" on standard input lets go, "exit N" exits. */
+void role_serve_threads(int lfd);
+/* A thread that hears the standard input: "go", "exit N". role_serve_threads starts it. */
+void role_hear(void);
+/* What main may do then: pause for ever. */
+__attribute__((noreturn)) void role_pause(void);
+
+#endif
