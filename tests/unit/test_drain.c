@@ -159,6 +159,7 @@ static void handshakes_that_never_complete(void **unused UNUSED)
     STEP(100, DRAIN_DOOR, YES, NO, 100);
     c.half_open = 1;
     STEP(101, DRAIN_DOOR, NO, NO, 500); /* counted from the door, not from the signal */
+    STEP(499, DRAIN_DOOR, NO, NO, 500);
     STEP(500, DRAIN_RELEASED, NO, YES, -1);
 }
 
