@@ -183,6 +183,8 @@ class Test:
         if not bare:
             clean.update(LD_PRELOAD=os.path.join(self.options.build, 'liblastcall.so'), LASTCALL_REPORT=self.path('report'),
                          LASTCALL_LOG='debug')
+            if self.server.family == 'unix':  # by default only TCP is looked after
+                clean.update(LASTCALL_LISTEN=self.address)
             clean.update(env)
             clean.update(self.options.env)
         return clean
@@ -336,14 +338,14 @@ class Test:
     def evidence(self):
         """What there is to read about a failure."""
         text = ''
-        for name in ('log', 'error.log', 'backend.log', 'report'):
+        for name, most in (('report', 5), ('log', 40), ('backend.log', 10), ('error.log', 10)):
             try:
                 with open(self.path(name), errors='replace') as f:
-                    lines = f.read().splitlines()[-40:]
+                    lines = f.read().splitlines()[-most:]
             except OSError:
                 continue
             if lines:
-                text += f'  -- {name}\n' + ''.join(f'    {line[:400]}\n' for line in lines)
+                text += f'  -- {name}\n' + ''.join(f'    {line[:600]}\n' for line in lines)
         return text
 
     def close(self):

@@ -231,7 +231,7 @@ def repeated_signal(t):
     t.process.kill(15)
     t.no_loss(load)
     t.exits(within=2.5)
-    t.drained(in_flight=2)
+    t.drained()
 
 
 @scenario()
@@ -535,7 +535,7 @@ def pid_1(t):
     t.term()
     t.no_loss(load)
     t.exits(within=2, status=143)
-    t.drained(in_flight=2)
+    t.drained()
 
 
 # ---- what we cannot read ------------------------------------------------------------------------------
