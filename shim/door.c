@@ -78,7 +78,7 @@ void door_close(void)
 {
     for (unsigned i = 0; i < shim.listeners; i++) {
         struct listener *l = &shim.listener[i];
-        if (l->live && l->door == DOOR_OPEN)
+        if (l->live && !l->ignored && l->door == DOOR_OPEN)
             __atomic_store_n(&l->door, close_one(l), __ATOMIC_RELEASE);
     }
 }
@@ -108,23 +108,30 @@ static int half_open(uint8_t family)
     return q.port_count > 0 ? sock_half_open(&q) : 0;
 }
 
-void door_census(struct census *census, uint8_t phase)
+/* Connections in all accept queues; doors that had to be emptied first are closed when they are. */
+static unsigned queues(void)
 {
+    unsigned all = 0;
     for (unsigned i = 0; i < shim.listeners; i++) {
         struct listener *l = &shim.listener[i];
-        if (!l->live || l->door == DOOR_FOREIGN)
+        if (!l->live || l->ignored || l->door == DOOR_FOREIGN)
             continue;
         unsigned queued = queue_of(l);
-        census->queued += queued;
+        all += queued;
         if (l->door == DOOR_TO_EMPTY && queued == 0)
             swap(l);
     }
+    return all;
+}
+
+void door_census(struct census *census, uint8_t phase)
+{
+    census->queued = queues();
     /* Dear, and of no interest before the door is closed or once it is known to be. */
     if (phase == DRAIN_DOOR && census->queued == 0) {
         int v4 = half_open(4), v6 = half_open(6);
         census->half_open = v4 < 0 || v6 < 0 ? -1 : v4 + v6;
-        for (unsigned i = 0; i < shim.listeners; i++)
-            census->queued += shim.listener[i].live && shim.listener[i].door != DOOR_FOREIGN ? queue_of(&shim.listener[i]) : 0;
+        census->queued = queues();
     }
 }
 
@@ -136,7 +143,7 @@ const char *door_name(void)
         [DOOR_FOREIGN] = "shared",
     };
     for (unsigned i = 0; i < shim.listeners; i++)
-        if (shim.listener[i].live)
+        if (shim.listener[i].live && !shim.listener[i].ignored)
             return shim.listener[i].unix_ ? "unix" : names[shim.listener[i].door];
     return "none";
 }

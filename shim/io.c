@@ -47,13 +47,15 @@ static void count_crossing(struct conn *c, uint64_t bytes)
 
 /* ---- ending one connection ------------------------------------------------------------------------- */
 
-/* The output is acknowledged, or we learn of it by an event of the pump's epoll set. */
+/* The output is acknowledged, or we learn of it by an event of the pump's epoll set; so too of the end of a peer
+ * that is still sending. */
 static void await_ack(struct conn *c, nsec_t now)
 {
     if (c->unix_ || sock_unsent(c->fd) == 0) {
         c->acked_at = now;
         __atomic_store_n(&c->acked, true, __ATOMIC_RELEASE);
-        return;
+        if (!c->must_linger)
+            return;
     }
     int ep = __atomic_load_n(&shim.epoll, __ATOMIC_ACQUIRE);
     struct epoll_event want = {EPOLLOUT | EPOLLRDHUP | EPOLLET,

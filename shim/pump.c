@@ -14,6 +14,7 @@
 #include <time.h>
 
 extern HIDDEN long thread_clone(unsigned long flags, void *stack_top, void (*run)(void *), void *arg);
+extern HIDDEN void thread_call_on(void *stack_top, void (*run)(void *), void *arg);
 
 enum { PUMP_STACK = 256 * 1024, EVENTS = 64 };
 
@@ -23,6 +24,7 @@ static struct {
     bool swept;         /* the descriptors were looked through for unknown connections */
     bool begun, released; /* driven by the timer: how far */
     nsec_t wake_at;
+    char *stack_top;
 } pump;
 
 /* ---- waking -------------------------------------------------------------------------------------------- */
@@ -215,16 +217,15 @@ static void drive_by_timer(void)
     how.sigev_signo = shim.first_signal;
     how.sigev_value.sival_ptr = &shim;
     shim.pump_tid = -1;
-    if (sys3(SYS_timer_create, CLOCK_MONOTONIC, &how, &timer) == 0)
+    if (pump.stack_top && sys3(SYS_timer_create, CLOCK_MONOTONIC, &how, &timer) == 0)
         sys4(SYS_timer_settime, timer, 0, &every, 0);
     else
         __atomic_store_n(&shim.releasing, 1, __ATOMIC_SEQ_CST);
 }
 
-void pump_drive(void)
+static void drive(void *unused)
 {
-    if (shim.pump_tid != -1 || !conn_lock(&shim.pump_lock))
-        return;
+    (void)unused;
     if (!pump.begun) {
         pump.begun = true;
         begin();
@@ -235,6 +236,14 @@ void pump_drive(void)
         pump.released = true;
         sys1(SYS_timer_delete, timer);
     }
+}
+
+void pump_drive(void)
+{
+    if (shim.pump_tid != -1 || !conn_lock(&shim.pump_lock))
+        return;
+    /* The program's signal stack may be 2 KiB: a step wants more. */
+    thread_call_on(pump.stack_top, drive, NULL);
     __atomic_store_n(&shim.pump_lock, 0, __ATOMIC_RELEASE);
 }
 
@@ -247,7 +256,8 @@ void pump_start(void)
     memset(&shim.drain, 0, sizeof shim.drain);
     if (stack > 0 || stack < -4095) {
         sys3(SYS_mprotect, stack, 4096, PROT_NONE);
-        tid = thread_clone(flags, (char *)stack + PUMP_STACK, pump_main, NULL);
+        pump.stack_top = (char *)stack + PUMP_STACK;
+        tid = thread_clone(flags, pump.stack_top, pump_main, NULL);
     }
     if (tid < 0)
         drive_by_timer();

@@ -217,8 +217,7 @@ static struct listener *add_listener(int fd, bool ours)
 {
     struct sock_address name;
     bool unix_, listening;
-    if ((unsigned)fd >= FD_MAX || !sock_is_stream(fd, &unix_, &listening) || !listening ||
-        !sock_local(fd, &name) || !wanted(&name))
+    if ((unsigned)fd >= FD_MAX || !sock_is_stream(fd, &unix_, &listening) || !listening || !sock_local(fd, &name))
         return NULL;
     if (fd_slot[fd] != 0)
         shim_forget(fd);
@@ -230,6 +229,7 @@ static struct listener *add_listener(int fd, bool ours)
     struct listener *l = &shim.listener[at];
     memset(l, 0, sizeof *l);
     l->fd = fd;
+    l->ignored = !wanted(&name);
     l->unix_ = unix_;
     l->shared = !ours;
     l->reuseport = sock_reuseport(fd);
@@ -246,7 +246,8 @@ void shim_listening(int fd)
 {
     if (shim.off || shim_listener(fd))
         return;
-    if (add_listener(fd, true))
+    const struct listener *l = add_listener(fd, true);
+    if (l && !l->ignored)
         shim_arm();
 }
 
@@ -260,7 +261,13 @@ void shim_accepted(int lfd, int fd)
                 shim_forget(fd);
             return;
         }
-        shim_arm();
+        if (!l->ignored)
+            shim_arm();
+    }
+    if (l->ignored) {
+        if (slot_of(fd) != 0)
+            shim_forget(fd);
+        return;
     }
     track(fd, (uint16_t)(l - shim.listener), l->unix_);
     if (shim_draining()) {
@@ -272,7 +279,8 @@ void shim_accepted(int lfd, int fd)
 static bool is_our_port(const struct sock_address *local)
 {
     for (unsigned i = 0; i < shim.listeners; i++)
-        if (shim.listener[i].live && shim.listener[i].port == local->port && local->port != 0)
+        if (shim.listener[i].live && !shim.listener[i].ignored && shim.listener[i].port == local->port &&
+            local->port != 0)
             return true;
     return false;
 }
@@ -284,8 +292,9 @@ struct conn *shim_adopt(int fd, bool opaque)
     if (shim.off || slot_of(fd) != 0 || !sock_is_stream(fd, &unix_, &listening) || unix_)
         return NULL;
     if (listening) {
-        add_listener(fd, false);
-        shim_arm();
+        const struct listener *l = add_listener(fd, false);
+        if (l && !l->ignored)
+            shim_arm();
         return NULL;
     }
     /* A stream socket that was handed to us makes this process one that serves; one made by connect()

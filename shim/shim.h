@@ -19,7 +19,7 @@ enum door_kind { DOOR_OPEN, DOOR_HIDDEN, DOOR_FILTERED, DOOR_SHUT_UNIX, DOOR_TO_
 
 struct listener {
     int fd;
-    bool live, unix_, shared; /* shared: we did not make it, or a fork may hold it too */
+    bool live, ignored, unix_, shared; /* ignored: not among LASTCALL_LISTEN; shared: we did not make it, or a fork may hold it too */
     bool reuseport;
     uint8_t door;             /* enum door_kind */
     uint8_t swapping;         /* lock of the swap for a placeholder */

@@ -116,7 +116,8 @@ bool shim_signal(int sig, const void *siginfo)
     } else {
         pump_poke();
     }
-    return false;
+    /* With neither thread nor timer there is nobody to wait: as without us. */
+    return __atomic_load_n(&shim.releasing, __ATOMIC_ACQUIRE) != 0;
 }
 
 static void on_signal(int sig, siginfo_t *info, void *context)

@@ -85,7 +85,7 @@ static enum owed idle_until(struct conn *c, struct census *census, nsec_t until,
     }
     if (c->stage == CONN_EOF || c->shared)
         return OWED_NOTHING; /* the program does not care for it: the exit closes it */
-    if (!c->unix_ && sock_unread(c->fd) > 0 && !c->opaque)
+    if (!c->opaque && sock_unread(c->fd) > 0)
         return OWED_IN_FLIGHT;
     give_eof(c, now);
     expires(census, now + shim.options.idle);
@@ -119,9 +119,18 @@ static enum owed look_at_open(struct conn *c, struct census *census, nsec_t now,
     return idle_until(c, census, later(shim.signal_at, c->since) + shim.options.idle, now);
 }
 
+/* We have sent our FIN: has the peer sent its own? */
+static bool peer_is_done(const struct conn *c)
+{
+    struct sock_counts k;
+    return !c->unix_ && (sock_counts(c->fd, &k) != 0 || k.state >= SOCK_TIME_WAIT);
+}
+
 /* Half-closed or lingering: the output first, however long it takes; then the peer's end, not for long. */
 static enum owed look_at_ended(struct conn *c, struct census *census, nsec_t now)
 {
+    if (c->must_linger && peer_is_done(c))
+        c->must_linger = false;
     if (!c->acked && (c->unix_ || sock_unsent(c->fd) <= 0)) {
         c->acked = true;
         c->acked_at = now;
@@ -191,6 +200,7 @@ static void count(struct census *census, enum owed owed)
 void survey(struct census *census, nsec_t now, bool first)
 {
     bool exiting = __atomic_load_n(&shim.exiting_tid, __ATOMIC_ACQUIRE) != 0;
+    census->leaving = exiting;
     for (uint32_t i = 0, n = pool_size(&shim.pool); i < n; i++) {
         struct conn *c = pool_at(&shim.pool, i);
         if (!c->live || c->dead)
@@ -200,9 +210,11 @@ void survey(struct census *census, nsec_t now, bool first)
             c->late = owed != OWED_IN_FLIGHT;
             shim.in_flight += owed == OWED_IN_FLIGHT;
         }
-        if (exiting && owed != OWED_NOTHING && c->stage < CONN_ENDED &&
-            (owed != OWED_IN_FLIGHT || !somebody_serves(c)))
-            owed = OWED_NOTHING;
+        if (exiting && owed == OWED_IN_FLIGHT) {
+            if (!somebody_serves(c))
+                owed = OWED_NOTHING;
+            expires(census, now + shim.options.idle); /* nobody tells of a thread's death */
+        }
         count(census, owed);
         if (owed == OWED_NOTHING || owed == OWED_IDLE || shim.witness)
             continue;

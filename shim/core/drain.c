@@ -72,6 +72,10 @@ struct drain_actions drain_step(struct drain *d, const struct census *c, const s
         release(d, &act, now);
         return act;
     }
+    if (c->leaving && c->in_flight == 0) {
+        release(d, &act, now);
+        return act;
+    }
     act.wake_at = earlier(end, c->next_expiry);
 
     if (d->phase == DRAIN_DUCK) {

@@ -19,6 +19,7 @@ struct census {
     unsigned in_flight; /* connections with a request in flight (opaque and busy ones too) */
     unsigned idle;      /* connections whose idle window is not over, or that have not read their EOF */
     unsigned ending;    /* connections with output that is not acknowledged, or a peer still sending */
+    bool leaving;       /* the program is in exit(): only what is in flight can still be served */
     nsec_t last_accept; /* when a connection last arrived; 0 never */
     nsec_t next_expiry; /* when the first idle window ends; 0 none */
 };

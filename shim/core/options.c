@@ -402,7 +402,7 @@ bool options_listens(const struct options *o, uint8_t family, uint16_t port, con
                      const char *path, size_t path_len)
 {
     if (!o->listen_count)
-        return true;
+        return family != 1;
     if (family == 6 && is_mapped(addr)) {
         family = 4;
         addr += 12;

@@ -33,7 +33,7 @@ struct options {
     nsec_t quiet;          /* 0: off */
     nsec_t idle, linger;
     struct listen_filter listen[OPTIONS_LISTEN_MAX];
-    unsigned listen_count; /* 0 = all TCP and AF_UNIX stream listeners */
+    unsigned listen_count; /* 0 = all TCP; AF_UNIX only if listed */
     bool inject;
     enum tunnel_mode tunnel;
     const char *health; /* path, or NULL */

@@ -22,7 +22,8 @@ struct sock_counts { /* from TCP_INFO */
     uint8_t state;       /* TCP_ESTABLISHED ... */
 };
 
-enum { SOCK_CLOSED_STATE = 7, SOCK_CLOSE_WAIT = 8, SOCK_FIN_WAIT2 = 5 };
+/* tcp_states.h: from TIME_WAIT on (6 to 9, 11; 10 is LISTEN) the peer's FIN is here. */
+enum { SOCK_TIME_WAIT = 6, SOCK_CLOSED_STATE = 7, SOCK_CLOSE_WAIT = 8 };
 
 bool sock_local(int fd, struct sock_address *a);
 bool sock_peer(int fd, struct sock_address *a);

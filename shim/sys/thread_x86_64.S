@@ -33,6 +33,27 @@ thread_clone:
         .cfi_endproc
         .size   thread_clone, .-thread_clone
 
+/* void thread_call_on(void *stack_top, void (*run)(void *), void *arg): run(arg) on another stack. */
+        .globl  thread_call_on
+        .hidden thread_call_on
+        .type   thread_call_on, @function
+thread_call_on:
+        .cfi_startproc
+        pushq   %rbp
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset rbp, 0
+        movq    %rsp, %rbp
+        .cfi_def_cfa_register rbp
+        movq    %rdi, %rsp
+        movq    %rdx, %rdi
+        call    *%rsi
+        movq    %rbp, %rsp
+        popq    %rbp
+        .cfi_def_cfa rsp, 8
+        ret
+        .cfi_endproc
+        .size   thread_call_on, .-thread_call_on
+
 /* The restorer of rt_sigaction(2). Unwinders know it by these very bytes (libgcc: x86_64_fallback_frame_state). */
         .globl  signal_return
         .hidden signal_return

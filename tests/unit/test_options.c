@@ -336,8 +336,8 @@ static const struct {
 } filters[] = {
     {"", 4, 1, v4_other, NULL, 0, true},
     {"", 6, 1, v6_local, NULL, 0, true},
-    {"", 1, 0, NULL, "/x", 3, true},
-    {"", 1, 0, NULL, NULL, 0, true},
+    {"", 1, 0, NULL, "/x", 3, false},
+    {"", 1, 0, NULL, NULL, 0, false},
     {"80", 4, 80, v4_other, NULL, 0, true},
     {"80", 6, 80, v6_local, NULL, 0, true},
     {"80", 6, 80, v6_mapped, NULL, 0, true},
