@@ -226,13 +226,11 @@ static enum meaning take_length(struct http1 *p, const uint8_t *word, size_t n)
     return TAKEN;
 }
 
-/* n > 0 bytes; those past the size of p->word have been dropped if the line was cut. No word that
- * means something is as long. */
+/* n > 0 bytes. If the line was cut, those past the size of p->word are missing and n says one too many:
+ * no word that means something is as long. */
 static inline enum meaning take_word(struct http1 *p, enum field field, const uint8_t *word,
                                      size_t n)
 {
-    if (n > sizeof p->word)
-        return MEANS_NOTHING;
     switch (field) {
     case CONNECTION:
         return take_connection_word(p, word, n);
@@ -338,12 +336,11 @@ static void keep_method(struct http1 *p, uint8_t c)
         p->facts.method[p->facts.method_len++] = (char)c;
 }
 
-/* n is the method's full length, which facts.method_len is not if the name was cut. Case matters:
- * RFC 9110 9.1. */
-static void end_method(struct http1 *p, size_t n)
+/* Case matters: RFC 9110 9.1. */
+static inline void end_method(struct http1 *p)
 {
-    p->facts.is_head = n == 4 && load32(p->facts.method) == load32("HEAD");
-    p->facts.is_connect = n == 7 && load64(p->facts.method) == load64("CONNECT");
+    p->facts.is_head = load64(p->facts.method) == load64("HEAD\0\0\0");
+    p->facts.is_connect = load64(p->facts.method) == load64("CONNECT");
 }
 
 /* ---- the end of a head --------------------------------------------------------------------------- */
@@ -451,7 +448,7 @@ static inline const uint8_t *find_eol(const uint8_t *s, const uint8_t *end)
         s += lowest(mask);
         if (LIKELY(is_crlf(s)))
             return s;
-        if (s == end - 2 || !http1_is_text(*s++))
+        if (!http1_is_text(*s++))
             return NULL;
     }
 }
@@ -492,7 +489,7 @@ static inline const uint8_t *take_request_line(struct http1 *p, const uint8_t *s
     for (size_t i = 0; i < n; i++)
         p->facts.method[i] = (char)s[i];
     p->facts.method_len = (uint8_t)n;
-    end_method(p, n);
+    end_method(p);
 
     const uint8_t *target = s + n + 1, *space = find_space(target, end);
     if (!space || space == target || !take_version(p, space + 1) || !is_crlf(space + 9))
@@ -614,7 +611,7 @@ static bool take_request_byte(struct http1 *p, uint8_t c)
     switch (p->state) {
     case METHOD:
         if (c == ' ') {
-            end_method(p, p->word_len);
+            end_method(p);
             p->state = TARGET_FIRST;
             return true;
         }

@@ -254,7 +254,6 @@ void rewrite_plan(struct rewrite_plan *plan, const struct rewrite *r,
 
     plan->count = 0;
     plan->wire = plan->taken = 0;
-    plan->before = *r;
     add_piece(plan, r->literal, r->owed, 0);
     for (size_t i = 0, n; i < head.chunks; i++, head.bytes -= n) {
         n = chunks[i].len < head.bytes ? chunks[i].len : head.bytes;
@@ -288,7 +287,6 @@ size_t rewrite_commit(struct rewrite *r, const struct rewrite_plan *plan, size_t
 {
     size_t done = 0;
     unsigned i = 0;
-    *r = plan->before;
     if (r->owed) { /* the first piece: the machine is behind it already */
         size_t n = sent < r->owed ? sent : r->owed;
         r->literal += n;

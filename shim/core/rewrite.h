@@ -46,8 +46,6 @@ struct rewrite_plan {
     size_t wire;  /* bytes on the wire of all pieces */
     size_t taken; /* bytes of the program that the pieces stand for: up to the end of the head */
     bool ends;    /* the plan reaches the end of the final head */
-    /* belongs to rewrite.c */
-    struct rewrite before;
 };
 
 /* Ready for the next response head. */
@@ -60,7 +58,8 @@ void rewrite_begin(struct rewrite *r);
 void rewrite_plan(struct rewrite_plan *plan, const struct rewrite *r,
                   const struct rewrite_chunk *chunks, size_t count);
 
-/* `sent` bytes (at most plan->wire) of the plan's pieces went out. Moves *r there. Returns the bytes of
+/* `sent` bytes (at most plan->wire) of the plan's pieces went out; *r and the chunks are still those that
+ * were planned with. Moves *r there. Returns the bytes of
  * the program that are thereby done: what the caller's write may report. */
 size_t rewrite_commit(struct rewrite *r, const struct rewrite_plan *plan, size_t sent);
 

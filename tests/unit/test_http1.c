@@ -1,4 +1,5 @@
 /* test_http1.c: every vector whole, byte by byte, in random pieces, and against guard pages. */
+#include <ctype.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -52,6 +53,8 @@ static const struct vector vectors[] = {
          "1.1 CONNECT len=0 connect"),
     RAWQ("connect with content", "CONNECT a:1 HTTP/1.1\r\nContent-Length: 1\r\n\r\n", "B", NULL),
     RAWQ("connect chunked", "CONNECT a:1 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "B", NULL),
+    RAWQ("7 letters are not connect", "OPTIONS a:1 HTTP/1.1\r\nContent-Length: 0\r\n\r\n", "HD",
+         "1.1 OPTIONS len=0"),
     RAWQ("options *", "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", "HD", "1.1 OPTIONS"),
     RAWQ("odd token as method", "M-SE!#$%&'*+.^_`|~9 * HTTP/1.1\r\nHost: x\r\n\r\n", "HD",
          "1.1 M-SE!#$%&'*+.^_"),
@@ -154,6 +157,8 @@ static const struct vector vectors[] = {
     REQ("length twice", "Content-Length: 5\r\nContent-Length: 6\r\n", "B", NULL),
     REQ("length twice the same", "Content-Length: 5\r\nContent-Length: 5\r\n", "B", NULL),
     REQ("space before colon of length", "Content-Length ", "B", NULL),
+    REQ("length then nothing", "Content-Length: 5\r\nContent-Length: \r\n", "B", NULL),
+    REQ("chunked then nothing", "Transfer-Encoding: chunked\r\nTransfer-Encoding:\r\n", "B", NULL),
     REQ("like length", "Content-Lengti: 5\r\nXontent-Length: 6\r\n\r\n", "HD", "1.1 POST"),
 
     /* ---- chunked ---- */
@@ -238,6 +243,15 @@ static const struct vector vectors[] = {
     REQ("long member",
         "Connection: close, 01234567890123456789012345678901234567890123456789012345678901234567890123\r\n\r\n",
         "HD", "1.1 POST close"),
+    REQ("member of 32 bytes and close", "Connection: 0123456789abcdef0123456789abcdef, close\r\n\r\n", "HD",
+        "1.1 POST close"),
+    REQ("member of 256 bytes is not close",
+        "Connection: "
+        "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+        "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+        "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+        "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdefclose\r\n\r\n",
+        "HD", "1.1 POST"),
     REQ("empty connection", "Connection:\r\n\r\n", "HD", "1.1 POST"),
     REQ("two words", "Connection: foo c", "B", NULL),
     REQ("quoted word", "Connection: \"", "B", NULL),
@@ -278,6 +292,10 @@ static const struct vector vectors[] = {
       P(OK_RESPONSE, "HD")}},
     {"until close", HTTP1_RESPONSE, 0, "1.1 200 until-close",
      {P("HTTP/1.1 200 OK\r\nServer: x\r\n\r\n", "H"), P(OK_RESPONSE OK_RESPONSE, "")}},
+    RAWS("status 2009", "HTTP/1.1 200x", "B", NULL),
+    RAWS("no space before status", "HTTP/1.1x", "B", NULL),
+    RAWS("status 20x", "HTTP/1.1 20x", "B", NULL),
+    RAWS("status 1000", "HTTP/1.1 1000", "B", NULL),
     RES("length and chunked in response", "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "B",
         NULL),
     RES("gzip in response", "Transfer-Encoding: gzip\r\n", "B", NULL),
@@ -407,31 +425,47 @@ static unsigned random_below(unsigned n)
     return (random_state >> 12) % n;
 }
 
-/* step 0 = whole, 1 = byte by byte, more = pieces of up to that many bytes. */
-static void run(const struct vector *v, const struct stream *s, const char *bytes, unsigned step)
+/* The whole life of a parser: events and the facts at the end. step 0: the bytes in one piece; 1: byte by
+ * byte; more: random pieces of up to so many bytes. */
+static void trace_stream(struct trace *t, const struct vector *v, const char *bytes, size_t len,
+                         unsigned step)
 {
     struct http1 p;
-    struct trace t = {.len = 0};
     http1_init(&p, v->kind);
     http1_expect(&p, v->answers == 'H', v->answers == 'C');
-    for (size_t at = 0, n; at < s->len; at += n) {
-        n = step == 0 ? s->len : step == 1 ? 1 : 1 + random_below(step);
-        n = n < s->len - at ? n : s->len - at;
-        if (!feed_piece(&p, bytes, at, at + n, &t))
+    for (size_t at = 0, n; at < len; at += n) {
+        n = step == 0 ? len : step == 1 ? 1 : 1 + random_below(step);
+        n = n < len - at ? n : len - at;
+        if (!feed_piece(&p, bytes, at, at + n, t))
             break;
     }
-    struct trace facts = {.len = 0};
-    describe(&facts, &p.facts, v->kind);
-    if (strcmp(t.text, s->want.text) != 0 || (v->facts && strcmp(facts.text, v->facts) != 0))
-        fail_msg("%s (pieces of %u): want %s, %s; got %s, %s", v->name, step, s->want.text,
-                 v->facts ? v->facts : "-", t.text, facts.text);
+    if (!http1_is_bad(&p)) {
+        note(t, "/ ");
+        describe(t, &p.facts, v->kind);
+    }
 }
 
-static void each_vector(void (*check)(const struct vector *, const struct stream *))
+static void check(const struct vector *v, const struct stream *s, const char *bytes, size_t len, unsigned step)
+{
+    struct trace t = {.len = 0};
+    trace_stream(&t, v, bytes, len, step);
+    size_t events = strcspn(t.text, "/");
+    bool same = events == s->want.len && memcmp(t.text, s->want.text, events) == 0;
+    if (!same || (v->facts && strcmp(t.text + events + 2, v->facts) != 0))
+        fail_msg("%s (pieces of %u): want %s/ %s; got %s", v->name, step, s->want.text,
+                 v->facts ? v->facts : "", t.text);
+}
+
+static void run(const struct vector *v, const struct stream *s, const char *bytes, unsigned step)
+{
+    check(v, s, bytes, s->len, step);
+}
+
+static void each_vector(void (*visit)(const struct vector *, const struct stream *))
 {
     for (size_t i = 0; i < COUNT(vectors); i++) {
         struct stream s = stream_of(&vectors[i]);
-        check(&vectors[i], &s);
+        visit(&vectors[i], &s);
         free(s.bytes);
     }
 }
@@ -469,6 +503,27 @@ static void run_two_pieces(const struct vector *v, const struct stream *s)
     }
 }
 
+/* A bad stream stays bad, at the same byte, whatever follows: mostly what makes whole lines of it. */
+static void run_with_more(const struct vector *v, const struct stream *s)
+{
+    static const char *const more[] = {
+        "\r\nHost: example.org\r\n\r\n", "x\r\nHost: example.org\r\n\r\n",
+        ": x\r\nHost: example.org\r\n\r\n", " x\r\nHost: example.org\r\n\r\n",
+        "\nHost: example.org\r\nA: b\r\n\r\n", " / HTTP/1.1\r\nHost: example.org\r\n\r\n",
+        "/1.1\r\nHost: example.org\r\n\r\n", "HTTP/1.1\r\nHost: example.org\r\n\r\n",
+        "/ HTTP/1.1\r\nHost: example.org\r\n\r\n", "200 OK\r\nServer: x\r\nLocation: y\r\n\r\n",
+        "0 OK\r\nServer: x\r\nLocation: y\r\n\r\n", "00 OK\r\nServer: x\r\nLocation: y\r\n\r\n",
+    };
+    for (size_t i = 0; i < COUNT(more) && strchr(s->want.text, 'B'); i++) {
+        char *bytes = malloc(s->len + strlen(more[i]));
+        memcpy(bytes, s->bytes, s->len);
+        memcpy(bytes + s->len, more[i], strlen(more[i]));
+        for (unsigned step = 0; step < 20; step++)
+            check(v, s, bytes, s->len + strlen(more[i]), step);
+        free(bytes);
+    }
+}
+
 static struct guard_page guard;
 
 static void run_guarded(const struct vector *v, const struct stream *s)
@@ -493,6 +548,7 @@ static void run_guarded_prefixes(const struct vector *v, const struct stream *s)
 static void test_whole(void **state) { (void)state; each_vector(run_whole); }
 static void test_byte_by_byte(void **state) { (void)state; each_vector(run_bytes); }
 static void test_random_pieces(void **state) { (void)state; each_vector(run_pieces); }
+static void test_bad_whatever_follows(void **state) { (void)state; each_vector(run_with_more); }
 static void test_cut_anywhere(void **state) { (void)state; each_vector(run_two_pieces); }
 
 static void test_guard_pages(void **state)
@@ -502,6 +558,95 @@ static void test_guard_pages(void **state)
     each_vector(run_guarded);
     each_vector(run_guarded_prefixes);
     guard_page_free(&guard);
+}
+
+/* ---- both ways through a head agree -------------------------------------------------------------- */
+
+/* Every name and value length, whole and cut anywhere, at a guard page. */
+static void check_lengths(size_t name, size_t value)
+{
+    static const struct vector request = {.kind = HTTP1_REQUEST};
+    char s[256];
+    int n = snprintf(s, sizeof s, "GET / HTTP/1.1\r\n%.*s:%.*s\r\n", (int)name,
+                     "NameNameNameNameNameNameNameNameNameName", (int)value,
+                     " value value value value value value value value");
+    for (int cut = n - (int)value - 3; cut <= n; cut++) {
+        struct trace t = {.len = 0};
+        trace_stream(&t, &request, guard_page_at_end(&guard, s, (size_t)cut), (size_t)cut, 0);
+        assert_string_equal(t.text, "/ 1.1 GET");
+    }
+}
+
+static void test_every_length(void **state)
+{
+    (void)state;
+    guard = guard_page_new(4096);
+    for (size_t name = 1; name < 40; name++)
+        for (size_t value = 0; value < 40; value++)
+            check_lengths(name, value);
+    guard_page_free(&guard);
+}
+
+static bool is_tchar(int c)
+{
+    return c < 0x80 && (isalnum(c) || (c && strchr("!#$%&'*+-.^_`|~", c)));
+}
+
+static bool is_text(int c)
+{
+    return c == '\t' || (c >= ' ' && c != 0x7f);
+}
+
+static bool is_target(int c)
+{
+    return c > ' ' && c != 0x7f;
+}
+
+/* Where the ? stands, which bytes may stand there? Those that end what it is part of are not tried. */
+static const struct {
+    const char *text;
+    enum http1_kind kind;
+    bool (*allowed)(int c);
+    const char *ends;
+} places[] = {
+    {"? / HTTP/1.1\r\nHost: example.org\r\n\r\n", HTTP1_REQUEST, is_tchar, "\r"},
+    {"GE?T / HTTP/1.1\r\nHost: example.org\r\n\r\n", HTTP1_REQUEST, is_tchar, " "},
+    {"GET ? HTTP/1.1\r\nHost: example.org\r\n\r\n", HTTP1_REQUEST, is_target, ""},
+    {"GET /a? HTTP/1.1\r\nHost: example.org\r\n\r\n", HTTP1_REQUEST, is_target, ""},
+    {"GET /0123456789abcdef? HTTP/1.1\r\nHost: example.org\r\n\r\n", HTTP1_REQUEST, is_target, ""},
+    {"GET / HTTP/1.1\r\n?: example.org\r\nHost: example.org\r\n\r\n", HTTP1_REQUEST, is_tchar, ""},
+    {"GET / HTTP/1.1\r\nX?Y: example.org\r\nHost: example.org\r\n\r\n", HTTP1_REQUEST, is_tchar, ":"},
+    {"GET / HTTP/1.1\r\nX?: example.org\r\nHost: example.org\r\n\r\n", HTTP1_REQUEST, is_tchar, ":"},
+    {"GET / HTTP/1.1\r\nAn-Uninteresting-Name?: x\r\nHost: example.org\r\n\r\n", HTTP1_REQUEST,
+     is_tchar, ":"},
+    {"GET / HTTP/1.1\r\nHost: ?\r\nAccept: text/html\r\n\r\n", HTTP1_REQUEST, is_text, ""},
+    {"GET / HTTP/1.1\r\nHost: 0123456789abcdef0123456789abcdef?\r\nA: b\r\n\r\n", HTTP1_REQUEST, is_text,
+     ""},
+    {"GET / HTTP/1.1\r\nHost: x\r\nA: ?", HTTP1_REQUEST, is_text, "\r"},
+    {"HTTP/1.1 200 ?K\r\nServer: x\r\nContent-Length: 0\r\n\r\n", HTTP1_RESPONSE, is_text, ""},
+    {"HTTP/1.1 200 OK, or so it seems to be?\r\nContent-Length: 0\r\n\r\n", HTTP1_RESPONSE, is_text, ""},
+};
+
+static void test_every_byte(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(places); i++) {
+        const struct vector v = {.kind = places[i].kind};
+        size_t n = strlen(places[i].text);
+        for (int c = 0; c < 256; c++) {
+            char s[256];
+            struct trace whole = {.len = 0}, bytes = {.len = 0};
+            if (c && strchr(places[i].ends, c))
+                continue;
+            memcpy(s, places[i].text, n);
+            s[strcspn(places[i].text, "?")] = (char)c;
+            trace_stream(&whole, &v, s, n, 0);
+            trace_stream(&bytes, &v, s, n, 1);
+            assert_string_equal(whole.text, bytes.text);
+            if (!strstr(whole.text, "B@") != places[i].allowed(c))
+                fail_msg("byte 0x%02x in %s: %s", c, places[i].text, whole.text);
+        }
+    }
 }
 
 /* ---- limits -------------------------------------------------------------------------------------- */
@@ -709,8 +854,11 @@ int main(void)
         cmocka_unit_test(test_whole),
         cmocka_unit_test(test_byte_by_byte),
         cmocka_unit_test(test_random_pieces),
+        cmocka_unit_test(test_bad_whatever_follows),
         cmocka_unit_test(test_cut_anywhere),
         cmocka_unit_test(test_guard_pages),
+        cmocka_unit_test(test_every_length),
+        cmocka_unit_test(test_every_byte),
         cmocka_unit_test(test_head_limit),
         cmocka_unit_test(test_chunk_limits),
         cmocka_unit_test(test_between_and_in_head),

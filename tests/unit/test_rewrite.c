@@ -42,6 +42,10 @@ static const struct vector vectors[] = {
      OK "Connection: closed, xclose, clos, close-x\r\n" INSERT "\r\n"},
     {"words like keep-alive", OK "Connection: keep-alives, xkeep-alive, keep\r\n\r\n",
      OK "Connection: keep-alives, xkeep-alive, keep\r\n" INSERT "\r\n"},
+    {"words that begin like close", OK "Connection: ckeep-alive, clokeep-alive, close keep-alive\r\n\r\n",
+     OK "Connection: ckeep-alive, clokeep-alive, close keep-alive\r\n" INSERT "\r\n"},
+    {"words behind words", OK "Connection: foo keep-alive, clo close\r\n\r\n",
+     OK "Connection: foo keep-alive, clo close\r\n" INSERT "\r\n"},
     {"two words", OK "Connection: keep-alive foo\r\nConnection: close foo\r\n\r\n",
      OK "Connection: keep-alive foo\r\nConnection: close foo\r\n" INSERT "\r\n"},
     {"names like connection", OK "Proxy-Connection: keep-alive\r\nConnections: close\r\nConnectio: close\r\n\r\n",
@@ -59,6 +63,7 @@ static const struct vector vectors[] = {
      "HTTP/1.1 103 E\r\nConnection: close\r\nKeep-Alive: x\r\n\r\nHTTP/1.1 102 P\r\n\r\n" OK "\r\n",
      "HTTP/1.1 103 E\r\nConnection: close\r\nKeep-Alive: x\r\n\r\nHTTP/1.1 102 P\r\n\r\n" OK INSERT "\r\n"},
     {"101", "HTTP/1.1 101 S\r\nConnection: keep-alive, Upgrade\r\nKeep-Alive: x\r\n\r\n", NULL},
+    {"101 and what looks like a head", "HTTP/1.1 101 S\r\n\r\n" OK "\r\n", NULL},
     /* Odd heads are nobody's business. */
     {"bare lf", OK "Connection: keep-alive\nX: y\r\n\r\n", NULL},
     {"bare lf in status line", "HTTP/1.1 200 OK\nConnection: keep-alive\r\n\r\n", NULL},
@@ -73,6 +78,8 @@ static const struct vector vectors[] = {
     {"control in value", OK "Connection: keep-alive\r\nX: \x01\r\n\r\n", NULL},
     {"not http", "<html>\r\n\r\n", NULL},
     {"http/2.0", "HTTP/2.0 200 OK\r\n\r\n", NULL},
+    {"http/1.7", "HTTP/1.7 200 OK\r\n\r\n", NULL},
+    {"status 2x0", "HTTP/1.1 2x0 OK\r\n\r\n", NULL},
     {"status 20", "HTTP/1.1 20 OK\r\n\r\n", NULL},
     {"status 099", "HTTP/1.1 099 OK\r\n\r\n", NULL},
     {"no status", "HTTP/1.1\r\n\r\n", NULL},
@@ -281,7 +288,10 @@ static void test_owed(void **state)
     struct rewrite_plan plan;
     static const char program[] = OK "Connection: keep-alive\r\n\r\n";
     size_t before = sizeof(OK "Connection: ") - 1;
+    struct rewrite other = {0};
     rewrite_plan(&plan, &r, &(struct rewrite_chunk){program, sizeof program - 1}, 1);
+    assert_int_equal(rewrite_commit(&other, &plan, before), before);
+    assert_int_equal(other.owed, 0);
     assert_int_equal(rewrite_commit(&r, &plan, before + 2), before + 10);
     assert_int_equal(r.owed, 3);
     assert_memory_equal(r.literal, "ose", 3);
@@ -299,17 +309,18 @@ static void test_owed(void **state)
 static void test_piece_overflow(void **state)
 {
     (void)state;
+    static const char *const line[] = {"X: y\r\n", "Connection: keep-alive, foo\r\n", "Keep-Alive: 1\r\n"};
     char program[8192];
     for (unsigned fields = 1; fields < 80; fields++) {
-        for (unsigned mixed = 0; mixed < 2; mixed++) {
+        for (unsigned mixed = 0; mixed < 3; mixed++) {
             struct server s;
             size_t n = 0;
             add(program, &n, OK);
             for (unsigned i = 0; i < fields; i++)
-                add(program, &n, mixed && i % 2 ? "Keep-Alive: 1\r\n" : "Connection: keep-alive, foo\r\n");
+                add(program, &n, i % 2 ? line[mixed] : line[2 - mixed]);
             add(program, &n, "\r\n");
             server_begin(&s, program, n);
-            server_write(&s, (size_t[]){20, n - 30, 10}, 3, SIZE_MAX);
+            server_write(&s, (size_t[]){20, n - 22, 2}, 3, SIZE_MAX);
             assert_true(server_finished(&s));
             assert_null(server_complaint(&s));
             server_end(&s);
