@@ -1,6 +1,9 @@
 /* sigview.c: see sigview.h. */
 #include "sigview.h"
 
+/* SIGKILL and SIGSTOP: the kernel takes them out of every mask (do_sigaction). */
+#define UNBLOCKABLE ((uint64_t)1 << (9 - 1) | (uint64_t)1 << (19 - 1))
+
 void sigview_hold(struct sigview *v, int sig, const struct ksigaction *kernel)
 {
     v->program[sig] = *kernel;
@@ -10,6 +13,7 @@ void sigview_hold(struct sigview *v, int sig, const struct ksigaction *kernel)
 bool sigview_set(struct sigview *v, int sig, const struct ksigaction *act)
 {
     v->program[sig] = *act;
+    v->program[sig].mask &= ~UNBLOCKABLE;
     return act->handler != SIGVIEW_IGNORE;
 }
 

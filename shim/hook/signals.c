@@ -14,7 +14,8 @@ static void from_user(struct ksigaction *k, const struct sigaction *act)
     k->restorer = (uintptr_t)act->sa_restorer;
     memcpy(&k->mask, &act->sa_mask, sizeof k->mask);
     if (k->restorer == 0)
-        k->flags &= ~0x04000000ul; /* SA_RESTORER: libc would have put its own; ours comes at release */
+        k->flags &=
+            ~0x04000000ul; /* SA_RESTORER: libc would have put its own; ours comes at release */
 }
 
 static void to_user(struct sigaction *act, const struct ksigaction *k)
@@ -40,55 +41,78 @@ int hook_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
     return 0;
 }
 
-/* signal() in its several dialects: handler and flags; SIG_ERR never for a drain signal. */
-static sig_handler set_handler(int sig, sig_handler handler, unsigned flags)
+/* signal() in its several dialects: handler, flags and mask; SIG_ERR never for a drain signal. */
+static sig_handler set_handler(int sig, sig_handler handler, unsigned flags, uint64_t mask)
 {
-    struct ksigaction now = {.handler = (uintptr_t)handler, .flags = flags, .restorer = 0, .mask = 0}, before;
-    if (flags & SA_RESTART)
-        now.mask = (uint64_t)1 << (sig - 1); /* BSD signal blocks the signal itself: sigaction(2) does too */
+    struct ksigaction now = {.handler = (uintptr_t)handler,
+                             .flags = flags,
+                             .restorer = 0,
+                             .mask = mask},
+                      before;
     if (!shim_sigaction(sig, &now, &before))
         return SIG_ERR;
     return (sig_handler)before.handler;
+}
+
+static uint64_t bit_of(int sig)
+{
+    return (uint64_t)1 << (sig - 1);
+}
+
+static uint64_t
+    interrupting; /* siginterrupt(sig, 1): later calls of signal() mind it (signal(3)) */
+
+/* BSD signal blocks the signal itself, as sigaction does, and says so in the mask. */
+static sig_handler bsd_signal_(int sig, sig_handler handler)
+{
+    bool interrupts = (__atomic_load_n(&interrupting, __ATOMIC_RELAXED) & bit_of(sig)) != 0;
+    return set_handler(sig, handler, interrupts ? 0 : SA_RESTART, bit_of(sig));
 }
 
 sig_handler hook_signal(int sig, sig_handler handler)
 {
     if (LIKELY(!shim_holds(sig)) || handler == SIG_ERR)
         return real.signal(sig, handler);
-    return set_handler(sig, handler, SA_RESTART);
+    return bsd_signal_(sig, handler);
 }
 
 sig_handler hook_bsd_signal(int sig, sig_handler handler)
 {
     if (LIKELY(!shim_holds(sig)) || handler == SIG_ERR)
         return real.bsd_signal(sig, handler);
-    return set_handler(sig, handler, SA_RESTART);
+    return bsd_signal_(sig, handler);
 }
 
 sig_handler hook_sysv_signal(int sig, sig_handler handler)
 {
     if (LIKELY(!shim_holds(sig)) || handler == SIG_ERR)
         return real.sysv_signal(sig, handler);
-    return set_handler(sig, handler, SA_RESETHAND | SA_NODEFER);
+    return set_handler(sig, handler, SA_RESETHAND | SA_NODEFER, 0);
 }
 
 sig_handler hook___sysv_signal(int sig, sig_handler handler)
 {
     if (LIKELY(!shim_holds(sig)) || handler == SIG_ERR)
         return real.__sysv_signal(sig, handler);
-    return set_handler(sig, handler, SA_RESETHAND | SA_NODEFER);
+    return set_handler(sig, handler, SA_RESETHAND | SA_NODEFER, 0);
 }
 
 #define SIG_HOLD_ ((sig_handler)2)
 
+/* sigset(3): SIG_HOLD only blocks; anything else installs and unblocks. Both answer SIG_HOLD if the signal was
+ * blocked before. libc asks the kernel for the disposition, which would show it ours. */
 sig_handler hook_sigset(int sig, sig_handler handler)
 {
-    if (LIKELY(!shim_holds(sig)) || handler == SIG_ERR || handler == SIG_HOLD_)
+    struct ksigaction now;
+    uint64_t bit = bit_of(sig), before = 0;
+    sig_handler old;
+    if (LIKELY(!shim_holds(sig)))
         return real.sigset(sig, handler);
-    /* sigset(3): installs, unblocks, and answers SIG_HOLD if the signal was blocked. */
-    uint64_t bit = (uint64_t)1 << (sig - 1), before = 0;
-    sig_handler old = set_handler(sig, handler, 0);
-    sys4(SYS_rt_sigprocmask, SIG_UNBLOCK, &bit, &before, 8);
+    if (handler != SIG_HOLD_)
+        old = set_handler(sig, handler, 0, 0);
+    else
+        old = shim_sigaction(sig, NULL, &now) ? (sig_handler)now.handler : SIG_ERR;
+    sys4(SYS_rt_sigprocmask, handler == SIG_HOLD_ ? SIG_BLOCK : SIG_UNBLOCK, &bit, &before, 8);
     return before & bit ? SIG_HOLD_ : old;
 }
 
@@ -96,13 +120,17 @@ int hook_sigignore(int sig)
 {
     if (LIKELY(!shim_holds(sig)))
         return real.sigignore(sig);
-    set_handler(sig, SIG_IGN, 0);
+    set_handler(sig, SIG_IGN, 0, 0);
     return 0;
 }
 
 int hook_siginterrupt(int sig, int flag)
 {
     struct ksigaction act;
+    if (sig > 0 && sig < SIGVIEW_MAX && flag)
+        __atomic_fetch_or(&interrupting, bit_of(sig), __ATOMIC_RELAXED);
+    else if (sig > 0 && sig < SIGVIEW_MAX)
+        __atomic_fetch_and(&interrupting, ~bit_of(sig), __ATOMIC_RELAXED);
     if (LIKELY(!shim_holds(sig)) || !shim_sigaction(sig, NULL, &act))
         return real.siginterrupt(sig, flag);
     act.flags = flag ? act.flags & ~(unsigned long)SA_RESTART : act.flags | SA_RESTART;
