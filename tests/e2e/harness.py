@@ -185,6 +185,8 @@ class Test:
                          LASTCALL_LOG='debug')
             if self.server.family == 'unix':  # by default only TCP is looked after
                 clean.update(LASTCALL_LISTEN=self.address)
+            if self.server.family == 'unix':
+                clean['LASTCALL_LISTEN'] = self.address  # AF_UNIX is ours only where it is named
             clean.update(env)
             clean.update(self.options.env)
         return clean

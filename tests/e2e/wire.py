@@ -125,6 +125,9 @@ class Wire:
 
 
 def get(address, path='/', timeout=5):
+    """One whole connection."""
     with Wire(address, timeout) as wire:
         wire.send(f'GET {path} HTTP/1.1\r\nHost: e2e\r\nConnection: close\r\n\r\n'.encode())
-        return wire.response()
+        response = wire.response()
+        wire.end()  # so that nothing of it is left in the server
+        return response
