@@ -50,7 +50,8 @@ def named(text, table, what):
 
 
 def wanted(options, server, scenario):
-    if scenario.only and server.name not in scenario.only and scenario.name not in options.scenario.split(','):
+    asked = server.name in options.server.split(',') and scenario.name in options.scenario.split(',')
+    if scenario.only and server.name not in scenario.only and not asked:
         return 0
     if scenario.needs in server.lacks:
         return 0
