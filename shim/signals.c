@@ -28,11 +28,16 @@ static void put_action(int sig, const struct ksigaction *act)
     sys4(SYS_rt_sigaction, sig, act, 0, 8);
 }
 
+static int signal_owed(void)
+{
+    return shim.options.forward ? shim.options.forward : shim.first_signal;
+}
+
 /* Give the program its disposition and the signal it is owed, in the thread that the kernel has picked: it
  * is delivered, by the kernel and with all of its flags, as our handler returns. */
 static void release_here(int sig)
 {
-    int forward = shim.options.forward ? shim.options.forward : shim.first_signal;
+    int forward = signal_owed();
     bool init_default = false;
     for (int s = 1; s < SIGVIEW_MAX; s++)
         if (sigview_holds(&shim.sigview, s)) {
@@ -120,14 +125,23 @@ bool shim_signal(int sig, const void *siginfo)
     return __atomic_load_n(&shim.releasing, __ATOMIC_ACQUIRE) != 0;
 }
 
+static bool blocks(const void *context, int sig)
+{
+    uint64_t mask;
+    memcpy(&mask, &((const ucontext_t *)context)->uc_sigmask, sizeof mask);
+    return mask >> (sig - 1) & 1;
+}
+
 static void on_signal(int sig, siginfo_t *info, void *context)
 {
-    (void)context;
     if (!shim_is_our_process())
         return; /* a vfork child between its birth and exec: the parent's business */
-    if (shim_signal(sig, info))
+    bool release = shim_signal(sig, info);
+    if (release)
         release_here(sig);
-    else
+    /* In a sigsuspend or ppoll the mask that returns blocks what we have just queued: it comes when the hook waits
+     * again, and that EINTR is the program's. */
+    if (!release || blocks(context, signal_owed()))
         note_hidden_run();
 }
 

@@ -246,6 +246,8 @@ static size_t withhold(struct signalfd_siginfo *record, size_t n)
             r->ssi_code = first.si_code;
             r->ssi_pid = (uint32_t)first.si_pid;
             r->ssi_uid = (uint32_t)first.si_uid;
+            r->ssi_ptr = (uint64_t)(uintptr_t)first.si_value.sival_ptr;
+            r->ssi_int = first.si_value.sival_int;
         }
         record[kept++] = *r;
     }
