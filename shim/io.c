@@ -25,7 +25,10 @@ static struct conn *enter(struct shim_call *call, uint32_t slot)
 static void touched(struct conn *c)
 {
     c->toucher = arch_thread_pointer();
-    c->inherited = false;
+    if (UNLIKELY(c->inherited)) {
+        c->inherited = false;
+        shim.newborn = false;
+    }
     if (shim_draining())
         c->toucher_tid = (int)sys0(SYS_gettid);
 }
@@ -126,7 +129,7 @@ static ssize_t read_while_draining(struct conn *c, ssize_t n, bool was_in_flight
         count_crossing(c, (uint64_t)n);
         return 0;
     }
-    if (n > 0 && !was_in_flight && conn_in_flight(c))
+    if (n > 0 && !was_in_flight && !c->from_before && conn_in_flight(c))
         c->late = true;
     if (n == 0 && stage_of(c) == CONN_EOF && !conn_in_flight(c) && !c->opaque) {
         __atomic_add_fetch(&shim.idle_closed, 1, __ATOMIC_RELAXED);
@@ -140,12 +143,10 @@ ssize_t shim_read_end(struct shim_call *call, ssize_t n, const struct rewrite_ch
 {
     struct conn *c = call->c;
     bool draining = shim_draining(), was_in_flight = false;
-    shim_read_none(call);
-    if (n < 0)
-        return n;
     if (n > 0) {
         if (UNLIKELY(!conn_lock(&c->lock_in))) {
             conn_doubt(c);
+            shim_read_none(call);
             return n;
         }
         if (LIKELY(still(call))) {
@@ -155,6 +156,7 @@ ssize_t shim_read_end(struct shim_call *call, ssize_t n, const struct rewrite_ch
         }
         conn_unlock(c, &c->lock_in);
     }
+    shim_read_none(call); /* only now: the call is in progress until its bytes are counted */
     if (draining && still(call))
         return read_while_draining(c, n, was_in_flight);
     return n;
@@ -191,6 +193,7 @@ static void response_done(struct conn *c, unsigned done)
     __atomic_store_n(&shim.owed_at, now, __ATOMIC_RELEASE);
     if (c->late)
         __atomic_add_fetch(&shim.served_late, done, __ATOMIC_RELAXED);
+    c->from_before = false;
     c->late = true; /* whatever comes now came after the signal */
     if (c->opaque || __atomic_load_n(&c->pending, __ATOMIC_ACQUIRE) > 0)
         return;
@@ -221,9 +224,9 @@ static void write_end(struct shim_call *call, size_t n, uint64_t wire, const str
 {
     struct conn *c = call->c;
     unsigned done = 0;
-    write_none(call);
     if (UNLIKELY(!conn_lock(&c->lock_out))) {
         conn_doubt(c);
+        write_none(call);
         return;
     }
     bool here = still(call);
@@ -234,6 +237,7 @@ static void write_end(struct shim_call *call, size_t n, uint64_t wire, const str
             response_done(c, done);
     }
     conn_unlock(c, &c->lock_out);
+    write_none(call); /* only now: see shim_read_end */
     if (here && shim_draining())
         shim_wake(c);
 }
@@ -422,7 +426,7 @@ void shim_closing(int fd, uint32_t slot)
     }
     conn_unpin(c);
     if (kept)
-        shim_wake(NULL);
+        shim_wake(c);
     else
         shim_forget(fd);
 }

@@ -45,23 +45,47 @@ static bool somebody_serves(const struct conn *c)
 
 /* The kernel's own counts against ours: unequal while no call is in progress means that someone else does this
  * connection's input or output (stdio, io_uring, another process), or that the descriptor is stale. */
+enum verdict { EQUAL, UNEQUAL, UNSTEADY };
+
+static bool in_call(const struct conn *c)
+{
+    return (__atomic_load_n(&c->calls_in, __ATOMIC_SEQ_CST) | __atomic_load_n(&c->calls_out, __ATOMIC_SEQ_CST)) != 0;
+}
+
+/* One comparison. The kernel's four numbers come from three calls, ours from two words: it counts only if nothing
+ * moved from before the first to after the last. */
+static enum verdict compare(const struct conn *c)
+{
+    struct sock_counts before, after;
+    if (in_call(c))
+        return UNSTEADY;
+    uint64_t read_bytes = __atomic_load_n(&c->read_bytes, __ATOMIC_SEQ_CST);
+    uint64_t written_bytes = __atomic_load_n(&c->written_bytes, __ATOMIC_SEQ_CST);
+    if (sock_counts(c->fd, &before) != 0)
+        return UNEQUAL;
+    long unread = sock_unread(c->fd), unsent = sock_unsent(c->fd);
+    if (sock_counts(c->fd, &after) != 0 || unread < 0 || unsent < 0)
+        return UNEQUAL;
+    if (in_call(c) || before.received != after.received || before.acked != after.acked ||
+        read_bytes != __atomic_load_n(&c->read_bytes, __ATOMIC_SEQ_CST) ||
+        written_bytes != __atomic_load_n(&c->written_bytes, __ATOMIC_SEQ_CST))
+        return UNSTEADY;
+    return after.received - (uint64_t)unread == read_bytes && after.acked + (uint64_t)unsent == written_bytes
+               ? EQUAL
+               : UNEQUAL;
+}
+
 static void verify(struct conn *c)
 {
-    struct sock_counts k;
+    enum { TRIES = 16 };
     if (c->unix_ || c->verified || c->opaque)
         return;
-    if (c->calls_in == 0 && c->calls_out == 0) {
-        if (sock_counts(c->fd, &k) != 0) {
-            conn_doubt(c);
-            return;
-        }
-        long unread = sock_unread(c->fd), unsent = sock_unsent(c->fd);
-        bool same = unread >= 0 && unsent >= 0 && k.received - (uint64_t)unread == c->read_bytes &&
-                    k.acked + (uint64_t)unsent == c->written_bytes;
-        if (!same && c->calls_in == 0 && c->calls_out == 0)
-            conn_doubt(c);
-    }
-    c->verified = true;
+    enum verdict v = UNSTEADY;
+    for (int i = 0; i < TRIES && v == UNSTEADY; i++)
+        v = compare(c);
+    if (v == UNEQUAL)
+        conn_doubt(c);
+    c->verified = true; /* never steady: the hooks see it being used */
 }
 
 enum owed { OWED_NOTHING, OWED_IDLE, OWED_ENDING, OWED_IN_FLIGHT };
@@ -95,6 +119,10 @@ static enum owed idle_until(struct conn *c, struct census *census, nsec_t until,
 static enum owed look_at_opaque(struct conn *c, struct census *census, nsec_t now)
 {
     struct sock_counts k;
+    if (!c->counted_opaque) {
+        c->counted_opaque = true;
+        shim.opaque++;
+    }
     nsec_t quiet_since = later(shim.signal_at, c->since);
     if (!c->unix_) {
         if (sock_counts(c->fd, &k) != 0 || k.state == SOCK_CLOSED_STATE)
@@ -207,7 +235,8 @@ void survey(struct census *census, nsec_t now, bool first)
             continue;
         enum owed owed = look_at(c, census, now, first);
         if (first) {
-            c->late = owed != OWED_IN_FLIGHT;
+            c->late = false;
+            c->from_before = owed == OWED_IN_FLIGHT;
             shim.in_flight += owed == OWED_IN_FLIGHT;
         }
         if (exiting && owed == OWED_IN_FLIGHT) {
@@ -230,12 +259,17 @@ bool survey_event(uint64_t token, nsec_t now)
     struct conn *c = pool_at(&shim.pool, (uint32_t)token);
     if (!c || c->generation != (uint32_t)(token >> 32) || !c->live || c->dead)
         return false;
-    if (!c->acked && !c->unix_ && sock_unsent(c->fd) <= 0) {
-        c->acked = true;
-        c->acked_at = now;
-        __atomic_store_n(&shim.owed_at, now, __ATOMIC_RELEASE);
+    if (!conn_lock(&c->pin))
+        return true;
+    if (c->live && !c->dead) {
+        struct census none;
+        if (c->stage == CONN_LINGERING)
+            look_at_lingering(c, &none, now);
+        else if (c->stage == CONN_ENDED)
+            look_at_ended(c, &none, now);
     }
-    return c == shim.witness || shim.witness == NULL || c->stage == CONN_LINGERING;
+    conn_unpin(c);
+    return c == shim.witness || shim.witness == NULL;
 }
 
 /* ---- the sweep: connections on our ports that the table lacks ------------------------------------------- */

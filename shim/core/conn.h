@@ -55,7 +55,9 @@ struct conn {
     bool farewell;       /* close was said in the current or last response (by us or the program) */
     bool acked;          /* ENDED, LINGERING: all output acknowledged */
     bool must_linger;    /* the peer is still sending: wait for its end before ours */
-    bool counted_crossed, counted_in_flight, late; /* for the report */
+    bool counted_crossed, counted_opaque; /* for the report */
+    bool from_before;    /* its request was in flight at the signal */
+    bool late;           /* its request came after the signal */
     bool verified;       /* its counts were compared with the kernel's */
     struct rewrite rewrite;
     nsec_t since;        /* last response complete, or accepted, or stage entered */
