@@ -101,6 +101,7 @@ void shim_forked_child(void)
     if (shim.fork_page)
         *shim.fork_page = 1;
     share_everything(true);
+    shim.newborn = true;
     shim.sig_lock = 0;
     /* The drain is the parent's, and so is the pump that is not here: the child serves, or execs. */
     shim.phase = DRAIN_SERVING;
@@ -184,6 +185,8 @@ static struct conn *track(int fd, uint16_t listener, bool unix_)
     if (!c)
         return NULL;
     conn_init(c, fd, listener, unix_);
+    if (UNLIKELY(shim.newborn))
+        shim.newborn = false;
     if (shim_draining()) {
         c->since = shim_now();
         c->late = true;
@@ -238,6 +241,7 @@ static struct listener *add_listener(int fd, bool ours)
     l->aliases = 1;
     l->inode = sock_inode(fd);
     l->live = true;
+    shim.newborn = false;
     set_slot(fd, fd_slot_make(FD_LISTENER, at));
     return l;
 }

@@ -28,6 +28,24 @@ static void put_action(int sig, const struct ksigaction *act)
     sys4(SYS_rt_sigaction, sig, act, 0, 8);
 }
 
+/* libc puts in the restorer that the kernel wants; one that the program has not given is ours. */
+static void put_programs(int sig, struct ksigaction own)
+{
+    if ((own.flags & SA_RESTORER_) == 0) {
+        own.flags |= SA_RESTORER_;
+        own.restorer = (uintptr_t)signal_return;
+    }
+    put_action(sig, &own);
+}
+
+/* A child between its birth and exec has nothing to drain, and a signal that is withheld is forgotten by exec. It gets
+ * it now, as without us. The memory may be the parent's (vfork): only the kernel's table is touched. */
+static void pass_on(int sig, const siginfo_t *info)
+{
+    put_programs(sig, shim.sigview.program[sig]);
+    sys4(SYS_rt_tgsigqueueinfo, sys0(SYS_getpid), sys0(SYS_gettid), sig, info);
+}
+
 static int signal_owed(void)
 {
     return shim.options.forward ? shim.options.forward : shim.first_signal;
@@ -42,11 +60,7 @@ static void release_here(int sig)
     for (int s = 1; s < SIGVIEW_MAX; s++)
         if (sigview_holds(&shim.sigview, s)) {
             struct ksigaction own = sigview_release(&shim.sigview, s);
-            if ((own.flags & SA_RESTORER_) == 0) {
-                own.flags |= SA_RESTORER_;
-                own.restorer = (uintptr_t)signal_return;
-            }
-            put_action(s, &own);
+            put_programs(s, own);
             if (s == forward && own.handler == SIGVIEW_DEFAULT)
                 init_default = sys0(SYS_getpid) == 1;
         }
@@ -134,8 +148,12 @@ static bool blocks(const void *context, int sig)
 
 static void on_signal(int sig, siginfo_t *info, void *context)
 {
-    if (!shim_is_our_process())
-        return; /* a vfork child between its birth and exec: the parent's business */
+    if (!shim_is_our_process() || shim.newborn) {
+        pass_on(sig, info);
+        if (blocks(context, sig))
+            note_hidden_run();
+        return;
+    }
     bool release = shim_signal(sig, info);
     if (release)
         release_here(sig);
