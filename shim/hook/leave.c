@@ -28,3 +28,15 @@ void hook_quick_exit(int status)
     real.quick_exit(status);
     __builtin_unreachable();
 }
+
+/* A released program that wants to die of its signal after all (node: SA_RESETHAND, then raise) would live on as
+ * PID 1, where the kernel ignores a default disposition (pid_namespaces(7)), with its door closed. */
+int hook_raise(int sig)
+{
+    struct ksigaction now;
+    if (UNLIKELY(shim.releasing) && sig > 0 && sig < SIGVIEW_MAX &&
+        (shim.options.signals >> sig & 1) != 0 && sys0(SYS_getpid) == 1 &&
+        sys4(SYS_rt_sigaction, sig, 0, &now, 8) == 0 && now.handler == SIGVIEW_DEFAULT)
+        sys1(SYS_exit_group, 128 + sig);
+    return real.raise(sig);
+}
