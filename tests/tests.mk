@@ -30,7 +30,7 @@ include tests/lint.mk
 # ---- everything, in one count ------------------------------------------------------------------------
 # The last line is `N passed, N failed` (and `, N skipped`).
 test:
-	$(Q)scripts/deps test
+	$(Q)scripts/deps build test
 	$(Q)tests/all.sh '$(MAKE)' $(BUILD)
 
 # With clang, and without a warning, the object must come out just as well.

@@ -34,7 +34,9 @@ e2e: $(BUILD)/liblastcall.so e2e-build
 soak: $(BUILD)/liblastcall.so e2e-build
 	$(Q)$(E2E_PYTHON) tests/e2e/run.py --build $(BUILD) --racing --repeat $(SOAK_REPEAT) $(E2E)
 
-demo: $(BUILD)/liblastcall.so $(BUILD)/e2e/load
+demo:
+	$(Q)scripts/deps demo
+	$(Q)$(MAKE) --no-print-directory $(BUILD)/liblastcall.so $(BUILD)/e2e/load
 	$(Q)BUILD=$(BUILD) scripts/demo
 
 .PHONY: e2e-build e2e soak demo
