@@ -208,7 +208,7 @@ static void pump_main(void *unused)
 /* Without a thread (pids limit, seccomp), a timer runs our handler, and the handler makes the steps. */
 static int timer = -1;
 
-static void drive_by_timer(void)
+static bool drive_by_timer(void)
 {
     struct sigevent how;
     struct itimerspec every = {{0, 5 * 1000 * 1000}, {0, 1}};
@@ -218,9 +218,9 @@ static void drive_by_timer(void)
     how.sigev_value.sival_ptr = &shim;
     shim.pump_tid = -1;
     if (pump.stack_top && sys3(SYS_timer_create, CLOCK_MONOTONIC, &how, &timer) == 0)
-        sys4(SYS_timer_settime, timer, 0, &every, 0);
-    else
-        __atomic_store_n(&shim.releasing, 1, __ATOMIC_SEQ_CST);
+        return sys4(SYS_timer_settime, timer, 0, &every, 0) == 0;
+    __atomic_store_n(&shim.releasing, 1, __ATOMIC_SEQ_CST);
+    return false;
 }
 
 static void drive(void *unused)
@@ -247,7 +247,7 @@ void pump_drive(void)
     __atomic_store_n(&shim.pump_lock, 0, __ATOMIC_RELEASE);
 }
 
-void pump_start(void)
+bool pump_start(void)
 {
     const unsigned long flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
     long stack = sys6(SYS_mmap, 0, PUMP_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
@@ -260,9 +260,9 @@ void pump_start(void)
         tid = thread_clone(flags, pump.stack_top, pump_main, NULL);
     }
     if (tid < 0)
-        drive_by_timer();
-    else
-        __atomic_store_n(&shim.pump_tid, (int)tid, __ATOMIC_RELEASE);
+        return drive_by_timer();
+    __atomic_store_n(&shim.pump_tid, (int)tid, __ATOMIC_RELEASE);
+    return true;
 }
 
 /* ---- the exit guard ------------------------------------------------------------------------------------ */

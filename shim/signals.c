@@ -130,13 +130,12 @@ bool shim_signal(int sig, const void *siginfo)
     if (__atomic_fetch_add(&shim.signals, 1, __ATOMIC_ACQ_REL) == 0) {
         uint64_t mask = block_all();
         first_signal(sig, siginfo);
-        pump_start();
+        bool waits = pump_start();
         unblock(mask);
-    } else {
-        pump_poke();
+        return !waits; /* with neither thread nor timer: as without us */
     }
-    /* With neither thread nor timer there is nobody to wait: as without us. */
-    return __atomic_load_n(&shim.releasing, __ATOMIC_ACQUIRE) != 0;
+    pump_poke();
+    return false; /* even if it was the release just now: the pump's own signal is on its way */
 }
 
 static bool blocks(const void *context, int sig)
