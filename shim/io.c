@@ -197,7 +197,6 @@ static void response_done(struct conn *c, unsigned done)
     c->late = true; /* whatever comes now came after the signal */
     if (c->opaque || __atomic_load_n(&c->pending, __ATOMIC_ACQUIRE) > 0)
         return;
-    c->farewell = said;
     if (said || stage_of(c) == CONN_EOF)
         shim_end(c, now);
     else
@@ -429,6 +428,21 @@ void shim_closing(int fd, uint32_t slot)
         shim_wake(c);
     else
         shim_forget(fd);
+}
+
+void shim_shut(uint32_t slot)
+{
+    struct conn *c = pool_at(&shim.pool, fd_slot_index(slot));
+    c->must_linger = conn_request_open(c);
+    c->fin = true;
+    if (!shim_draining())
+        return;
+    nsec_t now = shim_now();
+    __atomic_store_n(&shim.owed_at, now, __ATOMIC_RELEASE);
+    conn_pin(c);
+    await_ack(c, now);
+    conn_unpin(c);
+    shim_wake(NULL);
 }
 
 bool shim_has_ended(uint32_t slot)

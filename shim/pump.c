@@ -124,6 +124,7 @@ static void take_signals(nsec_t now)
         drain_signal(&shim.drain, shim.signal_at);
         shim.owed_at = shim.signal_at;
         pump.first = true;
+        survey_shared();
         pump.signals_seen = 1;
     }
     if (signals != pump.signals_seen)

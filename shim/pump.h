@@ -9,6 +9,8 @@
 void survey(struct census *census, nsec_t now, bool first);
 /* Are there connections on our ports that the table lacks? Adopts them; true if any were found. */
 bool survey_sweep(void);
+/* Of what a fork has shared: what does no other process hold any more? That is ours alone again. */
+void survey_shared(void);
 /* Mark what an event of the private epoll set told about connection index/generation. True: the
  * witness changed. */
 bool survey_event(uint64_t token, nsec_t now);

@@ -19,7 +19,7 @@ enum door_kind { DOOR_OPEN, DOOR_HIDDEN, DOOR_FILTERED, DOOR_SHUT_UNIX, DOOR_TO_
 
 struct listener {
     int fd;
-    bool live, ignored, unix_, shared; /* ignored: not among LASTCALL_LISTEN; shared: we did not make it, or a fork may hold it too */
+    bool live, ignored, held, unix_, shared; /* ignored: not among LASTCALL_LISTEN; shared: we did not make it, or a fork may hold it too */
     bool reuseport;
     uint8_t door;             /* enum door_kind */
     uint8_t swapping;         /* lock of the swap for a placeholder */
@@ -119,6 +119,8 @@ void shim_in_epoll(int ep, int op, int fd, uint32_t events, uint64_t data);
 
 /* fd was sent to another process: no longer ours alone. */
 void shim_share(int fd);
+/* The program has half-closed it. */
+void shim_shut(uint32_t slot);
 /* Have we half-closed this connection? */
 bool shim_has_ended(uint32_t slot);
 /* fd is a signalfd. */

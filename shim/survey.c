@@ -1,12 +1,11 @@
 /* survey.c: every connection looked at once: what is due is done, what is owed is counted. */
 #include "pump.h"
 
+#include "sys/proc.h"
 #include "sys/syscall.h"
 
-#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
 static bool draining_idle(void)
 {
@@ -24,15 +23,6 @@ static void expires(struct census *census, nsec_t at)
         census->next_expiry = at;
 }
 
-/* Threads of this process; proc(5): each is a directory, so a link. */
-static unsigned threads(void)
-{
-    struct stat st;
-    if (sys4(SYS_newfstatat, AT_FDCWD, "/proc/self/task", &st, 0) != 0 || st.st_nlink < 2)
-        return 1;
-    return (unsigned)st.st_nlink - 2;
-}
-
 /* While an exit waits: only what another, living thread serves is still owed (DESIGN: exit guard). */
 static bool somebody_serves(const struct conn *c)
 {
@@ -40,7 +30,7 @@ static bool somebody_serves(const struct conn *c)
         return false;
     if (c->toucher_tid != 0)
         return sys3(SYS_tgkill, shim.pid, c->toucher_tid, 0) == 0;
-    return threads() > 2; /* the exiting one and the pump */
+    return proc_threads() > 2; /* the exiting one and the pump */
 }
 
 /* The kernel's own counts against ours: unequal while no call is in progress means that someone else does this
@@ -134,19 +124,6 @@ static enum owed look_at_opaque(struct conn *c, struct census *census, nsec_t no
     return idle_until(c, census, quiet_since + shim.options.idle, now);
 }
 
-static enum owed look_at_open(struct conn *c, struct census *census, nsec_t now, bool first)
-{
-    if (first)
-        verify(c);
-    if (c->inherited)
-        return OWED_NOTHING; /* it is whose that touches it */
-    if (__atomic_load_n(&c->opaque, __ATOMIC_ACQUIRE))
-        return look_at_opaque(c, census, now);
-    if (conn_in_flight(c) || (first && sock_unread(c->fd) > 0))
-        return OWED_IN_FLIGHT;
-    return idle_until(c, census, later(shim.signal_at, c->since) + shim.options.idle, now);
-}
-
 /* We have sent our FIN: has the peer sent its own? */
 static bool peer_is_done(const struct conn *c)
 {
@@ -172,6 +149,21 @@ static enum owed look_at_ended(struct conn *c, struct census *census, nsec_t now
         return OWED_ENDING;
     }
     return OWED_NOTHING;
+}
+
+static enum owed look_at_open(struct conn *c, struct census *census, nsec_t now, bool first)
+{
+    if (first)
+        verify(c);
+    if (c->inherited)
+        return OWED_NOTHING; /* it is whose that touches it */
+    if (__atomic_load_n(&c->opaque, __ATOMIC_ACQUIRE))
+        return look_at_opaque(c, census, now);
+    if (c->fin)
+        return look_at_ended(c, census, now); /* the program has said its last word: like nginx, it lingers */
+    if (conn_in_flight(c) || (first && sock_unread(c->fd) > 0))
+        return OWED_IN_FLIGHT;
+    return idle_until(c, census, later(shim.signal_at, c->since) + shim.options.idle, now);
 }
 
 /* The entry is free for another use only when the descriptor is gone. */
@@ -274,50 +266,72 @@ bool survey_event(uint64_t token, nsec_t now)
 
 /* ---- the sweep: connections on our ports that the table lacks ------------------------------------------- */
 
-static int parse_fd(const char *name)
+static void adopt_unknown(int fd, void *found)
 {
-    int fd = 0;
-    for (; *name; name++) {
-        if (*name < '0' || *name > '9')
-            return -1;
-        fd = fd * 10 + (*name - '0');
-    }
-    return fd;
+    if (slot_of(fd) != 0 || (fd >= shim.fd_high && shim_next_own((unsigned)fd) == fd))
+        return;
+    struct conn *c = shim_adopt(fd, true);
+    if (!c)
+        return;
+    c->shared = false; /* as far as anyone can tell */
+    shim.unknown++;
+    *(bool *)found = true;
 }
-
-struct dirent64 { /* getdents64(2) */
-    uint64_t ino;
-    int64_t off;
-    uint16_t len;
-    uint8_t type;
-    char name[];
-};
 
 bool survey_sweep(void)
 {
-    char buf[4096] __attribute__((aligned(8)));
     bool found = false;
-    int dir = (int)sys4(SYS_openat, AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-    if (dir < 0)
-        return false;
-    for (;;) {
-        long n = sys3(SYS_getdents64, dir, buf, sizeof buf);
-        if (n <= 0)
-            break;
-        for (long at = 0; at < n; at += ((struct dirent64 *)(void *)(buf + at))->len) {
-            int fd = parse_fd(((struct dirent64 *)(void *)(buf + at))->name);
-            if (fd < 0 || slot_of(fd) != 0 || (fd >= shim.fd_high && shim_next_own((unsigned)fd) == fd))
-                continue;
-            struct conn *c = shim_adopt(fd, true);
-            if (c) {
-                c->shared = false; /* as far as anyone can tell */
-                shim.unknown++;
-                found = true;
-            }
-        }
-    }
-    sys1(SYS_close, dir);
+    proc_own_descriptors(adopt_unknown, &found);
     return found;
+}
+
+/* ---- what a fork has left shared ------------------------------------------------------------------------- */
+
+/* Somebody else holds the socket with this inode. */
+static void still_shared(uint64_t inode, void *unused)
+{
+    (void)unused;
+    for (unsigned i = 0; i < shim.listeners; i++)
+        if (shim.listener[i].live && shim.listener[i].inode == inode)
+            shim.listener[i].held = true;
+    for (uint32_t i = 0, n = pool_size(&shim.pool); i < n; i++) {
+        struct conn *c = pool_at(&shim.pool, i);
+        if (c->live && c->shared && c->inode == inode)
+            c->held = true;
+    }
+}
+
+/* Is there anything that a fork may have shared? Notes the inodes to look for. */
+static bool anything_shared(void)
+{
+    bool any = false;
+    for (unsigned i = 0; i < shim.listeners; i++) {
+        struct listener *l = &shim.listener[i];
+        l->held = false;
+        any = any || (l->live && !l->ignored && l->shared);
+    }
+    for (uint32_t i = 0, n = pool_size(&shim.pool); i < n; i++) {
+        struct conn *c = pool_at(&shim.pool, i);
+        if (!c->live || !c->shared)
+            continue;
+        c->held = false;
+        c->inode = sock_inode(c->fd);
+        any = true;
+    }
+    return any;
+}
+
+void survey_shared(void)
+{
+    if (!anything_shared() || !proc_foreign_sockets(still_shared, NULL))
+        return;
+    for (unsigned i = 0; i < shim.listeners; i++)
+        shim.listener[i].shared = shim.listener[i].shared && shim.listener[i].held;
+    for (uint32_t i = 0, n = pool_size(&shim.pool); i < n; i++) {
+        struct conn *c = pool_at(&shim.pool, i);
+        if (c->live && c->shared && !c->held && c->inode != 0)
+            c->shared = c->inherited = false;
+    }
 }
 
 /* ---- what a release cuts ---------------------------------------------------------------------------------- */

@@ -188,10 +188,9 @@ bool conn_request_open(const struct conn *c)
 
 bool conn_in_flight(const struct conn *c)
 {
-    if (__atomic_load_n(&c->opaque, __ATOMIC_ACQUIRE))
+    if (c->fin || __atomic_load_n(&c->opaque, __ATOMIC_ACQUIRE))
         return false;
-    return __atomic_load_n(&c->pending, __ATOMIC_ACQUIRE) > 0 || conn_request_open(c) ||
-           !http1_between(&c->out);
+    return __atomic_load_n(&c->pending, __ATOMIC_ACQUIRE) > 0 || conn_request_open(c) || !http1_between(&c->out);
 }
 
 /* Is the response that begins now the last one owed, if `answered` more were complete before it? */

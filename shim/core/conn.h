@@ -37,6 +37,8 @@ struct conn {
     uint16_t calls_in, calls_out; /* calls in progress; a second one at a time is a doubt */
     bool opaque;         /* bytes we do not, or no longer, understand */
     bool shared;         /* another process may hold it: no shutdown() of ours */
+    bool held;           /* ... and another process does: seen at the signal */
+    uint64_t inode;      /* for that look */
     bool inherited;      /* ... and this process has not touched it since the fork */
     struct http1 in, out;
     uint8_t ring[CONN_RING]; /* requests to be answered, in runs: count << 2 | flags */
@@ -52,7 +54,7 @@ struct conn {
     /* its end */
     uint8_t stage;       /* enum conn_stage */
     bool rewriting;      /* the head of the current response is rewritten: it says farewell */
-    bool farewell;       /* close was said in the current or last response (by us or the program) */
+    bool fin;            /* the program has shut down its writing: no response can follow */
     bool acked;          /* ENDED, LINGERING: all output acknowledged */
     bool must_linger;    /* the peer is still sending: wait for its end before ours */
     bool counted_crossed, counted_opaque; /* for the report */

@@ -137,7 +137,10 @@ int hook_shutdown(int fd, int how)
     uint32_t slot = slot_of(fd);
     if (UNLIKELY(shim_draining()) && fd_slot_kind(slot) == FD_CONN && shim_has_ended(slot))
         return 0; /* half-closed by us already: for the program its shutdown has worked */
-    return real.shutdown(fd, how);
+    int ret = real.shutdown(fd, how);
+    if (UNLIKELY(ret == 0 && how != SHUT_RD && fd_slot_kind(slot) == FD_CONN) && shim_is_our_process())
+        shim_shut(slot);
+    return ret;
 }
 
 /* ---- copies ---- */
