@@ -12,7 +12,8 @@
 #include <time.h>
 
 HIDDEN struct shim shim = {.off = true, .epoll = -1, .event = -1, .log_fd = -1, .report_fd = -1};
-HIDDEN uint32_t fd_slot[FD_MAX];
+HIDDEN uint32_t *fd_slot;
+HIDDEN unsigned fd_slots;
 
 nsec_t shim_now(void)
 {
@@ -23,7 +24,7 @@ nsec_t shim_now(void)
 
 static void set_slot(int fd, uint32_t slot)
 {
-    if ((unsigned)fd >= FD_MAX)
+    if ((unsigned)fd >= fd_slots)
         return;
     if (UNLIKELY(fd > shim.fd_top))
         shim.fd_top = fd;
@@ -34,6 +35,20 @@ static void *map_zeroed(size_t size)
 {
     long at = sys6(SYS_mmap, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return at < 0 && at > -4096 ? NULL : (void *)at;
+}
+
+/* Can fd have a slot? Maps the table if there is none yet. */
+static bool can_have_slot(int fd)
+{
+    if (UNLIKELY(fd_slots == 0)) {
+        uint32_t *none = NULL, *table = map_zeroed(FD_MAX * sizeof *table);
+        if (!table)
+            return false;
+        if (!__atomic_compare_exchange_n(&fd_slot, &none, table, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+            sys2(SYS_munmap, table, FD_MAX * sizeof *table);
+        __atomic_store_n(&fd_slots, FD_MAX, __ATOMIC_RELEASE);
+    }
+    return (unsigned)fd < FD_MAX;
 }
 
 /* ---- the process serves --------------------------------------------------------------------------- */
@@ -220,7 +235,7 @@ static struct listener *add_listener(int fd, bool ours)
 {
     struct sock_address name;
     bool unix_, listening;
-    if ((unsigned)fd >= FD_MAX || !sock_is_stream(fd, &unix_, &listening) || !listening || !sock_local(fd, &name))
+    if (!sock_is_stream(fd, &unix_, &listening) || !listening || !sock_local(fd, &name) || !can_have_slot(fd))
         return NULL;
     if (fd_slot[fd] != 0)
         shim_forget(fd);
@@ -429,6 +444,6 @@ int shim_next_own(unsigned from)
 
 void shim_signal_descriptor(int fd)
 {
-    if (!shim.off && (unsigned)fd < FD_MAX)
+    if (!shim.off && can_have_slot(fd))
         set_slot(fd, fd_slot_make(FD_SIGNAL, 0));
 }

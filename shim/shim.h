@@ -83,11 +83,17 @@ struct shim {
 };
 
 extern HIDDEN struct shim shim;
-extern HIDDEN uint32_t fd_slot[FD_MAX];
+
+/* The slot of each descriptor: FD_MAX of them, mapped when the first is set. A process that never serves
+ * has none: the loader would need a system call more for so large a .bss. */
+extern HIDDEN uint32_t *fd_slot;
+extern HIDDEN unsigned fd_slots; /* 0 or FD_MAX; set after fd_slot */
 
 static inline uint32_t slot_of(int fd)
 {
-    return LIKELY((unsigned)fd < FD_MAX) ? __atomic_load_n(&fd_slot[fd], __ATOMIC_RELAXED) : 0;
+    if (UNLIKELY((unsigned)fd >= __atomic_load_n(&fd_slots, __ATOMIC_ACQUIRE)))
+        return 0;
+    return __atomic_load_n(&fd_slot[fd], __ATOMIC_RELAXED);
 }
 
 static inline bool shim_draining(void)

@@ -91,8 +91,8 @@ int hook_close(int fd)
 static void close_tracked(unsigned first, unsigned last)
 {
     for (unsigned fd = first; fd <= last && (int)fd <= shim.fd_top && fd < FD_MAX; fd++)
-        if (fd_slot[fd] != 0)
-            shim_closing((int)fd, fd_slot[fd]);
+        if (slot_of((int)fd) != 0)
+            shim_closing((int)fd, slot_of((int)fd));
 }
 
 enum { CLOSE_RANGE_UNSHARE_ = 2, CLOSE_RANGE_CLOEXEC_ = 4 };
