@@ -14,6 +14,7 @@
 #define HIDDEN      __attribute__((visibility("hidden")))
 #define EXPORT      __attribute__((visibility("default")))
 #define UNUSED      __attribute__((unused))
+#define NOINLINE    __attribute__((noinline))
 
 /* All times inside are nanoseconds of CLOCK_MONOTONIC; 0 = never. */
 typedef uint64_t nsec_t;

@@ -7,20 +7,6 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-static bool still(const struct shim_call *call)
-{
-    return call->c->generation == call->generation && call->c->live;
-}
-
-static struct conn *enter(struct shim_call *call, uint32_t slot)
-{
-    struct conn *c = pool_at(&shim.pool, fd_slot_index(slot));
-    call->c = c;
-    call->generation = c->generation;
-    call->runs = __atomic_load_n(&shim.hidden_runs, __ATOMIC_RELAXED);
-    return c;
-}
-
 /* A connection that we had not expected to be touched here: SCM_RIGHTS, or inherited by fork. */
 static void touched(struct conn *c)
 {
@@ -93,22 +79,12 @@ static void swallow(struct conn *c, int fd)
         c->must_linger = false;
 }
 
-bool shim_read_begin(struct shim_call *call, int fd, uint32_t slot)
+bool shim_read_refused(struct conn *c, int fd)
 {
-    struct conn *c = enter(call, slot);
-    if (shim_draining() && stage_of(c) == CONN_ENDED) {
-        swallow(c, fd);
+    if (stage_of(c) != CONN_ENDED)
         return false;
-    }
-    if (UNLIKELY(__atomic_fetch_add(&c->calls_in, 1, __ATOMIC_RELAXED) != 0))
-        conn_doubt(c);
+    swallow(c, fd);
     return true;
-}
-
-void shim_read_none(struct shim_call *call)
-{
-    if (LIKELY(still(call)))
-        __atomic_sub_fetch(&call->c->calls_in, 1, __ATOMIC_RELAXED);
 }
 
 static void follow_in(struct conn *c, size_t n, const struct rewrite_chunk *chunks, size_t count)
@@ -149,7 +125,7 @@ ssize_t shim_read_end(struct shim_call *call, ssize_t n, const struct rewrite_ch
             shim_read_none(call);
             return n;
         }
-        if (LIKELY(still(call))) {
+        if (shim_call_holds(call)) {
             was_in_flight = draining && conn_in_flight(c);
             touched(c);
             follow_in(c, (size_t)n, chunks, count);
@@ -157,27 +133,16 @@ ssize_t shim_read_end(struct shim_call *call, ssize_t n, const struct rewrite_ch
         conn_unlock(c, &c->lock_in);
     }
     shim_read_none(call); /* only now: the call is in progress until its bytes are counted */
-    if (draining && still(call))
+    if (draining && shim_call_holds(call))
         return read_while_draining(c, n, was_in_flight);
     return n;
 }
 
 /* ---- out ---------------------------------------------------------------------------------------------- */
 
-bool shim_write_begin(struct shim_call *call, int fd, uint32_t slot)
+static inline void write_none(struct shim_call *call)
 {
-    struct conn *c = enter(call, slot);
-    (void)fd;
-    if (shim_draining() && stage_of(c) == CONN_ENDED)
-        return false;
-    if (UNLIKELY(__atomic_fetch_add(&c->calls_out, 1, __ATOMIC_RELAXED) != 0))
-        conn_doubt(c);
-    return true;
-}
-
-static void write_none(struct shim_call *call)
-{
-    if (LIKELY(still(call)))
+    if (shim_call_holds(call))
         __atomic_sub_fetch(&call->c->calls_out, 1, __ATOMIC_RELAXED);
 }
 
@@ -228,7 +193,7 @@ static void write_end(struct shim_call *call, size_t n, uint64_t wire, const str
         write_none(call);
         return;
     }
-    bool here = still(call);
+    bool here = shim_call_holds(call);
     if (LIKELY(here)) {
         touched(c);
         done = follow_out(c, n, wire, chunks, count);
@@ -318,7 +283,7 @@ bool shim_farewell(struct shim_call *call, const struct rewrite_chunk *chunks, s
 
     if (!shim.options.inject || c->opaque || !conn_lock(&c->lock_out))
         return false;
-    size_t from = still(call) ? head_to_rewrite(c, c->fd, chunks, count) : SIZE_MAX;
+    size_t from = shim_call_holds(call) ? head_to_rewrite(c, c->fd, chunks, count) : SIZE_MAX;
     if (from != SIZE_MAX && !c->rewriting)
         rewrite_begin(&c->rewrite);
     conn_unlock(c, &c->lock_out);
@@ -416,7 +381,7 @@ void shim_closing(int fd, uint32_t slot)
         shim_forget(fd);
         return;
     }
-    struct conn *c = pool_at(&shim.pool, fd_slot_index(slot));
+    struct conn *c = pool_of_slot(&shim.pool, slot);
     conn_pin(c);
     bool kept = c->aliases == 1 && linger(c, fd);
     if (kept) {
@@ -447,5 +412,5 @@ void shim_shut(uint32_t slot)
 
 bool shim_has_ended(uint32_t slot)
 {
-    return stage_of(pool_at(&shim.pool, fd_slot_index(slot))) == CONN_ENDED;
+    return stage_of(pool_of_slot(&shim.pool, slot)) == CONN_ENDED;
 }

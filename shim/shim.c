@@ -133,12 +133,7 @@ void shim_forked_child(void)
 
 /* ---- the life of a connection's entry ------------------------------------------------------------- */
 
-bool conn_lock(uint8_t *lock)
-{
-    return __atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE) == 0;
-}
-
-static void free_if_alone(struct conn *c)
+void conn_free_if_alone(struct conn *c)
 {
     /* Both locks, for good: conn_init opens them for the next use. */
     if (!conn_lock(&c->lock_in))
@@ -150,13 +145,6 @@ static void free_if_alone(struct conn *c)
     c->live = false;
     c->dead = false;
     pool_give(&shim.pool, c);
-}
-
-void conn_unlock(struct conn *c, uint8_t *lock)
-{
-    __atomic_store_n(lock, 0, __ATOMIC_SEQ_CST);
-    if (UNLIKELY(__atomic_load_n(&c->dead, __ATOMIC_SEQ_CST)))
-        free_if_alone(c);
 }
 
 void conn_pin(struct conn *c)
@@ -173,7 +161,7 @@ void conn_unpin(struct conn *c)
 void shim_free(struct conn *c)
 {
     __atomic_store_n(&c->dead, true, __ATOMIC_SEQ_CST);
-    free_if_alone(c);
+    conn_free_if_alone(c);
 }
 
 static struct conn *take_conn(void)
@@ -192,7 +180,7 @@ static struct conn *take_conn(void)
 /* Make an entry for fd; NULL: no memory, the connection passes through unseen. */
 static struct conn *track(int fd, uint16_t listener, bool unix_)
 {
-    if ((unsigned)fd >= FD_MAX)
+    if (!can_have_slot(fd))
         return NULL;
     if (fd_slot[fd] != 0)
         shim_forget(fd); /* stale: closed where we could not see it */
@@ -342,7 +330,7 @@ void shim_alias(int fd, int copy)
     if (slot == 0 || (unsigned)copy >= FD_MAX)
         return;
     if (fd_slot_kind(slot) == FD_CONN)
-        __atomic_add_fetch(&pool_at(&shim.pool, fd_slot_index(slot))->aliases, 1, __ATOMIC_RELAXED);
+        __atomic_add_fetch(&pool_of_slot(&shim.pool, slot)->aliases, 1, __ATOMIC_RELAXED);
     else if (fd_slot_kind(slot) == FD_LISTENER)
         __atomic_add_fetch(&shim.listener[fd_slot_index(slot)].aliases, 1, __ATOMIC_RELAXED);
     set_slot(copy, slot);
@@ -370,7 +358,7 @@ void shim_forget(int fd)
         else if (l->fd == fd)
             l->fd = find_alias(fd, slot);
     } else if (fd_slot_kind(slot) == FD_CONN) {
-        struct conn *c = pool_at(&shim.pool, fd_slot_index(slot));
+        struct conn *c = pool_of_slot(&shim.pool, slot);
         if (__atomic_sub_fetch(&c->aliases, 1, __ATOMIC_ACQ_REL) > 0) {
             if (c->fd == fd)
                 c->fd = find_alias(fd, slot);
@@ -410,7 +398,7 @@ void shim_in_epoll(int ep, int op, int fd, uint32_t events, uint64_t data)
     if (fd_slot_kind(slot) == FD_LISTENER) {
         listener_in_epoll(&shim.listener[fd_slot_index(slot)], ep, op, events, data);
     } else if (fd_slot_kind(slot) == FD_CONN) {
-        struct conn *c = pool_at(&shim.pool, fd_slot_index(slot));
+        struct conn *c = pool_of_slot(&shim.pool, slot);
         if (op == EPOLL_CTL_ADD)
             c->epoll_fd = c->epoll_fd == -1 || c->epoll_fd == ep ? ep : -2;
         else if (op == EPOLL_CTL_DEL && c->epoll_fd == ep)
@@ -422,7 +410,7 @@ void shim_share(int fd)
 {
     uint32_t slot = slot_of(fd);
     if (fd_slot_kind(slot) == FD_CONN)
-        pool_at(&shim.pool, fd_slot_index(slot))->shared = true;
+        pool_of_slot(&shim.pool, slot)->shared = true;
     else if (fd_slot_kind(slot) == FD_LISTENER)
         shim.listener[fd_slot_index(slot)].shared = true;
 }

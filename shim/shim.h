@@ -134,6 +134,21 @@ void shim_signal_descriptor(int fd);
 /* The first descriptor of our own from `from` on; FD_MAX if there is none. */
 int shim_next_own(unsigned from);
 
+/* The lock of one direction: taken or not, never waited for. */
+static inline bool conn_lock(uint8_t *lock)
+{
+    return __atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE) == 0;
+}
+
+void conn_free_if_alone(struct conn *c);
+
+static inline void conn_unlock(struct conn *c, uint8_t *lock)
+{
+    __atomic_store_n(lock, 0, __ATOMIC_SEQ_CST);
+    if (UNLIKELY(__atomic_load_n(&c->dead, __ATOMIC_SEQ_CST)))
+        conn_free_if_alone(c);
+}
+
 /* One call of the program that moves bytes. */
 struct shim_call {
     struct conn *c;
@@ -141,16 +156,56 @@ struct shim_call {
     unsigned runs; /* shim.hidden_runs before it */
 };
 
+static inline struct conn *shim_call_begin(struct shim_call *call, uint32_t slot)
+{
+    struct conn *c = pool_of_slot(&shim.pool, slot);
+    call->c = c;
+    call->generation = c->generation;
+    call->runs = __atomic_load_n(&shim.hidden_runs, __ATOMIC_RELAXED);
+    return c;
+}
+
+/* Is it the connection that the call began with? Its entry may have been given away meanwhile. */
+static inline bool shim_call_holds(const struct shim_call *call)
+{
+    return LIKELY(call->c->generation == call->generation && call->c->live);
+}
+
+/* While draining: is the connection ended? Then what has crossed is swallowed. */
+bool shim_read_refused(struct conn *c, int fd);
+
 /* Begin reading. False: the connection is ended, the call's answer is 0 (end of file). */
-bool shim_read_begin(struct shim_call *call, int fd, uint32_t slot);
+static inline bool shim_read_begin(struct shim_call *call, int fd, uint32_t slot)
+{
+    struct conn *c = shim_call_begin(call, slot);
+    if (shim_draining() && shim_read_refused(c, fd))
+        return false;
+    if (UNLIKELY(__atomic_fetch_add(&c->calls_in, 1, __ATOMIC_RELAXED) != 0))
+        conn_doubt(c);
+    return true;
+}
+
 /* The real call gave n; its bytes are data (NULL: in iov, or unseen if that is NULL too). Returns what the
  * program is told. */
 ssize_t shim_read_end(struct shim_call *call, ssize_t n, const struct rewrite_chunk *chunks, size_t count);
 /* Abandon: the call did not move bytes of the stream (MSG_PEEK, an error, cancellation). */
-void shim_read_none(struct shim_call *call);
+static inline void shim_read_none(struct shim_call *call)
+{
+    if (shim_call_holds(call))
+        __atomic_sub_fetch(&call->c->calls_in, 1, __ATOMIC_RELAXED);
+}
 
 /* Begin writing. False: the connection is ended, the program's bytes are swallowed. */
-bool shim_write_begin(struct shim_call *call, int fd, uint32_t slot);
+static inline bool shim_write_begin(struct shim_call *call, uint32_t slot)
+{
+    struct conn *c = shim_call_begin(call, slot);
+    if (shim_draining() && shim_has_ended(slot))
+        return false;
+    if (UNLIKELY(__atomic_fetch_add(&c->calls_out, 1, __ATOMIC_RELAXED) != 0))
+        conn_doubt(c);
+    return true;
+}
+
 void shim_write_end(struct shim_call *call, ssize_t n, const struct rewrite_chunk *chunks, size_t count);
 
 /* While draining: must this write say the farewell? Fills wire (at most max chunks) with what goes out
@@ -189,8 +244,6 @@ void shim_exit(void);
 /* ---- for the pump ---- */
 void shim_end(struct conn *c, nsec_t now);      /* half-close */
 void shim_free(struct conn *c);
-bool conn_lock(uint8_t *lock);
-void conn_unlock(struct conn *c, uint8_t *lock);
 /* The descriptor of c does not change hands, nor is it closed, while pinned. Only the pump and a close pin, each
  * for a few system calls; the pump never waits for a pin (conn_lock(&c->pin) instead). */
 void conn_pin(struct conn *c);

@@ -32,12 +32,12 @@ static uint8_t run_flags(const struct http1_facts *f)
     return (uint8_t)((f->is_head ? RUN_HEAD : 0) | (f->is_connect ? RUN_CONNECT : 0));
 }
 
-/* Queue `count` requests alike; false if the ring is full. */
+/* Queue `count` > 0 requests alike; false if the ring is full. */
 static bool ring_push(struct conn *c, uint8_t flags, unsigned count)
 {
     uint16_t head = c->ring_head;
     uint16_t tail = __atomic_load_n(&c->ring_tail, __ATOMIC_ACQUIRE);
-    while (count > 0) {
+    do {
         unsigned run = count < CONN_RUN_MAX ? count : CONN_RUN_MAX;
         if ((uint16_t)(head - tail) >= CONN_RING)
             return false;
@@ -45,7 +45,7 @@ static bool ring_push(struct conn *c, uint8_t flags, unsigned count)
         head++;
         count -= run;
         __atomic_add_fetch(&c->pending, run, __ATOMIC_RELAXED);
-    }
+    } while (UNLIKELY(count > 0));
     __atomic_store_n(&c->ring_head, head, __ATOMIC_RELEASE);
     return true;
 }
@@ -71,9 +71,20 @@ static void ring_pop(struct conn *c)
     __atomic_sub_fetch(&c->pending, 1, __ATOMIC_RELEASE);
 }
 
+/* ---- both ways ---------------------------------------------------------------------------------- */
+
+/* http1_feed, or with nothing left to feed what http1_feed would say: HTTP1_HEAD may be the end already. */
+static inline size_t feed(struct http1 *p, const char *data, size_t n, enum http1_event *event)
+{
+    if (n > 0)
+        return http1_feed(p, data, n, event);
+    http1_skip(p, 0, event);
+    return 0;
+}
+
 /* ---- in ----------------------------------------------------------------------------------------- */
 
-static void follow_requests(struct conn *c, const char *data, size_t n)
+static NOINLINE void follow_requests(struct conn *c, const char *data, size_t n)
 {
     unsigned run = 0;
     uint8_t flags = 0;
@@ -82,7 +93,7 @@ static void follow_requests(struct conn *c, const char *data, size_t n)
         enum http1_event event;
         if (http1_between(&c->in))
             c->request_bytes = 0;
-        size_t took = http1_feed(&c->in, data, n, &event);
+        size_t took = feed(&c->in, data, n, &event);
         c->request_bytes += took;
         data += took;
         n -= took;
@@ -111,7 +122,7 @@ void conn_received(struct conn *c, const void *data, size_t n)
     c->read_bytes += n;
     if (c->opaque)
         return;
-    if (data) {
+    if (LIKELY(data != NULL)) {
         follow_requests(c, data, n);
         return;
     }
@@ -132,7 +143,7 @@ static void expect_next(const struct conn *c, struct http1 *out)
         http1_expect(out, flags & RUN_HEAD, flags & RUN_CONNECT);
 }
 
-static unsigned follow_responses(struct conn *c, const char *data, size_t n)
+static NOINLINE unsigned follow_responses(struct conn *c, const char *data, size_t n)
 {
     unsigned done = 0;
     bool fed = false;
@@ -142,7 +153,7 @@ static unsigned follow_responses(struct conn *c, const char *data, size_t n)
             expect_next(c, &c->out);
             c->response_bytes = 0;
         }
-        size_t took = http1_feed(&c->out, data, n, &event);
+        size_t took = feed(&c->out, data, n, &event);
         c->response_bytes += took;
         data += took;
         n -= took;
@@ -220,7 +231,7 @@ size_t conn_last_head(const struct conn *c, const struct rewrite_chunk *chunks, 
                  * goes wrong and the worst is that no farewell is said. */
                 expect_next(c, &out);
             }
-            size_t took = http1_feed(&out, data, left, &event);
+            size_t took = feed(&out, data, left, &event);
             data += took;
             left -= took;
             at += took;

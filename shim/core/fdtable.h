@@ -50,6 +50,13 @@ bool pool_grow(struct conn_pool *p, struct conn_chunk *chunk);
 /* NULL if there is no such entry. It may be unused: see conn.live. */
 struct conn *pool_at(const struct conn_pool *p, uint32_t index);
 
+/* The entry that a slot of kind FD_CONN means: it exists. */
+static inline struct conn *pool_of_slot(const struct conn_pool *p, uint32_t slot)
+{
+    uint32_t index = fd_slot_index(slot);
+    return &p->chunk[index / POOL_CHUNK]->conn[index % POOL_CHUNK];
+}
+
 /* Entries that exist, used or not. */
 uint32_t pool_size(const struct conn_pool *p);
 

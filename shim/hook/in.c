@@ -4,7 +4,9 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-/* One read of a tracked descriptor: `real_call` gives ssize_t; what it read is in chunks. An EINTR that only
+/* What is not ours costs a look and a jump: what is has functions of its own, so that the hooks need no frame.
+ *
+ * One read of a tracked descriptor: `real_call` gives ssize_t; what it read is in chunks. An EINTR that only
  * our own handler caused (a receive time-out makes reads restart no more: signal(7)) is not the program's. */
 #define READ_TRACKED(fd, slot, chunks, count, peeks, real_call)        \
     do {                                                               \
@@ -22,9 +24,14 @@
         return shim_read_end(&call, got, chunks, count);               \
     } while (0)
 
-static ssize_t read_signals(int fd, void *buf, size_t n)
+static NOINLINE ssize_t read_tracked(int fd, void *buf, size_t n, uint32_t slot)
 {
-    return hook_read_signalfd(fd, buf, n);
+    if (UNLIKELY(fd_slot_kind(slot) == FD_SIGNAL))
+        return hook_read_signalfd(fd, buf, n);
+    if (UNLIKELY(fd_slot_kind(slot) != FD_CONN))
+        return real.read(fd, buf, n);
+    struct rewrite_chunk chunk = {buf, n};
+    READ_TRACKED(fd, slot, &chunk, 1, false, real.read(fd, buf, n));
 }
 
 ssize_t hook_read(int fd, void *buf, size_t n)
@@ -32,12 +39,7 @@ ssize_t hook_read(int fd, void *buf, size_t n)
     uint32_t slot = slot_of(fd);
     if (LIKELY(slot == 0))
         return real.read(fd, buf, n);
-    if (fd_slot_kind(slot) == FD_SIGNAL)
-        return read_signals(fd, buf, n);
-    if (fd_slot_kind(slot) != FD_CONN)
-        return real.read(fd, buf, n);
-    struct rewrite_chunk chunk = {buf, n};
-    READ_TRACKED(fd, slot, &chunk, 1, false, real.read(fd, buf, n));
+    return read_tracked(fd, buf, n, slot);
 }
 
 ssize_t hook___read_chk(int fd, void *buf, size_t n, size_t size)
@@ -47,24 +49,34 @@ ssize_t hook___read_chk(int fd, void *buf, size_t n, size_t size)
     return hook_read(fd, buf, n);
 }
 
+static NOINLINE ssize_t readv_tracked(int fd, const struct iovec *iov, int count, uint32_t slot)
+{
+    READ_TRACKED(fd, slot, as_chunks(iov), (size_t)count, false, real.readv(fd, iov, count));
+}
+
 ssize_t hook_readv(int fd, const struct iovec *iov, int count)
 {
     uint32_t slot = slot_of(fd);
     if (LIKELY(fd_slot_kind(slot) != FD_CONN || count < 0))
         return real.readv(fd, iov, count);
-    READ_TRACKED(fd, slot, as_chunks(iov), (size_t)count, false, real.readv(fd, iov, count));
+    return readv_tracked(fd, iov, count, slot);
 }
 
 /* Bytes that are looked at only, or are not of the stream, or are thrown away in the kernel. */
 enum { NOT_OF_STREAM = MSG_PEEK | MSG_OOB | MSG_ERRQUEUE };
+
+static NOINLINE ssize_t recv_tracked(int fd, void *buf, size_t n, int flags, uint32_t slot)
+{
+    struct rewrite_chunk chunk = {buf, n};
+    READ_TRACKED(fd, slot, &chunk, flags & MSG_TRUNC ? 0 : 1, flags & NOT_OF_STREAM, real.recv(fd, buf, n, flags));
+}
 
 ssize_t hook_recv(int fd, void *buf, size_t n, int flags)
 {
     uint32_t slot = slot_of(fd);
     if (LIKELY(fd_slot_kind(slot) != FD_CONN))
         return real.recv(fd, buf, n, flags);
-    struct rewrite_chunk chunk = {buf, n};
-    READ_TRACKED(fd, slot, &chunk, flags & MSG_TRUNC ? 0 : 1, flags & NOT_OF_STREAM, real.recv(fd, buf, n, flags));
+    return recv_tracked(fd, buf, n, flags, slot);
 }
 
 ssize_t hook___recv_chk(int fd, void *buf, size_t n, size_t size, int flags)

@@ -64,7 +64,7 @@ static size_t total_of(const struct rewrite_chunk *chunks, size_t count)
     do {                                                                                     \
         struct shim_call call;                                                               \
         ssize_t sent;                                                                        \
-        if (!shim_write_begin(&call, fd, slot))                                              \
+        if (!shim_write_begin(&call, slot))                                              \
             return (ssize_t)total_of(chunks, count); /* ended: swallowed */                  \
         if (shim_draining() && !((flags) & UNTOUCHABLE) &&                                   \
             send_farewell(&call, fd, chunks, count, like, flags, &sent))                     \
@@ -78,13 +78,23 @@ static size_t total_of(const struct rewrite_chunk *chunks, size_t count)
 
 static const struct msghdr no_name;
 
+static NOINLINE ssize_t write_tracked(int fd, const void *buf, size_t n, uint32_t slot)
+{
+    struct rewrite_chunk chunk = {buf, n};
+    WRITE_TRACKED(fd, slot, &chunk, 1, NULL, 0, real.write(fd, buf, n));
+}
+
 ssize_t hook_write(int fd, const void *buf, size_t n)
 {
     uint32_t slot = slot_of(fd);
     if (LIKELY(fd_slot_kind(slot) != FD_CONN))
         return real.write(fd, buf, n);
-    struct rewrite_chunk chunk = {buf, n};
-    WRITE_TRACKED(fd, slot, &chunk, 1, NULL, 0, real.write(fd, buf, n));
+    return write_tracked(fd, buf, n, slot);
+}
+
+static NOINLINE ssize_t writev_tracked(int fd, const struct iovec *iov, int count, uint32_t slot)
+{
+    WRITE_TRACKED(fd, slot, as_chunks(iov), (size_t)count, NULL, 0, real.writev(fd, iov, count));
 }
 
 ssize_t hook_writev(int fd, const struct iovec *iov, int count)
@@ -92,7 +102,13 @@ ssize_t hook_writev(int fd, const struct iovec *iov, int count)
     uint32_t slot = slot_of(fd);
     if (LIKELY(fd_slot_kind(slot) != FD_CONN || count < 0))
         return real.writev(fd, iov, count);
-    WRITE_TRACKED(fd, slot, as_chunks(iov), (size_t)count, NULL, 0, real.writev(fd, iov, count));
+    return writev_tracked(fd, iov, count, slot);
+}
+
+static NOINLINE ssize_t send_tracked(int fd, const void *buf, size_t n, int flags, uint32_t slot)
+{
+    struct rewrite_chunk chunk = {buf, n};
+    WRITE_TRACKED(fd, slot, &chunk, 1, &no_name, flags, real.send(fd, buf, n, flags));
 }
 
 ssize_t hook_send(int fd, const void *buf, size_t n, int flags)
@@ -100,8 +116,7 @@ ssize_t hook_send(int fd, const void *buf, size_t n, int flags)
     uint32_t slot = slot_of(fd);
     if (LIKELY(fd_slot_kind(slot) != FD_CONN))
         return real.send(fd, buf, n, flags);
-    struct rewrite_chunk chunk = {buf, n};
-    WRITE_TRACKED(fd, slot, &chunk, 1, &no_name, flags, real.send(fd, buf, n, flags));
+    return send_tracked(fd, buf, n, flags, slot);
 }
 
 ssize_t hook_sendto(int fd, const void *buf, size_t n, int flags, const void *addr, unsigned len)
@@ -172,7 +187,7 @@ static ssize_t sendfile_tracked(ssize_t (*next)(int, int, off_t *, size_t), int 
 {
     struct shim_call call;
     ssize_t sent;
-    if (!shim_write_begin(&call, out, slot))
+    if (!shim_write_begin(&call, slot))
         return swallow_file(in, offset, n);
     do
         sent = next(out, in, offset, n);
@@ -201,7 +216,7 @@ ssize_t hook_splice(int in, off_t *off_in, int out, off_t *off_out, size_t n, un
 {
     uint32_t from = slot_of(in), to = slot_of(out);
     struct shim_call call;
-    if (fd_slot_kind(to) == FD_CONN && shim_write_begin(&call, out, to)) {
+    if (fd_slot_kind(to) == FD_CONN && shim_write_begin(&call, to)) {
         ssize_t sent = real.splice(in, off_in, out, off_out, n, flags);
         shim_write_end(&call, sent, NULL, 0);
         return sent;
