@@ -254,7 +254,7 @@ def bench_exec(_args, lib, directory):
         run(['strace', '-f', '-qq', '-e', 'signal=none', '-o', out, *set_it, '/bin/true'], env=environment(None))
         with open(out) as f:
             calls = f.readlines()
-        if any('liblastcall.so' in call for call in calls) != bool(preload):
+        if any(re.search(r'liblastcall\.so".*= [0-9]', call) for call in calls) != bool(preload):
             raise CannotRun(f'liblastcall.so is {"not " if preload else ""}loaded')
         return len(calls)
 
