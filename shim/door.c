@@ -6,7 +6,8 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-enum { F_GETFD_ = 1, F_GETFL_ = 3, FD_CLOEXEC_ = 1, O_NONBLOCK_ = 04000, O_CLOEXEC_ = 02000000 };
+enum { F_GETFD_ = 1, F_GETFL_ = 3, FD_CLOEXEC_ = 1, O_NONBLOCK_ = 04000, O_CLOEXEC_ = 02000000,
+       F_DUPFD_CLOEXEC_ = 1030 };
 
 static bool nonblocking(int fd)
 {
@@ -14,7 +15,9 @@ static bool nonblocking(int fd)
     return flags >= 0 && (flags & O_NONBLOCK_) != 0;
 }
 
-/* The old listener leaves this descriptor; its reference may be the last: the queue must be empty. */
+/* The old listener leaves this descriptor; its reference may be the last: the queue must be empty. It may not be the
+ * last: an accept or a select that waits there would keep it open to clients whom nobody serves, so it is shut, and
+ * they wake up. */
 static bool put_placeholder(struct listener *l, int fd)
 {
     int stand_in = sock_placeholder(nonblocking(fd));
@@ -23,8 +26,15 @@ static bool put_placeholder(struct listener *l, int fd)
     long cloexec = sys2(SYS_fcntl, fd, F_GETFD_);
     for (unsigned i = 0; i < l->epolls; i++)
         sys4(SYS_epoll_ctl, l->epoll[i].fd, EPOLL_CTL_DEL, fd, 0);
+    int old = (int)sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC_, shim.fd_high);
+    /* Known before it can be felt: whoever wakes up and comes back finds the placeholder. */
+    __atomic_store_n(&l->door, DOOR_PLACEHOLDER, __ATOMIC_SEQ_CST);
     sys3(SYS_dup3, stand_in, fd, cloexec & FD_CLOEXEC_ ? O_CLOEXEC_ : 0);
     sys1(SYS_close, stand_in);
+    if (old >= 0) {
+        sys2(SYS_shutdown, old, SHUT_RDWR);
+        sys1(SYS_close, old);
+    }
     for (unsigned i = 0; i < l->epolls; i++) {
         struct epoll_event event = {.events = l->epoll[i].events, .data.u64 = l->epoll[i].data};
         sys4(SYS_epoll_ctl, l->epoll[i].fd, EPOLL_CTL_ADD, fd, &event);
@@ -40,8 +50,6 @@ static bool swap(struct listener *l)
     if (!conn_lock(&l->swapping))
         return l->door == DOOR_PLACEHOLDER;
     bool ok = l->door == DOOR_PLACEHOLDER || put_placeholder(l, l->fd);
-    if (ok)
-        __atomic_store_n(&l->door, DOOR_PLACEHOLDER, __ATOMIC_RELEASE);
     __atomic_store_n(&l->swapping, 0, __ATOMIC_RELEASE);
     return ok;
 }
@@ -59,12 +67,10 @@ static bool grouped_with_others(const struct listener *l)
     return sock_listeners(&q) > 0;
 }
 
-static uint8_t close_one(struct listener *l)
+static uint8_t close_one(const struct listener *l)
 {
     if (l->shared)
         return DOOR_FOREIGN;
-    if (l->unix_)
-        return sys2(SYS_shutdown, l->fd, SHUT_RD) == 0 ? DOOR_SHUT_UNIX : DOOR_OPEN;
     if (grouped_with_others(l))
         return DOOR_TO_EMPTY;
     if (sock_hide(l->fd) == 0)
@@ -74,11 +80,22 @@ static uint8_t close_one(struct listener *l)
     return DOOR_TO_EMPTY;
 }
 
+/* Known before it can be felt: an accept that fails by it must not show the program its EINVAL. */
+static void shut_unix(struct listener *l)
+{
+    __atomic_store_n(&l->door, DOOR_SHUT_UNIX, __ATOMIC_SEQ_CST);
+    sys2(SYS_shutdown, l->fd, SHUT_RD);
+}
+
 void door_close(void)
 {
     for (unsigned i = 0; i < shim.listeners; i++) {
         struct listener *l = &shim.listener[i];
-        if (l->live && !l->ignored && l->door == DOOR_OPEN)
+        if (!l->live || l->ignored || l->door != DOOR_OPEN)
+            continue;
+        if (l->unix_ && !l->shared)
+            shut_unix(l);
+        else
             __atomic_store_n(&l->door, close_one(l), __ATOMIC_RELEASE);
     }
 }
@@ -148,12 +165,26 @@ const char *door_name(void)
     return "none";
 }
 
+bool shim_accept_late(int lfd)
+{
+    const struct listener *l = shim_listener(lfd);
+    return l && (l->door == DOOR_SHUT_UNIX || l->door == DOOR_PLACEHOLDER);
+}
+
+bool shim_accept_wakes(int lfd)
+{
+    struct listener *l = shim_listener(lfd);
+    return l && l->door == DOOR_PLACEHOLDER && l->woken < ACCEPT_WAKES && !nonblocking(lfd) &&
+           __atomic_fetch_add(&l->woken, 1, __ATOMIC_RELAXED) < ACCEPT_WAKES;
+}
+
 bool shim_accept_failed(int lfd, int *err)
 {
     struct listener *l = shim_listener(lfd);
     if (!l)
         return false;
-    if (l->door == DOOR_SHUT_UNIX && *err == EINVAL) {
+    /* Its queue is empty. A blocking accept says EINVAL, another one EAGAIN (unix_accept). */
+    if (l->door == DOOR_SHUT_UNIX && (*err == EINVAL || *err == EAGAIN)) {
         bool again = swap(l) && !nonblocking(lfd);
         *err = EAGAIN;
         shim_wake(NULL);
@@ -161,6 +192,9 @@ bool shim_accept_failed(int lfd, int *err)
     }
     if (l->door == DOOR_TO_EMPTY && *err == EAGAIN)
         swap(l);
-    /* A blocking accept that sat on the old listener while the placeholder came. */
-    return l->door == DOOR_PLACEHOLDER && *err == EINVAL && !nonblocking(lfd);
+    if (l->door != DOOR_PLACEHOLDER || *err != EINVAL)
+        return false;
+    /* An accept that was at the old listener while the placeholder came. */
+    *err = EAGAIN;
+    return !nonblocking(lfd);
 }

@@ -23,6 +23,7 @@ struct listener {
     bool reuseport;
     uint8_t door;             /* enum door_kind */
     uint8_t swapping;         /* lock of the swap for a placeholder */
+    uint8_t woken;            /* accepts that were told ECONNABORTED because of it */
     uint8_t epolls;           /* sets that hold it; more than LISTENER_EPOLLS: not all are noted */
     struct {
         int fd;
@@ -109,6 +110,13 @@ bool shim_is_our_process(void); /* false in a vfork child; a fork child is made 
 void shim_listening(int fd);
 /* accept() on lfd gave fd. */
 void shim_accepted(int lfd, int fd);
+/* While draining, an accept comes to a door that is shut already (late). If it can block, and there is nobody left to
+ * wait for (wakes), it shall fail with ECONNABORTED: the program may be here because select told it of the listener
+ * that the placeholder has replaced, and would block for ever. One that accepts in a loop comes again, and after
+ * ACCEPT_WAKES such answers may block. */
+enum { ACCEPT_WAKES = 8 };
+bool shim_accept_late(int lfd);
+bool shim_accept_wakes(int lfd);
 /* accept() on lfd failed with err while draining. True: call it again. *err may be changed. */
 bool shim_accept_failed(int lfd, int *err);
 struct listener *shim_listener(int fd);

@@ -34,7 +34,10 @@ int hook_listen(int fd, int backlog)
 /* accept and accept4: the real call, retried where only our doings made it fail. */
 static int accept_any(int lfd, void *addr, unsigned *len, int flags, bool four)
 {
+    bool late = UNLIKELY(shim_draining()) && shim_accept_late(lfd);
     for (;;) {
+        if (UNLIKELY(late) && shim_accept_wakes(lfd))
+            return (int)hook_result(-ECONNABORTED);
         unsigned runs = hook_runs();
         int fd = four ? real.accept4(lfd, addr, len, flags) : real.accept(lfd, addr, len);
         if (LIKELY(fd >= 0)) {

@@ -318,11 +318,73 @@ static void emptied_select(void)
     emptied_loop("select");
 }
 
+static void emptied_select_blocking(void)
+{
+    emptied_loop("select-blocking");
+}
+
 /* A thread is blocked in accept on the listener that goes. */
 static void emptied_blocking(void)
 {
     struct child c;
     emptied(&c, (const char *const[]){"block", "plain", "wait", NULL}, false);
+}
+
+/* Whoever comes late is served or refused, and never reset: also where an accept or a select is at the old
+ * listener while the placeholder comes, and so keeps it alive. */
+static void late_crowd(const char *const *words)
+{
+    enum { CROWD = 20 };
+    struct refusal r = {EPERM, true};
+    struct setup s = {.env = {"LASTCALL_LOG=debug"}, .prepare = refuse_options, .arg = &r};
+    struct child c;
+    int client[CROWD];
+    child_start(&c, &s, words[0], words[1], words[2], words[3], NULL);
+    long port = child_says_number(&c, "port");
+    child_says(&c, "ready");
+    int held = client_connect(port);
+    client_get(held, "/hold");
+    child_says(&c, "held");
+    child_signal(&c, SIGTERM);
+    child_drains(&c);
+    door_is_closed(&c);
+    kill(c.pid, SIGSTOP); /* so that they come all at once */
+    for (int i = 0; i < CROWD; i++) {
+        client[i] = try_connect(AF_INET, port);
+        if (client[i] >= 0)
+            client_get(client[i], "/");
+    }
+    kill(c.pid, SIGCONT);
+    for (int i = 0; i < CROWD; i++)
+        if (client[i] >= 0)
+            client_expect(client[i], "hello", true);
+        else
+            CHECK(client[i] == -ECONNREFUSED, "%s", strerror(-client[i]));
+    child_tell(&c, "go");
+    client_expect(held, "done", true);
+    client_expect_end(held);
+    child_dies(&c, SIGTERM);
+    CHECK(report_number(&c, "cut") == 0);
+}
+
+static void crowd_at_blocking(void)
+{
+    late_crowd((const char *const[]){"block", "plain", "now", NULL});
+}
+
+static void crowd_at_select(void)
+{
+    late_crowd((const char *const[]){"loop", "select", "plain", "now"});
+}
+
+static void crowd_at_select_blocking(void)
+{
+    late_crowd((const char *const[]){"loop", "select-blocking", "plain", "now"});
+}
+
+static void crowd_at_epoll(void)
+{
+    late_crowd((const char *const[]){"loop", "epoll", "plain", "now"});
 }
 
 /* ---- groups of SO_REUSEPORT ---- */
@@ -536,7 +598,12 @@ int main(int argc, char **argv)
         {"door/tcp/emptied/epoll-et", emptied_epoll_et},
         {"door/tcp/emptied/two-epolls", emptied_two_epolls},
         {"door/tcp/emptied/select", emptied_select},
+        {"door/tcp/emptied/select-blocking", emptied_select_blocking},
         {"door/tcp/emptied/blocking", emptied_blocking},
+        {"door/tcp/emptied/late-crowd/epoll", crowd_at_epoll},
+        {"door/tcp/emptied/late-crowd/select", crowd_at_select},
+        {"door/tcp/emptied/late-crowd/select-blocking", crowd_at_select_blocking},
+        {"door/tcp/emptied/late-crowd/blocking", crowd_at_blocking},
         {"door/tcp/group-with-another-process", group_with_another_process},
         {"door/tcp/deferred-accept", deferred_accept},
         {"door/tcp/deferred-accept/silent", deferred_and_silent},

@@ -162,6 +162,8 @@ static void unix_shut_keeps_the_queue(void)
         talk(fd, client[i]);
     }
     CHECK(accept(l, NULL, NULL) < 0 && errno == EINVAL, "%s", strerror(errno));
+    nonblock(l);
+    CHECK(accept(l, NULL, NULL) < 0 && errno == EAGAIN, "%s", strerror(errno));
     CHECK(readable(l, 0), "it does not poll readable for ever: then no placeholder is needed");
 }
 

@@ -1,6 +1,7 @@
 /* loop_server.h: small event loops of each kind, for roles. "/" is answered at once with "hello", "/hold" when the
  * line "go" comes on standard input. Other lines: "accept" (nothing is accepted before it, if it was started so),
- * "count" says "wakeups N", "name" says "name PORT" (getsockname of the listener). It does not care for signals. */
+ * "count" says "wakeups N", "name" says "name PORT" (or the abstract name: getsockname of the listener). It does not
+ * care for signals. */
 #ifndef LOOP_SERVER_H
 #define LOOP_SERVER_H
 
@@ -10,9 +11,9 @@
 #include <stdlib.h>
 #include <sys/select.h>
 
-enum loop_kind { LOOP_EPOLL, LOOP_EPOLL_ET, LOOP_TWO_EPOLLS, LOOP_POLL, LOOP_SELECT, LOOP_KINDS };
+enum loop_kind { LOOP_EPOLL, LOOP_EPOLL_ET, LOOP_TWO_EPOLLS, LOOP_POLL, LOOP_SELECT, LOOP_SELECT_BLOCKING, LOOP_KINDS };
 
-static const char *const loop_names[] = {"epoll", "epoll-et", "two-epolls", "poll", "select"};
+static const char *const loop_names[] = {"epoll", "epoll-et", "two-epolls", "poll", "select", "select-blocking"};
 
 enum { LOOP_FDS = 512 };
 
@@ -52,7 +53,7 @@ static void loop_accept(int l)
     for (;;) {
         int fd = accept4(l, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
-            if (errno != EAGAIN)
+            if (errno != EAGAIN && errno != ECONNABORTED)
                 say("accept %s", strerror(errno));
             return;
         }
@@ -60,6 +61,8 @@ static void loop_accept(int l)
         memset(&loop.conn[fd], 0, sizeof loop.conn[fd]);
         loop.conn[fd].open = true;
         loop_watch(fd);
+        if (loop.kind == LOOP_SELECT_BLOCKING)
+            return; /* it is readable, says select: one accept will not block */
     }
 }
 
@@ -104,6 +107,17 @@ static void loop_go(void)
         }
 }
 
+static void loop_name(int fd)
+{
+    union address a;
+    socklen_t len = sizeof a;
+    CHECK(getsockname(fd, &a.any, &len) == 0);
+    if (a.any.sa_family == AF_UNIX)
+        say("name %.*s", (int)(len - offsetof(struct sockaddr_un, sun_path) - 1), a.un.sun_path + 1);
+    else
+        say("name %d", ntohs(a.in.sin_port));
+}
+
 static void loop_hear(void)
 {
     char line[64];
@@ -114,7 +128,7 @@ static void loop_hear(void)
     if (strcmp(line, "count") == 0)
         say("wakeups %lu", loop.wakeups);
     if (strcmp(line, "name") == 0)
-        say("name %ld", port_of(loop.listener[0]));
+        loop_name(loop.listener[0]);
     if (strcmp(line, "accept") == 0 && !loop.accepting) {
         loop.accepting = true;
         for (int i = 0; i < loop.listeners; i++)
@@ -141,7 +155,7 @@ static void loop_epoll(void)
 {
     struct epoll_event event[16], inner[4];
     int n = epoll_wait(loop.ep[0], event, 16, -1);
-    CHECK(n > 0, "%s", strerror(errno));
+    CHECK(n > 0 || errno == EINTR, "%s", strerror(errno)); /* stopped and continued (signal(7)) */
     for (int i = 0; i < n; i++)
         if (loop.kind == LOOP_TWO_EPOLLS && event[i].data.fd == loop.ep[1]) {
             int m = epoll_wait(loop.ep[1], inner, 4, 0);
@@ -167,7 +181,7 @@ static void loop_poll(void)
     for (int fd = 0; fd < LOOP_FDS; fd++)
         if (loop_wants(fd))
             p[n++] = (struct pollfd){fd, POLLIN, 0};
-    CHECK(poll(p, n, -1) > 0, "%s", strerror(errno));
+    CHECK(poll(p, n, -1) > 0 || errno == EINTR, "%s", strerror(errno));
     for (nfds_t i = 0; i < n; i++)
         if (p[i].revents)
             loop_ready(p[i].fd);
@@ -180,7 +194,8 @@ static void loop_select(void)
     for (int fd = 0; fd < LOOP_FDS; fd++)
         if (loop_wants(fd))
             FD_SET(fd, &r);
-    CHECK(select(LOOP_FDS, &r, NULL, NULL, NULL) > 0, "%s", strerror(errno));
+    if (select(LOOP_FDS, &r, NULL, NULL, NULL) < 0)
+        return;
     for (int fd = 0; fd < LOOP_FDS; fd++)
         if (FD_ISSET(fd, &r))
             loop_ready(fd);
@@ -195,7 +210,8 @@ __attribute__((noreturn)) static void loop_serve(const char *kind, const int *li
     loop.ep[0] = epoll_create1(EPOLL_CLOEXEC);
     loop.ep[1] = epoll_create1(EPOLL_CLOEXEC);
     for (int i = 0; i < count; i++) {
-        nonblock(listener[i]);
+        if (loop.kind != LOOP_SELECT_BLOCKING)
+            nonblock(listener[i]);
         loop.listener[loop.listeners++] = listener[i];
         if (accepting)
             loop_watch(listener[i]);
@@ -210,7 +226,7 @@ __attribute__((noreturn)) static void loop_serve(const char *kind, const int *li
     for (;; loop.wakeups++)
         if (loop.kind == LOOP_POLL)
             loop_poll();
-        else if (loop.kind == LOOP_SELECT)
+        else if (loop.kind >= LOOP_SELECT)
             loop_select();
         else
             loop_epoll();
