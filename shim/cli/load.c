@@ -19,13 +19,13 @@
 
 enum { BATCH_MAX = 32, HEAD_MAX = 2048, READ_SIZE = 65536, THROTTLED_BUFFER = 128 << 10 };
 
-enum client_state { /* named by what is waited for */
-    CLIENT_PAUSED,     /* the time `wake`, then the next request; with fd >= 0 the connection is idle */
-    CLIENT_CONNECTING,
-    CLIENT_TALKING,    /* sending a batch, or its responses */
-    CLIENT_HOLDING,    /* nothing more to ask: the server's FIN */
-    CLIENT_CLOSING,    /* wait_fin: the FIN after a response that said close */
-    CLIENT_DONE,
+enum client_state {                /* named by what is waited for */
+                    CLIENT_PAUSED, /* the time `wake`, then the next request; with fd >= 0 the connection is idle */
+                    CLIENT_CONNECTING,
+                    CLIENT_TALKING, /* sending a batch, or its responses */
+                    CLIENT_HOLDING, /* nothing more to ask: the server's FIN */
+                    CLIENT_CLOSING, /* wait_fin: the FIN after a response that said close */
+                    CLIENT_DONE,
 };
 
 struct client {
@@ -35,7 +35,7 @@ struct client {
     unsigned number, asked; /* requests begun */
     unsigned reused;        /* responses had on this connection */
     uint16_t port;
-    nsec_t wake;            /* PAUSED: next request; else the timeout; 0 = never */
+    nsec_t wake;                            /* PAUSED: next request; else the timeout; 0 = never */
     nsec_t sent_at, read_after, send_after; /* throttled reading, split upload */
     const struct load_request *batch[BATCH_MAX];
     unsigned batch_len, answered;
@@ -63,35 +63,41 @@ struct load {
 static const char *const class_names[LOAD_CLASSES] = {"ok",  "refused",  "reset",  "truncated",
                                                       "bad", "crossing", "timeout"};
 
-const char *load_class_name(enum load_class class) {
+const char *load_class_name(enum load_class class)
+{
     return class_names[class];
 }
 
-uint64_t load_lost(const struct load_result *r) {
+uint64_t load_lost(const struct load_result *r)
+{
     return r->count[LOAD_RESET] + r->count[LOAD_TRUNCATED] + r->count[LOAD_BAD] + r->count[LOAD_CROSSING] +
            r->count[LOAD_TIMEOUT];
 }
 
-static nsec_t clock_now(void) {
+static nsec_t clock_now(void)
+{
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (nsec_t)t.tv_sec * NSEC_PER_SEC + (nsec_t)t.tv_nsec;
 }
 
-static uint64_t random_below(struct load *l, uint64_t limit) { /* xorshift64: the same run each time */
+static uint64_t random_below(struct load *l, uint64_t limit)
+{ /* xorshift64: the same run each time */
     l->random ^= l->random << 13;
     l->random ^= l->random >> 7;
     l->random ^= l->random << 17;
     return limit ? l->random % limit : 0;
 }
 
-static nsec_t timeout_at(const struct load *l) {
+static nsec_t timeout_at(const struct load *l)
+{
     return l->now + (l->config->timeout ? l->config->timeout : 30 * NSEC_PER_SEC);
 }
 
 /* ---- the address ------------------------------------------------------------------------------------ */
 
-static bool parse_unix(struct load *l, const char *path) {
+static bool parse_unix(struct load *l, const char *path)
+{
     struct sockaddr_un *sun = (void *)&l->address;
     size_t n = strlen(path);
     if (!n || n >= sizeof sun->sun_path)
@@ -104,7 +110,8 @@ static bool parse_unix(struct load *l, const char *path) {
     return true;
 }
 
-static bool parse_address(struct load *l, const char *text) {
+static bool parse_address(struct load *l, const char *text)
+{
     if (!strncmp(text, "unix:", 5))
         return parse_unix(l, text + 5);
     struct sockaddr_in *sin = (void *)&l->address;
@@ -131,7 +138,8 @@ static bool parse_address(struct load *l, const char *text) {
     return inet_pton(AF_INET, host, &sin->sin_addr) == 1;
 }
 
-static uint16_t port_of(int fd) {
+static uint16_t port_of(int fd)
+{
     struct sockaddr_storage a = {0};
     socklen_t n = sizeof a;
     getsockname(fd, (struct sockaddr *)&a, &n);
@@ -142,16 +150,17 @@ static uint16_t port_of(int fd) {
 
 /* ---- how requests end ------------------------------------------------------------------------------- */
 
-static void check_ready(struct load *l) {
+static void check_ready(struct load *l)
+{
     const struct load_config *c = l->config;
-    if (l->ready_called || !c->ready || l->sent < c->ready_sent || l->started < c->ready_started ||
-        l->ok < c->ready_ok)
+    if (l->ready_called || !c->ready || l->sent < c->ready_sent || l->started < c->ready_started || l->ok < c->ready_ok)
         return;
     l->ready_called = true;
     c->ready(c->arg);
 }
 
-static void end_request(struct load *l, struct client *c, enum load_class class, const char *why) {
+static void end_request(struct load *l, struct client *c, enum load_class class, const char *why)
+{
     struct load_result *r = l->result;
     r->count[class]++;
     if (class == LOAD_OK || class == LOAD_REFUSED || r->losses == LOAD_LOSSES_MAX)
@@ -164,7 +173,8 @@ static void end_request(struct load *l, struct client *c, enum load_class class,
     snprintf(loss->why, sizeof loss->why, "%s", why);
 }
 
-static void hang_up(struct client *c) {
+static void hang_up(struct client *c)
+{
     if (c->fd >= 0)
         close(c->fd);
     c->fd = -1;
@@ -172,20 +182,23 @@ static void hang_up(struct client *c) {
     c->reused = 0;
 }
 
-static void done(struct load *l, struct client *c) {
+static void done(struct load *l, struct client *c)
+{
     hang_up(c);
     c->state = CLIENT_DONE;
     c->wake = 0;
     l->living--;
 }
 
-static void pause_for(struct load *l, struct client *c, nsec_t time) {
+static void pause_for(struct load *l, struct client *c, nsec_t time)
+{
     c->state = CLIENT_PAUSED;
     c->wake = l->now + time;
 }
 
 /* After a request, however it ended: think, then ask again; or leave. */
-static void go_on(struct load *l, struct client *c) {
+static void go_on(struct load *l, struct client *c)
+{
     const struct load_config *config = l->config;
     if (l->stopping)
         return done(l, c);
@@ -202,7 +215,8 @@ static void go_on(struct load *l, struct client *c) {
 /* Did this request meet a server that was closing an idle connection? From here it looks like one that was
  * taken and then cut, but for the time: the close was already under way when we sent, so our data are
  * still unacknowledged at the FIN, or the RST is back after about one round trip. */
-static bool crossed(const struct load *l, const struct client *c, int error) {
+static bool crossed(const struct load *l, const struct client *c, int error)
+{
     struct tcp_info info = {0};
     socklen_t n = sizeof info;
     int unsent = 0;
@@ -217,7 +231,8 @@ static bool crossed(const struct load *l, const struct client *c, int error) {
 }
 
 /* The connection ended, or had to, with the batch unanswered: one class for each of its requests. */
-static void lose(struct load *l, struct client *c, enum load_class class, const char *why) {
+static void lose(struct load *l, struct client *c, enum load_class class, const char *why)
+{
     while (c->answered < c->batch_len) {
         end_request(l, c, class, why);
         c->answered++;
@@ -231,7 +246,8 @@ static void lose(struct load *l, struct client *c, enum load_class class, const 
     go_on(l, c);
 }
 
-static void server_closed(struct load *l, struct client *c, int error) {
+static void server_closed(struct load *l, struct client *c, int error)
+{
     const char *how = error ? strerror(error) : "closed";
     char why[96];
     if (!error)
@@ -249,7 +265,8 @@ static void server_closed(struct load *l, struct client *c, int error) {
 
 /* ---- sending ---------------------------------------------------------------------------------------- */
 
-static void watch(struct load *l, struct client *c) {
+static void watch(struct load *l, struct client *c)
+{
     const struct load_request *last = c->batch_len ? c->batch[c->batch_len - 1] : NULL;
     bool talking = c->state == CLIENT_TALKING;
     bool unsent = talking && !c->send_failed && (c->out_sent < c->out_len || c->body_sent < last->upload);
@@ -265,24 +282,29 @@ static void watch(struct load *l, struct client *c) {
         c->watched = events;
 }
 
-static void format_head(struct load *l, struct client *c, const struct load_request *r) {
+static void format_head(struct load *l, struct client *c, const struct load_request *r)
+{
     const struct load_config *config = l->config;
-    const char *connection = config->fresh ? "Connection: close\r\n" : config->http10 ? "Connection: keep-alive\r\n" : "";
+    const char *connection = config->fresh    ? "Connection: close\r\n"
+                             : config->http10 ? "Connection: keep-alive\r\n"
+                                              : "";
     char length[48] = "";
     if (r->upload)
         snprintf(length, sizeof length, "Content-Length: %llu\r\n", (unsigned long long)r->upload);
-    c->out_len += (size_t)snprintf(c->out + c->out_len, HEAD_MAX, "%s %s HTTP/1.%d\r\nHost: lastcall\r\n%s%s%s\r\n",
-                                   r->method, r->path, !config->http10, connection, length,
-                                   r->headers ? r->headers : "");
+    c->out_len +=
+        (size_t)snprintf(c->out + c->out_len, HEAD_MAX, "%s %s HTTP/1.%d\r\nHost: lastcall\r\n%s%s%s\r\n", r->method,
+                         r->path, !config->http10, connection, length, r->headers ? r->headers : "");
 }
 
-static void begin_response(struct client *c) {
+static void begin_response(struct client *c)
+{
     const struct load_request *r = c->batch[c->answered];
     response_begin(&c->response, !strcmp(r->method, "HEAD"), &r->body);
     c->counted_started = false;
 }
 
-static void begin_batch(struct load *l, struct client *c) {
+static void begin_batch(struct load *l, struct client *c)
+{
     const struct load_config *config = l->config;
     unsigned n = config->pipeline ? config->pipeline : 1;
     if (config->limit && n > config->limit - c->asked)
@@ -301,7 +323,8 @@ static void begin_batch(struct load *l, struct client *c) {
 }
 
 /* One piece of the body. False: nothing more can be sent now. */
-static bool send_body(struct load *l, struct client *c, uint64_t upload) {
+static bool send_body(struct load *l, struct client *c, uint64_t upload)
+{
     uint64_t split = l->config->split;
     uint64_t limit = c->body_sent < split && split < upload ? split : upload;
     size_t n = limit - c->body_sent < READ_SIZE ? (size_t)(limit - c->body_sent) : READ_SIZE;
@@ -318,7 +341,8 @@ static bool send_body(struct load *l, struct client *c, uint64_t upload) {
 }
 
 /* Send what can be sent. An error is not the end: a response may have come before the close. */
-static void send_some(struct load *l, struct client *c) {
+static void send_some(struct load *l, struct client *c)
+{
     uint64_t upload = c->batch[c->batch_len - 1]->upload;
     while (!c->send_failed && c->out_sent < c->out_len) {
         ssize_t n = send(c->fd, c->out + c->out_sent, c->out_len - c->out_sent, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -337,14 +361,16 @@ static void send_some(struct load *l, struct client *c) {
     }
 }
 
-static void talk(struct load *l, struct client *c) {
+static void talk(struct load *l, struct client *c)
+{
     c->state = CLIENT_TALKING;
     c->sent_at = l->now = clock_now();
     c->wake = timeout_at(l);
     send_some(l, c);
 }
 
-static void connect_failed(struct load *l, struct client *c, int error) {
+static void connect_failed(struct load *l, struct client *c, int error)
+{
     bool refused = error == ECONNREFUSED || error == ENOENT;
     c->asked -= c->batch_len - 1; /* only one request asked for this connection */
     c->batch_len = 1;
@@ -365,7 +391,8 @@ static void connect_failed(struct load *l, struct client *c, int error) {
         c->wake = l->now + 10 * NSEC_PER_MSEC; /* asking a closed door must not spin */
 }
 
-static void open_connection(struct load *l, struct client *c) {
+static void open_connection(struct load *l, struct client *c)
+{
     int family = l->address.ss_family, one = 1, small = THROTTLED_BUFFER;
     c->fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (c->fd < 0)
@@ -390,7 +417,8 @@ static void open_connection(struct load *l, struct client *c) {
     epoll_ctl(l->epoll, EPOLL_CTL_ADD, c->fd, &e);
 }
 
-static void next_request(struct load *l, struct client *c) {
+static void next_request(struct load *l, struct client *c)
+{
     begin_batch(l, c);
     if (c->fd >= 0)
         talk(l, c);
@@ -398,7 +426,8 @@ static void next_request(struct load *l, struct client *c) {
         open_connection(l, c);
 }
 
-static void connected(struct load *l, struct client *c) {
+static void connected(struct load *l, struct client *c)
+{
     int error = 0;
     socklen_t n = sizeof error;
     getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &n);
@@ -410,7 +439,8 @@ static void connected(struct load *l, struct client *c) {
 
 /* ---- receiving -------------------------------------------------------------------------------------- */
 
-static void count_response(struct load *l, struct client *c) {
+static void count_response(struct load *l, struct client *c)
+{
     const struct load_request *request = c->batch[c->answered];
     struct response *r = &c->response;
     char why[96];
@@ -426,7 +456,8 @@ static void count_response(struct load *l, struct client *c) {
 }
 
 /* The whole batch is answered, or the server said that it will answer no more. */
-static void batch_ended(struct load *l, struct client *c) {
+static void batch_ended(struct load *l, struct client *c)
+{
     bool sent_all = c->out_sent == c->out_len && c->body_sent == c->batch[c->batch_len - 1]->upload;
     bool closes = !response_reusable(&c->response) || l->config->fresh;
     if (c->answered < c->batch_len)
@@ -447,7 +478,8 @@ static void batch_ended(struct load *l, struct client *c) {
 }
 
 /* False: this connection has nothing more to give now. */
-static bool take_responses(struct load *l, struct client *c, const char *data, size_t n) {
+static bool take_responses(struct load *l, struct client *c, const char *data, size_t n)
+{
     c->wake = timeout_at(l);
     for (;;) {
         size_t used = response_feed(&c->response, data, n);
@@ -480,7 +512,8 @@ static bool take_responses(struct load *l, struct client *c, const char *data, s
     return false;
 }
 
-static void talk_read(struct load *l, struct client *c) {
+static void talk_read(struct load *l, struct client *c)
+{
     uint64_t rate = l->config->rate;
     size_t most = rate && rate / 50 < READ_SIZE ? (size_t)(rate / 50 + 1) : READ_SIZE;
     for (;;) {
@@ -504,7 +537,8 @@ static void talk_read(struct load *l, struct client *c) {
 }
 
 /* Something happened on a connection on which nothing is outstanding. */
-static void idle_read(struct load *l, struct client *c) {
+static void idle_read(struct load *l, struct client *c)
+{
     bool closing = c->state == CLIENT_CLOSING;
     ssize_t n = recv(c->fd, l->buffer, READ_SIZE, MSG_DONTWAIT);
     if (n < 0 && errno == EAGAIN)
@@ -525,7 +559,8 @@ static void idle_read(struct load *l, struct client *c) {
 
 /* ---- the loop --------------------------------------------------------------------------------------- */
 
-static void on_event(struct load *l, struct client *c, uint32_t events) {
+static void on_event(struct load *l, struct client *c, uint32_t events)
+{
     if (c->fd < 0)
         return;
     if (c->state == CLIENT_CONNECTING)
@@ -540,7 +575,8 @@ static void on_event(struct load *l, struct client *c, uint32_t events) {
     watch(l, c);
 }
 
-static void on_time(struct load *l, struct client *c) {
+static void on_time(struct load *l, struct client *c)
+{
     switch (c->state) {
     case CLIENT_PAUSED: next_request(l, c); break;
     case CLIENT_CONNECTING: connect_failed(l, c, ETIMEDOUT); break;
@@ -555,13 +591,15 @@ static void on_time(struct load *l, struct client *c) {
     }
 }
 
-static void earlier(nsec_t *next, nsec_t t) {
+static void earlier(nsec_t *next, nsec_t t)
+{
     if (t && (!*next || t < *next))
         *next = t;
 }
 
 /* Do what is due for every client; returns when the next is, 0 = never. */
-static nsec_t run_timers(struct load *l) {
+static nsec_t run_timers(struct load *l)
+{
     nsec_t next = 0;
     for (unsigned i = 0; i < l->config->clients; i++) {
         struct client *c = &l->clients[i];
@@ -585,7 +623,8 @@ static nsec_t run_timers(struct load *l) {
 }
 
 /* No new requests. What is outstanding is still waited for; an idle connection is closed. */
-static void stop(struct load *l) {
+static void stop(struct load *l)
+{
     l->stopping = true;
     for (unsigned i = 0; i < l->config->clients; i++) {
         struct client *c = &l->clients[i];
@@ -594,12 +633,14 @@ static void stop(struct load *l) {
     }
 }
 
-static bool should_stop(struct load *l) {
+static bool should_stop(struct load *l)
+{
     struct pollfd p = {.fd = l->config->stop_fd, .events = POLLIN};
     return !l->stopping && ((l->end && l->now >= l->end) || (p.fd >= 0 && poll(&p, 1, 0) > 0));
 }
 
-static int wait_ms(const struct load *l, nsec_t next) {
+static int wait_ms(const struct load *l, nsec_t next)
+{
     if (l->end && !l->stopping)
         earlier(&next, l->end);
     if (!next)
@@ -607,7 +648,8 @@ static int wait_ms(const struct load *l, nsec_t next) {
     return next <= l->now ? 0 : (int)((next - l->now + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC);
 }
 
-static void loop(struct load *l) {
+static void loop(struct load *l)
+{
     struct epoll_event events[64];
     while (l->living) {
         l->now = clock_now();
@@ -624,7 +666,8 @@ static void loop(struct load *l) {
     }
 }
 
-static bool valid(const struct load_config *c) {
+static bool valid(const struct load_config *c)
+{
     if (!c->clients || !c->request_count || c->pipeline > BATCH_MAX || c->think_max < c->think_min)
         return false;
     for (unsigned i = 0; i < c->request_count; i++) {
@@ -636,7 +679,8 @@ static bool valid(const struct load_config *c) {
     return true;
 }
 
-static bool make_clients(struct load *l) {
+static bool make_clients(struct load *l)
+{
     unsigned batch = l->config->pipeline ? l->config->pipeline : 1;
     l->clients = calloc(l->config->clients, sizeof *l->clients);
     for (unsigned i = 0; l->clients && i < l->config->clients; i++) {
@@ -651,19 +695,22 @@ static bool make_clients(struct load *l) {
     return l->clients;
 }
 
-static void free_clients(struct load *l) {
+static void free_clients(struct load *l)
+{
     for (unsigned i = 0; l->clients && i < l->config->clients; i++)
         free(l->clients[i].out);
     free(l->clients);
 }
 
-static bool watch_stop(struct load *l) {
+static bool watch_stop(struct load *l)
+{
     struct epoll_event e = {.events = EPOLLIN | EPOLLONESHOT, .data.u32 = UINT32_MAX};
     return l->config->stop_fd < 0 || !epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->config->stop_fd, &e) ||
            errno == EPERM; /* a file: never waits */
 }
 
-int load_run(const struct load_config *config, struct load_result *result) {
+int load_run(const struct load_config *config, struct load_result *result)
+{
     struct load *l = calloc(1, sizeof *l);
     int error = -ENOMEM;
     memset(result, 0, sizeof *result);

@@ -5,30 +5,35 @@
 #include <string.h>
 #include <strings.h>
 
-char load_pattern_byte(uint64_t offset) {
+char load_pattern_byte(uint64_t offset)
+{
     unsigned column = offset % 16;
     if (column == 15)
         return '\n';
     return "0123456789abcdef"[(offset / 16) >> (4 * (14 - column)) & 15];
 }
 
-void load_pattern(char *buf, uint64_t offset, size_t n) {
+void load_pattern(char *buf, uint64_t offset, size_t n)
+{
     for (size_t i = 0; i < n; i++)
         buf[i] = load_pattern_byte(offset + i);
 }
 
-void response_begin(struct response *r, bool head, const struct load_body *expect) {
+void response_begin(struct response *r, bool head, const struct load_body *expect)
+{
     memset(r, 0, offsetof(struct response, line));
     r->head = head;
     r->expect = *expect;
 }
 
-static void bad(struct response *r, const char *why) {
+static void bad(struct response *r, const char *why)
+{
     r->state = RESPONSE_BAD;
     r->why = why;
 }
 
-static void finish(struct response *r) {
+static void finish(struct response *r)
+{
     bool counts = r->expect.kind != LOAD_BODY_ANY && r->expect.length && !r->head && r->status < 300;
     if (counts && r->body != r->expect.length)
         bad(r, "a body of another length than expected");
@@ -36,7 +41,8 @@ static void finish(struct response *r) {
         r->state = RESPONSE_DONE;
 }
 
-static bool body_matches(const struct response *r, const char *data, size_t n) {
+static bool body_matches(const struct response *r, const char *data, size_t n)
+{
     if (r->expect.kind == LOAD_BODY_ANY || r->status >= 300)
         return true;
     if (r->expect.length && r->body + n > r->expect.length)
@@ -49,7 +55,8 @@ static bool body_matches(const struct response *r, const char *data, size_t n) {
     return true;
 }
 
-static void status_line(struct response *r) {
+static void status_line(struct response *r)
+{
     const char *s = r->line;
     bool good = r->line_len >= 12 && !memcmp(s, "HTTP/1.", 7) && (s[7] == '0' || s[7] == '1') && s[8] == ' ';
     char *end;
@@ -61,7 +68,8 @@ static void status_line(struct response *r) {
     r->state = RESPONSE_HEADER;
 }
 
-static bool has_token(const char *list, const char *token) {
+static bool has_token(const char *list, const char *token)
+{
     size_t n = strlen(token);
     while (*list) {
         list += strspn(list, " \t,");
@@ -73,7 +81,8 @@ static bool has_token(const char *list, const char *token) {
     return false;
 }
 
-static void content_length(struct response *r, const char *value) {
+static void content_length(struct response *r, const char *value)
+{
     char *end;
     uint64_t length = strtoull(value, &end, 10);
     if (end == value || *value < '0' || *value > '9' || end[strspn(end, " \t")])
@@ -84,7 +93,8 @@ static void content_length(struct response *r, const char *value) {
     r->left = length;
 }
 
-static void header(struct response *r) {
+static void header(struct response *r)
+{
     char *colon = strchr(r->line, ':');
     if (!colon || colon == r->line || strcspn(r->line, " \t") < (size_t)(colon - r->line))
         return bad(r, "not a header line");
@@ -100,7 +110,8 @@ static void header(struct response *r) {
     }
 }
 
-static void head_ended(struct response *r) {
+static void head_ended(struct response *r)
+{
     if (r->status < 200) { /* 100 Continue and its kind: the real one follows */
         struct load_body expect = r->expect;
         uint64_t bytes = r->bytes;
@@ -123,7 +134,8 @@ static void head_ended(struct response *r) {
     }
 }
 
-static void chunk_size(struct response *r) {
+static void chunk_size(struct response *r)
+{
     char *end;
     r->left = strtoull(r->line, &end, 16);
     if (end == r->line || end[strspn(end, " \t")])
@@ -132,7 +144,8 @@ static void chunk_size(struct response *r) {
         r->state = r->left ? RESPONSE_CHUNK_DATA : RESPONSE_TRAILER;
 }
 
-static void whole_line(struct response *r) {
+static void whole_line(struct response *r)
+{
     switch (r->state) {
     case RESPONSE_STATUS_LINE: status_line(r); break;
     case RESPONSE_HEADER: r->line_len ? header(r) : head_ended(r); break;
@@ -148,7 +161,8 @@ static void whole_line(struct response *r) {
 }
 
 /* Gather one line, without its CRLF, then act on it. Returns the bytes taken. */
-static size_t feed_line(struct response *r, const char *data, size_t n) {
+static size_t feed_line(struct response *r, const char *data, size_t n)
+{
     const char *newline = memchr(data, '\n', n);
     size_t take = newline ? (size_t)(newline - data) : n;
     if (r->line_len + take >= sizeof r->line) {
@@ -168,7 +182,8 @@ static size_t feed_line(struct response *r, const char *data, size_t n) {
     return take + 1;
 }
 
-static size_t feed_body(struct response *r, const char *data, size_t n) {
+static size_t feed_body(struct response *r, const char *data, size_t n)
+{
     size_t take = r->state == RESPONSE_BODY_EOF || n < r->left ? n : (size_t)r->left;
     if (!body_matches(r, data, take)) {
         bad(r, "a body of other bytes than expected");
@@ -185,7 +200,8 @@ static size_t feed_body(struct response *r, const char *data, size_t n) {
     return take;
 }
 
-size_t response_feed(struct response *r, const char *data, size_t n) {
+size_t response_feed(struct response *r, const char *data, size_t n)
+{
     size_t used = 0;
     while (used < n && r->state < RESPONSE_DONE) {
         bool body = r->state == RESPONSE_BODY || r->state == RESPONSE_BODY_EOF || r->state == RESPONSE_CHUNK_DATA;
@@ -196,7 +212,8 @@ size_t response_feed(struct response *r, const char *data, size_t n) {
     return used;
 }
 
-bool response_eof(struct response *r) {
+bool response_eof(struct response *r)
+{
     if (r->state != RESPONSE_BODY_EOF)
         return false;
     r->close = true;
@@ -204,6 +221,7 @@ bool response_eof(struct response *r) {
     return true;
 }
 
-bool response_reusable(const struct response *r) {
+bool response_reusable(const struct response *r)
+{
     return !r->close && (r->minor == 1 || r->keep_alive);
 }

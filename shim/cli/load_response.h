@@ -18,23 +18,23 @@ struct load_body {
 };
 
 enum response_state { /* named by what is expected next */
-    RESPONSE_STATUS_LINE,
-    RESPONSE_HEADER,
-    RESPONSE_BODY,     /* `left` bytes */
-    RESPONSE_BODY_EOF, /* until the server closes */
-    RESPONSE_CHUNK_SIZE,
-    RESPONSE_CHUNK_DATA,
-    RESPONSE_CHUNK_END, /* the line end after a chunk's data */
-    RESPONSE_TRAILER,
-    RESPONSE_DONE,
-    RESPONSE_BAD, /* `why` says what is wrong */
+                      RESPONSE_STATUS_LINE,
+                      RESPONSE_HEADER,
+                      RESPONSE_BODY,     /* `left` bytes */
+                      RESPONSE_BODY_EOF, /* until the server closes */
+                      RESPONSE_CHUNK_SIZE,
+                      RESPONSE_CHUNK_DATA,
+                      RESPONSE_CHUNK_END, /* the line end after a chunk's data */
+                      RESPONSE_TRAILER,
+                      RESPONSE_DONE,
+                      RESPONSE_BAD, /* `why` says what is wrong */
 };
 
 struct response {
     enum response_state state;
-    bool head;            /* answers a HEAD request: no body */
+    bool head; /* answers a HEAD request: no body */
     struct load_body expect;
-    int status, minor;    /* of the final response; minor: HTTP/1.x */
+    int status, minor; /* of the final response; minor: HTTP/1.x */
     bool close, keep_alive, chunked, has_length;
     uint64_t left;        /* of the body or chunk */
     uint64_t bytes, body; /* received: of everything, of the body */

@@ -14,22 +14,26 @@ enum { REQUESTS_MAX = 16 };
 static struct load_request requests[REQUESTS_MAX];
 static struct load_config config = {.requests = requests, .stop_fd = -1};
 
-static void say_ready(void *arg UNUSED) {
+static void say_ready(void *arg UNUSED)
+{
     puts("ready");
     fflush(stdout);
 }
 
-static nsec_t ms(const char *text) {
+static nsec_t ms(const char *text)
+{
     return (nsec_t)(strtod(text, NULL) * (double)NSEC_PER_MSEC);
 }
 
-static uint64_t number(const char *text) {
+static uint64_t number(const char *text)
+{
     return strtoull(text, NULL, 10);
 }
 
 /* --request 'METHOD PATH [status=N] [upload=N] [any] [pattern=N] [text=T]...'; by default a body of the
  * pattern, of any length. */
-static bool add_request(char *spec) {
+static bool add_request(char *spec)
+{
     struct load_request *r = &requests[config.request_count];
     char *save = NULL, *method = strtok_r(spec, " ", &save), *path = strtok_r(NULL, " ", &save);
     if (!path || config.request_count == REQUESTS_MAX)
@@ -54,15 +58,21 @@ static bool add_request(char *spec) {
 }
 
 static const struct option options[] = {
-    {"address", 1, 0, 'a'},     {"request", 1, 0, 'r'},       {"clients", 1, 0, 'c'},       {"limit", 1, 0, 'n'},
-    {"pipeline", 1, 0, 'p'},    {"http10", 0, 0, '0'},        {"fresh", 0, 0, 'f'},         {"hold", 0, 0, 'h'},
-    {"wait-fin", 0, 0, 'w'},    {"until-refused", 0, 0, 'u'}, {"rate", 1, 0, 'R'},          {"split", 1, 0, 's'},
-    {"split-pause", 1, 0, 'P'}, {"think-min", 1, 0, 't'},     {"think-max", 1, 0, 'T'},     {"timeout", 1, 0, 'o'},
-    {"duration", 1, 0, 'd'},    {"stop-on-stdin", 0, 0, 'i'}, {"ready-sent", 1, 0, 'S'},    {"ready-started", 1, 0, 'B'},
+    {"address", 1, 0, 'a'},     {"request", 1, 0, 'r'},
+    {"clients", 1, 0, 'c'},     {"limit", 1, 0, 'n'},
+    {"pipeline", 1, 0, 'p'},    {"http10", 0, 0, '0'},
+    {"fresh", 0, 0, 'f'},       {"hold", 0, 0, 'h'},
+    {"wait-fin", 0, 0, 'w'},    {"until-refused", 0, 0, 'u'},
+    {"rate", 1, 0, 'R'},        {"split", 1, 0, 's'},
+    {"split-pause", 1, 0, 'P'}, {"think-min", 1, 0, 't'},
+    {"think-max", 1, 0, 'T'},   {"timeout", 1, 0, 'o'},
+    {"duration", 1, 0, 'd'},    {"stop-on-stdin", 0, 0, 'i'},
+    {"ready-sent", 1, 0, 'S'},  {"ready-started", 1, 0, 'B'},
     {"ready-ok", 1, 0, 'O'},    {0, 0, 0, 0},
 };
 
-static bool set_option(int key) {
+static bool set_option(int key)
+{
     switch (key) {
     case 'a': config.address = optarg; return true;
     case 'r': return add_request(optarg);
@@ -91,15 +101,17 @@ static bool set_option(int key) {
     return true;
 }
 
-static void print_result(const struct load_result *r) {
+static void print_result(const struct load_result *r)
+{
     printf("{");
     for (int i = 0; i < LOAD_CLASSES; i++)
         printf("\"%s\":%" PRIu64 ",", load_class_name((enum load_class)i), r->count[i]);
-    printf("\"lost\":%" PRIu64 ",\"connections\":%" PRIu64 ",\"idle_closed\":%" PRIu64 ",\"idle_reset\":%" PRIu64, load_lost(r),
-           r->connections, r->idle_closed, r->idle_reset);
+    printf("\"lost\":%" PRIu64 ",\"connections\":%" PRIu64 ",\"idle_closed\":%" PRIu64 ",\"idle_reset\":%" PRIu64,
+           load_lost(r), r->connections, r->idle_closed, r->idle_reset);
     printf(",\"unclosed\":%" PRIu64 ",\"farewells\":%" PRIu64, r->unclosed, r->farewells);
-    printf(",\"started\":%" PRIu64 ",\"first_response\":%" PRIu64 ",\"last_response\":%" PRIu64 ",\"last_fin\":%" PRIu64, r->started,
-           r->first_response, r->last_response, r->last_fin);
+    printf(",\"started\":%" PRIu64 ",\"first_response\":%" PRIu64 ",\"last_response\":%" PRIu64
+           ",\"last_fin\":%" PRIu64,
+           r->started, r->first_response, r->last_response, r->last_fin);
     printf(",\"losses\":[");
     for (unsigned i = 0; i < r->losses; i++) {
         const struct load_loss *l = &r->loss[i];
@@ -111,7 +123,8 @@ static void print_result(const struct load_result *r) {
     printf("]}\n");
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     static struct load_result result;
     int key;
     while ((key = getopt_long(argc, argv, "", options, NULL)) != -1)

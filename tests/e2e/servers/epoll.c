@@ -6,7 +6,8 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     int fd, listener = http_listen(argc, argv, true), epoll = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event events[64], e = {.events = EPOLLIN | EPOLLET, .data.ptr = NULL};
     epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &e);

@@ -51,13 +51,15 @@ static char pattern[BIG];
 static int pattern_file = -1;
 static struct http *all;
 
-uint64_t http_now(void) {
+uint64_t http_now(void)
+{
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-static void make_pattern(void) {
+static void make_pattern(void)
+{
     for (size_t line = 0; line < BIG / 16; line++) {
         char text[20];
         snprintf(text, sizeof text, "%015zx\n", line);
@@ -70,12 +72,14 @@ static void make_pattern(void) {
 
 /* ---- listening ---------------------------------------------------------------------------------------- */
 
-static void fail(const char *what) {
+static void fail(const char *what)
+{
     perror(what);
     exit(1);
 }
 
-static socklen_t parse_address(struct sockaddr_storage *a, const char *port, const char *host) {
+static socklen_t parse_address(struct sockaddr_storage *a, const char *port, const char *host)
+{
     struct sockaddr_in *in = (void *)a;
     struct sockaddr_in6 *in6 = (void *)a;
     struct sockaddr_un *un = (void *)a;
@@ -96,7 +100,8 @@ static socklen_t parse_address(struct sockaddr_storage *a, const char *port, con
     return sizeof *in;
 }
 
-int http_listen(int argc, char **argv, bool nonblocking) {
+int http_listen(int argc, char **argv, bool nonblocking)
+{
     struct sockaddr_storage address = {0};
     if (argc < 2)
         exit(2);
@@ -118,19 +123,22 @@ int http_listen(int argc, char **argv, bool nonblocking) {
 
 /* ---- the replies -------------------------------------------------------------------------------------- */
 
-static size_t format_head(struct http *h, int status, const char *reason, const char *length, const char *more) {
+static size_t format_head(struct http *h, int status, const char *reason, const char *length, const char *more)
+{
     const char *connection = !h->keep ? "Connection: close\r\n" : h->http10 ? "Connection: keep-alive\r\n" : "";
-    return (size_t)snprintf(h->head, sizeof h->head, "HTTP/1.1 %d %s\r\nServer: e2e\r\n%s%s%s\r\n", status, reason, length, more,
-                            strstr(more, "Connection:") && h->keep ? "" : connection);
+    return (size_t)snprintf(h->head, sizeof h->head, "HTTP/1.1 %d %s\r\nServer: e2e\r\n%s%s%s\r\n", status, reason,
+                            length, more, strstr(more, "Connection:") && h->keep ? "" : connection);
 }
 
-static void queue(struct http *h, void *data, size_t n) {
+static void queue(struct http *h, void *data, size_t n)
+{
     if (n)
         h->out[h->out_count++] = (struct iovec){data, n};
 }
 
 /* A whole response in one piece. */
-static void answer(struct http *h, int status, const char *reason, const char *more, void *body, size_t n) {
+static void answer(struct http *h, int status, const char *reason, const char *more, void *body, size_t n)
+{
     char length[64];
     bool bodiless = status == 204 || status == 304;
     snprintf(length, sizeof length, "Content-Length: %zu\r\n", n);
@@ -140,7 +148,8 @@ static void answer(struct http *h, int status, const char *reason, const char *m
     h->last = true;
 }
 
-static void answer_upload(struct http *h) {
+static void answer_upload(struct http *h)
+{
     static const char wrong[] = "wrong\n";
     char *text = h->input + INPUT - 32; /* free: no request is read while one is answered */
     if (h->body_wrong)
@@ -150,7 +159,8 @@ static void answer_upload(struct http *h) {
 }
 
 /* HTTP/1.0 has no chunks: there the end is the close. */
-static void stream_piece(struct http *h) {
+static void stream_piece(struct http *h)
+{
     char *at = h->head;
     if (h->piece == 0) {
         h->keep = h->keep && !h->http10;
@@ -171,7 +181,8 @@ static void stream_piece(struct http *h) {
 }
 
 /* The head in four writes: cut inside the status line, inside a name, and before the last line end. */
-static void pieces_piece(struct http *h) {
+static void pieces_piece(struct http *h)
+{
     static const size_t cut[] = {0, 5, 22, 60};
     if (h->piece == 0)
         h->file_left = format_head(h, 200, "OK", "Content-Length: 64\r\n", "X-Pieces: four\r\n");
@@ -186,7 +197,8 @@ static void pieces_piece(struct http *h) {
         h->due = http_now() + 30;
 }
 
-static void sendfile_reply(struct http *h) {
+static void sendfile_reply(struct http *h)
+{
     char length[64];
     snprintf(length, sizeof length, "Content-Length: %d\r\n", FILE_SIZE);
     size_t n = format_head(h, 200, "OK", length, "");
@@ -198,14 +210,16 @@ static void sendfile_reply(struct http *h) {
 }
 
 /* After this every byte comes back as it is. */
-static void upgrade_reply(struct http *h) {
+static void upgrade_reply(struct http *h)
+{
     static const char switching[] = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n";
     queue(h, memcpy(h->head, switching, sizeof switching - 1), sizeof switching - 1);
     h->last = h->keep = true;
 }
 
 /* Make the next piece of the reply; h->due says when it may go. */
-static void next_piece(struct http *h) {
+static void next_piece(struct http *h)
+{
     const char *k = h->kind;
     h->due = 0;
     h->out_count = 0;
@@ -239,7 +253,8 @@ static void next_piece(struct http *h) {
     h->piece++;
 }
 
-static void begin_reply(struct http *h) {
+static void begin_reply(struct http *h)
+{
     h->state = REPLY;
     h->piece = 0;
     h->last = false;
@@ -248,7 +263,8 @@ static void begin_reply(struct http *h) {
 
 /* ---- requests ----------------------------------------------------------------------------------------- */
 
-static const char *header(const char *head, const char *name) {
+static const char *header(const char *head, const char *name)
+{
     size_t n = strlen(name);
     for (const char *line = strstr(head, "\r\n"); line; line = strstr(line + 2, "\r\n"))
         if (!strncasecmp(line + 2, name, n) && line[2 + n] == ':')
@@ -257,7 +273,8 @@ static const char *header(const char *head, const char *name) {
 }
 
 /* A whole head is in the buffer, NUL-terminated. False: not one. */
-static bool parse_head(struct http *h) {
+static bool parse_head(struct http *h)
+{
     int minor;
     if (sscanf(h->input, "%15s %255s HTTP/1.%d", h->method, h->path, &minor) != 3)
         return false;
@@ -276,12 +293,14 @@ static bool parse_head(struct http *h) {
     return true;
 }
 
-static void drop_input(struct http *h, size_t n) {
+static void drop_input(struct http *h, size_t n)
+{
     memmove(h->input, h->input + n, h->input_len - n);
     h->input_len -= n;
 }
 
-static void take_body(struct http *h) {
+static void take_body(struct http *h)
+{
     uint64_t left = h->body - h->body_got;
     size_t n = h->input_len < left ? h->input_len : (size_t)left;
     for (size_t i = 0; i < n; i++)
@@ -293,7 +312,8 @@ static void take_body(struct http *h) {
 }
 
 /* Go as far as the input allows. False: not HTTP. */
-static bool take_input(struct http *h) {
+static bool take_input(struct http *h)
+{
     if (h->state == READ_HEAD) {
         h->input[h->input_len] = 0;
         char *end = strstr(h->input, "\r\n\r\n");
@@ -327,7 +347,8 @@ static bool take_input(struct http *h) {
 
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 
-struct http *http_open(int fd) {
+struct http *http_open(int fd)
+{
     struct http *h = calloc(1, sizeof *h);
     int one = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
@@ -342,7 +363,8 @@ struct http *http_open(int fd) {
     return h;
 }
 
-static enum http_wait shut(struct http *h) {
+static enum http_wait shut(struct http *h)
+{
     pthread_mutex_lock(&list_lock);
     *h->link = h->next;
     if (h->next)
@@ -354,7 +376,8 @@ static enum http_wait shut(struct http *h) {
 }
 
 /* 1: all of the piece is out; 0: would block; -1: the peer is gone. */
-static int put(struct http *h) {
+static int put(struct http *h)
+{
     while (h->out_count) {
         ssize_t n = h->out_count == 1 ? write(h->fd, h->out[0].iov_base, h->out[0].iov_len)
                                       : writev(h->fd, h->out, h->out_count);
@@ -379,11 +402,13 @@ static int put(struct http *h) {
     return 1;
 }
 
-static enum http_wait wait_for(struct http *h, enum http_wait what) {
+static enum http_wait wait_for(struct http *h, enum http_wait what)
+{
     return h->waits = what;
 }
 
-enum http_wait http_step(struct http *h) {
+enum http_wait http_step(struct http *h)
+{
     for (;;) {
         if (h->state == REPLY) {
             if (h->due > http_now())
@@ -412,27 +437,33 @@ enum http_wait http_step(struct http *h) {
     }
 }
 
-enum http_wait http_waits(const struct http *h) {
+enum http_wait http_waits(const struct http *h)
+{
     return h->waits;
 }
 
-uint64_t http_due(const struct http *h) {
+uint64_t http_due(const struct http *h)
+{
     return h->due;
 }
 
-int http_fd(const struct http *h) {
+int http_fd(const struct http *h)
+{
     return h->fd;
 }
 
-struct http *http_first(void) {
+struct http *http_first(void)
+{
     return all;
 }
 
-struct http *http_next(const struct http *h) {
+struct http *http_next(const struct http *h)
+{
     return h->next;
 }
 
-int http_wait_ms(void) {
+int http_wait_ms(void)
+{
     uint64_t now = http_now(), first = UINT64_MAX;
     for (struct http *h = all; h; h = h->next)
         if (h->waits == HTTP_TIME && h->due < first)
@@ -440,7 +471,8 @@ int http_wait_ms(void) {
     return first == UINT64_MAX ? -1 : first <= now ? 0 : (int)(first - now);
 }
 
-void http_step_due(void (*after)(struct http *h)) {
+void http_step_due(void (*after)(struct http *h))
+{
     uint64_t now = http_now();
     for (struct http *h = all, *next; h; h = next) {
         next = h->next;

@@ -10,10 +10,10 @@
 struct http;
 
 enum http_wait { /* what the connection waits for */
-    HTTP_INPUT,
-    HTTP_OUTPUT,
-    HTTP_TIME, /* http_due() */
-    HTTP_CLOSED, /* nothing: it was closed and freed */
+                 HTTP_INPUT,
+                 HTTP_OUTPUT,
+                 HTTP_TIME,   /* http_due() */
+                 HTTP_CLOSED, /* nothing: it was closed and freed */
 };
 
 /* argv[1]: the port, on 127.0.0.1 or the address argv[2]; or "unix:PATH". Exits on failure. */

@@ -9,7 +9,8 @@ enum { MOST = 4096 };
 static struct pollfd polled[MOST];
 static struct http *of[MOST];
 
-static nfds_t watch(int listener) {
+static nfds_t watch(int listener)
+{
     nfds_t n = 1;
     polled[0] = (struct pollfd){.fd = listener, .events = POLLIN};
     for (struct http *h = http_first(); h && n < MOST; h = http_next(h), n++) {
@@ -20,7 +21,8 @@ static nfds_t watch(int listener) {
     return n;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     int listener = http_listen(argc, argv, true);
     for (;;) {
         nfds_t n = watch(listener);

@@ -5,7 +5,8 @@
 #include <sys/select.h>
 #include <sys/socket.h>
 
-static int watch(int listener, fd_set *in, fd_set *out) {
+static int watch(int listener, fd_set *in, fd_set *out)
+{
     int highest = listener;
     FD_ZERO(in);
     FD_ZERO(out);
@@ -19,7 +20,8 @@ static int watch(int listener, fd_set *in, fd_set *out) {
     return highest + 1;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     int fd, listener = http_listen(argc, argv, true);
     for (;;) {
         fd_set in, out;

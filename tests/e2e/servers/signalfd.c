@@ -11,13 +11,15 @@
 
 static int epoll;
 
-static void watch(struct http *h) {
+static void watch(struct http *h)
+{
     static const uint32_t events[] = {[HTTP_INPUT] = EPOLLIN, [HTTP_OUTPUT] = EPOLLOUT, [HTTP_TIME] = 0};
     struct epoll_event e = {.events = events[http_waits(h)], .data.ptr = h};
     epoll_ctl(epoll, EPOLL_CTL_MOD, http_fd(h), &e);
 }
 
-static void take(int listener) {
+static void take(int listener)
+{
     int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0)
         return;
@@ -25,13 +27,15 @@ static void take(int listener) {
     epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e);
 }
 
-static void told(int signals) {
+static void told(int signals)
+{
     struct signalfd_siginfo info;
     if (read(signals, &info, sizeof info) == sizeof info && info.ssi_signo == SIGTERM)
         exit(40);
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     static int listener, signals; /* their addresses mark them in epoll */
     sigset_t term;
     sigemptyset(&term);

@@ -10,14 +10,16 @@
 
 enum { WORKERS = 96 }; /* a worker keeps its connection to the end: more than the clients of any scenario */
 
-static void serve(struct http *h) {
+static void serve(struct http *h)
+{
     while (http_step(h) == HTTP_TIME) {
         uint64_t now = http_now(), left = http_due(h) > now ? http_due(h) - now : 0;
         nanosleep(&(struct timespec){(time_t)(left / 1000), (long)(left % 1000) * 1000000}, NULL);
     }
 }
 
-static void *work(void *arg) {
+static void *work(void *arg)
+{
     for (;;) {
         int fd = accept(*(int *)arg, NULL, NULL);
         if (fd >= 0)
@@ -26,7 +28,8 @@ static void *work(void *arg) {
     return NULL;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     static int listener;
     sigset_t term;
     int got;

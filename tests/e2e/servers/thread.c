@@ -6,7 +6,8 @@
 #include <sys/socket.h>
 #include <time.h>
 
-static void *serve(void *arg) {
+static void *serve(void *arg)
+{
     struct http *h = arg;
     while (http_step(h) == HTTP_TIME) {
         uint64_t now = http_now(), left = http_due(h) > now ? http_due(h) - now : 0;
@@ -15,7 +16,8 @@ static void *serve(void *arg) {
     return NULL;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     int listener = http_listen(argc, argv, false);
     pthread_attr_t detached;
     pthread_attr_init(&detached);
