@@ -145,12 +145,40 @@ static bool blocks(const void *context, int sig)
     return mask >> (sig - 1) & 1;
 }
 
+static void on_signal(int sig, siginfo_t *info, void *context);
+
+/* As our handler returns, will the kernel run the program's handler of another signal? All are blocked in ours. */
+static bool others_follow(const void *context)
+{
+    uint64_t pending = 0;
+    if (sys2(SYS_rt_sigpending, &pending, 8) != 0)
+        return false;
+    for (int sig = 1; pending >> (sig - 1) != 0; sig++) {
+        struct ksigaction now;
+        if ((pending >> (sig - 1) & 1) == 0 || blocks(context, sig) || sys4(SYS_rt_sigaction, sig, 0, &now, 8) != 0)
+            continue;
+        if (now.handler > SIGVIEW_IGNORE && now.handler != (uintptr_t)on_signal)
+            return true;
+        if (sig == SIGVIEW_MAX)
+            break;
+    }
+    return false;
+}
+
+/* An EINTR that only our handler has caused is none of the program's; one that its own handler shares is: it may wait
+ * for nothing else (pause, sigsuspend). */
+static void hide_run(const void *context)
+{
+    if (arch_interrupted_call(context) && !others_follow(context))
+        note_hidden_run();
+}
+
 static void on_signal(int sig, siginfo_t *info, void *context)
 {
     if (!shim_is_our_process() || shim.newborn) {
         pass_on(sig, info);
         if (blocks(context, sig))
-            note_hidden_run();
+            hide_run(context);
         return;
     }
     bool release = shim_signal(sig, info);
@@ -159,7 +187,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
     /* In a sigsuspend or ppoll the mask that returns blocks what we have just queued: it comes when the hook waits
      * again, and that EINTR is the program's. */
     if (!release || blocks(context, signal_owed()))
-        note_hidden_run();
+        hide_run(context);
 }
 
 static void put_ours(int sig)
@@ -168,7 +196,7 @@ static void put_ours(int sig)
         .handler = (uintptr_t)on_signal,
         .flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK | SA_RESTORER_,
         .restorer = (uintptr_t)signal_return,
-        .mask = 0,
+        .mask = ~(uint64_t)0,
     };
     put_action(sig, &ours);
 }

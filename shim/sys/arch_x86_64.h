@@ -23,4 +23,8 @@ static inline uintptr_t arch_thread_pointer(void)
     return tp;
 }
 
+/* A handler's context: has the signal made a system call fail with EINTR, with nothing in between? (A handler that is
+ * stacked upon another one sees that one's first instruction, with 0 in rax: setup_rt_frame.) */
+#define arch_interrupted_call(context) (((const ucontext_t *)(context))->uc_mcontext.gregs[REG_RAX] == -EINTR)
+
 #endif
