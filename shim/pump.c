@@ -109,7 +109,7 @@ static void take_census(struct census *census, nsec_t now)
     door_census(census, shim.drain.phase);
     survey(census, now, pump.first);
     pump.first = false;
-    if (!pump.swept && shim.phase >= DRAIN_DOOR && census->in_flight + census->idle + census->ending == 0) {
+    if (!pump.swept && shim.phase >= DRAIN_DOOR && census->queued + census->in_flight + census->idle + census->ending == 0) {
         pump.swept = true;
         if (survey_sweep())
             survey(census, now, false);

@@ -177,8 +177,9 @@ static struct conn *take_conn(void)
     return pool_take(&shim.pool);
 }
 
-/* Make an entry for fd; NULL: no memory, the connection passes through unseen. */
-static struct conn *track(int fd, uint16_t listener, bool unix_)
+/* Make an entry for fd; NULL: no memory, the connection passes through unseen. found: the sweep has come across it,
+ * and whoever is accepting it at this moment knows it better. */
+static struct conn *track(int fd, uint16_t listener, bool unix_, bool found)
 {
     if (!can_have_slot(fd))
         return NULL;
@@ -194,7 +195,15 @@ static struct conn *track(int fd, uint16_t listener, bool unix_)
         c->since = shim_now();
         c->late = true;
     }
-    set_slot(fd, fd_slot_make(FD_CONN, c->index));
+    uint32_t slot = fd_slot_make(FD_CONN, c->index), none = 0;
+    if (UNLIKELY(found) && !__atomic_compare_exchange_n(&fd_slot[fd], &none, slot, false, __ATOMIC_ACQ_REL,
+                                                        __ATOMIC_RELAXED)) {
+        shim_free(c);
+        return NULL;
+    }
+    if (UNLIKELY(!found && slot_of(fd) != 0))
+        shim_forget(fd); /* the sweep was faster */
+    set_slot(fd, slot);
     return c;
 }
 
@@ -276,7 +285,7 @@ void shim_accepted(int lfd, int fd)
             shim_forget(fd);
         return;
     }
-    track(fd, (uint16_t)(l - shim.listener), l->unix_);
+    track(fd, (uint16_t)(l - shim.listener), l->unix_, false);
     if (shim_draining()) {
         __atomic_store_n(&shim.last_accept, shim_now(), __ATOMIC_RELEASE);
         shim_wake(NULL);
@@ -309,7 +318,7 @@ struct conn *shim_adopt(int fd, bool opaque)
     if (!sock_local(fd, &local) || !sock_peer(fd, &peer) || (opaque && !is_our_port(&local)))
         return NULL;
     shim_arm();
-    struct conn *c = track(fd, LISTENERS_MAX, false);
+    struct conn *c = track(fd, LISTENERS_MAX, false, opaque);
     if (c) {
         c->shared = true; /* the sender may hold it still */
         if (opaque)
