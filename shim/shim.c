@@ -183,7 +183,7 @@ static struct conn *track(int fd, uint16_t listener, bool unix_, bool found)
 {
     if (!can_have_slot(fd))
         return NULL;
-    if (fd_slot[fd] != 0)
+    if (fd_slot[fd] != 0 && !found)
         shim_forget(fd); /* stale: closed where we could not see it */
     struct conn *c = take_conn();
     if (!c)
