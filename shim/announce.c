@@ -4,6 +4,7 @@
 #include "door.h"
 #include "sys/log.h"
 #include "sys/syscall.h"
+#include "trace.h"
 
 #include <time.h>
 
@@ -114,6 +115,43 @@ void announce_door(nsec_t now)
     end(&line);
 }
 
+static const char *doubt_name(uint64_t why)
+{
+    static const char *const names[] = {
+        [DOUBT_NONE] = "none",
+        [DOUBT_REQUEST] = "the request is no HTTP/1.x that everybody reads alike",
+        [DOUBT_RESPONSE] = "the response is no HTTP/1.x that everybody reads alike",
+        [DOUBT_TUNNEL] = "upgraded, or a tunnel",
+        [DOUBT_DEPTH] = "too many requests outstanding",
+        [DOUBT_UNSEEN] = "bytes passed unseen",
+        [DOUBT_RACE] = "two threads at once in one direction",
+        [DOUBT_COUNTS] = "the kernel counts other bytes than the hooks",
+        [DOUBT_FOUND] = "met in the middle of its life",
+    };
+    return why < COUNT(names) ? names[why] : "unknown";
+}
+
+static void trace_line(enum trace what, int fd, uint64_t value, nsec_t at)
+{
+    struct text line;
+    char buf[512];
+    enum log_format format = shim.options.log_format;
+    begin(&line, buf, sizeof buf, LOG_TRACE, trace_name(what));
+    log_line_u64(&line, format, "fd", (uint64_t)(unsigned)fd);
+    log_line_u64(&line, format, "after_us", (at - shim.signal_at) / NSEC_PER_USEC);
+    if (what == TRACE_OPAQUE)
+        log_line_str(&line, format, "because", doubt_name(value), length(doubt_name(value)));
+    else if (value > 0)
+        log_line_u64(&line, format, "bytes", value);
+    end(&line);
+}
+
+void announce_trace(void)
+{
+    if (wants(LOG_TRACE))
+        trace_take(trace_line);
+}
+
 static void fill(struct report *r, nsec_t now, enum report_end how)
 {
     memset(r, 0, sizeof *r);
@@ -181,6 +219,7 @@ void announce_end(nsec_t now, enum report_end how)
     struct report r;
     struct text line;
     char buf[2048];
+    announce_trace();
     if (shim.drain.phase == DRAIN_RELEASED)
         shim.cut = survey_cut(count_cut, NULL);
     fill(&r, now, how);

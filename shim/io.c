@@ -2,6 +2,7 @@
 #include "shim.h"
 
 #include "sys/syscall.h"
+#include "trace.h"
 
 #include <fcntl.h>
 #include <sys/epoll.h>
@@ -30,6 +31,7 @@ static void count_crossing(struct conn *c, uint64_t bytes)
         return;
     c->crossed_bytes += bytes;
     c->must_linger = true;
+    trace(TRACE_CROSSED, c->fd, bytes);
     if (!__atomic_exchange_n(&c->counted_crossed, true, __ATOMIC_RELAXED))
         __atomic_add_fetch(&shim.crossed, 1, __ATOMIC_RELAXED);
 }
@@ -64,6 +66,7 @@ void shim_end(struct conn *c, nsec_t now)
     c->since = now;
     c->must_linger = conn_request_open(c);
     sys2(SYS_shutdown, c->fd, SHUT_WR);
+    trace(TRACE_ENDED, c->fd, 0);
     __atomic_store_n(&shim.owed_at, now, __ATOMIC_RELEASE);
     await_ack(c, now);
 }
@@ -121,7 +124,7 @@ ssize_t shim_read_end(struct shim_call *call, ssize_t n, const struct rewrite_ch
     bool draining = shim_draining(), was_in_flight = false;
     if (n > 0) {
         if (UNLIKELY(!conn_lock(&c->lock_in))) {
-            conn_doubt(c);
+            conn_doubt(c, DOUBT_RACE);
             shim_read_none(call);
             return n;
         }
@@ -151,8 +154,10 @@ static void response_done(struct conn *c, unsigned done)
 {
     nsec_t now = shim_now();
     bool said = c->rewriting ? c->rewrite.said : c->out.facts.close;
-    if (said && !c->out.facts.close)
+    if (said && !c->out.facts.close) {
         __atomic_add_fetch(&shim.farewells, 1, __ATOMIC_RELAXED);
+        trace(TRACE_FAREWELL, c->fd, 0);
+    }
     c->rewriting = false;
     c->since = now;
     __atomic_store_n(&shim.owed_at, now, __ATOMIC_RELEASE);
@@ -162,10 +167,12 @@ static void response_done(struct conn *c, unsigned done)
     c->late = true; /* whatever comes now came after the signal */
     if (c->opaque || __atomic_load_n(&c->pending, __ATOMIC_ACQUIRE) > 0)
         return;
-    if (said || stage_of(c) == CONN_EOF)
+    if (said || stage_of(c) == CONN_EOF) {
         shim_end(c, now);
-    else
+    } else {
+        trace(TRACE_IDLE, c->fd, 0);
         shim_wake(NULL); /* an idle window begins that the pump does not know of */
+    }
 }
 
 static unsigned follow_out(struct conn *c, size_t n, uint64_t wire, const struct rewrite_chunk *chunks,
@@ -189,7 +196,7 @@ static void write_end(struct shim_call *call, size_t n, uint64_t wire, const str
     struct conn *c = call->c;
     unsigned done = 0;
     if (UNLIKELY(!conn_lock(&c->lock_out))) {
-        conn_doubt(c);
+        conn_doubt(c, DOUBT_RACE);
         write_none(call);
         return;
     }
@@ -275,7 +282,7 @@ static size_t head_to_rewrite(struct conn *c, int fd, const struct rewrite_chunk
 bool shim_farewell(struct shim_call *call, const struct rewrite_chunk *chunks, size_t count,
                    struct farewell *f, struct rewrite_chunk *wire, size_t max, size_t *wire_count)
 {
-    enum { HEAD_CHUNKS = 16 };
+    enum { HEAD_CHUNKS = 64 };
     struct rewrite_chunk head[HEAD_CHUNKS];
     struct conn *c = call->c;
     struct wire w = {wire, 0, max, 0};
@@ -299,8 +306,10 @@ bool shim_farewell(struct shim_call *call, const struct rewrite_chunk *chunks, s
     if (added != from)
         return false;
     f->total = from + f->plan.taken;
+    /* A head in more chunks than these is written short: what comes behind it must not overtake. */
     added = 0;
-    wire_add_range(&w, chunks, count, f->total, SIZE_MAX, &added);
+    if (f->plan.ends || count <= HEAD_CHUNKS)
+        wire_add_range(&w, chunks, count, f->total, SIZE_MAX, &added);
     f->total += added;
     f->wire_total = w.total;
     *wire_count = w.count;
@@ -369,6 +378,7 @@ static bool linger(struct conn *c, int fd)
     c->since = now;
     __atomic_store_n(&shim.owed_at, now, __ATOMIC_RELEASE);
     __atomic_store_n(&c->stage, CONN_LINGERING, __ATOMIC_RELEASE);
+    trace(TRACE_LINGER, fd, unread);
     struct epoll_event want = {EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
                                {.u64 = (uint64_t)c->generation << 32 | c->index}};
     sys4(SYS_epoll_ctl, shim.epoll, EPOLL_CTL_ADD, c->fd, &want);

@@ -147,6 +147,7 @@ static bool pump_step(void)
         __atomic_store_n(&shim.phase, shim.drain.phase, __ATOMIC_SEQ_CST);
     if (shim.drain.phase >= DRAIN_EMPTYING && before < DRAIN_EMPTYING)
         announce_door(now);
+    announce_trace();
     if (act.release)
         give_signal(how_it_ended(), shim_now());
     pump.wake_at = act.wake_at;

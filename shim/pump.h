@@ -21,6 +21,7 @@ unsigned survey_cut(void (*f)(const struct report_cut *cut, void *arg), void *ar
 void announce_open(void);
 void announce_signal(void);
 void announce_door(nsec_t now);
+void announce_trace(void); /* what the hooks have decided since the last time */
 void announce_end(nsec_t now, enum report_end end);
 
 #endif

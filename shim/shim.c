@@ -322,7 +322,7 @@ struct conn *shim_adopt(int fd, bool opaque)
     if (c) {
         c->shared = true; /* the sender may hold it still */
         if (opaque)
-            conn_doubt(c);
+            conn_doubt(c, DOUBT_FOUND);
     }
     return c;
 }

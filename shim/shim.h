@@ -189,7 +189,7 @@ static inline bool shim_read_begin(struct shim_call *call, int fd, uint32_t slot
     if (shim_draining() && shim_read_refused(c, fd))
         return false;
     if (UNLIKELY(__atomic_fetch_add(&c->calls_in, 1, __ATOMIC_RELAXED) != 0))
-        conn_doubt(c);
+        conn_doubt(c, DOUBT_RACE);
     return true;
 }
 
@@ -210,7 +210,7 @@ static inline bool shim_write_begin(struct shim_call *call, uint32_t slot)
     if (shim_draining() && shim_has_ended(slot))
         return false;
     if (UNLIKELY(__atomic_fetch_add(&c->calls_out, 1, __ATOMIC_RELAXED) != 0))
-        conn_doubt(c);
+        conn_doubt(c, DOUBT_RACE);
     return true;
 }
 

@@ -3,6 +3,7 @@
 
 #include "sys/proc.h"
 #include "sys/syscall.h"
+#include "trace.h"
 
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -74,7 +75,7 @@ static void verify(struct conn *c)
     for (int i = 0; i < TRIES && v == UNSTEADY; i++)
         v = compare(c);
     if (v == UNEQUAL)
-        conn_doubt(c);
+        conn_doubt(c, DOUBT_COUNTS);
     c->verified = true; /* never steady: the hooks see it being used */
 }
 
@@ -82,6 +83,7 @@ enum owed { OWED_NOTHING, OWED_IDLE, OWED_ENDING, OWED_IN_FLIGHT };
 
 static void give_eof(struct conn *c, nsec_t now)
 {
+    trace(TRACE_EOF, c->fd, 0);
     c->since = now;
     __atomic_store_n(&c->stage, CONN_EOF, __ATOMIC_SEQ_CST); /* before a reader can see it */
     if (!c->shared)
@@ -112,6 +114,7 @@ static enum owed look_at_opaque(struct conn *c, struct census *census, nsec_t no
     if (!c->counted_opaque) {
         c->counted_opaque = true;
         shim.opaque++;
+        trace(TRACE_OPAQUE, c->fd, c->doubt);
     }
     nsec_t quiet_since = later(shim.signal_at, c->since);
     if (!c->unix_) {
@@ -137,6 +140,7 @@ static enum owed look_at_ended(struct conn *c, struct census *census, nsec_t now
     if (c->must_linger && peer_is_done(c))
         c->must_linger = false;
     if (!c->acked && (c->unix_ || sock_unsent(c->fd) <= 0)) {
+        trace(TRACE_ACKED, c->fd, 0);
         c->acked = true;
         c->acked_at = now;
         __atomic_store_n(&shim.owed_at, now, __ATOMIC_RELEASE);
@@ -169,6 +173,7 @@ static enum owed look_at_open(struct conn *c, struct census *census, nsec_t now,
 /* The entry is free for another use only when the descriptor is gone. */
 static void drop_lingering(struct conn *c)
 {
+    trace(TRACE_DROPPED, c->fd, c->crossed_bytes);
     sys1(SYS_close, c->fd);
     shim_free(c);
 }

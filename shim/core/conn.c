@@ -20,8 +20,10 @@ void conn_init(struct conn *c, int fd, uint16_t listener, bool unix_)
     c->live = true;
 }
 
-void conn_doubt(struct conn *c)
+void conn_doubt(struct conn *c, enum doubt why)
 {
+    if (c->doubt == DOUBT_NONE)
+        c->doubt = (uint8_t)why;
     __atomic_store_n(&c->opaque, true, __ATOMIC_RELEASE);
 }
 
@@ -105,7 +107,7 @@ static NOINLINE void follow_requests(struct conn *c, const char *data, size_t n)
             flags = run_flags(&c->in.facts);
             run++;
         } else if (event == HTTP1_BAD) {
-            room = false;
+            conn_doubt(c, DOUBT_REQUEST);
             break;
         } else if (event == HTTP1_MORE || n == 0) {
             break;
@@ -114,7 +116,7 @@ static NOINLINE void follow_requests(struct conn *c, const char *data, size_t n)
     if (run > 0)
         room = ring_push(c, flags, run) && room;
     if (!room)
-        conn_doubt(c);
+        conn_doubt(c, DOUBT_DEPTH);
 }
 
 void conn_received(struct conn *c, const void *data, size_t n)
@@ -128,7 +130,7 @@ void conn_received(struct conn *c, const void *data, size_t n)
     }
     enum http1_event event;
     if (!http1_skip(&c->in, n, &event))
-        conn_doubt(c);
+        conn_doubt(c, DOUBT_UNSEEN);
     else
         c->request_bytes += n;
 }
@@ -162,7 +164,7 @@ static NOINLINE unsigned follow_responses(struct conn *c, const char *data, size
             ring_pop(c);
             done++;
         } else if (event == HTTP1_BAD || event == HTTP1_TUNNEL) {
-            conn_doubt(c);
+            conn_doubt(c, event == HTTP1_BAD ? DOUBT_RESPONSE : DOUBT_TUNNEL);
             break;
         } else if (event == HTTP1_MORE) {
             break;
@@ -180,7 +182,7 @@ unsigned conn_sent(struct conn *c, const void *data, size_t n, uint64_t wire)
         return follow_responses(c, data, n);
     enum http1_event event;
     if (!http1_skip(&c->out, n, &event)) {
-        conn_doubt(c);
+        conn_doubt(c, DOUBT_UNSEEN);
         return 0;
     }
     c->response_bytes += n;

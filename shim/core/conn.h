@@ -18,6 +18,19 @@ enum conn_stage {
                        or its peer still sending */
 };
 
+/* Why a connection is opaque. */
+enum doubt {
+    DOUBT_NONE,
+    DOUBT_REQUEST,  /* what came is no HTTP/1.x that everybody reads alike */
+    DOUBT_RESPONSE, /* so is what went out */
+    DOUBT_TUNNEL,   /* 101, or 2xx to CONNECT */
+    DOUBT_DEPTH,    /* more requests outstanding than the ring holds */
+    DOUBT_UNSEEN,   /* bytes passed unseen (sendfile, splice) where they can not be body */
+    DOUBT_RACE,     /* two threads at once in one direction */
+    DOUBT_COUNTS,   /* the kernel counts other bytes: somebody else does its input or output */
+    DOUBT_FOUND,    /* met in the middle of its life */
+};
+
 enum { CONN_RING = 64, CONN_RUN_MAX = 31 };
 
 struct conn {
@@ -36,6 +49,7 @@ struct conn {
     uint8_t pin;         /* lock: the pump acts on fd, or the program closes it */
     uint16_t calls_in, calls_out; /* calls in progress; a second one at a time is a doubt */
     bool opaque;         /* bytes we do not, or no longer, understand */
+    uint8_t doubt;       /* enum doubt: the first reason */
     bool shared;         /* another process may hold it: no shutdown() of ours */
     bool held;           /* ... and another process does: seen at the signal */
     uint64_t inode;      /* for that look */
@@ -72,7 +86,7 @@ struct conn {
 void conn_init(struct conn *c, int fd, uint16_t listener, bool unix_);
 
 /* Something we cannot account for: from now on opaque. Any thread. */
-void conn_doubt(struct conn *c);
+void conn_doubt(struct conn *c, enum doubt why);
 
 /* n bytes were read by the program, now or (data NULL) unseen. Holder of lock_in. */
 void conn_received(struct conn *c, const void *data, size_t n);

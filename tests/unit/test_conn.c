@@ -312,7 +312,7 @@ static void tells_the_method(void **unused UNUSED)
     assert_string_equal(conn_method(&c), "");
     conn_received(&c, POST(3), strlen(POST(3)));
     assert_string_equal(conn_method(&c), "POST");
-    conn_doubt(&c);
+    conn_doubt(&c, DOUBT_RACE);
     assert_string_equal(conn_method(&c), "");
 }
 

@@ -1,0 +1,55 @@
+/* trace.c: see trace.h. */
+#include "trace.h"
+
+enum { RING = 4096 };
+
+struct record {
+    uint32_t turn; /* written last: the number of this record in the ring's history, plus one */
+    int fd;
+    uint64_t value;
+    nsec_t at;
+    uint8_t what;
+};
+
+static struct record ring[RING];
+static uint32_t written, taken;
+
+void trace_put(enum trace what, int fd, uint64_t value)
+{
+    uint32_t turn = __atomic_fetch_add(&written, 1, __ATOMIC_RELAXED);
+    struct record *r = &ring[turn % RING];
+    r->what = (uint8_t)what;
+    r->fd = fd;
+    r->value = value;
+    r->at = shim_now();
+    __atomic_store_n(&r->turn, turn + 1, __ATOMIC_RELEASE);
+}
+
+void trace_take(void (*f)(enum trace what, int fd, uint64_t value, nsec_t at))
+{
+    uint32_t end = __atomic_load_n(&written, __ATOMIC_ACQUIRE);
+    if (end - taken > RING)
+        taken = end - RING;
+    for (; taken != end; taken++) {
+        struct record r = ring[taken % RING];
+        if (__atomic_load_n(&ring[taken % RING].turn, __ATOMIC_ACQUIRE) != taken + 1)
+            break; /* being written: next time */
+        f(r.what, r.fd, r.value, r.at);
+    }
+}
+
+const char *trace_name(enum trace what)
+{
+    static const char *const names[TRACE_KINDS] = {
+        [TRACE_FAREWELL] = "farewell said",
+        [TRACE_IDLE] = "idle",
+        [TRACE_EOF] = "idle window over: virtual EOF",
+        [TRACE_ENDED] = "half-closed",
+        [TRACE_LINGER] = "closed by the program, lingering",
+        [TRACE_ACKED] = "output acknowledged",
+        [TRACE_DROPPED] = "lingering socket closed",
+        [TRACE_CROSSED] = "bytes crossed our close, swallowed",
+        [TRACE_OPAQUE] = "opaque",
+    };
+    return names[what];
+}

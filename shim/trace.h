@@ -1,0 +1,34 @@
+/* trace.h: LASTCALL_LOG=trace: each decision with its reason. Hooks may not log, so they leave a record in a ring,
+ * and the pump writes it down. Any thread, any signal handler; costs a load and a branch when off. */
+#ifndef LASTCALL_TRACE_H
+#define LASTCALL_TRACE_H
+
+#include "shim.h"
+
+enum trace {
+    TRACE_FAREWELL,  /* a response head left with Connection: close */
+    TRACE_IDLE,      /* a response without farewell is complete: the idle window begins */
+    TRACE_EOF,       /* the idle window is over: virtual EOF */
+    TRACE_ENDED,     /* half-closed */
+    TRACE_LINGER,    /* the program has closed; the socket stays until its output is acknowledged */
+    TRACE_ACKED,     /* the output is acknowledged */
+    TRACE_DROPPED,   /* the lingering socket is closed */
+    TRACE_CROSSED,   /* bytes came after the end */
+    TRACE_OPAQUE,    /* not understood any more: value says why (enum doubt) */
+    TRACE_KINDS
+};
+
+void trace_put(enum trace what, int fd, uint64_t value);
+
+static inline void trace(enum trace what, int fd, uint64_t value)
+{
+    if (UNLIKELY(shim.options.log == LOG_TRACE))
+        trace_put(what, fd, value);
+}
+
+/* Pump only: call f for each record since the last time, oldest first. What the ring could not hold is lost. */
+void trace_take(void (*f)(enum trace what, int fd, uint64_t value, nsec_t at));
+
+const char *trace_name(enum trace what);
+
+#endif
