@@ -19,9 +19,8 @@ typedef void (*sig_handler)(int);
 
 /* hook_X is exported as X; inside we call it hook_X, so nothing here can be interposed, and no libc
  * prototype of X gets in the way. */
-#define HOOK(returns, name, params, args, early) \
-    EXPORT returns hook_##name params __asm__(#name);
-#define HOOK_ASM HOOK
+#define HOOK(returns, name, params, args, early) EXPORT returns hook_##name params __asm__(#name);
+#define HOOK_ASM                                 HOOK
 #include "hooks.def"
 #undef HOOK
 #undef HOOK_ASM
@@ -29,7 +28,7 @@ typedef void (*sig_handler)(int);
 /* The next definitions. Before the constructor has run: the early forms of hooks.def. */
 struct real {
 #define HOOK(returns, name, params, args, early) returns(*name) params;
-#define HOOK_ASM HOOK
+#define HOOK_ASM                                 HOOK
 #include "hooks.def"
 #undef HOOK
 #undef HOOK_ASM

@@ -8,20 +8,20 @@
  *
  * One read of a tracked descriptor: `real_call` gives ssize_t; what it read is in chunks. An EINTR that only
  * our own handler caused (a receive time-out makes reads restart no more: signal(7)) is not the program's. */
-#define READ_TRACKED(fd, slot, chunks, count, peeks, real_call)        \
-    do {                                                               \
-        struct shim_call call;                                         \
-        ssize_t got;                                                   \
-        if (!shim_read_begin(&call, fd, slot))                         \
-            return 0;                                                  \
-        do                                                             \
-            got = real_call;                                           \
-        while (UNLIKELY(got < 0) && hook_interrupted(call.runs));      \
-        if (UNLIKELY(got < 0 || (peeks))) {                            \
-            shim_read_none(&call);                                     \
-            return got;                                                \
-        }                                                              \
-        return shim_read_end(&call, got, chunks, count);               \
+#define READ_TRACKED(fd, slot, chunks, count, peeks, real_call) \
+    do {                                                        \
+        struct shim_call call;                                  \
+        ssize_t got;                                            \
+        if (!shim_read_begin(&call, fd, slot))                  \
+            return 0;                                           \
+        do                                                      \
+            got = real_call;                                    \
+        while (UNLIKELY(got < 0) && hook_again(&call.runs));    \
+        if (UNLIKELY(got < 0 || (peeks))) {                     \
+            shim_read_none(&call);                              \
+            return got;                                         \
+        }                                                       \
+        return shim_read_end(&call, got, chunks, count);        \
     } while (0)
 
 static NOINLINE ssize_t read_tracked(int fd, void *buf, size_t n, uint32_t slot)
@@ -129,8 +129,8 @@ ssize_t hook_recvmsg(int fd, struct msghdr *msg, int flags)
             adopt_rights(msg);
         return n;
     }
-    READ_TRACKED(fd, slot, as_chunks(msg->msg_iov), flags & MSG_TRUNC ? 0 : msg->msg_iovlen,
-                 flags & NOT_OF_STREAM, real.recvmsg(fd, msg, flags));
+    READ_TRACKED(fd, slot, as_chunks(msg->msg_iov), flags & MSG_TRUNC ? 0 : msg->msg_iovlen, flags & NOT_OF_STREAM,
+                 real.recvmsg(fd, msg, flags));
 }
 
 int hook_recvmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags, struct timespec *timeout)

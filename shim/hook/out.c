@@ -34,7 +34,7 @@ static bool send_farewell(struct shim_call *call, int fd, const struct rewrite_c
         } else if (f.wire_total > 0) {
             sent = real.writev(fd, (const struct iovec *)wire, (int)wires);
         }
-        if (sent < 0 && hook_interrupted(call->runs))
+        if (sent < 0 && hook_again(&call->runs))
             continue;
         if (sent < 0) {
             shim_write_end(call, -1, NULL, 0);
@@ -60,20 +60,19 @@ static size_t total_of(const struct rewrite_chunk *chunks, size_t count)
     return total;
 }
 
-#define WRITE_TRACKED(fd, slot, chunks, count, like, flags, real_call)                       \
-    do {                                                                                     \
-        struct shim_call call;                                                               \
-        ssize_t sent;                                                                        \
-        if (!shim_write_begin(&call, slot))                                              \
-            return (ssize_t)total_of(chunks, count); /* ended: swallowed */                  \
-        if (shim_draining() && !((flags) & UNTOUCHABLE) &&                                   \
-            send_farewell(&call, fd, chunks, count, like, flags, &sent))                     \
-            return sent;                                                                     \
-        do                                                                                   \
-            sent = real_call;                                                                \
-        while (UNLIKELY(sent < 0) && hook_interrupted(call.runs));                           \
-        shim_write_end(&call, sent, chunks, count);                                          \
-        return sent;                                                                         \
+#define WRITE_TRACKED(fd, slot, chunks, count, like, flags, real_call)                                                \
+    do {                                                                                                              \
+        struct shim_call call;                                                                                        \
+        ssize_t sent;                                                                                                 \
+        if (!shim_write_begin(&call, slot))                                                                           \
+            return (ssize_t)total_of(chunks, count); /* ended: swallowed */                                           \
+        if (shim_draining() && !((flags)&UNTOUCHABLE) && send_farewell(&call, fd, chunks, count, like, flags, &sent)) \
+            return sent;                                                                                              \
+        do                                                                                                            \
+            sent = real_call;                                                                                         \
+        while (UNLIKELY(sent < 0) && hook_again(&call.runs));                                                         \
+        shim_write_end(&call, sent, chunks, count);                                                                   \
+        return sent;                                                                                                  \
     } while (0)
 
 static const struct msghdr no_name;
@@ -182,8 +181,8 @@ static ssize_t swallow_file(int in, off_t *offset, size_t n)
     return at < 0 ? hook_result(at) : (ssize_t)n;
 }
 
-static ssize_t sendfile_tracked(ssize_t (*next)(int, int, off_t *, size_t), int out, int in, off_t *offset,
-                                size_t n, uint32_t slot)
+static ssize_t sendfile_tracked(ssize_t (*next)(int, int, off_t *, size_t), int out, int in, off_t *offset, size_t n,
+                                uint32_t slot)
 {
     struct shim_call call;
     ssize_t sent;
@@ -191,7 +190,7 @@ static ssize_t sendfile_tracked(ssize_t (*next)(int, int, off_t *, size_t), int 
         return swallow_file(in, offset, n);
     do
         sent = next(out, in, offset, n);
-    while (UNLIKELY(sent < 0) && hook_interrupted(call.runs));
+    while (UNLIKELY(sent < 0) && hook_again(&call.runs));
     shim_write_end(&call, sent, NULL, 0);
     return sent;
 }

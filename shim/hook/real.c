@@ -21,9 +21,9 @@ static long missing(void)
 }
 
 #define RAW(nr, a, b, c, d, e, f) early_result(sys6(nr, a, b, c, d, e, f))
-#define LIBC missing()
+#define LIBC                      missing()
 
-#define HOOK_ASM HOOK
+#define HOOK_ASM                                 HOOK
 #define HOOK(returns, name, params, args, early) static returns early_##name params;
 #include "hooks.def"
 #undef HOOK
@@ -37,15 +37,15 @@ HIDDEN struct real real = {
 static bool bound;
 
 /* LIBC: bound when it is called early, and called again; where no libc has it, ENOSYS. */
-#define HOOK(returns, name, params, args, early)                 \
-    static returns early_##name params                           \
-    {                                                            \
-        if (!bound && #early[0] == 'L') {                        \
-            real_bind();                                         \
-            if (real.name != early_##name)                       \
-                return real.name args;                           \
-        }                                                        \
-        return (returns)(early);                                 \
+#define HOOK(returns, name, params, args, early) \
+    static returns early_##name params           \
+    {                                            \
+        if (!bound && #early[0] == 'L') {        \
+            real_bind();                         \
+            if (real.name != early_##name)       \
+                return real.name args;           \
+        }                                        \
+        return (returns)(early);                 \
     }
 #include "hooks.def"
 #undef HOOK

@@ -14,8 +14,7 @@ static void from_user(struct ksigaction *k, const struct sigaction *act)
     k->restorer = (uintptr_t)act->sa_restorer;
     memcpy(&k->mask, &act->sa_mask, sizeof k->mask);
     if (k->restorer == 0)
-        k->flags &=
-            ~0x04000000ul; /* SA_RESTORER: libc would have put its own; ours comes at release */
+        k->flags &= ~0x04000000ul; /* SA_RESTORER: libc would have put its own; ours comes at release */
 }
 
 static void to_user(struct sigaction *act, const struct ksigaction *k)
@@ -44,11 +43,7 @@ int hook_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
 /* signal() in its several dialects: handler, flags and mask; SIG_ERR never for a drain signal. */
 static sig_handler set_handler(int sig, sig_handler handler, unsigned flags, uint64_t mask)
 {
-    struct ksigaction now = {.handler = (uintptr_t)handler,
-                             .flags = flags,
-                             .restorer = 0,
-                             .mask = mask},
-                      before;
+    struct ksigaction now = {.handler = (uintptr_t)handler, .flags = flags, .restorer = 0, .mask = mask}, before;
     if (!shim_sigaction(sig, &now, &before))
         return SIG_ERR;
     return (sig_handler)before.handler;
@@ -59,8 +54,7 @@ static uint64_t bit_of(int sig)
     return (uint64_t)1 << (sig - 1);
 }
 
-static uint64_t
-    interrupting; /* siginterrupt(sig, 1): later calls of signal() mind it (signal(3)) */
+static uint64_t interrupting; /* siginterrupt(sig, 1): later calls of signal() mind it (signal(3)) */
 
 /* BSD signal blocks the signal itself, as sigaction does, and says so in the mask. */
 static sig_handler bsd_signal_(int sig, sig_handler handler)

@@ -12,12 +12,48 @@
 HIDDEN uint64_t syscall_ours[8];
 
 static const uint16_t numbers[] = {
-    SYS_bind, SYS_listen, SYS_accept, SYS_accept4, SYS_getsockname, SYS_read, SYS_readv, SYS_recvfrom,
-    SYS_recvmsg, SYS_recvmmsg, SYS_write, SYS_writev, SYS_sendto, SYS_sendmsg, SYS_sendmmsg, SYS_sendfile,
-    SYS_splice, SYS_close, SYS_close_range, SYS_shutdown, SYS_dup, SYS_dup2, SYS_dup3, SYS_fcntl, SYS_fork,
-    SYS_rt_sigaction, SYS_rt_sigtimedwait, SYS_rt_sigsuspend, SYS_signalfd, SYS_signalfd4, SYS_epoll_ctl,
-    SYS_epoll_wait, SYS_epoll_pwait, SYS_epoll_pwait2, SYS_poll, SYS_ppoll, SYS_select, SYS_pselect6,
-    SYS_nanosleep, SYS_clock_nanosleep, SYS_pause, SYS_exit_group,
+    SYS_bind,
+    SYS_listen,
+    SYS_accept,
+    SYS_accept4,
+    SYS_getsockname,
+    SYS_read,
+    SYS_readv,
+    SYS_recvfrom,
+    SYS_recvmsg,
+    SYS_recvmmsg,
+    SYS_write,
+    SYS_writev,
+    SYS_sendto,
+    SYS_sendmsg,
+    SYS_sendmmsg,
+    SYS_sendfile,
+    SYS_splice,
+    SYS_close,
+    SYS_close_range,
+    SYS_shutdown,
+    SYS_dup,
+    SYS_dup2,
+    SYS_dup3,
+    SYS_fcntl,
+    SYS_fork,
+    SYS_rt_sigaction,
+    SYS_rt_sigtimedwait,
+    SYS_rt_sigsuspend,
+    SYS_signalfd,
+    SYS_signalfd4,
+    SYS_epoll_ctl,
+    SYS_epoll_wait,
+    SYS_epoll_pwait,
+    SYS_epoll_pwait2,
+    SYS_poll,
+    SYS_ppoll,
+    SYS_select,
+    SYS_pselect6,
+    SYS_nanosleep,
+    SYS_clock_nanosleep,
+    SYS_pause,
+    SYS_exit_group,
 };
 
 extern void syscall_bind(void);
@@ -67,6 +103,31 @@ static long retried(long nr, long a, long b, long c, long d, long e, long f)
         if (LIKELY(ret >= 0) || !hook_interrupted(runs))
             return ret;
     }
+}
+
+static long raw_epoll_pwait2(long a, long b, long c, const struct timespec *timeout, long e, long f)
+{
+    struct timespec rest;
+    nsec_t end = timeout ? shim_now() + (nsec_t)timeout->tv_sec * NSEC_PER_SEC + (nsec_t)timeout->tv_nsec : 0;
+    for (;;) {
+        unsigned runs = hook_runs();
+        long ret = real.syscall(SYS_epoll_pwait2, a, b, c, (long)timeout, e, f);
+        if (LIKELY(ret >= 0) || !hook_interrupted(runs))
+            return ret;
+        if (timeout) {
+            nsec_t now = shim_now(), left = end > now ? end - now : 0;
+            rest.tv_sec = (time_t)(left / NSEC_PER_SEC);
+            rest.tv_nsec = (long)(left % NSEC_PER_SEC);
+            timeout = &rest;
+        }
+    }
+}
+
+/* This one returns the error itself. */
+static long raw_clock_nanosleep(int clock, int flags, const struct timespec *want, struct timespec *rest)
+{
+    int err = hook_clock_nanosleep(clock, flags, want, rest);
+    return hook_result(-(long)err);
 }
 
 static long raw_fork(void)
@@ -119,6 +180,11 @@ HIDDEN long syscall_dispatch(long nr, long a, long b, long c, long d, long e, lo
     case SYS_poll: return hook_poll((void *)a, (unsigned long)b, (int)c);
     case SYS_select: return hook_select((int)a, (void *)b, (void *)c, (void *)d, (void *)e);
     case SYS_nanosleep: return hook_nanosleep((void *)a, (void *)b);
+    case SYS_clock_nanosleep: return raw_clock_nanosleep((int)a, (int)b, (void *)c, (void *)d);
+    case SYS_epoll_pwait2: return raw_epoll_pwait2(a, b, c, (void *)d, e, f);
+    case SYS_epoll_pwait:
+        return e == 0 || f == 8 ? hook_epoll_pwait((int)a, (void *)b, (int)c, (int)d, widen((void *)e, &wide))
+                                : real.syscall(nr, a, b, c, d, e, f);
     case SYS_exit_group: hook__exit((int)a); return 0;
     default: return retried(nr, a, b, c, d, e, f);
     }

@@ -14,15 +14,24 @@ static inline const struct rewrite_chunk *as_chunks(const struct iovec *iov)
     return (const void *)iov;
 }
 
+static inline unsigned hook_runs(void)
+{
+    return __atomic_load_n(&shim.hidden_runs, __ATOMIC_RELAXED);
+}
+
 /* The last call failed: with an EINTR that only our own handler caused? */
 static inline bool hook_interrupted(unsigned runs)
 {
     return *libc_errno() == EINTR && shim_interrupted(runs);
 }
 
-static inline unsigned hook_runs(void)
+/* The same, for a call that is then made again: what came until now counts no more. */
+static inline bool hook_again(unsigned *runs)
 {
-    return __atomic_load_n(&shim.hidden_runs, __ATOMIC_RELAXED);
+    if (!hook_interrupted(*runs))
+        return false;
+    *runs = hook_runs();
+    return true;
 }
 
 /* Nanoseconds, for time-outs that may have to be shortened. */

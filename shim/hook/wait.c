@@ -34,10 +34,7 @@ static nsec_t nsec(const struct timespec *t)
 /* Did the wait fail only because of us? Then prepare the next round. */
 static bool again(struct waiting *w, int ret)
 {
-    if (LIKELY(ret >= 0) || !hook_interrupted(w->runs))
-        return false;
-    w->runs = hook_runs();
-    return true;
+    return UNLIKELY(ret < 0) && hook_again(&w->runs);
 }
 
 static nsec_t left(const struct waiting *w)
@@ -182,15 +179,15 @@ int hook_usleep(unsigned usec)
     return hook_nanosleep(&want, NULL);
 }
 
+/* Not by real.sleep: it tells the time that is left in whole seconds, rounded down. */
 unsigned hook_sleep(unsigned seconds)
 {
-    for (;;) {
-        unsigned runs = hook_runs();
-        unsigned rest = real.sleep(seconds);
-        if (LIKELY(rest == 0) || !shim_interrupted(runs))
-            return rest;
-        seconds = rest;
-    }
+    struct timespec want = {(time_t)seconds, 0};
+    int saved = *libc_errno();
+    if (hook_nanosleep(&want, &want) != 0)
+        return (unsigned)want.tv_sec;
+    *libc_errno() = saved;
+    return 0;
 }
 
 int hook_pause(void)
