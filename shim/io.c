@@ -38,6 +38,14 @@ static void count_crossing(struct conn *c, uint64_t bytes)
 
 /* ---- ending one connection ------------------------------------------------------------------------- */
 
+void shim_watch(const struct conn *c)
+{
+    int ep = __atomic_load_n(&shim.epoll, __ATOMIC_ACQUIRE);
+    struct epoll_event want = {EPOLLOUT | EPOLLRDHUP | EPOLLET, {.u64 = (uint64_t)c->generation << 32 | c->index}};
+    if (ep >= 0)
+        sys4(SYS_epoll_ctl, ep, EPOLL_CTL_ADD, c->fd, &want);
+}
+
 /* The output is acknowledged, or we learn of it by an event of the pump's epoll set; so too of the end of a peer
  * that is still sending. */
 static void await_ack(struct conn *c, nsec_t now)
@@ -48,11 +56,7 @@ static void await_ack(struct conn *c, nsec_t now)
         if (!c->must_linger)
             return;
     }
-    int ep = __atomic_load_n(&shim.epoll, __ATOMIC_ACQUIRE);
-    struct epoll_event want = {EPOLLOUT | EPOLLRDHUP | EPOLLET,
-                               {.u64 = (uint64_t)c->generation << 32 | c->index}};
-    if (ep >= 0)
-        sys4(SYS_epoll_ctl, ep, EPOLL_CTL_ADD, c->fd, &want);
+    shim_watch(c);
 }
 
 void shim_end(struct conn *c, nsec_t now)
@@ -60,8 +64,7 @@ void shim_end(struct conn *c, nsec_t now)
     uint8_t stage = stage_of(c);
     if (c->shared || stage >= CONN_ENDED)
         return;
-    if (!__atomic_compare_exchange_n(&c->stage, &stage, CONN_ENDED, false, __ATOMIC_ACQ_REL,
-                                     __ATOMIC_RELAXED))
+    if (!__atomic_compare_exchange_n(&c->stage, &stage, CONN_ENDED, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
         return;
     c->since = now;
     c->must_linger = conn_request_open(c);
@@ -175,8 +178,7 @@ static void response_done(struct conn *c, unsigned done)
     }
 }
 
-static unsigned follow_out(struct conn *c, size_t n, uint64_t wire, const struct rewrite_chunk *chunks,
-                           size_t count)
+static unsigned follow_out(struct conn *c, size_t n, uint64_t wire, const struct rewrite_chunk *chunks, size_t count)
 {
     unsigned done = 0;
     if (count == 0)
@@ -190,8 +192,7 @@ static unsigned follow_out(struct conn *c, size_t n, uint64_t wire, const struct
     return done;
 }
 
-static void write_end(struct shim_call *call, size_t n, uint64_t wire, const struct rewrite_chunk *chunks,
-                      size_t count)
+static void write_end(struct shim_call *call, size_t n, uint64_t wire, const struct rewrite_chunk *chunks, size_t count)
 {
     struct conn *c = call->c;
     unsigned done = 0;
@@ -242,8 +243,8 @@ static bool wire_add(struct wire *w, const void *data, size_t len)
 }
 
 /* Add the program's bytes from..to (offsets over all chunks); false: no room for all of them. */
-static bool wire_add_range(struct wire *w, const struct rewrite_chunk *chunks, size_t count, size_t from,
-                           size_t to, size_t *added)
+static bool wire_add_range(struct wire *w, const struct rewrite_chunk *chunks, size_t count, size_t from, size_t to,
+                           size_t *added)
 {
     size_t at = 0;
     for (size_t i = 0; i < count && at < to; at += chunks[i].len, i++) {
@@ -259,8 +260,8 @@ static bool wire_add_range(struct wire *w, const struct rewrite_chunk *chunks, s
 }
 
 /* The chunks from offset `from` on, as a list of at most max. */
-static size_t tail_of(const struct rewrite_chunk *chunks, size_t count, size_t from,
-                      struct rewrite_chunk *out, size_t max)
+static size_t tail_of(const struct rewrite_chunk *chunks, size_t count, size_t from, struct rewrite_chunk *out,
+                      size_t max)
 {
     struct wire w = {out, 0, max, 0};
     size_t added = 0;
@@ -279,8 +280,8 @@ static size_t head_to_rewrite(struct conn *c, int fd, const struct rewrite_chunk
     return conn_last_head(c, chunks, count, sock_unread(fd) > 0);
 }
 
-bool shim_farewell(struct shim_call *call, const struct rewrite_chunk *chunks, size_t count,
-                   struct farewell *f, struct rewrite_chunk *wire, size_t max, size_t *wire_count)
+bool shim_farewell(struct shim_call *call, const struct rewrite_chunk *chunks, size_t count, struct farewell *f,
+                   struct rewrite_chunk *wire, size_t max, size_t *wire_count)
 {
     enum { HEAD_CHUNKS = 64 };
     struct rewrite_chunk head[HEAD_CHUNKS];
@@ -323,8 +324,7 @@ size_t shim_farewell_sent(struct shim_call *call, const struct farewell *f, size
     size_t accepted = sent;
     if (sent >= f->before && (sent > f->before || f->before == 0 || f->plan.wire == 0)) {
         size_t of_plan = sent - f->before < f->plan.wire ? sent - f->before : f->plan.wire;
-        accepted = f->before + rewrite_commit(&c->rewrite, &f->plan, of_plan) +
-                   (sent - f->before - of_plan);
+        accepted = f->before + rewrite_commit(&c->rewrite, &f->plan, of_plan) + (sent - f->before - of_plan);
         c->rewriting = true;
     }
     write_end(call, accepted, sent, chunks, count);

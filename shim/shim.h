@@ -252,6 +252,7 @@ void shim_exit(void);
 /* ---- for the pump ---- */
 void shim_end(struct conn *c, nsec_t now);      /* half-close */
 void shim_free(struct conn *c);
+void shim_watch(const struct conn *c);          /* tell the pump when c's output is acknowledged */
 /* The descriptor of c does not change hands, nor is it closed, while pinned. Only the pump and a close pin, each
  * for a few system calls; the pump never waits for a pin (conn_lock(&c->pin) instead). */
 void conn_pin(struct conn *c);

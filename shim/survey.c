@@ -61,9 +61,8 @@ static enum verdict compare(const struct conn *c)
         read_bytes != __atomic_load_n(&c->read_bytes, __ATOMIC_SEQ_CST) ||
         written_bytes != __atomic_load_n(&c->written_bytes, __ATOMIC_SEQ_CST))
         return UNSTEADY;
-    return after.received - (uint64_t)unread == read_bytes && after.acked + (uint64_t)unsent == written_bytes
-               ? EQUAL
-               : UNEQUAL;
+    return after.received - (uint64_t)unread == read_bytes && after.acked + (uint64_t)unsent == written_bytes ? EQUAL
+                                                                                                              : UNEQUAL;
 }
 
 static void verify(struct conn *c)
@@ -145,8 +144,10 @@ static enum owed look_at_ended(struct conn *c, struct census *census, nsec_t now
         c->acked_at = now;
         __atomic_store_n(&shim.owed_at, now, __ATOMIC_RELEASE);
     }
-    if (!c->acked)
+    if (!c->acked) {
+        shim_watch(c); /* it may have ended before there was a pump; EEXIST otherwise */
         return OWED_ENDING;
+    }
     nsec_t until = c->acked_at + shim.options.linger;
     if (c->must_linger && now < until) {
         expires(census, until);
