@@ -62,7 +62,7 @@ with_libc()
     done
 }
 with_libc plain
-inside /bin/ls -l /lastcall >/dev/null && objdump -p "$root/lastcall/signal_default" | grep -q libdl &&
+inside /bin/ls -l /lastcall >/dev/null && objdump -p "$root/lastcall/signal_outcome" | grep -q libdl &&
     fail bullseye-plain "these programs have libdl: nothing is shown"
 with_libc libdl -Wl,--no-as-needed "$libs/libdl.so.2"
 done_here

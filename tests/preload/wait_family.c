@@ -1,0 +1,382 @@
+/* wait_family.c: calls that no SA_RESTART restarts (signal(7)). A drain that begins while the program waits in one is not
+ * noticed: no EINTR, and the time is what was asked for; a signal of the program's own still interrupts. */
+#include "check.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MS = 400 };
+
+static int lfd, ep, pair[2], last_error;
+static struct timespec span = {0, MS * 1000000L};
+
+static struct timespec *at_end(void)
+{
+    static struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    t.tv_nsec += MS * 1000000L;
+    t.tv_sec += t.tv_nsec / 1000000000L;
+    t.tv_nsec %= 1000000000L;
+    return &t;
+}
+
+static struct timespec copy;
+static struct timespec *fresh(void)
+{
+    copy = span;
+    return &copy;
+}
+
+static struct timeval *fresh_tv(void)
+{
+    static struct timeval t;
+    t.tv_sec = 0;
+    t.tv_usec = MS * 1000;
+    return &t;
+}
+
+static char byte;
+static struct epoll_event event;
+static struct pollfd one_fd;
+static struct pollfd *unready(void)
+{
+    one_fd = (struct pollfd){pair[0], POLLIN, 0};
+    return &one_fd;
+}
+
+static fd_set *unready_set(void)
+{
+    static fd_set set;
+    FD_ZERO(&set);
+    FD_SET(pair[0], &set);
+    return &set;
+}
+
+/* The error itself, as clock_nanosleep returns it. */
+static int by_error(int err)
+{
+    errno = err;
+    return err ? -1 : 0;
+}
+
+#ifdef __GLIBC__
+/* The forms of _FORTIFY_SOURCE. */
+extern int __poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t size);
+extern int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask, size_t size);
+extern ssize_t __read_chk(int fd, void *buf, size_t n, size_t size);
+extern ssize_t __recv_chk(int fd, void *buf, size_t n, size_t size, int flags);
+extern ssize_t __recvfrom_chk(int fd, void *buf, size_t n, size_t size, int flags, void *addr, socklen_t *len);
+#endif
+
+#define CALL(name, call)         \
+    static int call_##name(void) \
+    {                            \
+        return (int)(call);      \
+    }
+CALL(epoll_wait, epoll_wait(ep, &event, 1, MS))
+CALL(epoll_wait_forever, epoll_wait(ep, &event, 1, -1))
+CALL(epoll_pwait, epoll_pwait(ep, &event, 1, MS, NULL))
+CALL(poll, poll(unready(), 1, MS))
+CALL(poll_forever, poll(unready(), 1, -1))
+CALL(ppoll, ppoll(unready(), 1, &span, NULL))
+CALL(select, select(pair[0] + 1, unready_set(), NULL, NULL, fresh_tv()))
+CALL(select_forever, select(pair[0] + 1, unready_set(), NULL, NULL, NULL))
+CALL(pselect, pselect(pair[0] + 1, unready_set(), NULL, NULL, &span, NULL))
+CALL(nanosleep, nanosleep(&span, NULL))
+CALL(nanosleep_rest, nanosleep(&span, fresh()))
+CALL(nanosleep_same, nanosleep(fresh(), &copy))
+CALL(clock_relative, by_error(clock_nanosleep(CLOCK_MONOTONIC, 0, &span, NULL)))
+CALL(clock_relative_rest, by_error(clock_nanosleep(CLOCK_MONOTONIC, 0, fresh(), &copy)))
+CALL(clock_absolute, by_error(clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, at_end(), NULL)))
+CALL(usleep, usleep(MS * 1000))
+CALL(pause, pause())
+CALL(recv, recv(pair[0], &byte, 1, 0))
+CALL(read, read(pair[0], &byte, 1))
+CALL(accept, accept(lfd, NULL, NULL))
+CALL(accept4, accept4(lfd, NULL, NULL, 0))
+CALL(raw_epoll_wait, syscall(SYS_epoll_wait, ep, &event, 1, MS))
+CALL(raw_epoll_pwait, syscall(SYS_epoll_pwait, ep, &event, 1, MS, NULL, 8))
+CALL(raw_poll, syscall(SYS_poll, unready(), 1, MS))
+CALL(raw_ppoll, syscall(SYS_ppoll, unready(), 1, fresh(), NULL, 8))
+CALL(raw_select, syscall(SYS_select, pair[0] + 1, unready_set(), NULL, NULL, fresh_tv()))
+CALL(raw_pselect6, syscall(SYS_pselect6, pair[0] + 1, unready_set(), NULL, NULL, fresh(), NULL))
+CALL(raw_nanosleep, syscall(SYS_nanosleep, &span, NULL))
+CALL(raw_clock_nanosleep, syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, fresh(), &copy))
+CALL(raw_clock_nanosleep_null, syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &span, NULL))
+CALL(raw_pause, syscall(SYS_pause))
+#ifdef __GLIBC__
+#if __GLIBC_PREREQ(2, 35)
+CALL(epoll_pwait2, epoll_pwait2(ep, &event, 1, &span, NULL))
+#define HAVE_PWAIT2
+#endif
+#ifdef SYS_epoll_pwait2
+CALL(raw_epoll_pwait2, syscall(SYS_epoll_pwait2, ep, &event, 1, &span, NULL, 8))
+#endif
+CALL(poll_chk, __poll_chk(unready(), 1, MS, sizeof(struct pollfd)))
+CALL(ppoll_chk, __ppoll_chk(unready(), 1, &span, NULL, sizeof(struct pollfd)))
+CALL(read_chk, __read_chk(pair[0], &byte, 1, 1))
+CALL(recv_chk, __recv_chk(pair[0], &byte, 1, 1, 0))
+CALL(recvfrom_chk, __recvfrom_chk(pair[0], &byte, 1, 1, 0, NULL, NULL))
+#endif
+
+static const struct kind {
+    const char *name;
+    int (*call)(void);
+    bool forever;
+    bool times_out; /* by EAGAIN, not by 0 */
+} kinds[] = {
+    {"epoll_wait", call_epoll_wait, false, false},
+    {"epoll_wait-forever", call_epoll_wait_forever, true, false},
+    {"epoll_pwait", call_epoll_pwait, false, false},
+#ifdef HAVE_PWAIT2
+    {"epoll_pwait2", call_epoll_pwait2, false, false},
+#endif
+    {"poll", call_poll, false, false},
+    {"poll-forever", call_poll_forever, true, false},
+    {"ppoll", call_ppoll, false, false},
+    {"select", call_select, false, false},
+    {"select-forever", call_select_forever, true, false},
+    {"pselect", call_pselect, false, false},
+    {"nanosleep", call_nanosleep, false, false},
+    {"nanosleep-rest", call_nanosleep_rest, false, false},
+    {"nanosleep-same", call_nanosleep_same, false, false},
+    {"clock_nanosleep", call_clock_relative, false, false},
+    {"clock_nanosleep-rest", call_clock_relative_rest, false, false},
+    {"clock_nanosleep-absolute", call_clock_absolute, false, false},
+    {"usleep", call_usleep, false, false},
+    {"pause", call_pause, true, false},
+    {"recv-SO_RCVTIMEO", call_recv, false, true},
+    {"read-SO_RCVTIMEO", call_read, false, true},
+    {"accept-SO_RCVTIMEO", call_accept, false, true},
+    {"accept4-SO_RCVTIMEO", call_accept4, false, true},
+#ifdef __GLIBC__
+    {"__poll_chk", call_poll_chk, false, false},
+    {"__ppoll_chk", call_ppoll_chk, false, false},
+    {"__read_chk-SO_RCVTIMEO", call_read_chk, false, true},
+    {"__recv_chk-SO_RCVTIMEO", call_recv_chk, false, true},
+    {"__recvfrom_chk-SO_RCVTIMEO", call_recvfrom_chk, false, true},
+#endif
+    {"raw-epoll_wait", call_raw_epoll_wait, false, false},
+    {"raw-epoll_pwait", call_raw_epoll_pwait, false, false},
+#ifdef SYS_epoll_pwait2
+#ifdef __GLIBC__
+    {"raw-epoll_pwait2", call_raw_epoll_pwait2, false, false},
+#endif
+#endif
+    {"raw-poll", call_raw_poll, false, false},
+    {"raw-ppoll", call_raw_ppoll, false, false},
+    {"raw-select", call_raw_select, false, false},
+    {"raw-pselect6", call_raw_pselect6, false, false},
+    {"raw-nanosleep", call_raw_nanosleep, false, false},
+    {"raw-clock_nanosleep", call_raw_clock_nanosleep, false, false},
+    {"raw-clock_nanosleep-null", call_raw_clock_nanosleep_null, false, false},
+    {"raw-pause", call_raw_pause, true, false},
+};
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+static volatile sig_atomic_t handled;
+
+static void handle(int sig)
+{
+    handled = sig;
+}
+
+/* wait KIND: a connection is accepted and stays in flight; then the call, once, on the same listener and connection. */
+static int waits(char **args)
+{
+    struct timeval time = {0, MS * 1000};
+    const struct kind *k = kinds;
+    char head[512];
+    struct sigaction act = {.sa_handler = handle};
+    while (strcmp(k->name, args[0]) != 0)
+        k++;
+    sigaction(SIGUSR1, &act, NULL);
+    sigaction(SIGTERM, &act, NULL);
+    lfd = role_listen();
+    pair[0] = accept(lfd, NULL, NULL);
+    if (read(pair[0], head, sizeof head) <= 0)
+        return 1;
+    setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
+    setsockopt(lfd, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
+    ep = epoll_create1(0);
+    struct epoll_event want = {EPOLLIN, {0}};
+    epoll_ctl(ep, EPOLL_CTL_ADD, pair[0], &want);
+    say("waits");
+    double at = now_s();
+    int ret = k->call();
+    last_error = errno;
+    say("waited %d %d %d %d", ret, ret < 0 ? last_error : 0, (int)((now_s() - at) * 1000), (int)handled);
+    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone";
+    if (write(pair[0], answer, sizeof answer - 1) < 0)
+        return 2;
+    for (;;)
+        if (handled == SIGTERM)
+            return 9;
+        else
+            usleep(1000);
+}
+
+static bool is_asleep(void *pid)
+{
+    char path[64], stat[512] = "";
+    snprintf(path, sizeof path, "/proc/%d/stat", *(pid_t *)pid);
+    FILE *f = fopen(path, "r");
+    if (!f)
+        return false;
+    size_t n = fread(stat, 1, sizeof stat - 1, f);
+    fclose(f);
+    stat[n] = '\0';
+    const char *end = strrchr(stat, ')');
+    return end && end[2] == 'S';
+}
+
+struct result {
+    int ret, err, ms, handled;
+};
+
+/* Start it and let it wait. Returns the client's connection. */
+static int begin(struct child *c, const struct kind *k)
+{
+    struct setup s = {.env = {"LASTCALL_IDLE=5s"}};
+    child_start(c, &s, "wait", k->name, NULL);
+    int fd = client_connect(child_says_number(c, "port"));
+    client_get(fd, "/");
+    child_says(c, "waits");
+    CHECK(await(is_asleep, &c->pid));
+    return fd;
+}
+
+static struct result end(struct child *c, int fd)
+{
+    struct result r;
+    CHECK(sscanf(child_says(c, "waited"), "%d %d %d %d", &r.ret, &r.err, &r.ms, &r.handled) == 4);
+    client_expect(fd, "done", true);
+    child_exits(c, 9);
+    close(fd);
+    CHECK(report_says(c, "end", "drained"));
+    return r;
+}
+
+static bool in_time(int ms, int most)
+{
+    return ms >= MS - 1 && ms < most + 150; /* a loaded machine is late; it is never early */
+}
+
+/* Several at once: most of the time is theirs. */
+enum { AT_ONCE = 8 };
+
+static void not_noticed(void)
+{
+    for (int from = 0; from < KINDS; from += AT_ONCE) {
+        struct child c[AT_ONCE];
+        int fd[AT_ONCE];
+        for (int i = from; i < KINDS && i < from + AT_ONCE; i++) {
+            fd[i - from] = begin(&c[i - from], &kinds[i]);
+        }
+        /* In the middle of it: a wait that began anew would be seen. */
+        poll(NULL, 0, MS / 2);
+        for (int i = from; i < KINDS && i < from + AT_ONCE; i++)
+            child_signal(&c[i - from], SIGTERM);
+        for (int i = from; i < KINDS && i < from + AT_ONCE; i++)
+            if (kinds[i].forever) {
+                child_drains(&c[i - from]);
+                CHECK(await(is_asleep, &c[i - from].pid) && !child_said(&c[i - from], "waited"), "%s", kinds[i].name);
+                child_signal(&c[i - from], SIGUSR1);
+            }
+        for (int i = from; i < KINDS && i < from + AT_ONCE; i++) {
+            const struct kind *k = &kinds[i];
+            struct result r = end(&c[i - from], fd[i - from]);
+            if (k->forever)
+                CHECK(r.ret == -1 && r.err == EINTR && r.handled == SIGUSR1, "%s: %d, errno %d", k->name, r.ret, r.err);
+            else if (k->times_out)
+                CHECK(r.ret == -1 && r.err == EAGAIN && r.handled == 0, "%s: %d, errno %d", k->name, r.ret, r.err);
+            else
+                CHECK(r.ret == 0 && r.handled == 0, "%s: %d, errno %d, handled %d", k->name, r.ret, r.err, r.handled);
+            /* A receive time-out begins anew: to know what is left of it, every read would have to look at the clock. */
+            CHECK(k->forever || in_time(r.ms, k->times_out ? 2 * MS : MS), "%s: %d ms", k->name, r.ms);
+        }
+    }
+}
+
+/* The program's signal, during the drain or together with its signal, interrupts as ever. */
+static void own_signals_interrupt(bool together)
+{
+    for (int i = 0; i < KINDS; i++) {
+        const struct kind *k = &kinds[i];
+        struct child c;
+        int fd = begin(&c, k);
+        child_signal(&c, SIGTERM);
+        if (!together) {
+            child_drains(&c);
+            CHECK(await(is_asleep, &c.pid));
+        }
+        child_signal(&c, SIGUSR1);
+        struct result r = end(&c, fd);
+        CHECK(r.ret == -1 && r.err == EINTR && r.handled == SIGUSR1 && r.ms < MS - 50,
+              "%s: %d, errno %d, handled %d, %d ms", k->name, r.ret, r.err, r.handled, r.ms);
+    }
+}
+
+static void during_the_drain(void)
+{
+    own_signals_interrupt(false);
+}
+
+static void together_with_ours(void)
+{
+    for (int i = 0; i < 3; i++)
+        own_signals_interrupt(true);
+}
+
+/* ---- sleep(3) counts whole seconds ------------------------------------------------------------------------ */
+
+static int sleeps(char **args)
+{
+    (void)args;
+    role_serve_threads(role_listen());
+    say("sleeps");
+    double at = now_s();
+    unsigned rest = sleep(2);
+    say("slept %u %d", rest, (int)((now_s() - at) * 1000));
+    role_pause();
+}
+
+static void sleep_is_as_long(void)
+{
+    struct child c;
+    int rest, ms;
+    child_start(&c, NULL, "sleep", NULL);
+    int fd = client_connect(child_says_number(&c, "port"));
+    child_says(&c, "sleeps");
+    client_get(fd, "/hold");
+    child_says(&c, "held");
+    child_signal(&c, SIGTERM);
+    CHECK(sscanf(child_says(&c, "slept"), "%d %d", &rest, &ms) == 2);
+    CHECK(rest == 0 && ms >= 1999 && ms < 2300, "rest %d, %d ms", rest, ms);
+    child_tell(&c, "go");
+    client_expect(fd, "done", true);
+    child_dies(&c, SIGTERM);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_test tests[] = {
+        {"wait-family/a-drain-is-not-noticed", not_noticed},
+        {"wait-family/own-signal-during-the-drain", during_the_drain},
+        {"wait-family/own-signal-together-with-ours", together_with_ours},
+        {"wait-family/sleep", sleep_is_as_long},
+        {NULL, NULL},
+    };
+    static const struct check_role roles[] = {{"wait", waits}, {"sleep", sleeps}, {NULL, NULL}};
+    return check_main(argc, argv, tests, roles);
+}
