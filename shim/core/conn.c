@@ -75,13 +75,15 @@ static void ring_pop(struct conn *c)
 
 /* ---- both ways ---------------------------------------------------------------------------------- */
 
-/* http1_feed, or with nothing left to feed what http1_feed would say: HTTP1_HEAD may be the end already. */
-static inline size_t feed(struct http1 *p, const char *data, size_t n, enum http1_event *event)
+/* http1_feed for n > 0 bytes, but if they end with a head, then HTTP1_DONE comes at once where no body follows
+ * it. *head: was there a head? */
+static inline size_t feed(struct http1 *p, const char *data, size_t n, enum http1_event *event, bool *head)
 {
-    if (n > 0)
-        return http1_feed(p, data, n, event);
-    http1_skip(p, 0, event);
-    return 0;
+    size_t took = http1_feed(p, data, n, event);
+    *head = *event == HTTP1_HEAD;
+    if (*head && took == n)
+        http1_skip(p, 0, event);
+    return took;
 }
 
 /* ---- in ----------------------------------------------------------------------------------------- */
@@ -90,16 +92,16 @@ static NOINLINE void follow_requests(struct conn *c, const char *data, size_t n)
 {
     unsigned run = 0;
     uint8_t flags = 0;
-    bool room = true;
-    for (;;) {
+    bool room = true, head;
+    while (n > 0) {
         enum http1_event event;
         if (http1_between(&c->in))
             c->request_bytes = 0;
-        size_t took = feed(&c->in, data, n, &event);
+        size_t took = feed(&c->in, data, n, &event, &head);
         c->request_bytes += took;
         data += took;
         n -= took;
-        if (event == HTTP1_HEAD) {
+        if (head) {
             if (run > 0 && run_flags(&c->in.facts) != flags) {
                 room = room && ring_push(c, flags, run);
                 run = 0;
@@ -109,8 +111,6 @@ static NOINLINE void follow_requests(struct conn *c, const char *data, size_t n)
         } else if (event == HTTP1_BAD) {
             conn_doubt(c, DOUBT_REQUEST);
             break;
-        } else if (event == HTTP1_MORE || n == 0) {
-            break;
         }
     }
     if (run > 0)
@@ -119,20 +119,24 @@ static NOINLINE void follow_requests(struct conn *c, const char *data, size_t n)
         conn_doubt(c, DOUBT_DEPTH);
 }
 
-void conn_received(struct conn *c, const void *data, size_t n)
+static NOINLINE void skip_requests(struct conn *c, size_t n)
 {
-    c->read_bytes += n;
-    if (c->opaque)
-        return;
-    if (LIKELY(data != NULL)) {
-        follow_requests(c, data, n);
-        return;
-    }
     enum http1_event event;
     if (!http1_skip(&c->in, n, &event))
         conn_doubt(c, DOUBT_UNSEEN);
     else
         c->request_bytes += n;
+}
+
+void conn_received(struct conn *c, const void *data, size_t n)
+{
+    c->read_bytes += n;
+    if (c->opaque)
+        return;
+    if (data)
+        follow_requests(c, data, n);
+    else
+        skip_requests(c, n);
 }
 
 /* ---- out ---------------------------------------------------------------------------------------- */
@@ -148,38 +152,30 @@ static void expect_next(const struct conn *c, struct http1 *out)
 static NOINLINE unsigned follow_responses(struct conn *c, const char *data, size_t n)
 {
     unsigned done = 0;
-    bool fed = false;
-    while (n > 0 || fed) {
+    bool head;
+    while (n > 0) {
         enum http1_event event;
-        if (http1_between(&c->out) && n > 0) {
+        if (http1_between(&c->out)) {
             expect_next(c, &c->out);
             c->response_bytes = 0;
         }
-        size_t took = feed(&c->out, data, n, &event);
+        size_t took = feed(&c->out, data, n, &event, &head);
         c->response_bytes += took;
         data += took;
         n -= took;
-        fed = event == HTTP1_HEAD;
         if (event == HTTP1_DONE) {
             ring_pop(c);
             done++;
         } else if (event == HTTP1_BAD || event == HTTP1_TUNNEL) {
             conn_doubt(c, event == HTTP1_BAD ? DOUBT_RESPONSE : DOUBT_TUNNEL);
             break;
-        } else if (event == HTTP1_MORE) {
-            break;
         }
     }
     return done;
 }
 
-unsigned conn_sent(struct conn *c, const void *data, size_t n, uint64_t wire)
+static NOINLINE unsigned skip_responses(struct conn *c, size_t n)
 {
-    c->written_bytes += wire;
-    if (c->opaque)
-        return 0;
-    if (data)
-        return follow_responses(c, data, n);
     enum http1_event event;
     if (!http1_skip(&c->out, n, &event)) {
         conn_doubt(c, DOUBT_UNSEEN);
@@ -190,6 +186,14 @@ unsigned conn_sent(struct conn *c, const void *data, size_t n, uint64_t wire)
         return 0;
     ring_pop(c);
     return 1;
+}
+
+unsigned conn_sent(struct conn *c, const void *data, size_t n, uint64_t wire)
+{
+    c->written_bytes += wire;
+    if (c->opaque)
+        return 0;
+    return data ? follow_responses(c, data, n) : skip_responses(c, n);
 }
 
 /* ---- questions ---------------------------------------------------------------------------------- */
@@ -223,21 +227,20 @@ size_t conn_last_head(const struct conn *c, const struct rewrite_chunk *chunks, 
     for (size_t i = 0; i < count; i++) {
         const char *data = chunks[i].data;
         size_t left = chunks[i].len;
-        bool fed = false;
-        while (left > 0 || fed) {
+        while (left > 0) {
             enum http1_event event;
-            if (left > 0 && http1_between(&out)) {
+            bool head;
+            if (http1_between(&out)) {
                 if (is_last(c, answered, more))
                     return at;
                 /* A HEAD or CONNECT further down the queue would be framed otherwise; then the copy
                  * goes wrong and the worst is that no farewell is said. */
                 expect_next(c, &out);
             }
-            size_t took = feed(&out, data, left, &event);
+            size_t took = feed(&out, data, left, &event, &head);
             data += took;
             left -= took;
             at += took;
-            fed = event == HTTP1_HEAD;
             if (event == HTTP1_DONE)
                 answered++;
             else if (event == HTTP1_BAD || event == HTTP1_TUNNEL)
