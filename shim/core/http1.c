@@ -109,11 +109,11 @@ static inline bool same_word(const uint8_t *s, const char *lower, size_t n)
     const uint64_t small = 0x2020202020202020;
     if (n < 8)
         return (load32(s) | (uint32_t)small) == load32(lower) &&
-               (load32(s + n - 4) | (uint32_t)small) == load32(lower + n - 4);
+               (load32(s + (n - 4)) | (uint32_t)small) == load32(lower + (n - 4));
     for (size_t i = 0; i + 8 < n; i += 8)
         if ((load64(s + i) | small) != load64(lower + i))
             return false;
-    return (load64(s + n - 8) | small) == load64(lower + n - 8);
+    return (load64(s + (n - 8)) | small) == load64(lower + (n - 8));
 }
 
 /* The place of the lowest bit; mask is not 0. */
@@ -122,7 +122,7 @@ static inline size_t lowest(uint32_t mask)
     return (size_t)__builtin_ctzll(mask);
 }
 
-/* Bit i of these: does byte i of the 16 from s on belong to a class? Any bytes above bit 15 are 0. */
+/* Bit i of these: does byte i of the 16 from s on belong to a class? Bits above 15 are 0. */
 #if defined(__SSE2__)
 
 /* All but SP and VCHAR. */
@@ -196,7 +196,7 @@ static inline enum field field_named(const struct http1 *p, const uint8_t *name,
     return OTHER;
 }
 
-static enum meaning take_connection_word(struct http1 *p, const uint8_t *word, size_t n)
+static inline enum meaning take_connection_word(struct http1 *p, const uint8_t *word, size_t n)
 {
     if (n == 10 && same_word(word, "keep-alive", n))
         p->facts.keep_alive = true;
@@ -210,7 +210,7 @@ static enum meaning take_connection_word(struct http1 *p, const uint8_t *word, s
 }
 
 /* A second length is bad even if it is the same one: RFC 9110 8.6 lets a recipient choose. */
-static enum meaning take_length(struct http1 *p, const uint8_t *word, size_t n)
+static inline enum meaning take_length(struct http1 *p, const uint8_t *word, size_t n)
 {
     uint64_t length = 0;
     if (p->facts.has_length || n > LENGTH_DIGITS_MAX)
@@ -228,14 +228,11 @@ static enum meaning take_length(struct http1 *p, const uint8_t *word, size_t n)
 
 /* n > 0 bytes. If the line was cut, those past the size of p->word are missing and n says one too many:
  * no word that means something is as long. */
-static inline enum meaning take_word(struct http1 *p, enum field field, const uint8_t *word,
-                                     size_t n)
+static inline enum meaning take_word(struct http1 *p, enum field field, const uint8_t *word, size_t n)
 {
     switch (field) {
-    case CONNECTION:
-        return take_connection_word(p, word, n);
-    case CONTENT_LENGTH:
-        return take_length(p, word, n);
+    case CONNECTION: return take_connection_word(p, word, n);
+    case CONTENT_LENGTH: return take_length(p, word, n);
     case TRANSFER_ENCODING:
         if (p->facts.chunked || n != 7 || !same_word(word, "chunked", n))
             return WRONG;
@@ -246,8 +243,7 @@ static inline enum meaning take_word(struct http1 *p, enum field field, const ui
             return MEANS_NOTHING;
         p->facts.expect_continue = true;
         return TAKEN;
-    default:
-        return MEANS_NOTHING;
+    default: return MEANS_NOTHING;
     }
 }
 
@@ -410,7 +406,7 @@ static enum http1_event end_response_head(struct http1 *p)
     return expect_body(p);
 }
 
-static enum http1_event end_head(struct http1 *p)
+static inline enum http1_event end_head(struct http1 *p)
 {
     const struct http1_facts *f = &p->facts;
     /* RFC 9112 6.1: both, or chunked in HTTP/1.0, is how requests are smuggled. */
@@ -421,29 +417,30 @@ static enum http1_event end_head(struct http1 *p)
 
 /* ---- whole lines --------------------------------------------------------------------------------- */
 
-/* Of the last 16 bytes of a buffer, those from s on: nothing may be read behind the end. The place of
- * the last CRLF that can be stands out always, so that a search ends there. */
-static __attribute__((noinline)) uint32_t special_at_end(const uint8_t *s, const uint8_t *end)
+/* Here `last` is 16 bytes before the end of the buffer: 16 bytes may be read from any place before it, and
+ * behind each of them there is another one. */
+
+/* The special bytes from s on, if s is no longer before `last`. The place of the last CRLF that can be
+ * stands out always, so that a search ends there. */
+static __attribute__((noinline)) uint32_t special_at_end(const uint8_t *s, const uint8_t *last)
 {
-    ptrdiff_t there = end - s;
-    return special16(end - 16) >> (16 - there) | 1u << (there - 2);
+    ptrdiff_t there = last + 16 - s;
+    return there < 2 ? 0 : special16(last) >> (16 - there) | 1u << (there - 2);
 }
 
-/* The CR of the CRLF that ends the line, if it is there and all bytes before it are text. At least 16
- * bytes of the buffer come before `end`. */
-static inline const uint8_t *find_eol(const uint8_t *s, const uint8_t *end)
+/* The CR of the CRLF that ends the line, if it is there and all bytes before it are text. */
+static inline const uint8_t *find_eol(const uint8_t *s, const uint8_t *last)
 {
     for (;;) {
         uint32_t mask;
-        if (LIKELY(s < end - 16))
+        if (LIKELY(s < last)) {
             mask = special16(s);
-        else if (end - s >= 2)
-            mask = special_at_end(s, end);
-        else
+            if (mask == 0) {
+                s += 16;
+                continue;
+            }
+        } else if ((mask = special_at_end(s, last)) == 0) {
             return NULL;
-        if (mask == 0) {
-            s += 16;
-            continue;
         }
         s += lowest(mask);
         if (LIKELY(is_crlf(s)))
@@ -453,10 +450,10 @@ static inline const uint8_t *find_eol(const uint8_t *s, const uint8_t *end)
     }
 }
 
-/* The SP that ends the request target, if it is there with at least ten bytes behind it. */
-static inline const uint8_t *find_space(const uint8_t *s, const uint8_t *end)
+/* The SP that ends the request target, if it is there with a version and CRLF behind it. */
+static inline const uint8_t *find_space(const uint8_t *s, const uint8_t *last)
 {
-    while (LIKELY(s <= end - 16)) {
+    while (LIKELY(s < last)) {
         uint32_t mask = invisible16(s);
         if (mask == 0) {
             s += 16;
@@ -464,7 +461,7 @@ static inline const uint8_t *find_space(const uint8_t *s, const uint8_t *end)
         }
         s += lowest(mask);
         if (LIKELY(*s == ' '))
-            return end - s > 10 ? s : NULL;
+            return s <= last + 16 - sizeof " HTTP/1.1\r\n" + 1 ? s : NULL;
         if (*s++ < 0x80)
             return NULL;
     }
@@ -481,7 +478,7 @@ static inline bool take_version(struct http1 *p, const uint8_t *s)
 /* These three take a line if it is whole and as such lines usually are, and return the first byte
  * behind it. If not, NULL, and nothing is left behind that the slow way would stumble on. */
 
-static inline const uint8_t *take_request_line(struct http1 *p, const uint8_t *s, const uint8_t *end)
+static inline const uint8_t *take_request_line(struct http1 *p, const uint8_t *s, const uint8_t *last)
 {
     size_t n = lowest(~letters16(s));
     if (n == 0 || n > HTTP1_METHOD_MAX || s[n] != ' ')
@@ -491,13 +488,13 @@ static inline const uint8_t *take_request_line(struct http1 *p, const uint8_t *s
     p->facts.method_len = (uint8_t)n;
     end_method(p);
 
-    const uint8_t *target = s + n + 1, *space = find_space(target, end);
+    const uint8_t *target = s + n + 1, *space = find_space(target, last);
     if (!space || space == target || !take_version(p, space + 1) || !is_crlf(space + 9))
         return NULL;
     return space + 11;
 }
 
-static inline const uint8_t *take_status_line(struct http1 *p, const uint8_t *s, const uint8_t *end)
+static inline const uint8_t *take_status_line(struct http1 *p, const uint8_t *s, const uint8_t *last)
 {
     unsigned hundreds = s[9] - (unsigned)'0', tens = s[10] - (unsigned)'0';
     unsigned ones = s[11] - (unsigned)'0';
@@ -506,28 +503,32 @@ static inline const uint8_t *take_status_line(struct http1 *p, const uint8_t *s,
     if (hundreds - 1 > 8 || tens > 9 || ones > 9)
         return NULL;
     p->facts.status = (uint16_t)(hundreds * 100 + tens * 10 + ones);
-    const uint8_t *eol = find_eol(s + 12, end);
+    const uint8_t *eol = find_eol(s + 12, last);
     return eol ? eol + 2 : NULL;
 }
 
 /* Length of a name that has more than letters and hyphens, or is long, or near the end of the buffer;
  * 0 if it is no name or no colon follows. */
-static __attribute__((noinline)) size_t measure_name(const uint8_t *s, const uint8_t *end)
+static __attribute__((noinline)) size_t measure_name(const uint8_t *s, const uint8_t *last)
 {
-    const uint8_t *colon = s;
+    const uint8_t *colon = s, *end = last + 16;
     while (colon < end && http1_is_tchar(*colon))
         colon++;
     return colon < end && *colon == ':' ? (size_t)(colon - s) : 0;
 }
 
-static inline const uint8_t *take_field_line(struct http1 *p, const uint8_t *s, const uint8_t *end)
+/* Is there no room for a field line, or the empty line? */
+static inline bool ends_here(const uint8_t *s, const uint8_t *last)
 {
-    size_t n = 0;
-    if (LIKELY(s < end - 16))
-        n = lowest(~letters16(s));
-    if (UNLIKELY(s[n] != ':'))
-        n = measure_name(s, end);
-    const uint8_t *eol = find_eol(s + n + 1, end);
+    return s > last + 16 - sizeof "X:\r\n" + 1 || *s == '\r';
+}
+
+static inline const uint8_t *take_field_line(struct http1 *p, const uint8_t *s, const uint8_t *last)
+{
+    size_t n = LIKELY(s < last) ? lowest(~letters16(s)) : 0;
+    if (UNLIKELY(s >= last || s[n] != ':') && (ends_here(s, last) || (n = measure_name(s, last)) == 0))
+        return NULL;
+    const uint8_t *eol = find_eol(s + n + 1, last);
     if (UNLIKELY(!eol))
         return NULL;
     /* One test picks out the lengths of the names that matter, and 0. */
@@ -539,11 +540,10 @@ static inline const uint8_t *take_field_line(struct http1 *p, const uint8_t *s, 
     return eol + 2;
 }
 
-static inline const uint8_t *take_start_line(struct http1 *p, const uint8_t *s, const uint8_t *end)
+static inline const uint8_t *take_start_line(struct http1 *p, const uint8_t *s, const uint8_t *last)
 {
     begin_message(p);
-    const uint8_t *next =
-        p->kind == HTTP1_REQUEST ? take_request_line(p, s, end) : take_status_line(p, s, end);
+    const uint8_t *next = p->kind == HTTP1_REQUEST ? take_request_line(p, s, last) : take_status_line(p, s, last);
     if (next)
         p->state = FIELD;
     return next;
@@ -552,26 +552,21 @@ static inline const uint8_t *take_start_line(struct http1 *p, const uint8_t *s, 
 /* Take as many whole lines of a head as there are, from the start of a line on. */
 static enum http1_event take_lines(struct http1 *p, struct view *v)
 {
-    const uint8_t *s = v->at, *end = v->end;
+    const uint8_t *s = v->at, *end = v->end, *next;
     uint64_t most = HEAD_MAX - (p->state == START ? 0 : p->head_len);
     if ((uint64_t)(end - s) > most)
         end = s + most;
     if (end - s <= 16 || (p->state == START && *s == '\r'))
         return HTTP1_MORE;
-    if (p->state == START && !(s = take_start_line(p, s, end)))
+    if (p->state == START && !(s = take_start_line(p, s, end - 16)))
         return HTTP1_MORE;
+    while (LIKELY((next = take_field_line(p, s, end - 16)) != NULL))
+        s = next;
 
     enum http1_event event = HTTP1_MORE;
-    while (LIKELY(s < end - 1)) {
-        if (UNLIKELY(is_crlf(s))) {
-            s += 2;
-            event = end_head(p);
-            break;
-        }
-        const uint8_t *next = take_field_line(p, s, end);
-        if (!next)
-            break;
-        s = next;
+    if (end - s >= 2 && is_crlf(s)) {
+        s += 2;
+        event = end_head(p);
     }
     p->head_len += (uint64_t)(s - v->at);
     v->at = s;
@@ -617,9 +612,7 @@ static bool take_request_byte(struct http1 *p, uint8_t c)
         }
         keep_method(p, c);
         return http1_is_tchar(c) && ++p->word_len <= METHOD_MAX;
-    case TARGET_FIRST:
-        p->state = TARGET;
-        return c > ' ' && c != 0x7f;
+    case TARGET_FIRST: p->state = TARGET; return c > ' ' && c != 0x7f;
     case TARGET:
         if (c == ' ') {
             p->state = VERSION;
@@ -627,9 +620,7 @@ static bool take_request_byte(struct http1 *p, uint8_t c)
             return true;
         }
         return c > ' ' && c != 0x7f;
-    default: /* REQUEST_CR */
-        p->state = LINE_LF;
-        return c == '\r';
+    default: /* REQUEST_CR */ p->state = LINE_LF; return c == '\r';
     }
 }
 
@@ -657,9 +648,7 @@ static bool take_status_byte(struct http1 *p, uint8_t c)
         if (++p->count == 3)
             p->state = STATUS_END;
         return true;
-    case STATUS_END:
-        p->state = c == '\r' ? LINE_LF : REASON;
-        return c == '\r' || c == ' ';
+    case STATUS_END: p->state = c == '\r' ? LINE_LF : REASON; return c == '\r' || c == ' ';
     default: /* REASON */
         if (c == '\r')
             p->state = LINE_LF;
@@ -699,9 +688,7 @@ static bool take_field_byte(struct http1 *p, uint8_t c)
             return true;
         }
         return http1_is_text(c) && (p->field == OTHER || take_value_byte(p, c));
-    default: /* VALUE_LF */
-        p->state = FIELD;
-        return c == '\n' && end_value(p);
+    default: /* VALUE_LF */ p->state = FIELD; return c == '\n' && end_value(p);
     }
 }
 
@@ -742,12 +729,8 @@ static bool take_chunk_byte(struct http1 *p, uint8_t c)
         p->trailers = p->left == 0;
         p->state = p->trailers ? FIELD : CHUNK_DATA;
         return c == '\n';
-    case CHUNK_DATA_CR:
-        p->state = CHUNK_DATA_LF;
-        return c == '\r';
-    default: /* CHUNK_DATA_LF */
-        p->state = CHUNK_FIRST;
-        return c == '\n';
+    case CHUNK_DATA_CR: p->state = CHUNK_DATA_LF; return c == '\r';
+    default: /* CHUNK_DATA_LF */ p->state = CHUNK_FIRST; return c == '\n';
     }
 }
 
@@ -761,15 +744,15 @@ static enum http1_event take_head_byte(struct http1 *p, uint8_t c)
 {
     bool good;
     switch (p->state) {
-    case METHOD: case TARGET_FIRST: case TARGET: case REQUEST_CR:
-        good = take_request_byte(p, c);
-        break;
-    case VERSION:
-        good = take_version_byte(p, c);
-        break;
-    case STATUS_SP: case STATUS: case STATUS_END: case REASON:
-        good = take_status_byte(p, c);
-        break;
+    case METHOD:
+    case TARGET_FIRST:
+    case TARGET:
+    case REQUEST_CR: good = take_request_byte(p, c); break;
+    case VERSION: good = take_version_byte(p, c); break;
+    case STATUS_SP:
+    case STATUS:
+    case STATUS_END:
+    case REASON: good = take_status_byte(p, c); break;
     case LINE_LF:
         p->state = FIELD;
         good = c == '\n';
@@ -779,9 +762,7 @@ static enum http1_event take_head_byte(struct http1 *p, uint8_t c)
             return p->trailers ? end_message(p) : end_head(p);
         good = false;
         break;
-    default:
-        good = take_field_byte(p, c);
-        break;
+    default: good = take_field_byte(p, c); break;
     }
     return good && count_head_byte(p) ? HTTP1_MORE : go_bad(p);
 }
@@ -853,23 +834,29 @@ static enum http1_event standing_event(struct http1 *p)
     return p->state == TUNNEL ? HTTP1_TUNNEL : HTTP1_BAD;
 }
 
-size_t http1_feed(struct http1 *p, const void *data, size_t n, enum http1_event *event)
+static __attribute__((noinline)) size_t feed_bytes(struct http1 *p, const uint8_t *data, size_t n,
+                                                   enum http1_event *event)
 {
-    const uint8_t *begin = data;
-    struct view v = {begin, n ? begin + n : begin};
-    enum http1_event e = standing_event(p);
-    while (e == HTTP1_MORE && v.at < v.end) {
-        if (in_plain_body(p)) {
-            e = take_body(p, &v);
-            continue;
-        }
+    struct view v = {data, data + n};
+    enum http1_event e = HTTP1_MORE;
+    do {
         if (p->state == START || (p->state == FIELD && !p->trailers))
             e = take_lines(p, &v);
-        if (e == HTTP1_MORE && v.at < v.end)
+        else if (in_plain_body(p))
+            e = take_body(p, &v);
+        if (e == HTTP1_MORE && v.at < v.end && !in_plain_body(p))
             e = take_byte(p, *v.at++);
-    }
+    } while (e == HTTP1_MORE && v.at < v.end);
     *event = e;
-    return (size_t)(v.at - begin);
+    return (size_t)(v.at - data);
+}
+
+size_t http1_feed(struct http1 *p, const void *data, size_t n, enum http1_event *event)
+{
+    *event = standing_event(p);
+    if (*event != HTTP1_MORE || n == 0)
+        return 0;
+    return feed_bytes(p, data, n, event);
 }
 
 bool http1_skip(struct http1 *p, uint64_t n, enum http1_event *event)

@@ -23,15 +23,15 @@ enum { HTTP1_METHOD_MAX = 15 };
 
 /* Facts of the head, valid from HTTP1_HEAD (INTERIM, TUNNEL) until the next message begins. */
 struct http1_facts {
-    uint64_t content_length;              /* bytes; meaningful if has_length */
-    uint16_t status;                      /* response: 100..999 */
-    uint8_t minor;                        /* HTTP/1.<minor>, 0 or 1 */
-    uint8_t method_len;                   /* request */
-    char method[HTTP1_METHOD_MAX + 1];    /* request: token, cut at HTTP1_METHOD_MAX, NUL-terminated */
+    uint64_t content_length;               /* bytes; meaningful if has_length */
+    uint16_t status;                       /* response: 100..999 */
+    uint8_t minor;                         /* HTTP/1.<minor>, 0 or 1 */
+    uint8_t method_len;                    /* request */
+    char method[HTTP1_METHOD_MAX + 1];     /* request: token, cut at HTTP1_METHOD_MAX, NUL-terminated */
     bool has_length, chunked, until_close; /* framing of the body */
-    bool close, keep_alive, upgrade;      /* Connection tokens close, keep-alive, upgrade */
-    bool expect_continue;                 /* request: Expect: 100-continue */
-    bool is_head, is_connect;             /* request: method is HEAD, CONNECT */
+    bool close, keep_alive, upgrade;       /* Connection tokens close, keep-alive, upgrade */
+    bool expect_continue;                  /* request: Expect: 100-continue */
+    bool is_head, is_connect;              /* request: method is HEAD, CONNECT */
 };
 
 struct http1 {

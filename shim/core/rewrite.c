@@ -94,25 +94,17 @@ static enum state end_head(struct rewrite *r)
 static enum state next_state(struct rewrite *r, uint8_t c)
 {
     switch (r->state) {
-    case STATUS_LINE:
-        return step_status_line(r, c);
-    case REASON:
-        return c == '\r' ? LINE_LF : http1_is_text(c) ? REASON : ODD;
-    case LINE_LF:
-        return c == '\n' ? LINE : ODD;
-    case LINE:
-        r->at = 0;
-        return c == '\r' ? END_LF : c == ':' ? ODD : step_name(r, c);
-    case NAME:
-        return step_name(r, c);
+    case STATUS_LINE: return step_status_line(r, c);
+    case REASON: return c == '\r' ? LINE_LF : http1_is_text(c) ? REASON : ODD;
+    case LINE_LF: return c == '\n' ? LINE : ODD;
+    case LINE: r->at = 0; return c == '\r' ? END_LF : c == ':' ? ODD : step_name(r, c);
+    case NAME: return step_name(r, c);
     case VALUE:
         if (r->connection)
             step_word(r, c);
         return c == '\r' ? LINE_LF : http1_is_text(c) ? VALUE : ODD;
-    case END_LF:
-        return c == '\n' ? end_head(r) : ODD;
-    default:
-        return ODD;
+    case END_LF: return c == '\n' ? end_head(r) : ODD;
+    default: return ODD;
     }
 }
 
@@ -186,7 +178,7 @@ static bool edit_due(const struct rewrite *r, const uint8_t *s, size_t n, struct
 struct extent {
     size_t chunks; /* that have bytes of it */
     size_t bytes;
-    bool odd;      /* it is none that we understand */
+    bool odd; /* it is none that we understand */
 };
 
 static struct extent look_ahead(const struct rewrite *r, const struct rewrite_chunk *chunks, size_t count)
@@ -223,8 +215,7 @@ static bool edit_fits(const struct rewrite_plan *plan, const struct edit *edit, 
 }
 
 /* Plan one chunk; `more` chunks follow. *r is the state on the wire before and after it. */
-static void plan_chunk(struct rewrite_plan *plan, struct rewrite *r, const uint8_t *s, size_t n,
-                       size_t more)
+static void plan_chunk(struct rewrite_plan *plan, struct rewrite *r, const uint8_t *s, size_t n, size_t more)
 {
     size_t from = 0, i = 0;
     while (i < n) {
@@ -246,8 +237,7 @@ void rewrite_begin(struct rewrite *r)
     *r = (struct rewrite){0};
 }
 
-void rewrite_plan(struct rewrite_plan *plan, const struct rewrite *r,
-                  const struct rewrite_chunk *chunks, size_t count)
+void rewrite_plan(struct rewrite_plan *plan, const struct rewrite *r, const struct rewrite_chunk *chunks, size_t count)
 {
     struct extent head = look_ahead(r, chunks, count);
     struct rewrite now = *r;

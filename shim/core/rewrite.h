@@ -31,11 +31,11 @@ struct rewrite_piece {
 
 struct rewrite { /* the state between two writes of one response head; all zero = start of a head */
     uint8_t state;
-    uint8_t owed;        /* bytes of the last literal still to be sent */
-    bool said;           /* close is in the head already */
-    bool done;           /* the (final) head has ended; nothing more to do until rewrite_begin */
+    uint8_t owed; /* bytes of the last literal still to be sent */
+    bool said;    /* close is in the head already */
+    bool done;    /* the (final) head has ended; nothing more to do until rewrite_begin */
     uint16_t status;
-    uint8_t at;          /* belongs to rewrite.c, as does the next: see there */
+    uint8_t at; /* belongs to rewrite.c, as does the next: see there */
     bool connection;
     const char *literal; /* where the owed bytes begin */
 };
@@ -55,8 +55,7 @@ void rewrite_begin(struct rewrite *r);
  * (bytes behind it are the caller's, who sends them only if the plan ends the head). *r is not changed.
  * If the pieces do not suffice, keep-alive passes unaltered; close is said all the same. If the head
  * lies in more than REWRITE_CHUNKS chunks, the plan takes so many of them: a short write. */
-void rewrite_plan(struct rewrite_plan *plan, const struct rewrite *r,
-                  const struct rewrite_chunk *chunks, size_t count);
+void rewrite_plan(struct rewrite_plan *plan, const struct rewrite *r, const struct rewrite_chunk *chunks, size_t count);
 
 /* `sent` bytes (at most plan->wire) of the plan's pieces went out; *r and the chunks are still those that
  * were planned with. Moves *r there. Returns the bytes of

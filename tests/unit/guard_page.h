@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 struct guard_page {
-    char *map;   /* PROT_NONE page, `size` bytes of pages, PROT_NONE page */
+    char *map; /* PROT_NONE page, `size` bytes of pages, PROT_NONE page */
     size_t size, page;
 };
 

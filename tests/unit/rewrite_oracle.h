@@ -19,12 +19,12 @@ struct server {
     struct rewrite r;
 };
 
-#define SERVER_CHECK(x) \
-    do { \
-        if (!(x)) { \
+#define SERVER_CHECK(x)                                             \
+    do {                                                            \
+        if (!(x)) {                                                 \
             fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x); \
-            abort(); \
-        } \
+            abort();                                                \
+        }                                                           \
     } while (0)
 
 static inline void server_begin(struct server *s, const char *program, size_t len)
@@ -110,6 +110,12 @@ static inline void server_write(struct server *s, const size_t *len, size_t coun
     free(chunks);
 }
 
+static inline void server_write_rest(struct server *s, size_t most)
+{
+    size_t rest = s->len - s->at;
+    server_write(s, &rest, 1, most);
+}
+
 /* ---- the reference: lines of well-formed heads --------------------------------------------------- */
 
 struct oracle_line {
@@ -186,6 +192,7 @@ static inline bool oracle_connection(struct oracle_line program, struct oracle_l
 static inline const char *oracle_head(const char **p, const char *p_end, const char **w, const char *w_end)
 {
     struct oracle_line a = oracle_next(p, p_end), b = oracle_next(w, w_end);
+    const struct oracle_line insert = {"Connection: close\r\n", 19};
     bool untouched = a.n > 9 && a.s[9] == '1', close = false;
     if (!oracle_same(a, b))
         return "the status line is not the same";
@@ -204,7 +211,7 @@ static inline const char *oracle_head(const char **p, const char *p_end, const c
     }
     b = oracle_next(w, w_end);
     if (!untouched && !close) {
-        if (!oracle_same(b, (struct oracle_line){"Connection: close\r\n", 19}))
+        if (!oracle_same(b, insert))
             return "close is not said";
         b = oracle_next(w, w_end);
     }
@@ -224,9 +231,8 @@ static inline const char *server_complaint(const struct server *s)
         if (complaint)
             return complaint;
     } while (interim);
-    return oracle_same((struct oracle_line){p, (size_t)(p_end - p)}, (struct oracle_line){w, (size_t)(w_end - w)})
-               ? NULL
-               : "the body is not the same";
+    struct oracle_line body = {p, (size_t)(p_end - p)}, wire_body = {w, (size_t)(w_end - w)};
+    return oracle_same(body, wire_body) ? NULL : "the body is not the same";
 }
 
 #endif

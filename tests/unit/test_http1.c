@@ -22,22 +22,23 @@ struct part {
 struct vector {
     const char *name;
     enum http1_kind kind;
-    char answers; /* response: 'H' to HEAD, 'C' to CONNECT */
+    char answers;      /* response: 'H' to HEAD, 'C' to CONNECT */
     const char *facts; /* of the last head; NULL = none has to be checked */
     struct part part[8];
 };
 
-#define P(text, events) {text, sizeof(text) - 1, events}
 #define OK_REQUEST  "GET /next HTTP/1.1\r\nHost: example.org\r\n\r\n"
 #define OK_RESPONSE "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
-/* A head is often told apart by what surrounds the interesting line: lines before and behind it. */
-#define REQ(name, line, events, facts) \
-    {name, HTTP1_REQUEST, 0, facts, {P("POST /a HTTP/1.1\r\nHost: example.org\r\n" line, events)}}
-#define RES(name, line, events, facts) \
-    {name, HTTP1_RESPONSE, 0, facts, {P("HTTP/1.1 200 OK\r\nServer: an-example/1\r\n" line, events)}}
+/* clang-format off */
+#define P(text, events)                 {text, sizeof(text) - 1, events}
 #define RAWQ(name, text, events, facts) {name, HTTP1_REQUEST, 0, facts, {P(text, events)}}
 #define RAWS(name, text, events, facts) {name, HTTP1_RESPONSE, 0, facts, {P(text, events)}}
+/* clang-format on */
+
+/* Lines of a request, of a response. */
+#define REQ(name, lines, events, facts) RAWQ(name, "POST /a HTTP/1.1\r\nHost: example.org\r\n" lines, events, facts)
+#define RES(name, lines, events, facts) RAWS(name, "HTTP/1.1 200 OK\r\nServer: an-example/1\r\n" lines, events, facts)
 
 static const struct vector vectors[] = {
     /* ---- requests ---- */
@@ -53,22 +54,17 @@ static const struct vector vectors[] = {
          "1.1 CONNECT len=0 connect"),
     RAWQ("connect with content", "CONNECT a:1 HTTP/1.1\r\nContent-Length: 1\r\n\r\n", "B", NULL),
     RAWQ("connect chunked", "CONNECT a:1 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "B", NULL),
-    RAWQ("7 letters are not connect", "OPTIONS a:1 HTTP/1.1\r\nContent-Length: 0\r\n\r\n", "HD",
-         "1.1 OPTIONS len=0"),
+    RAWQ("7 letters are not connect", "OPTIONS a:1 HTTP/1.1\r\nContent-Length: 0\r\n\r\n", "HD", "1.1 OPTIONS len=0"),
     RAWQ("options *", "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", "HD", "1.1 OPTIONS"),
-    RAWQ("odd token as method", "M-SE!#$%&'*+.^_`|~9 * HTTP/1.1\r\nHost: x\r\n\r\n", "HD",
-         "1.1 M-SE!#$%&'*+.^_"),
+    RAWQ("odd token as method", "M-SE!#$%&'*+.^_`|~9 * HTTP/1.1\r\nHost: x\r\n\r\n", "HD", "1.1 M-SE!#$%&'*+.^_"),
     RAWQ("method of 15", "ABCDEFGHIJKLMNO / HTTP/1.1\r\nHost: x\r\n\r\n", "HD", "1.1 ABCDEFGHIJKLMNO"),
-    RAWQ("method of 16", "ABCDEFGHIJKLMNOP / HTTP/1.1\r\nHost: x\r\n\r\n", "HD",
-         "1.1 ABCDEFGHIJKLMNO"),
-    RAWQ("method of 32", "ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEF / HTTP/1.1\r\nHost: x\r\n\r\n", "HD",
-         "1.1 ABCDEFGHIJKLMNO"),
+    RAWQ("method of 16", "ABCDEFGHIJKLMNOP / HTTP/1.1\r\nHost: x\r\n\r\n", "HD", "1.1 ABCDEFGHIJKLMNO"),
+    RAWQ("method of 32", "ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEF / HTTP/1.1\r\nHost: x\r\n\r\n", "HD", "1.1 ABCDEFGHIJKLMNO"),
     RAWQ("method of 33", "ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFG", "B", NULL),
-    RAWQ("utf-8 in target", "GET /\xc3\xa4/some/longer/path/\xc3\xa4 HTTP/1.1\r\nHost: x\r\n\r\n", "HD",
-         "1.1 GET"),
+    RAWQ("utf-8 in target", "GET /\xc3\xa4/some/longer/path/\xc3\xa4 HTTP/1.1\r\nHost: x\r\n\r\n", "HD", "1.1 GET"),
     RAWQ("long target",
-         "GET /0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef HTTP/1.1\r\nHost: x\r\n\r\n",
-         "HD", "1.1 GET"),
+         "GET /0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef HTTP/1.1\r\nHost: x\r\n\r\n", "HD",
+         "1.1 GET"),
     RAWQ("no target", "GET  ", "B", NULL),
     RAWQ("no target at all", "GET \r", "B", NULL),
     RAWQ("http/0.9", "GET /\r", "B", NULL),
@@ -90,10 +86,12 @@ static const struct vector vectors[] = {
     RAWQ("bare lf in request line", "GET / HTTP/1.1\n", "B", NULL),
     RAWQ("bare cr in request line", "GET / HTTP/1.1\rH", "B", NULL),
     RAWQ("response to a request parser", "HTTP/", "B", NULL),
-    {"pipelined", HTTP1_REQUEST, 0, "1.1 GET",
-     {P(OK_REQUEST, "HD"), P(OK_REQUEST, "HD"), P(OK_REQUEST, "HD")}},
+    {"pipelined", HTTP1_REQUEST, 0, "1.1 GET", {P(OK_REQUEST, "HD"), P(OK_REQUEST, "HD"), P(OK_REQUEST, "HD")}},
     {"empty line before", HTTP1_REQUEST, 0, "1.1 GET", {P("\r\n" OK_REQUEST, "HD")}},
-    {"two empty lines before", HTTP1_REQUEST, 0, "1.1 GET",
+    {"two empty lines before",
+     HTTP1_REQUEST,
+     0,
+     "1.1 GET",
      {P(OK_REQUEST, "HD"), P("\r\n\r\n" OK_REQUEST, "HD"), P("\r\n\r\n" OK_REQUEST, "HD")}},
     RAWQ("three empty lines", "\r\n\r\n\r", "B", NULL),
     RAWQ("bare lf before", "\n", "B", NULL),
@@ -105,8 +103,8 @@ static const struct vector vectors[] = {
     REQ("odd token as name", "X_1!#$%&'*+-.^`|~: 1\r\n\r\n", "HD", "1.1 POST"),
     REQ("long name", "X-A-Very-Long-Name-Of-A-Header-Field-That-Nobody-Knows: 1\r\n\r\n", "HD", "1.1 POST"),
     REQ("long value",
-        "Cookie: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef; 0123456789abcdef\r\n\r\n",
-        "HD", "1.1 POST"),
+        "Cookie: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef; 0123456789abcdef\r\n\r\n", "HD",
+        "1.1 POST"),
     REQ("empty name", ":", "B", NULL),
     REQ("no colon", "Foo\r", "B", NULL),
     REQ("space before colon", "X-Foo-Bar ", "B", NULL),
@@ -132,16 +130,17 @@ static const struct vector vectors[] = {
     REQ("bare cr at the end", "\rX", "B", NULL),
 
     /* ---- lengths ---- */
-    {"counted", HTTP1_REQUEST, 0, "1.1 GET",
-     {P("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n", "H"), P("he\r\nl", "D"),
-      P(OK_REQUEST, "HD")}},
+    {"counted",
+     HTTP1_REQUEST,
+     0,
+     "1.1 GET",
+     {P("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n", "H"), P("he\r\nl", "D"), P(OK_REQUEST, "HD")}},
     REQ("length 0", "Content-Length: 0\r\n\r\n", "HD", "1.1 POST len=0"),
     REQ("length 00", "content-length:00\r\n\r\n", "HD", "1.1 POST len=0"),
     REQ("length in capitals", "CONTENT-LENGTH:  7  \r\n\r\n", "H", "1.1 POST len=7"),
     REQ("length behind tab", "Content-Length:\t7\r\n\r\n", "H", "1.1 POST len=7"),
     REQ("length before tab", "Content-Length: 7\t", "B", NULL),
-    REQ("length of 18 digits", "Content-Length: 999999999999999999\r\n\r\n", "H",
-        "1.1 POST len=999999999999999999"),
+    REQ("length of 18 digits", "Content-Length: 999999999999999999\r\n\r\n", "H", "1.1 POST len=999999999999999999"),
     REQ("length of 19 digits", "Content-Length: 1000000000000000000\r\n", "B", NULL),
     REQ("length overflows 64 bits", "Content-Length: 18446744073709551617\r\n", "B", NULL),
     REQ("length of 40 digits", "Content-Length: 0000000000000000000000000000000000000001\r\n", "B", NULL),
@@ -162,55 +161,123 @@ static const struct vector vectors[] = {
     REQ("like length", "Content-Lengti: 5\r\nXontent-Length: 6\r\n\r\n", "HD", "1.1 POST"),
 
     /* ---- chunked ---- */
-    {"chunked", HTTP1_REQUEST, 0, "1.1 GET",
+    {"chunked",
+     HTTP1_REQUEST,
+     0,
+     "1.1 GET",
      {P("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "H"), P("5\r\nhello\r\n", ""),
       P("0A;x=y\r\n0123\r\n6789\r\n", ""), P("0\r\n\r\n", "D"), P(OK_REQUEST, "HD")}},
-    {"chunked with trailers", HTTP1_REQUEST, 0, "1.1 GET",
+    {"chunked with trailers",
+     HTTP1_REQUEST,
+     0,
+     "1.1 GET",
      {P("POST / HTTP/1.1\r\ntransfer-encoding:CHUNKED \r\n\r\n", "H"), P("1\r\nh\r\n00\r\n", ""),
       P("Digest: abc\r\nX: y\r\n\r\n", "D"), P(OK_REQUEST, "HD")}},
-    {"chunk extensions", HTTP1_REQUEST, 0, NULL,
+    {"chunk extensions",
+     HTTP1_REQUEST,
+     0,
+     NULL,
      {P("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "H"),
       P("1;a=\"b c\";\t\xc3\r\nh\r\n0;z\r\n\r\n", "D")}},
-    {"chunk size 2^60 - 1", HTTP1_REQUEST, 0, NULL,
+    {"chunk size 2^60 - 1",
+     HTTP1_REQUEST,
+     0,
+     NULL,
      {P("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "H"), P("0fffffffffffffff\r\nx", "")}},
-    {"chunk size 2^60", HTTP1_REQUEST, 0, NULL,
+    {"chunk size 2^60",
+     HTTP1_REQUEST,
+     0,
+     NULL,
      {P("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "H"), P("1000000000000000", "B")}},
-    {"chunk size of 17 digits", HTTP1_REQUEST, 0, NULL,
+    {"chunk size of 17 digits",
+     HTTP1_REQUEST,
+     0,
+     NULL,
      {P("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "H"), P("00000000000000001", "B")}},
-    {"chunk size empty", HTTP1_REQUEST, 0, NULL,
+    {"chunk size empty",
+     HTTP1_REQUEST,
+     0,
+     NULL,
      {P("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "H"), P("\r", "B")}},
-    {"chunk size g", HTTP1_REQUEST, 0, NULL,
+    {"chunk size g",
+     HTTP1_REQUEST,
+     0,
+     NULL,
      {P("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "H"), P("1g", "B")}},
-    {"chunk size -1", HTTP1_REQUEST, 0, NULL,
+    {"chunk size -1",
+     HTTP1_REQUEST,
+     0,
+     NULL,
      {P("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "H"), P("-", "B")}},
-    {"chunk size 0x1", HTTP1_REQUEST, 0, NULL,
+    {"chunk size 0x1",
+     HTTP1_REQUEST,
+     0,
+     NULL,
      {P("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "H"), P("0x", "B")}},
-    {"chunk size before space", HTTP1_REQUEST, 0, NULL,
+    {"chunk size before space",
+     HTTP1_REQUEST,
+     0,
+     NULL,
      {P("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "H"), P("1 ", "B")}},
-    {"bare lf behind chunk size", HTTP1_REQUEST, 0, NULL,
+    {"bare lf behind chunk size",
+     HTTP1_REQUEST,
+     0,
+     NULL,
      {P("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "H"), P("1\n", "B")}},
-    {"bare lf in chunk extension", HTTP1_REQUEST, 0, NULL,
+    {"bare lf in chunk extension",
+     HTTP1_REQUEST,
+     0,
+     NULL,
      {P("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "H"), P("1;a\n", "B")}},
-    {"bare cr in chunk extension", HTTP1_REQUEST, 0, NULL,
+    {"bare cr in chunk extension",
+     HTTP1_REQUEST,
+     0,
+     NULL,
      {P("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "H"), P("1;a\rb", "B")}},
-    {"control in chunk extension", HTTP1_REQUEST, 0, NULL,
+    {"control in chunk extension",
+     HTTP1_REQUEST,
+     0,
+     NULL,
      {P("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "H"), P("1;a\x02", "B")}},
-    {"chunk longer than said", HTTP1_REQUEST, 0, NULL,
+    {"chunk longer than said",
+     HTTP1_REQUEST,
+     0,
+     NULL,
      {P("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "H"), P("1\r\nhe", "B")}},
-    {"bare lf behind chunk", HTTP1_REQUEST, 0, NULL,
+    {"bare lf behind chunk",
+     HTTP1_REQUEST,
+     0,
+     NULL,
      {P("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "H"), P("1\r\nh\n", "B")}},
-    {"bare cr behind chunk", HTTP1_REQUEST, 0, NULL,
+    {"bare cr behind chunk",
+     HTTP1_REQUEST,
+     0,
+     NULL,
      {P("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "H"), P("1\r\nh\r0", "B")}},
-    {"length in trailers", HTTP1_REQUEST, 0, NULL,
+    {"length in trailers",
+     HTTP1_REQUEST,
+     0,
+     NULL,
      {P("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "H"), P("0\r\nContent-Length:", "B")}},
-    {"coding in trailers", HTTP1_REQUEST, 0, NULL,
+    {"coding in trailers",
+     HTTP1_REQUEST,
+     0,
+     NULL,
      {P("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "H"), P("0\r\nTransfer-Encoding:", "B")}},
-    {"connection in trailers", HTTP1_REQUEST, 0, "1.1 POST chunked",
-     {P("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "H"),
-      P("0\r\nConnection: close\r\n\r\n", "D")}},
-    {"bare lf in trailers", HTTP1_REQUEST, 0, NULL,
+    {"connection in trailers",
+     HTTP1_REQUEST,
+     0,
+     "1.1 POST chunked",
+     {P("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "H"), P("0\r\nConnection: close\r\n\r\n", "D")}},
+    {"bare lf in trailers",
+     HTTP1_REQUEST,
+     0,
+     NULL,
      {P("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "H"), P("0\r\nX: y\n", "B")}},
-    {"fold in trailers", HTTP1_REQUEST, 0, NULL,
+    {"fold in trailers",
+     HTTP1_REQUEST,
+     0,
+     NULL,
      {P("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "H"), P("0\r\n ", "B")}},
     REQ("chunked and length", "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n", "B", NULL),
     REQ("length and chunked", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", "B", NULL),
@@ -241,8 +308,8 @@ static const struct vector vectors[] = {
     REQ("empty members", "Connection: , ,\tclose ,,\r\n\r\n", "HD", "1.1 POST close"),
     REQ("other members", "Connection: TE, closed, xclose, keep-alives, clos\r\n\r\n", "HD", "1.1 POST"),
     REQ("long member",
-        "Connection: close, 01234567890123456789012345678901234567890123456789012345678901234567890123\r\n\r\n",
-        "HD", "1.1 POST close"),
+        "Connection: close, 01234567890123456789012345678901234567890123456789012345678901234567890123\r\n\r\n", "HD",
+        "1.1 POST close"),
     REQ("member of 32 bytes and close", "Connection: 0123456789abcdef0123456789abcdef, close\r\n\r\n", "HD",
         "1.1 POST close"),
     REQ("member of 256 bytes is not close",
@@ -264,13 +331,14 @@ static const struct vector vectors[] = {
          "1.0 POST len=1"),
 
     /* ---- responses ---- */
-    {"two responses", HTTP1_RESPONSE, 0, "1.1 200 len=0",
-     {P("HTTP/1.1 200 OK\r\nServer: x\r\nContent-Length: 3\r\n\r\n", "H"), P("abc", "D"),
-      P(OK_RESPONSE, "HD")}},
+    {"two responses",
+     HTTP1_RESPONSE,
+     0,
+     "1.1 200 len=0",
+     {P("HTTP/1.1 200 OK\r\nServer: x\r\nContent-Length: 3\r\n\r\n", "H"), P("abc", "D"), P(OK_RESPONSE, "HD")}},
     RAWS("no reason", "HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", "HD", "1.1 200 len=0"),
     RAWS("empty reason", "HTTP/1.1 200 \r\nContent-Length: 0\r\n\r\n", "HD", "1.1 200 len=0"),
-    RAWS("odd reason", "HTTP/1.1 404 N\xc3\xb6t\tfound, sorry\r\nContent-Length: 0\r\n\r\n", "HD",
-         "1.1 404 len=0"),
+    RAWS("odd reason", "HTTP/1.1 404 N\xc3\xb6t\tfound, sorry\r\nContent-Length: 0\r\n\r\n", "HD", "1.1 404 len=0"),
     RAWS("status 999", "HTTP/1.1 999 X\r\nContent-Length: 0\r\n\r\n", "HD", "1.1 999 len=0"),
     RAWS("1.0 keep-alive", "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n", "HD",
          "1.0 200 len=0 keep-alive"),
@@ -287,47 +355,82 @@ static const struct vector vectors[] = {
     RAWS("control in reason", "HTTP/1.1 200 OOOOOOOOOOOOOOOOOOOOOOK\x08", "B", NULL),
     RAWS("bare lf in status line", "HTTP/1.1 200 OK\n", "B", NULL),
     RAWS("bare lf in status line without reason", "HTTP/1.1 200\n", "B", NULL),
-    {"chunked response", HTTP1_RESPONSE, 0, "1.1 200 len=0",
+    {"chunked response",
+     HTTP1_RESPONSE,
+     0,
+     "1.1 200 len=0",
      {P("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "H"), P("3\r\nabc\r\n0\r\n\r\n", "D"),
       P(OK_RESPONSE, "HD")}},
-    {"until close", HTTP1_RESPONSE, 0, "1.1 200 until-close",
+    {"until close",
+     HTTP1_RESPONSE,
+     0,
+     "1.1 200 until-close",
      {P("HTTP/1.1 200 OK\r\nServer: x\r\n\r\n", "H"), P(OK_RESPONSE OK_RESPONSE, "")}},
     RAWS("status 2009", "HTTP/1.1 200x", "B", NULL),
     RAWS("no space before status", "HTTP/1.1x", "B", NULL),
     RAWS("status 20x", "HTTP/1.1 20x", "B", NULL),
     RAWS("status 1000", "HTTP/1.1 1000", "B", NULL),
-    RES("length and chunked in response", "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "B",
-        NULL),
+    RES("length and chunked in response", "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "B", NULL),
     RES("gzip in response", "Transfer-Encoding: gzip\r\n", "B", NULL),
     RES("expect in response", "Expect: 100-continue\r\nContent-Length: 0\r\n\r\n", "HD", "1.1 200 len=0"),
     RES("length twice in response", "Content-Length: 5\r\nContent-Length: 5\r\n", "B", NULL),
-    {"204", HTTP1_RESPONSE, 0, "1.1 200 len=0",
+    {"204",
+     HTTP1_RESPONSE,
+     0,
+     "1.1 200 len=0",
      {P("HTTP/1.1 204 No Content\r\nServer: x\r\n\r\n", "HD"), P(OK_RESPONSE, "HD")}},
     RAWS("204 with length 0", "HTTP/1.1 204 No\r\nContent-Length: 0\r\n\r\n", "HD", "1.1 204 len=0"),
     RAWS("204 with length", "HTTP/1.1 204 No\r\nContent-Length: 1\r\n\r\n", "B", NULL),
     RAWS("204 chunked", "HTTP/1.1 204 No\r\nTransfer-Encoding: chunked\r\n\r\n", "B", NULL),
-    {"304 with length", HTTP1_RESPONSE, 0, "1.1 200 len=0",
+    {"304 with length",
+     HTTP1_RESPONSE,
+     0,
+     "1.1 200 len=0",
      {P("HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\n\r\n", "HD"), P(OK_RESPONSE, "HD")}},
-    {"100 and 200", HTTP1_RESPONSE, 0, "1.1 200 len=0",
+    {"100 and 200",
+     HTTP1_RESPONSE,
+     0,
+     "1.1 200 len=0",
      {P("HTTP/1.1 100 Continue\r\n\r\n", "I"), P(OK_RESPONSE, "HD")}},
-    {"103 and 200", HTTP1_RESPONSE, 0, "1.1 200 len=0",
+    {"103 and 200",
+     HTTP1_RESPONSE,
+     0,
+     "1.1 200 len=0",
      {P("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", "I"), P("HTTP/1.1 102 P\r\n\r\n", "I"),
       P(OK_RESPONSE, "HD")}},
     RAWS("100 with length", "HTTP/1.1 100 Continue\r\nContent-Length: 1\r\n\r\n", "B", NULL),
-    {"101", HTTP1_RESPONSE, 0, "1.1 101 upgrade",
+    {"101",
+     HTTP1_RESPONSE,
+     0,
+     "1.1 101 upgrade",
      {P("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", "T")}},
-    {"to HEAD", HTTP1_RESPONSE, 'H', "1.1 200 len=0",
+    {"to HEAD",
+     HTTP1_RESPONSE,
+     'H',
+     "1.1 200 len=0",
      {P("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n", "HD"), P(OK_RESPONSE, "HD")}},
-    {"to HEAD, chunked", HTTP1_RESPONSE, 'H', "1.1 200 chunked",
+    {"to HEAD, chunked",
+     HTTP1_RESPONSE,
+     'H',
+     "1.1 200 chunked",
      {P("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "HD")}},
     {"to HEAD, nothing said", HTTP1_RESPONSE, 'H', "1.1 200", {P("HTTP/1.1 200 OK\r\nA: b\r\n\r\n", "HD")}},
-    {"to HEAD after 100", HTTP1_RESPONSE, 'H', "1.1 200 len=0",
+    {"to HEAD after 100",
+     HTTP1_RESPONSE,
+     'H',
+     "1.1 200 len=0",
      {P("HTTP/1.1 100 Continue\r\n\r\n", "I"), P("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n", "HD"),
       P(OK_RESPONSE, "HD")}},
-    {"HEAD is forgotten", HTTP1_RESPONSE, 'H', "1.1 200 len=3",
+    {"HEAD is forgotten",
+     HTTP1_RESPONSE,
+     'H',
+     "1.1 200 len=3",
      {P(OK_RESPONSE, "HD"), P("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n", "H"), P("abc", "D")}},
     {"to CONNECT", HTTP1_RESPONSE, 'C', "1.1 200", {P("HTTP/1.1 200 OK\r\nServer: x\r\n\r\n", "T")}},
-    {"to CONNECT, refused", HTTP1_RESPONSE, 'C', "1.1 200 len=0",
+    {"to CONNECT, refused",
+     HTTP1_RESPONSE,
+     'C',
+     "1.1 200 len=0",
      {P("HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\n", "H"), P("no", "D"), P(OK_RESPONSE, "HD")}},
 };
 
@@ -427,8 +530,7 @@ static unsigned random_below(unsigned n)
 
 /* The whole life of a parser: events and the facts at the end. step 0: the bytes in one piece; 1: byte by
  * byte; more: random pieces of up to so many bytes. */
-static void trace_stream(struct trace *t, const struct vector *v, const char *bytes, size_t len,
-                         unsigned step)
+static void trace_stream(struct trace *t, const struct vector *v, const char *bytes, size_t len, unsigned step)
 {
     struct http1 p;
     http1_init(&p, v->kind);
@@ -452,8 +554,8 @@ static void check(const struct vector *v, const struct stream *s, const char *by
     size_t events = strcspn(t.text, "/");
     bool same = events == s->want.len && memcmp(t.text, s->want.text, events) == 0;
     if (!same || (v->facts && strcmp(t.text + events + 2, v->facts) != 0))
-        fail_msg("%s (pieces of %u): want %s/ %s; got %s", v->name, step, s->want.text,
-                 v->facts ? v->facts : "", t.text);
+        fail_msg("%s (pieces of %u): want %s/ %s; got %s", v->name, step, s->want.text, v->facts ? v->facts : "",
+                 t.text);
 }
 
 static void run(const struct vector *v, const struct stream *s, const char *bytes, unsigned step)
@@ -507,12 +609,18 @@ static void run_two_pieces(const struct vector *v, const struct stream *s)
 static void run_with_more(const struct vector *v, const struct stream *s)
 {
     static const char *const more[] = {
-        "\r\nHost: example.org\r\n\r\n", "x\r\nHost: example.org\r\n\r\n",
-        ": x\r\nHost: example.org\r\n\r\n", " x\r\nHost: example.org\r\n\r\n",
-        "\nHost: example.org\r\nA: b\r\n\r\n", " / HTTP/1.1\r\nHost: example.org\r\n\r\n",
-        "/1.1\r\nHost: example.org\r\n\r\n", "HTTP/1.1\r\nHost: example.org\r\n\r\n",
-        "/ HTTP/1.1\r\nHost: example.org\r\n\r\n", "200 OK\r\nServer: x\r\nLocation: y\r\n\r\n",
-        "0 OK\r\nServer: x\r\nLocation: y\r\n\r\n", "00 OK\r\nServer: x\r\nLocation: y\r\n\r\n",
+        "\r\nHost: example.org\r\n\r\n",
+        "x\r\nHost: example.org\r\n\r\n",
+        ": x\r\nHost: example.org\r\n\r\n",
+        " x\r\nHost: example.org\r\n\r\n",
+        "\nHost: example.org\r\nA: b\r\n\r\n",
+        " / HTTP/1.1\r\nHost: example.org\r\n\r\n",
+        "/1.1\r\nHost: example.org\r\n\r\n",
+        "HTTP/1.1\r\nHost: example.org\r\n\r\n",
+        "/ HTTP/1.1\r\nHost: example.org\r\n\r\n",
+        "200 OK\r\nServer: x\r\nLocation: y\r\n\r\n",
+        "0 OK\r\nServer: x\r\nLocation: y\r\n\r\n",
+        "00 OK\r\nServer: x\r\nLocation: y\r\n\r\n",
     };
     for (size_t i = 0; i < COUNT(more) && strchr(s->want.text, 'B'); i++) {
         char *bytes = malloc(s->len + strlen(more[i]));
@@ -545,11 +653,31 @@ static void run_guarded_prefixes(const struct vector *v, const struct stream *s)
     }
 }
 
-static void test_whole(void **state) { (void)state; each_vector(run_whole); }
-static void test_byte_by_byte(void **state) { (void)state; each_vector(run_bytes); }
-static void test_random_pieces(void **state) { (void)state; each_vector(run_pieces); }
-static void test_bad_whatever_follows(void **state) { (void)state; each_vector(run_with_more); }
-static void test_cut_anywhere(void **state) { (void)state; each_vector(run_two_pieces); }
+static void test_whole(void **state)
+{
+    (void)state;
+    each_vector(run_whole);
+}
+static void test_byte_by_byte(void **state)
+{
+    (void)state;
+    each_vector(run_bytes);
+}
+static void test_random_pieces(void **state)
+{
+    (void)state;
+    each_vector(run_pieces);
+}
+static void test_bad_whatever_follows(void **state)
+{
+    (void)state;
+    each_vector(run_with_more);
+}
+static void test_cut_anywhere(void **state)
+{
+    (void)state;
+    each_vector(run_two_pieces);
+}
 
 static void test_guard_pages(void **state)
 {
@@ -567,9 +695,9 @@ static void check_lengths(size_t name, size_t value)
 {
     static const struct vector request = {.kind = HTTP1_REQUEST};
     char s[256];
-    int n = snprintf(s, sizeof s, "GET / HTTP/1.1\r\n%.*s:%.*s\r\n", (int)name,
-                     "NameNameNameNameNameNameNameNameNameName", (int)value,
-                     " value value value value value value value value");
+    int n =
+        snprintf(s, sizeof s, "GET / HTTP/1.1\r\n%.*s:%.*s\r\n", (int)name, "NameNameNameNameNameNameNameNameNameName",
+                 (int)value, " value value value value value value value value");
     for (int cut = n - (int)value - 3; cut <= n; cut++) {
         struct trace t = {.len = 0};
         trace_stream(&t, &request, guard_page_at_end(&guard, s, (size_t)cut), (size_t)cut, 0);
@@ -617,11 +745,9 @@ static const struct {
     {"GET / HTTP/1.1\r\n?: example.org\r\nHost: example.org\r\n\r\n", HTTP1_REQUEST, is_tchar, ""},
     {"GET / HTTP/1.1\r\nX?Y: example.org\r\nHost: example.org\r\n\r\n", HTTP1_REQUEST, is_tchar, ":"},
     {"GET / HTTP/1.1\r\nX?: example.org\r\nHost: example.org\r\n\r\n", HTTP1_REQUEST, is_tchar, ":"},
-    {"GET / HTTP/1.1\r\nAn-Uninteresting-Name?: x\r\nHost: example.org\r\n\r\n", HTTP1_REQUEST,
-     is_tchar, ":"},
+    {"GET / HTTP/1.1\r\nAn-Uninteresting-Name?: x\r\nHost: example.org\r\n\r\n", HTTP1_REQUEST, is_tchar, ":"},
     {"GET / HTTP/1.1\r\nHost: ?\r\nAccept: text/html\r\n\r\n", HTTP1_REQUEST, is_text, ""},
-    {"GET / HTTP/1.1\r\nHost: 0123456789abcdef0123456789abcdef?\r\nA: b\r\n\r\n", HTTP1_REQUEST, is_text,
-     ""},
+    {"GET / HTTP/1.1\r\nHost: 0123456789abcdef0123456789abcdef?\r\nA: b\r\n\r\n", HTTP1_REQUEST, is_text, ""},
     {"GET / HTTP/1.1\r\nHost: x\r\nA: ?", HTTP1_REQUEST, is_text, "\r"},
     {"HTTP/1.1 200 ?K\r\nServer: x\r\nContent-Length: 0\r\n\r\n", HTTP1_RESPONSE, is_text, ""},
     {"HTTP/1.1 200 OK, or so it seems to be?\r\nContent-Length: 0\r\n\r\n", HTTP1_RESPONSE, is_text, ""},
@@ -664,7 +790,7 @@ static char *head_of(size_t n, bool many_lines)
     }
     memset(s + at, 'x', n - at);
     s[at + 1] = ':';
-    memcpy(s + n - 4, "\r\n\r\n", 4);
+    strcpy(s + n - 4, "\r\n\r\n");
     return s;
 }
 
@@ -814,7 +940,10 @@ static void test_skip_elsewhere_is_bad(void **state)
 {
     (void)state;
     static const char *const before[] = {
-        "", "HTTP", OK_RESPONSE, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n",
+        "",
+        "HTTP",
+        OK_RESPONSE,
+        "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc",

@@ -11,8 +11,8 @@
 #include "core/rewrite.h"
 #include "rewrite_oracle.h"
 
-#define OK      "HTTP/1.1 200 OK\r\n"
-#define INSERT  "Connection: close\r\n"
+#define OK     "HTTP/1.1 200 OK\r\n"
+#define INSERT "Connection: close\r\n"
 
 struct vector {
     const char *name, *program, *wire; /* wire NULL: as it is */
@@ -31,10 +31,8 @@ static const struct vector vectors[] = {
     {"close said later", OK "Connection: foo\r\nX: y\r\nConnection: close\r\n\r\n", NULL},
     {"keep-alive", OK "Connection: keep-alive\r\nX: y\r\n\r\n", OK "Connection: close\r\nX: y\r\n\r\n"},
     {"Keep-Alive", OK "connection:Keep-Alive \r\n\r\n", OK "connection:close \r\n\r\n"},
-    {"keep-alive, Upgrade", OK "Connection: keep-alive, Upgrade\r\n\r\n",
-     OK "Connection: close, Upgrade\r\n\r\n"},
-    {"Upgrade, keep-alive", OK "Connection: Upgrade ,keep-alive\t\r\n\r\n",
-     OK "Connection: Upgrade ,close\t\r\n\r\n"},
+    {"keep-alive, Upgrade", OK "Connection: keep-alive, Upgrade\r\n\r\n", OK "Connection: close, Upgrade\r\n\r\n"},
+    {"Upgrade, keep-alive", OK "Connection: Upgrade ,keep-alive\t\r\n\r\n", OK "Connection: Upgrade ,close\t\r\n\r\n"},
     {"keep-alive twice", OK "Connection: keep-alive,keep-alive\r\nConnection: keep-alive\r\n\r\n",
      OK "Connection: close,close\r\nConnection: close\r\n\r\n"},
     {"upgrade only", OK "Connection: Upgrade\r\n\r\n", OK "Connection: Upgrade\r\n" INSERT "\r\n"},
@@ -91,7 +89,7 @@ static void check_vector(const struct vector *v, size_t wire_at_once)
     const char *want = v->wire ? v->wire : v->program;
     server_begin(&s, v->program, strlen(v->program));
     while (!server_finished(&s))
-        server_write(&s, &(size_t){s.len - s.at}, 1, wire_at_once);
+        server_write_rest(&s, wire_at_once);
     if (s.wire_len != strlen(want) || memcmp(s.wire, want, s.wire_len) != 0)
         fail_msg("%s: want\n%s\ngot\n%.*s", v->name, want, (int)s.wire_len, s.wire);
     server_end(&s);
@@ -133,7 +131,7 @@ static void test_every_short_write(void **state)
                 server_begin(&s, vectors[i].program, n);
                 server_write(&s, &first, 1, sent);
                 while (!server_finished(&s))
-                    server_write(&s, &(size_t){s.len - s.at}, 1, SIZE_MAX);
+                    server_write_rest(&s, SIZE_MAX);
                 const char *complaint = server_complaint(&s);
                 if (complaint)
                     fail_msg("%s, %zu of %zu sent: %s", vectors[i].name, sent, first, complaint);
@@ -151,7 +149,7 @@ static void test_byte_by_byte_on_the_wire(void **state)
     static const char program[] = OK "Server: x\r\n\r\n";
     server_begin(&s, program, sizeof program - 1);
     while (!server_finished(&s))
-        server_write(&s, &(size_t){s.len - s.at}, 1, 1);
+        server_write_rest(&s, 1);
     assert_int_equal(s.wire_len, sizeof(OK "Server: x\r\n" INSERT "\r\n") - 1);
     assert_memory_equal(s.wire, OK "Server: x\r\n" INSERT "\r\n", s.wire_len);
     server_end(&s);
@@ -168,11 +166,22 @@ static unsigned random_below(unsigned n)
 }
 
 static const char *const lines[] = {
-    "Server: nginx\r\n", "Connection: keep-alive\r\n", "Connection: close\r\n", "connection:Keep-Alive\r\n",
-    "Connection: keep-alive, Upgrade\r\n", "CONNECTION: foo ,keep-alive,\tbar\r\n", "Keep-Alive: timeout=5\r\n",
-    "keep-alive:x\r\n", "Proxy-Connection: keep-alive\r\n", "X:\r\n", "Content-Length: 10\r\n",
-    "Connection: Upgrade, close\r\n", "Connection: ,\r\n", "Set-Cookie: connection: close\r\n",
-    "Connection: closed\r\n", "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n",
+    "Server: nginx\r\n",
+    "Connection: keep-alive\r\n",
+    "Connection: close\r\n",
+    "connection:Keep-Alive\r\n",
+    "Connection: keep-alive, Upgrade\r\n",
+    "CONNECTION: foo ,keep-alive,\tbar\r\n",
+    "Keep-Alive: timeout=5\r\n",
+    "keep-alive:x\r\n",
+    "Proxy-Connection: keep-alive\r\n",
+    "X:\r\n",
+    "Content-Length: 10\r\n",
+    "Connection: Upgrade, close\r\n",
+    "Connection: ,\r\n",
+    "Set-Cookie: connection: close\r\n",
+    "Connection: closed\r\n",
+    "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n",
 };
 
 static const char *const starts[] = {"HTTP/1.1 200 OK\r\n", "HTTP/1.0 404 Not Found\r\n", "HTTP/1.1 304\r\n"};
@@ -180,7 +189,7 @@ static const char *const interims[] = {"HTTP/1.1 100 Continue\r\n", "HTTP/1.1 10
 
 static void add(char *program, size_t *n, const char *text)
 {
-    memcpy(program + *n, text, strlen(text));
+    strcpy(program + *n, text);
     *n += strlen(text);
 }
 
@@ -229,8 +238,7 @@ static void test_random_programs(void **state)
         }
         const char *complaint = server_complaint(&s);
         if (complaint)
-            fail_msg("round %u: %s\n%.*s\n->\n%.*s", round, complaint, (int)s.len, s.program,
-                     (int)s.wire_len, s.wire);
+            fail_msg("round %u: %s\n%.*s\n->\n%.*s", round, complaint, (int)s.len, s.program, (int)s.wire_len, s.wire);
         server_end(&s);
     }
 }
@@ -358,7 +366,7 @@ static void test_many_chunks(void **state)
         server_begin(&s, program, sizeof program - 1);
         server_write(&s, len, count, SIZE_MAX);
         while (!server_finished(&s))
-            server_write(&s, &(size_t){s.len - s.at}, 1, SIZE_MAX);
+            server_write_rest(&s, SIZE_MAX);
         assert_null(server_complaint(&s));
         server_end(&s);
     }
