@@ -16,11 +16,11 @@ SHIM_FLAGS = -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -fPIC -ffreestanding -fvis
              -fasynchronous-unwind-tables -fexceptions -fno-common -fno-plt -U_FORTIFY_SOURCE
 SHIM_LINK  = -shared -nostdlib -Wl,-Bsymbolic -Wl,-z,defs -Wl,-z,noexecstack -Wl,-z,now \
              -Wl,--hash-style=both -Wl,--build-id -Wl,-soname,liblastcall.so -Wl,--gc-sections
-# Two segments, no page of .bss beyond the file's last, no relro: each would be a system call of the loader's in
-# every process. (What relro protects here points nowhere new: the bound names themselves are written at start.)
-SHIM_LINK += -Wl,-z,noseparate-code -Wl,-z,norelro
+# Two segments, no .bss, no relro: each more would be a system call of the loader's in every process. (What relro
+# protects here points nowhere new: the bound names themselves are written at start.)
+SHIM_LINK += -Wl,-z,noseparate-code -Wl,-z,norelro -Wl,-T,shim/bss.ld
 
-$(BUILD)/liblastcall.so: $(SHIM_OBJ)
+$(BUILD)/liblastcall.so: $(SHIM_OBJ) shim/bss.ld
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(SHIM_LINK) -o $@ $(SHIM_OBJ)
 
