@@ -237,6 +237,8 @@ void survey(struct census *census, nsec_t now, bool first)
             c->from_before = owed == OWED_IN_FLIGHT;
             shim.in_flight += owed == OWED_IN_FLIGHT;
         }
+        if (exiting && owed == OWED_ENDING && !c->acked)
+            census->in_flight++; /* PID 1 takes the network with it: what is not acknowledged would be lost */
         if (exiting && owed == OWED_IN_FLIGHT) {
             if (!somebody_serves(c))
                 owed = OWED_NOTHING;
