@@ -40,8 +40,7 @@ void check_fail(const char *file, int line, const char *cond, const char *why, .
     va_start(args, why);
     vsnprintf(text, sizeof text, why, args);
     va_end(args);
-    printf("FAIL %s: %s:%d: %s%s%s\n", test_name, file, line, cond, text[1] ? ":" : "",
-           text[1] ? text : "");
+    printf("FAIL %s: %s:%d: %s%s%s\n", test_name, file, line, cond, text[1] ? ":" : "", text[1] ? text : "");
     fflush(stdout);
     _exit(FAILED);
 }
@@ -73,13 +72,11 @@ static int run_test(const struct check_test *t)
     waitpid(pid, &status, 0);
     if (WIFEXITED(status))
         return WEXITSTATUS(status) == SKIPPED ? 0 : WEXITSTATUS(status);
-    printf("FAIL %s: %s\n", t->name,
-           WTERMSIG(status) == SIGALRM ? "took too long" : strsignal(WTERMSIG(status)));
+    printf("FAIL %s: %s\n", t->name, WTERMSIG(status) == SIGALRM ? "took too long" : strsignal(WTERMSIG(status)));
     return FAILED;
 }
 
-int check_main(int argc, char **argv, const struct check_test *tests,
-               const struct check_role *roles)
+int check_main(int argc, char **argv, const struct check_test *tests, const struct check_role *roles)
 {
     int bad = 0;
     const char *only = argc == 3 && strcmp(argv[1], "-t") == 0 ? argv[2] : NULL;
@@ -243,8 +240,8 @@ const char *child_says(struct child *c, const char *word)
         const char *rest = find_line(c, word);
         if (rest)
             return rest;
-        CHECK(more && now_s() < end, "it did not say '%s'; it said: %.*s; errors: %s", word,
-              (int)c->said_len, c->said, child_errors(c));
+        CHECK(more && now_s() < end, "it did not say '%s'; it said: %.*s; errors: %s", word, (int)c->said_len, c->said,
+              child_errors(c));
         more = listen_to(c, 100);
     }
 }
@@ -281,8 +278,7 @@ int child_wait(struct child *c)
 {
     if (!await(is_gone, c)) {
         kill(c->pid, SIGKILL);
-        CHECK(!"it does not end", "it said: %.*s; errors: %s", (int)c->said_len, c->said,
-              child_errors(c));
+        CHECK(!"it does not end", "it said: %.*s; errors: %s", (int)c->said_len, c->said, child_errors(c));
     }
     while (listen_to(c, 0) && poll(&(struct pollfd){c->out, POLLIN, 0}, 1, 0) > 0)
         ;
@@ -302,17 +298,15 @@ static const char *status_text(int status)
 void child_exits(struct child *c, int status)
 {
     int got = child_wait(c);
-    CHECK(WIFEXITED(got) && WEXITSTATUS(got) == status,
-          "%s, not exit status %d; it said: %s; errors: %s", status_text(got), status,
-          child_output(c), child_errors(c));
+    CHECK(WIFEXITED(got) && WEXITSTATUS(got) == status, "%s, not exit status %d; it said: %s; errors: %s",
+          status_text(got), status, child_output(c), child_errors(c));
 }
 
 void child_dies(struct child *c, int sig)
 {
     int got = child_wait(c);
-    CHECK(WIFSIGNALED(got) && WTERMSIG(got) == sig,
-          "%s, not killed by signal %d; it said: %s; errors: %s", status_text(got), sig,
-          child_output(c), child_errors(c));
+    CHECK(WIFSIGNALED(got) && WTERMSIG(got) == sig, "%s, not killed by signal %d; it said: %s; errors: %s",
+          status_text(got), sig, child_output(c), child_errors(c));
 }
 
 const char *child_output(struct child *c)
@@ -367,8 +361,7 @@ static const char *report_value(struct child *c, const char *key)
 {
     char quoted[64];
     const char *text = child_file(c, "report"), *line_end = strchr(text, '\n');
-    CHECK(line_end && line_end[1] == '\0', "not exactly one report: '%s'; errors: %s", text,
-          child_errors(c));
+    CHECK(line_end && line_end[1] == '\0', "not exactly one report: '%s'; errors: %s", text, child_errors(c));
     text = child_file(c, "report");
     snprintf(quoted, sizeof quoted, "\"%s\":", key);
     const char *at = strstr(text, quoted);
@@ -458,8 +451,8 @@ void client_expect(int fd, const char *body, bool close)
 {
     struct answer a;
     client_answer(fd, &a);
-    CHECK(a.status == 200 && a.whole && strcmp(a.body, body) == 0,
-          "status %d, whole %d, body '%s', not '%s'", a.status, a.whole, a.body, body);
+    CHECK(a.status == 200 && a.whole && strcmp(a.body, body) == 0, "status %d, whole %d, body '%s', not '%s'", a.status,
+          a.whole, a.body, body);
     CHECK(a.close || !close, "no farewell");
 }
 
@@ -543,8 +536,7 @@ static void hold(void)
 static bool answer(int fd, const char *body)
 {
     char text[256];
-    int n = snprintf(text, sizeof text, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n%s",
-                     strlen(body), body);
+    int n = snprintf(text, sizeof text, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n%s", strlen(body), body);
     return send(fd, text, (size_t)n, MSG_NOSIGNAL) == n;
 }
 
@@ -627,6 +619,11 @@ void role_hear(void)
 void role_serve_threads(int lfd)
 {
     role_hear();
+    role_serve_threads_deaf(lfd);
+}
+
+void role_serve_threads_deaf(int lfd)
+{
     start_thread(accept_all, (void *)(intptr_t)lfd);
 }
 

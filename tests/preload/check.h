@@ -22,8 +22,7 @@ struct check_role {
 };
 
 /* main() of every program: both tables end with an empty row. `X` runs all tests, `X -t NAME` one. */
-int check_main(int argc, char **argv, const struct check_test *tests,
-               const struct check_role *roles);
+int check_main(int argc, char **argv, const struct check_test *tests, const struct check_role *roles);
 
 #define CHECK(cond, ...)                                            \
     do {                                                            \
@@ -31,9 +30,8 @@ int check_main(int argc, char **argv, const struct check_test *tests,
             check_fail(__FILE__, __LINE__, #cond, " " __VA_ARGS__); \
     } while (0)
 /* Print why, and end the test. */
-__attribute__((noreturn, format(printf, 4, 5))) void check_fail(const char *file, int line,
-                                                                const char *cond, const char *why,
-                                                                ...);
+__attribute__((noreturn, format(printf, 4, 5))) void check_fail(const char *file, int line, const char *cond,
+                                                                const char *why, ...);
 /* This machine cannot run the test. In CI (CI=true) that is a failure. */
 __attribute__((noreturn)) void check_skip(const char *why);
 
@@ -66,8 +64,7 @@ struct setup {
 
 /* Starts role with up to 12 words of arguments, NULL-terminated. setup may be NULL. LASTCALL_REPORT is set to
  * dir/report, LASTCALL_IDLE to 100ms: most tests have no use for the second that idle clients get. */
-void child_start(struct child *c, const struct setup *setup, const char *role, ...)
-    __attribute__((sentinel));
+void child_start(struct child *c, const struct setup *setup, const char *role, ...) __attribute__((sentinel));
 /* Wait until it has said a line that begins with `word`, or fail. Returns the rest of that line; lines
  * before it are skipped. Good until the next call. */
 const char *child_says(struct child *c, const char *word);
@@ -123,8 +120,7 @@ void client_expect_end(int fd);
 
 /* ---- for roles ------------------------------------------------------------------------------------------- */
 
-__attribute__((format(printf, 1, 2))) void say(const char *format,
-                                               ...); /* one line; async-signal-safe enough */
+__attribute__((format(printf, 1, 2))) void say(const char *format, ...); /* one line; async-signal-safe enough */
 bool hear(char *line, size_t size); /* a line of standard input; false: end of file */
 
 /* A listener on 127.0.0.1 and a free port; says "port N". */
@@ -136,6 +132,8 @@ void role_serve(int fd);
 void role_let_go(void);
 /* A thread that accepts, and one for each connection. A line "go" on standard input lets go, "exit N" exits. */
 void role_serve_threads(int lfd);
+/* The same, but the standard input is the role's own. */
+void role_serve_threads_deaf(int lfd);
 /* A thread that hears the standard input: "go", "exit N". role_serve_threads starts it. */
 void role_hear(void);
 /* What main may do then: pause for ever. */
