@@ -103,16 +103,15 @@ enum { CLOSE_RANGE_UNSHARE_ = 2, CLOSE_RANGE_CLOEXEC_ = 4 };
 /* While draining, a few descriptors from fd_high on are ours: they stay. */
 static long close_but_ours(unsigned first, unsigned last, unsigned flags)
 {
-    while (first <= last) {
+    for (;;) {
         unsigned ours = (unsigned)shim_next_own(first);
-        long ret = 0;
-        if (ours > first)
-            ret = sys3(SYS_close_range, first, ours - 1 < last ? ours - 1 : last, flags);
-        if (ret != 0 || ours >= last)
+        if (ours >= FD_MAX || ours > last)
+            return sys3(SYS_close_range, first, last, flags);
+        long ret = ours > first ? sys3(SYS_close_range, first, ours - 1, flags) : 0;
+        if (ret != 0 || ours == last)
             return ret;
         first = ours + 1;
     }
-    return 0;
 }
 
 int hook_close_range(unsigned first, unsigned last, int flags)
