@@ -54,7 +54,7 @@ struct load {
     socklen_t address_len;
     int epoll;
     unsigned living;
-    bool stopping, ready_called;
+    bool stopping, resumed, ready_called;
     nsec_t now, end;
     uint64_t random, sent, started, ok;
     char buffer[READ_SIZE];
@@ -196,13 +196,19 @@ static void pause_for(struct load *l, struct client *c, nsec_t time)
     c->wake = l->now + time;
 }
 
+/* Requests that a client may ask by now. */
+static unsigned limit_of(const struct load *l)
+{
+    return l->resumed ? 2 * l->config->limit : l->config->limit;
+}
+
 /* After a request, however it ended: think, then ask again; or leave. */
 static void go_on(struct load *l, struct client *c)
 {
     const struct load_config *config = l->config;
     if (l->stopping)
         return done(l, c);
-    if (config->limit && c->asked >= config->limit) {
+    if (config->limit && c->asked >= limit_of(l)) {
         if (!config->hold || c->fd < 0)
             return done(l, c);
         c->state = CLIENT_HOLDING;
@@ -307,8 +313,8 @@ static void begin_batch(struct load *l, struct client *c)
 {
     const struct load_config *config = l->config;
     unsigned n = config->pipeline ? config->pipeline : 1;
-    if (config->limit && n > config->limit - c->asked)
-        n = config->limit - c->asked;
+    if (config->limit && n > limit_of(l) - c->asked)
+        n = limit_of(l) - c->asked;
     c->batch_len = c->answered = 0;
     c->out_len = c->out_sent = 0;
     c->body_sent = 0;
@@ -633,10 +639,24 @@ static void stop(struct load *l)
     }
 }
 
-static bool should_stop(struct load *l)
+static bool told(const struct load *l)
 {
     struct pollfd p = {.fd = l->config->stop_fd, .events = POLLIN};
-    return !l->stopping && ((l->end && l->now >= l->end) || (p.fd >= 0 && poll(&p, 1, 0) > 0));
+    return p.fd >= 0 && poll(&p, 1, 0) > 0;
+}
+
+static bool should_stop(const struct load *l)
+{
+    return !l->stopping && ((l->end && l->now >= l->end) || (!l->config->resume && told(l)));
+}
+
+/* Everybody who still holds a connection asks once more. */
+static void resume(struct load *l)
+{
+    l->resumed = true;
+    for (unsigned i = 0; i < l->config->clients; i++)
+        if (l->clients[i].state == CLIENT_HOLDING)
+            pause_for(l, &l->clients[i], 0);
 }
 
 static int wait_ms(const struct load *l, nsec_t next)
@@ -655,6 +675,8 @@ static void loop(struct load *l)
         l->now = clock_now();
         if (should_stop(l))
             stop(l);
+        else if (l->config->resume && !l->resumed && told(l))
+            resume(l);
         nsec_t next = run_timers(l);
         if (!l->living)
             return;

@@ -42,6 +42,7 @@ struct load_config {
     nsec_t think_min, think_max;                  /* pause between a response and the next request */
     nsec_t timeout;                               /* 0 = 30 s */
     nsec_t duration;                              /* no new request after this; 0 = no end */
+    bool resume;         /* with hold: stop_fd does not stop: those who hold ask `limit` requests more, once */
     int stop_fd;                                  /* no new request once it is readable; -1 = none */
     uint64_t ready_sent, ready_started, ready_ok; /* once so many requests were sent, responses begun, */
     void (*ready)(void *arg);                     /* and ended well: call this, once (may be NULL) */

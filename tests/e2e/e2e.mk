@@ -9,6 +9,7 @@ E2E_PYTHON  ?= /usr/bin/python3
 E2E_FLAGS    = -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -pthread
 E2E_SERVERS  = thread select poll epoll signalfd sigwait
 E2E_BIN      = $(BUILD)/e2e/load $(E2E_SERVERS:%=$(BUILD)/e2e/%)
+E2E_KEY      = $(BUILD)/e2e/key.pem
 
 $(BUILD)/e2e/load: tests/e2e/load_main.c shim/cli/load.c shim/cli/load_response.c shim/cli/load.h shim/cli/load_response.h
 	$(call say,CC,$@)
@@ -25,7 +26,14 @@ $(BUILD)/e2e/Server.class: tests/e2e/servers/Server.java
 	$(Q)mkdir -p $(dir $@)
 	$(Q)if command -v javac >/dev/null; then javac -d $(dir $@) $<; else echo 'e2e: no javac: java is missing' >&2; touch $@; fi
 
-e2e-build: $(E2E_BIN) $(BUILD)/e2e/Server.class
+# A key for tests only, made anew with each build directory.
+$(E2E_KEY):
+	$(call say,OPENSSL,$@)
+	$(Q)mkdir -p $(dir $@)
+	$(Q)if command -v openssl >/dev/null; then openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 365 \
+	    -subj /CN=lastcall -keyout $@ -out $(dir $@)cert.pem 2>/dev/null; else echo 'e2e: no openssl: TLS is missing' >&2; fi
+
+e2e-build: $(E2E_BIN) $(E2E_KEY) $(BUILD)/e2e/Server.class
 
 e2e: $(BUILD)/liblastcall.so e2e-build
 	$(Q)$(E2E_PYTHON) tests/e2e/load_test.py $(BUILD)

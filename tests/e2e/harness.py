@@ -45,26 +45,11 @@ def free_port():
                     continue
 
 
-class Process:
-    """A child whose end is seen at once, with the time of it."""
+class Target:
+    """A process to send signals to."""
 
-    def __init__(self, argv, env, log, prefix=()):
-        self.log = log
-        with open(log, 'ab') as f:
-            self.child = subprocess.Popen([*prefix, *argv], stdin=subprocess.DEVNULL, stdout=f, stderr=f, env=env,
-                                          start_new_session=True)
-        self.pid = self.child.pid
-        self.pidfd = os.pidfd_open(self.pid)
-        self.ended = None
-
-    def wait(self, seconds):
-        """Exit status, or None when it still lives after so long."""
-        poll = select.poll()
-        poll.register(self.pidfd, select.POLLIN)
-        if self.ended is None and not poll.poll(max(0, seconds) * 1000):
-            return None
-        self.ended = self.ended or time.monotonic()
-        return self.child.wait()
+    def __init__(self, pid):
+        self.pid, self.pidfd = pid, os.pidfd_open(pid)
 
     def kill(self, number=signal.SIGKILL):
         try:
@@ -91,9 +76,33 @@ class Process:
         raise Failure('it does not stop')
 
     def close(self):
+        os.close(self.pidfd)
+
+
+class Process(Target):
+    """A child whose end is seen at once, with the time of it."""
+
+    def __init__(self, argv, env, log, prefix=()):
+        self.log = log
+        with open(log, 'ab') as f:
+            self.child = subprocess.Popen([*prefix, *argv], stdin=subprocess.DEVNULL, stdout=f, stderr=f, env=env,
+                                          start_new_session=True)
+        super().__init__(self.child.pid)
+        self.ended = None
+
+    def wait(self, seconds):
+        """Exit status, or None when it still lives after so long."""
+        poll = select.poll()
+        poll.register(self.pidfd, select.POLLIN)
+        if self.ended is None and not poll.poll(max(0, seconds) * 1000):
+            return None
+        self.ended = self.ended or time.monotonic()
+        return self.child.wait()
+
+    def close(self):
         self.kill()
         self.child.wait()
-        os.close(self.pidfd)
+        super().close()
 
 
 class Load:
@@ -120,7 +129,7 @@ class Load:
             raise Failure(f'the clients did not get ready: {line}')
 
     def stop(self):
-        """No new requests."""
+        """No new requests; or, with resume, the second ones."""
         self.child.stdin.close()
 
     def finish(self, seconds=BOUND):
@@ -173,7 +182,9 @@ class Test:
             self.port = self.address
         self.process, self.backend, self.loads = None, None, []
         self.termed = None
-        self.inner = None  # pidfd of the server, when self.process only started it
+        self.inner = None  # the server, when self.process only started it
+        self.backend_program = 'thread'
+        self.tls = wire.tls_context() if 'tls' in server.speaks else None
         self.note = ''  # shown with ok
 
     # ---- the server
@@ -183,8 +194,6 @@ class Test:
         if not bare:
             clean.update(LD_PRELOAD=os.path.join(self.options.build, 'liblastcall.so'), LASTCALL_REPORT=self.path('report'),
                          LASTCALL_LOG='debug')
-            if self.server.family == 'unix':  # by default only TCP is looked after
-                clean.update(LASTCALL_LISTEN=self.address)
             if self.server.family == 'unix':
                 clean['LASTCALL_LISTEN'] = self.address  # AF_UNIX is ours only where it is named
             clean.update(env)
@@ -209,7 +218,7 @@ class Test:
         backend = 0
         if self.server.backend:
             backend = free_port()
-            self.backend = Process([f'{self.options.build}/e2e/thread', str(backend)], self.environment(True, {}), self.path('backend.log'),
+            self.backend = Process([f'{self.options.build}/e2e/{self.backend_program}', str(backend)], self.environment(True, {}), self.path('backend.log'),
                                    self.prefix)
         argv = self.server.command(self.options.build, self.dir, self.host, self.port, backend)
         self.process = Process(argv, self.environment(bare, env), self.path('log'), self.prefix)
@@ -217,7 +226,14 @@ class Test:
         return self
 
     def get(self, path='/'):
-        return wire.get(self.target, path)
+        return wire.get(self.target, path, tls=self.tls)
+
+    def serves(self):
+        """It has answered once, and its backend too."""
+        if self.server.speaks == ('h2',):  # HTTP/1 gets no answer there
+            wire.connect(self.target, 5).close()
+            return True
+        return self.get().status == 200 and (not self.backend or self.get('/sleep?ms=0').status == 200)
 
     def wait_serving(self):
         deadline = time.monotonic() + BOUND
@@ -225,7 +241,7 @@ class Test:
             if self.process.wait(0) is not None:
                 raise Failure(f'it ended at once with {self.process.child.returncode}')
             try:
-                if self.get().status == 200 and (not self.backend or self.get('/sleep?ms=0').status == 200):
+                if self.serves():
                     return
             except (OSError, wire.WireError):
                 pass
@@ -237,14 +253,15 @@ class Test:
         self.prefix = ['unshare', '--pid', '--fork', '--kill-child']
         self.start()
         with open(f'/proc/{self.process.pid}/task/{self.process.pid}/children') as f:
-            self.inner = os.pidfd_open(int(f.read().split()[0]))
+            self.inner = Target(int(f.read().split()[0]))
+
+    @property
+    def target_process(self):
+        return self.inner or self.process
 
     def term(self, number=signal.SIGTERM):
         self.termed = time.monotonic()
-        if self.inner is None:
-            self.process.kill(number)
-        else:
-            signal.pidfd_send_signal(self.inner, number)
+        self.target_process.kill(number)
 
     def wait_door(self):
         """Until a new connection is refused (bare: the process may be gone by then, which is the same)."""
@@ -265,8 +282,8 @@ class Test:
         self.loads.append(load)
         return load
 
-    def wire(self):
-        return wire.Wire(self.target)
+    def wire(self, **options):
+        return wire.Wire(self.target, **{'tls': self.tls, **options})
 
     # ---- the verdicts
     def check(self, good, why):
@@ -307,15 +324,22 @@ class Test:
             time.sleep(0.005)
         raise Failure(f'it was not released within {within} s')
 
-    def report(self):
+    def json_lines(self, name):
+        """A file of JSON objects, one a line, every line ended, every byte in it to be seen."""
         try:
-            with open(self.path('report')) as f:
-                lines = f.read().splitlines()
-            report = json.loads(lines[-1])
-        except (OSError, ValueError, IndexError) as e:
-            raise Failure(f'no report that can be read: {e}') from e
-        self.check(len(lines) == 1, f'{len(lines)} reports')
-        return report
+            with open(self.path(name), 'rb') as f:
+                text = f.read()
+            lines = [json.loads(line.decode('ascii')) for line in text.split(b'\n')[:-1]]
+        except (OSError, ValueError) as e:
+            raise Failure(f'{name} cannot be read: {e}') from e
+        self.check(not text or text.endswith(b'\n'), f'{name}: the last line does not end')
+        self.check(all(isinstance(line, dict) for line in lines), f'{name}: not only objects')
+        return lines
+
+    def report(self):
+        reports = self.json_lines('report')
+        self.check(len(reports) == 1, f'{len(reports)} reports')
+        return reports[0]
 
     def drained(self, **expected):
         """The report says that everybody was served."""
@@ -354,6 +378,6 @@ class Test:
         for child in [*self.loads, self.process, self.backend]:
             if child:
                 child.close()
-        if self.inner is not None:
-            os.close(self.inner)
+        if self.inner:
+            self.inner.close()
         shutil.rmtree(self.dir, ignore_errors=True)

@@ -1,6 +1,6 @@
 /* load_main.c: the strict load client (shim/cli/load.h) as a command for the harness and the demo. Prints
  * "ready" once the --ready-* counts are reached, and at the end one line of JSON. Stops asking when its
- * standard input ends (--stop-on-stdin). Exit status: 0 nothing lost, 1 something, 2 usage. */
+ * standard input ends (--stop-on-stdin; with --resume those who hold ask once more instead). Exit status: 0 nothing lost, 1 something, 2 usage. */
 #include "../../shim/cli/load.h"
 
 #include <getopt.h>
@@ -62,7 +62,7 @@ static const struct option options[] = {
     {"clients", 1, 0, 'c'},     {"limit", 1, 0, 'n'},
     {"pipeline", 1, 0, 'p'},    {"http10", 0, 0, '0'},
     {"fresh", 0, 0, 'f'},       {"hold", 0, 0, 'h'},
-    {"wait-fin", 0, 0, 'w'},    {"until-refused", 0, 0, 'u'},
+    {"wait-fin", 0, 0, 'w'},    {"resume", 0, 0, 'm'},    {"until-refused", 0, 0, 'u'},
     {"rate", 1, 0, 'R'},        {"split", 1, 0, 's'},
     {"split-pause", 1, 0, 'P'}, {"think-min", 1, 0, 't'},
     {"think-max", 1, 0, 'T'},   {"timeout", 1, 0, 'o'},
@@ -82,6 +82,7 @@ static bool set_option(int key)
     case '0': config.http10 = true; return true;
     case 'f': config.fresh = true; return true;
     case 'h': config.hold = true; return true;
+    case 'm': config.resume = true; return true;
     case 'w': config.wait_fin = true; return true;
     case 'u': config.until_refused = true; return true;
     case 'R': config.rate = number(optarg); return true;

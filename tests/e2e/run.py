@@ -18,8 +18,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import harness
 import netns
+import opaque  # noqa: F401  (fills the table)
 import scenarios
 import servers
+import variables  # noqa: F401
 
 
 def parse():
@@ -53,7 +55,7 @@ def wanted(options, server, scenario):
     asked = server.name in options.server.split(',') and scenario.name in options.scenario.split(',')
     if scenario.only and server.name not in scenario.only and not asked:
         return 0
-    if scenario.needs in server.lacks:
+    if scenario.needs in server.lacks or scenario.speaks not in server.speaks:
         return 0
     if options.control and not scenario.racing:
         return 0

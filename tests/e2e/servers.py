@@ -6,7 +6,7 @@ Every one answers the same requests. Bodies are the first bytes of one pattern (
   /stream?ms=N  1600 bytes, 10 chunks in N ms  /status/204 /status/304
   /big          8 MiB                          /sendfile       1 MiB: writev of the head, then sendfile
   /upload       the number of bytes posted     /close-tokens   says Connection: keep-alive, foo
-The small C servers also have /upgrade: 101, then an echo of every byte.
+/upgrade: 101, then an echo of every byte (nginx, node, the small C servers); aiohttp has /websocket instead.
 """
 import os
 import shutil
@@ -34,6 +34,8 @@ class Server:
     backend: bool = False                    # needs the backend
     family: str = 'ipv4'                     # ipv4 ipv6 unix: what it listens on
     own_grace: bool = False                  # waits for requests itself, a minute, once it sees TERM
+    speaks: tuple = ('http',)                # or tls, h2: what a scenario must ask for
+    notifies: bool = True                    # tls: says close_notify when it reads an end of file
     env: dict = field(default_factory=dict)
 
     def missing(self, build):
@@ -46,7 +48,7 @@ class Server:
         return None
 
 
-def nginx(build, directory, host, port, backend):
+def nginx(build, directory, host, port, backend, tls=''):
     files = os.path.join(directory, 'files')
     if not os.path.exists(files):
         os.makedirs(files)
@@ -57,7 +59,7 @@ def nginx(build, directory, host, port, backend):
             os.utime(path, (EPOCH, EPOCH))
     with open(os.path.join(HERE, 'servers', 'nginx.conf')) as f:
         text = f.read()
-    for key, value in (('@DIR@', directory), ('@ADDRESS@', f'{host}:{port}'), ('@BACKEND@', str(backend))):
+    for key, value in (('@DIR@', directory), ('@LISTEN@', f'{host}:{port} backlog=4096{tls}'), ('@BACKEND@', str(backend))):
         text = text.replace(key, value)
     conf = os.path.join(directory, 'nginx.conf')
     with open(conf, 'w') as f:
@@ -65,8 +67,18 @@ def nginx(build, directory, host, port, backend):
     return ['nginx', '-c', conf, '-p', directory, '-e', os.path.join(directory, 'error.log')]
 
 
+def nginx_tls(build, directory, host, port, backend):
+    return nginx(build, directory, host, port, backend,
+                 f' ssl http2;\n        ssl_certificate {build}/e2e/cert.pem;\n        ssl_certificate_key {build}/e2e/key.pem')
+
+
 def script(*command):
     return lambda build, directory, host, port, backend: [*command, str(port), host]
+
+
+def node(*more):
+    return lambda build, directory, host, port, backend: [
+        'node', f'{HERE}/servers/server.js', str(port), host, *(m.replace('$BUILD', build) for m in more)]
 
 
 def small(program, status, family='ipv4'):
@@ -77,7 +89,7 @@ def small(program, status, family='ipv4'):
 
 SERVERS = {s.name: s for s in (
     Server('nginx', nginx, ['nginx', '$BUILD/e2e/thread'], 0, {'/head-pieces', '/close-tokens'}, backend=True),
-    Server('node', script('node', f'{HERE}/servers/server.js'), ['node'], -15, {'/sendfile'}),
+    Server('node', node(), ['node'], -15, {'/sendfile'}),
     Server('python', script(PYTHON, f'{HERE}/servers/threading_server.py'), [PYTHON], -15, {'/sendfile'}),
     Server('aiohttp', script(PYTHON, f'{HERE}/servers/aiohttp_server.py'), [PYTHON], 0,
            {'/sendfile', '/head-pieces'}, own_grace=True),
@@ -93,4 +105,8 @@ SERVERS = {s.name: s for s in (
     small('epoll', -15, 'ipv6'),
     small('epoll', -15, 'unix'),
     small('thread', -15, 'unix'),
+    Server('nginx-tls', nginx_tls, ['nginx', '$BUILD/e2e/thread', '$BUILD/e2e/key.pem'], 0, backend=True, speaks=('tls', 'h2')),
+    Server('node-tls', node('https', '$BUILD/e2e/key.pem', '$BUILD/e2e/cert.pem'), ['node', '$BUILD/e2e/key.pem'], -15,
+           speaks=('tls',)),
+    Server('node-h2c', node('h2c'), ['node'], -15, speaks=('h2',)),
 )}

@@ -1,6 +1,9 @@
-"""HTTP by hand, for what a load client cannot do: bytes sent half, bytes compared exactly."""
+"""HTTP by hand, for what a load client cannot do: bytes sent half, bytes compared exactly, TLS."""
+import os
 import re
 import socket
+import ssl
+import struct
 
 
 class WireError(Exception):
@@ -38,13 +41,26 @@ def connect(address, timeout):
     return s
 
 
-class Wire:
-    """One connection. Every wait is bounded."""
+def tls_context(*protocols):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if protocols:
+        context.set_alpn_protocols(protocols)
+    return context
 
-    def __init__(self, address, timeout=15):
+
+class Wire:
+    """One connection. Every wait is bounded. tls: a context of tls_context()."""
+
+    def __init__(self, address, timeout=15, tls=None, join_chunks=False):
         self.socket = connect(address, timeout)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, suppress_ragged_eofs=False)
+        self.tls, self.join_chunks = tls, join_chunks
         self.buffer = bytearray()
-        self.raw = bytearray()  # everything received
+        self.raw = bytearray()  # everything taken from it; join_chunks: of a chunked body what it says, not where it was cut
+        self.notified = False   # the peer ended with a close_notify
 
     def __enter__(self):
         return self
@@ -61,37 +77,51 @@ class Wire:
     def _more(self):
         try:
             data = self.socket.recv(65536)
+            self.notified |= bool(self.tls) and not data
+        except ssl.SSLEOFError:  # a FIN, and no close_notify before it
+            data = b''
         except OSError as e:
-            raise WireError(f'{e} after {len(self.raw)} bytes: {bytes(self.raw[:60])!r}') from e
+            raise WireError(f'{e} after {self._received()}') from e
         self.buffer += data
-        self.raw += data
         return bool(data)
+
+    def _received(self):
+        received = bytes(self.raw + self.buffer)
+        return f'{len(received)} bytes: {received[:60]!r}'
 
     def _until(self, done):
         while not done():
             if not self._more():
-                raise WireError(f'closed after {len(self.raw)} bytes: {bytes(self.raw[:60])!r}')
+                raise WireError(f'closed after {self._received()}')
 
     def _take(self, n):
         self._until(lambda: len(self.buffer) >= n)
         taken = bytes(self.buffer[:n])
         del self.buffer[:n]
+        self.raw += taken
         return taken
+
+    def wait_for(self, data):
+        """Until these bytes have come, whatever comes before them."""
+        self._until(lambda: data in self.buffer)
 
     def _line(self):
         self._until(lambda: b'\r\n' in self.buffer)
         return self._take(self.buffer.index(b'\r\n') + 2)[:-2]
 
     def _chunks(self):
-        body = b''
+        body, start = b'', len(self.raw)
         while True:
             size = int(self._line(), 16)
             if not size:
                 self._line()
-                return body
+                break
             body += self._take(size)
             if self._take(2) != b'\r\n':
                 raise WireError('a chunk without its end')
+        if self.join_chunks:
+            self.raw[start:] = body
+        return body
 
     def response(self, head=False):
         """The next response, informational ones too."""
@@ -116,17 +146,37 @@ class Wire:
         if got != data:
             raise WireError(f'{got!r} came back for {data!r}')
 
-    def end(self):
-        """The server's FIN: nothing else may come before it."""
+    def end(self, anything=False):
+        """The server's FIN: nothing else may come before it (anything: whatever), and no RST in its place."""
         while self._more():
             pass
-        if self.buffer:
+        if self.buffer and not anything:
             raise WireError(f'bytes after the response: {bytes(self.buffer[:60])!r}')
+        if self.notified:
+            with socket.socket(fileno=os.dup(self.socket.fileno())) as s:
+                try:
+                    s.settimeout(15)
+                    data = s.recv(1)
+                except OSError as e:
+                    raise WireError(f'{e} in place of the FIN after close_notify') from e
+            if data:
+                raise WireError('bytes after close_notify')
+
+    # ---- websocket, RFC 6455: binary messages of less than 126 bytes, one frame each
+    def say_message(self, data):
+        mask = b'mask'
+        self.send(struct.pack('BB', 0x82, 0x80 | len(data)) + mask + bytes(b ^ mask[i % 4] for i, b in enumerate(data)))
+
+    def hear_message(self):
+        """Its bytes; None: a close frame."""
+        first, length = self._take(2)
+        data = self._take(length & 0x7f)
+        return None if first & 0x0f == 8 else data
 
 
-def get(address, path='/', timeout=5):
+def get(address, path='/', timeout=5, tls=None):
     """One whole connection."""
-    with Wire(address, timeout) as wire:
+    with Wire(address, timeout, tls) as wire:
         wire.send(f'GET {path} HTTP/1.1\r\nHost: e2e\r\nConnection: close\r\n\r\n'.encode())
         response = wire.response()
         wire.end()  # so that nothing of it is left in the server

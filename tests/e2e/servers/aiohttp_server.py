@@ -57,11 +57,19 @@ async def tokens(request):
     return web.Response(body=SMALL, headers={'Connection': 'keep-alive, foo'})
 
 
+async def socket(request):
+    ws = web.WebSocketResponse()
+    await ws.prepare(request)
+    async for message in ws:
+        await ws.send_bytes(message.data)
+    return ws
+
+
 app = web.Application(client_max_size=1 << 30)
 app.add_routes([
     web.get('/', small), web.get('/sleep', small), web.get('/big', big), web.get('/stream', stream),
     web.post('/upload', upload), web.post('/early', early), web.get('/status/{n}', status),
-    web.get('/close-tokens', tokens),
+    web.get('/close-tokens', tokens), web.get('/websocket', socket),
 ])
 web.run_app(app, host=sys.argv[2] if len(sys.argv) > 2 else '127.0.0.1', port=int(sys.argv[1]), print=None,
             access_log=None, backlog=1024)

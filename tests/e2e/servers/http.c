@@ -114,7 +114,7 @@ int http_listen(int argc, char **argv, bool nonblocking)
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     if (bind(fd, (struct sockaddr *)&address, n))
         fail("bind");
-    if (listen(fd, 1024))
+    if (listen(fd, 4096))
         fail("listen");
     if (nonblocking)
         fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);

@@ -1,5 +1,6 @@
-// server.js: node's http server with nothing around it. node server.js PORT
-const http = require('http');
+// server.js: node's http server with nothing around it. node server.js PORT HOST [https KEY CERT | h2c]
+const fs = require('fs');
+const [port, host, protocol = 'http', key, cert] = process.argv.slice(2);
 const lines = (n) => {
   const b = Buffer.alloc(n);
   for (let i = 0; i < n / 16; i++) b.write(i.toString(16).padStart(15, '0') + '\n', i * 16);
@@ -7,7 +8,7 @@ const lines = (n) => {
 };
 const small = lines(64), big = lines(8 << 20), CHUNKS = 10, CHUNK = 160;
 
-const server = http.createServer((req, res) => {
+const answer = (req, res) => {
   const url = new URL(req.url, 'http://x'), ms = Number(url.searchParams.get('ms'));
   const send = (status, body, headers) => {
     res.writeHead(status, body ? { 'Content-Length': body.length, ...headers } : headers);
@@ -40,5 +41,19 @@ const server = http.createServer((req, res) => {
     }
     default: return send(404, small);
   }
-});
-server.listen({ port: Number(process.argv[2]), host: process.argv[3] || '127.0.0.1', backlog: 1024 });
+};
+
+const make = {
+  http: () => require('http').createServer(answer),
+  https: () => require('https').createServer({ key: fs.readFileSync(key), cert: fs.readFileSync(cert) }, answer),
+  h2c: () => require('http2').createServer(answer),
+};
+const server = make[protocol]();
+if (protocol !== 'h2c') { // after this every byte comes back as it is
+  server.on('upgrade', (req, socket) => {
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n');
+    socket.on('error', () => {});
+    socket.pipe(socket);
+  });
+}
+server.listen({ port: Number(port), host: host || '127.0.0.1', backlog: 4096 });

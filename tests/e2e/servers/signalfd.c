@@ -2,6 +2,7 @@
  * once when it reads it, with status 40. */
 #include "http.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -49,6 +50,8 @@ int main(int argc, char **argv)
     for (;;) {
         struct epoll_event events[64];
         int n = epoll_wait(epoll, events, 64, http_wait_ms());
+        if (n < 0 && errno == EINTR)
+            continue; /* stopped and continued: signal(7). TERM is blocked, it interrupts nothing */
         if (n < 0)
             return 1;
         for (int i = 0; i < n; i++) {

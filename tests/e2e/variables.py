@@ -1,0 +1,272 @@
+"""Each variable does what the manual says of it, and what is said can be read by a machine."""
+import re
+import socket
+import time
+
+from scenarios import EXACT, request, scenario
+from wire import WireError
+
+ONE = ('epoll',)
+
+
+@scenario(only=('nginx', 'epoll', 'thread'))
+def lame_duck(t):
+    """LASTCALL_DELAY: for that long new connections are still served, and every response says close."""
+    t.start(LASTCALL_DELAY='1s')
+    t.term()
+    load = t.load(f'GET / {EXACT}', clients=4, until_refused=True, think_min=20, think_max=40, duration=20000)
+    result = t.no_loss(load)
+    t.check(result['ok'] > 20, f"only {result['ok']} were served")
+    t.check(result['farewells'] == result['ok'], f"{result['farewells']} of {result['ok']} responses said close")
+    took = t.exits(within=3)
+    t.check(took >= 0.95, f'it ended after {took:.2f} s, before the delay')
+    t.drained()
+
+
+@scenario(only=ONE)
+def quiet(t):
+    """LASTCALL_QUIET: the lame duck ends early once nobody comes."""
+    t.start(LASTCALL_DELAY='20s', LASTCALL_QUIET='300ms')
+    t.term()
+    load = t.load(f'GET / {EXACT}', clients=2, limit=20, think_min=20, think_max=40)
+    t.no_loss(load)
+    t.exits(within=3)
+    t.drained()
+
+
+@scenario(only=ONE)
+def forward(t):
+    """LASTCALL_FORWARD: another signal is delivered at release."""
+    t.start(LASTCALL_FORWARD='INT')
+    load = t.load(f'GET /sleep?ms=300 {EXACT}', clients=2, limit=1, ready_sent=2)
+    load.wait_ready()
+    t.term()
+    t.no_loss(load)
+    t.exits(within=2, status=-2)
+
+
+@scenario(only=ONE)
+def other_signal(t):
+    """LASTCALL_SIGNALS: USR1 drains, TERM is the program's own again."""
+    t.start(LASTCALL_SIGNALS='USR1')
+    load = t.load(f'GET /sleep?ms=300 {EXACT}', clients=2, limit=1, ready_sent=2)
+    load.wait_ready()
+    t.term(10)
+    t.no_loss(load)
+    t.exits(within=2, status=-10)
+    t.again()
+    t.start(LASTCALL_SIGNALS='USR1')
+    t.term()
+    t.exits(within=0.5)
+
+
+@scenario(only=('epoll', 'node'))
+def disabled(t):
+    """LASTCALL_DISABLE=1: as if we were not there."""
+    t.start(LASTCALL_DISABLE='1')
+    load = t.load('GET /sleep?ms=60000', clients=1, limit=1, ready_sent=1)
+    load.wait_ready()
+    t.term()
+    t.exits(within=0.5)
+    t.check(not t.exists('report'), 'there is a report')
+
+
+@scenario(only=ONE)
+def bad_variables(t):
+    """What cannot be read or opened is said, with what is used instead; the drain is as good as ever."""
+    t.start(LASTCALL_TIMEOUT='soon', LASTCALL_TYPO='1', LASTCALL_REPORT='/nonexistent/report')
+    load = t.load(f'GET /sleep?ms=300 {EXACT}', clients=2, limit=1, ready_sent=2)
+    load.wait_ready()
+    t.term()
+    t.no_loss(load)
+    t.exits(within=2)
+    if t.bare:
+        return
+    said = t.read('log')
+    for word in ('LASTCALL_TIMEOUT', 'soon', '25s', 'LASTCALL_TYPO', '/nonexistent/report'):
+        t.check(said.count(word) == 1, f'{word} is said {said.count(word)} times')
+
+
+@scenario(only=ONE)
+def no_deadline(t):
+    """LASTCALL_TIMEOUT=0: a request that takes longer than the default deadline is waited for."""
+    t.start(LASTCALL_TIMEOUT='0')
+    load = t.load(f'GET /sleep?ms=26000 {EXACT}', clients=1, limit=1, ready_sent=1, timeout=29000)
+    load.wait_ready()
+    t.term()
+    t.no_loss(load)
+    t.exits(within=28)
+    t.drained(in_flight=1)
+
+
+@scenario(only=('epoll', 'nginx', 'thread'))
+def idle_time(t):
+    """LASTCALL_IDLE=200ms: the idle are let go then, neither sooner nor much later."""
+    t.start(LASTCALL_IDLE='200ms')
+    load = t.load(f'GET / {EXACT}', clients=4, limit=1, hold=True, ready_ok=4, duration=20000)
+    load.wait_ready()
+    t.term()
+    t.no_loss(load)
+    t.exits(within=0.7)
+    t.drained(idle_closed=4)
+    took_between(t, 200, 400)
+
+
+def took_between(t, least, most):
+    if not t.bare:
+        took = t.report()['took_us'] / 1e3
+        t.check(least <= took < most, f'the drain took {took:.0f} ms, not {least} to {most}')
+
+
+@scenario(only=('epoll', 'thread'))
+def linger_time(t):
+    """LASTCALL_LINGER: so long a client may go on with a body that nobody reads, and not longer."""
+    for linger, least, most in (('200ms', 200, 700), ('1200ms', 1200, 1900)):
+        t.start(LASTCALL_LINGER=linger)
+        with t.wire() as wire:
+            wire.send(request('POST', '/early', 'Content-Length: 1000000')[:20])
+            t.get()
+            t.term()
+            t.wait_door()
+            wire.send(request('POST', '/early', 'Content-Length: 1000000')[20:] + b'x' * 1000)
+            response = wire.response()
+            t.check(response.status == 413, f'status {response.status}')
+            wire.end()  # and we do not end: the rest might still come
+            t.exits(within=3)
+        took_between(t, least, most)
+        t.again()
+
+
+@scenario(only=ONE)
+def signals(t):
+    """LASTCALL_SIGNALS=INT,TERM: both begin a drain, and the one that came is delivered."""
+    for number in (2, 15):
+        t.start(LASTCALL_SIGNALS='INT,TERM')
+        load = t.load(f'GET /sleep?ms=300 {EXACT}', clients=2, limit=1, ready_sent=2)
+        load.wait_ready()
+        t.term(number)
+        t.no_loss(load)
+        t.exits(within=2, status=-number)
+        t.drained(in_flight=2, signal={2: 'INT', 15: 'TERM'}[number])
+        t.again()
+
+
+@scenario(only=('epoll', 'nginx', 'node'))
+def inject_off(t):
+    """LASTCALL_INJECT=0: not a byte is changed in a drain; the idle window ends it, and nobody is lost."""
+    def ask(wire):
+        start = len(wire.raw)
+        wire.send(request('GET', '/'))
+        wire.response()
+        return re.sub(rb'Date: [^\r]*', b'Date: ', bytes(wire.raw[start:]))
+
+    t.start(LASTCALL_INJECT='0', LASTCALL_IDLE='500ms')
+    load = t.load(f'GET / {EXACT}', clients=8, limit=40, think_min=10, think_max=20, hold=True, ready_ok=80, duration=20000)
+    try:
+        with t.wire() as wire:
+            before = ask(wire)
+            load.wait_ready()
+            t.term()
+            t.wait_door()
+            after = ask(wire)
+            wire.end()
+    except WireError as e:
+        t.check(False, str(e))
+    t.check(before == after, f'{after!r} in a drain, {before!r} before')
+    result = t.no_loss(load)
+    t.check(result['ok'] == 8 * 40 and result['idle_closed'] == 8, f"{result['ok']} served, {result['idle_closed']} idle closed")
+    t.check(not result['farewells'], f"{result['farewells']} responses said close")
+    t.exits(within=3)
+    t.drained(farewells=0)
+
+
+# ---- what is said -------------------------------------------------------------------------------------
+
+def drain_once(t, **env):
+    t.start(**env)
+    load = t.load(f'GET /sleep?ms=200 {EXACT}', clients=2, limit=1, ready_sent=2)
+    load.wait_ready()
+    t.term()
+    t.no_loss(load)
+    t.exits(within=2)
+    for child in (*t.loads, t.process):
+        child.close()
+    t.loads, t.process = [], None
+
+
+@scenario(only=ONE)
+def log_json(t):
+    """LASTCALL_LOG_FORMAT=json: every line on standard error is an object, complaints and the report too."""
+    drain_once(t, LASTCALL_LOG_FORMAT='json', LASTCALL_TIMEOUT='soon')
+    lines = t.json_lines('log')
+    t.check(t.bare or len(lines) >= 3, f'{len(lines)} lines')
+    t.check(t.bare or any('LASTCALL_TIMEOUT' in str(line) for line in lines), 'the complaint is missing')
+    t.check(t.bare or lines[-1].get('end') == 'drained', f'the last line is {lines[-1:]}')
+
+
+@scenario(only=ONE)
+def log_file(t):
+    """LASTCALL_LOG_FILE gets the lines, of two drains one after the other, and standard error none."""
+    for form in ('json', 'text'):
+        count = []
+        for _ in range(2):
+            drain_once(t, LASTCALL_LOG_FORMAT=form, LASTCALL_LOG_FILE=t.path(form))
+            count.append(len(t.json_lines(form) if form == 'json' else plain_lines(t, form)))
+        t.check(t.bare or count[0] >= 3 and count[1] == 2 * count[0], f'{form}: {count} lines')
+        t.check(not t.read('log'), f'on standard error: {t.read("log")!r}')
+    t.check(t.bare or len(t.json_lines('report')) == 4, 'not a report for each of 4 drains')
+
+
+@scenario(only=ONE)
+def log_off(t):
+    """LASTCALL_LOG=off: nothing is said, not even of an unreadable variable; the report is written."""
+    drain_once(t, LASTCALL_LOG='off', LASTCALL_IDLE='soon', LASTCALL_TYPO='1')
+    t.check(not t.read('log'), f'it says {t.read("log")!r}')
+    t.drained(in_flight=2)
+
+
+def plain_lines(t, name):
+    """Lines of text with nothing in them that a terminal would act on."""
+    lines = t.read(name).split('\n')
+    t.check(lines.pop() == '', f'{name}: the last line does not end')
+    for line in lines:
+        t.check(re.fullmatch(r'lastcall[ -~]+', line), f'{name}: {line!r}')
+    return lines
+
+
+HOSTILE = (b"G'E|T", b'FOO"BAR', b'\x1b[31mGET', b'A\x00B', b'L\xc3\xa9', b'\xff\xfe', b'M' * 300, b'\\', b'a\nlastcall:', b'{"x":1}', b'%s%n')
+
+
+@scenario(only=('epoll', 'epoll-unix', 'thread', 'node'))
+def hostile_names(t):
+    """What clients call their method, or an AF_UNIX client itself, can be in the log and the report, but not alter them."""
+    for form in ('json', 'text'):
+        t.start(LASTCALL_TIMEOUT='300ms', LASTCALL_IDLE='5s', LASTCALL_LOG='trace', LASTCALL_LOG_FORMAT=form, LASTCALL_LOG_FILE=t.path(form))
+        wires = [t.wire() for _ in HOSTILE]
+        if t.server.family == 'unix':
+            wires.append(named_unix(t, t.path(f'{form}" \x1b\n{{"')))
+        for wire, method in zip(wires, (*HOSTILE, b'GET')):
+            wire.send(method + b' /sleep?ms=60000 HTTP/1.1\r\nHost: x\r\n\r\n')
+        with t.wire() as wire:
+            wire.send(request('PATCH', '/sleep?ms=60000'))
+            t.get()  # by now it has read all that
+            t.term()
+            t.released(within=1)
+        for wire in wires:
+            wire.socket.close()
+        if not t.bare:
+            t.check(len(t.json_lines(form) if form == 'json' else plain_lines(t, form)) >= 2, 'nothing is said')
+            report = t.report()
+            t.check(any(cut['method'] == 'PATCH' for cut in report['cuts']), f"no PATCH: {report['cuts']}")
+            t.note += f"{len(report['cuts'])} cut "
+        t.again()
+
+
+def named_unix(t, name):
+    wire = t.wire()
+    wire.socket.close()
+    wire.socket = socket.socket(socket.AF_UNIX)
+    wire.socket.bind(name)
+    wire.socket.connect(t.target)
+    return wire
+
