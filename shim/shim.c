@@ -4,6 +4,7 @@
 #include "sys/libc.h"
 #include "sys/log.h"
 #include "sys/syscall.h"
+#include "trace.h"
 
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -70,6 +71,8 @@ void shim_arm(void)
         *shim.fork_page = 1;
     else
         shim.fork_page = NULL;
+    if (shim.options.log == LOG_TRACE)
+        trace_open(map_zeroed(trace_size()));
     log_remember_stderr(&shim.fd2_dev, &shim.fd2_ino);
     if (shim.complaints[0])
         log_complaints();

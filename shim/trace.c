@@ -11,11 +11,23 @@ struct record {
     uint8_t what;
 };
 
-static struct record ring[RING];
+static struct record *ring;
 static uint32_t written, taken;
+
+size_t trace_size(void)
+{
+    return RING * sizeof *ring;
+}
+
+void trace_open(void *memory)
+{
+    ring = memory;
+}
 
 void trace_put(enum trace what, int fd, uint64_t value)
 {
+    if (!ring)
+        return;
     uint32_t turn = __atomic_fetch_add(&written, 1, __ATOMIC_RELAXED);
     struct record *r = &ring[turn % RING];
     r->what = (uint8_t)what;
@@ -27,6 +39,8 @@ void trace_put(enum trace what, int fd, uint64_t value)
 
 void trace_take(void (*f)(enum trace what, int fd, uint64_t value, nsec_t at))
 {
+    if (!ring)
+        return;
     uint32_t end = __atomic_load_n(&written, __ATOMIC_ACQUIRE);
     if (end - taken > RING)
         taken = end - RING;

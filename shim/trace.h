@@ -18,6 +18,10 @@ enum trace {
     TRACE_KINDS
 };
 
+/* The size of the ring, and the zeroed memory for it (not in .bss: that would cost every exec a mapping). */
+size_t trace_size(void);
+void trace_open(void *memory);
+
 void trace_put(enum trace what, int fd, uint64_t value);
 
 static inline void trace(enum trace what, int fd, uint64_t value)
