@@ -104,7 +104,7 @@ enum { CLOSE_RANGE_UNSHARE_ = 2, CLOSE_RANGE_CLOEXEC_ = 4 };
 static long close_but_ours(unsigned first, unsigned last, unsigned flags)
 {
     for (;;) {
-        unsigned ours = (unsigned)shim_next_own(first);
+        unsigned ours = first < FD_MAX ? (unsigned)shim_next_own(first) : FD_MAX;
         if (ours >= FD_MAX || ours > last)
             return sys3(SYS_close_range, first, last, flags);
         long ret = ours > first ? sys3(SYS_close_range, first, ours - 1, flags) : 0;
