@@ -1,0 +1,363 @@
+/* fd_end.c: the ends of connections in a drain, and numbers that are no longer what they were. */
+#include "held.h"
+
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+enum { BIG = 8 << 20 };
+
+/* close(2) as no library can see it. */
+static void close_unseen(int fd)
+{
+    long ret;
+    __asm__ volatile("syscall" : "=a"(ret) : "a"(SYS_close), "D"(fd) : "rcx", "r11", "memory");
+    CHECK(ret == 0);
+}
+
+/* ---- numbers that are something else now ---- */
+
+/* stale HOW: two clients, the second held. The first one's number is closed unseen, and is then an outgoing
+ * connection ("out", after the client has spoken; "silent", before it has) or a file. "plain": an outgoing
+ * connection on a number of its own. */
+static int stale(char **args)
+{
+    char line[64], back[8] = "";
+    int l = role_listen(), first = next_client(l), held = next_client(l), out;
+    bool file = strcmp(args[0], "file") == 0;
+    if (strcmp(args[0], "silent") != 0)
+        read_request(first);
+    read_request(held);
+    if (strcmp(args[0], "plain") != 0)
+        close_unseen(first);
+    if (file)
+        out = open("/tmp", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+    else
+        out = try_connect(AF_INET, atol(args[1]));
+    CHECK(out == first || strcmp(args[0], "plain") == 0, "%d, not %d", out, first);
+    say("held");
+    hear(line, sizeof line);
+    poll(NULL, 0, 250); /* longer than an idle connection would be left */
+    const char text[] = "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nhi";
+    CHECK(write(out, text, sizeof text - 1) == (ssize_t)sizeof text - 1, "%s", strerror(errno));
+    if (file) {
+        CHECK(lseek(out, 0, SEEK_END) == (off_t)sizeof text - 1);
+    } else {
+        CHECK(read(out, back, 4) == 4 && memcmp(back, "back", 4) == 0, "the outgoing connection was ended");
+        CHECK(write(out, "still", 5) == 5);
+    }
+    if (strcmp(args[0], "plain") == 0)
+        close(first);
+    say("untouched");
+    respond(held, "hello");
+    return until_the_end(held);
+}
+
+static void stale_number(const char *how)
+{
+    struct child c;
+    char word[16], got[128] = "";
+    const char *expected = "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nhistill";
+    size_t n = 0;
+    int backend = listener_at(AF_INET, 0, false, false), end = -1;
+    bool file = strcmp(how, "file") == 0;
+    snprintf(word, sizeof word, "%ld", port_of(backend));
+    child_start(&c, NULL, "stale", how, word, NULL);
+    long port = child_says_number(&c, "port");
+    int first = client_connect(port), held = client_connect(port);
+    if (strcmp(how, "silent") != 0)
+        client_get(first, "/");
+    client_get(held, "/");
+    child_says(&c, "held");
+    if (!file)
+        end = accept(backend, NULL, NULL);
+    child_signal(&c, SIGTERM);
+    child_drains(&c);
+    child_tell(&c, "go");
+    if (!file) {
+        CHECK(send(end, "back", 4, 0) == 4);
+        while (n < strlen(expected)) {
+            ssize_t more = recv(end, got + n, sizeof got - 1 - n, 0);
+            CHECK(more > 0, "it was shut down after: %s", got);
+            n += (size_t)more;
+        }
+        CHECK(strcmp(got, expected) == 0, "%s", got);
+    }
+    child_says(&c, "untouched");
+    client_expect(held, "hello", true);
+    close(held);
+    close(first);
+    child_dies(&c, SIGTERM);
+}
+
+#define STALE(how)                \
+    static void stale_##how(void) \
+    {                             \
+        stale_number(#how);       \
+    }
+STALE(out)
+STALE(silent)
+STALE(file)
+STALE(plain)
+
+/* close_range and closefrom while draining: our own descriptors stay, and the report is written. */
+static int sweeper(char **args)
+{
+    int fd = next_client(role_listen());
+    read_request(fd);
+    go("held");
+    dup2(fd, 3);
+    CHECK(close_range(0x80000000U, ~0U, 0) == 0);
+    if (strcmp(args[0], "range") == 0)
+        CHECK(close_range(4, ~0U, 0) == 0);
+    else
+        closefrom(4);
+    respond(3, "hello");
+    return until_the_end(3);
+}
+
+static void swept(const char *how)
+{
+    struct child c;
+    int fd = held_request(&c, NULL, "sweeper", how);
+    child_tell(&c, "go");
+    client_expect(fd, "hello", true);
+    client_expect_end(fd);
+    close(fd);
+    ends_drained(&c);
+}
+
+static void swept_by_close_range(void)
+{
+    swept("range");
+}
+
+static void swept_by_closefrom(void)
+{
+    swept("from");
+}
+
+/* ---- closing while draining ---- */
+
+/* The connection is closed with output under way: it lives on with us, and the program must not notice. */
+static int ghost(char **args)
+{
+    char head[256];
+    int big = 1 << 20, fd = next_client(role_listen()), ep = epoll_create1(EPOLL_CLOEXEC);
+    struct epoll_event event = {EPOLLIN | EPOLLOUT | EPOLLRDHUP, {.u64 = 0xdeadbeef}};
+    (void)args;
+    make_body();
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &big, sizeof big);
+    read_request(fd);
+    CHECK(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &event) == 0);
+    go("held");
+    int n = head_for(head, sizeof head, BODY);
+    CHECK(write(fd, head, (size_t)n) == n && write(fd, body, BODY) == BODY);
+    CHECK(close(fd) == 0);
+    int again = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    CHECK(again == fd, "%d, not %d", again, fd);
+    CHECK(fcntl(fd, F_GETFD) == FD_CLOEXEC);
+    for (int i = 0; i < 20; i++)
+        CHECK(epoll_wait(ep, &event, 1, 20) == 0, "an event for %lx", (unsigned long)event.data.u64);
+    say("no-ghost");
+    while (pause() < 0)
+        ;
+    return 0;
+}
+
+static void no_ghosts(void)
+{
+    struct child c;
+    int fd = held_request(&c, NULL, "ghost", NULL), small = 4096;
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    child_tell(&c, "go");
+    child_says(&c, "no-ghost");
+    small = 1 << 20;
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    CHECK(memcmp(whole_answer(fd, BODY, true), body, BODY) == 0);
+    close(fd);
+    ends_drained(&c);
+}
+
+static int aborter(char **args)
+{
+    struct linger hard = {1, 0};
+    int fd = next_client(role_listen());
+    (void)args;
+    read_request(fd);
+    go("held");
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    close(fd);
+    return until_the_end(-1);
+}
+
+static void own_linger_is_respected(void)
+{
+    struct child c;
+    char byte;
+    int fd = held_request(&c, NULL, "aborter", NULL);
+    child_tell(&c, "go");
+    CHECK(recv(fd, &byte, 1, 0) < 0 && errno == ECONNRESET, "no reset");
+    child_dies(&c, SIGTERM);
+}
+
+/* ---- what crosses our farewell ---- */
+
+static int crossed_server(char **args)
+{
+    char buf[256];
+    int fd = next_client(role_listen());
+    (void)args;
+    read_request(fd);
+    go("held");
+    respond(fd, "hello");
+    go("answered");
+    /* A request has come since. The program must read an end, and may answer whatever it likes. */
+    CHECK(readable(fd, PATIENCE_MS));
+    ssize_t got = read(fd, buf, sizeof buf);
+    CHECK(got == 0, "%zd", got);
+    CHECK(write(fd, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 38) == 38, "%s", strerror(errno));
+    CHECK(send(fd, buf, sizeof buf, 0) == (ssize_t)sizeof buf, "%s", strerror(errno));
+    say("swallowed");
+    return until_the_end(fd);
+}
+
+static void crossing_bytes(void)
+{
+    struct setup s = {.env = {"LASTCALL_IDLE=2s"}};
+    struct child c;
+    int fd = held_request(&c, &s, "crossed", NULL);
+    child_tell(&c, "go");
+    client_expect(fd, "hello", true);
+    client_get(fd, "/crossing");
+    child_says(&c, "answered");
+    child_tell(&c, "go");
+    child_says(&c, "swallowed");
+    client_expect_end(fd);
+    close(fd);
+    child_dies(&c, SIGTERM);
+    CHECK(report_number(&c, "crossed") == 1 && report_number(&c, "cut") == 0, "%s", child_file(&c, "report"));
+}
+
+/* 413 while the body is still arriving; "close": the program closes at once, "read": it reads on first. */
+static int early(char **args)
+{
+    int fd = next_client(role_listen());
+    const char text[] = "HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig";
+    read_request(fd);
+    go("held");
+    CHECK(write(fd, text, sizeof text - 1) == (ssize_t)sizeof text - 1);
+    if (strcmp(args[0], "close") == 0) {
+        close(fd);
+        fd = -1;
+    }
+    return until_the_end(fd);
+}
+
+static void early_answer(const char *how)
+{
+    static char megabyte[1 << 20];
+    char head[128];
+    struct child c;
+    struct answer a;
+    child_start(&c, NULL, "early", how, NULL);
+    int fd = client_connect(child_says_number(&c, "port"));
+    snprintf(head, sizeof head, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", BIG);
+    client_send(fd, head);
+    child_says(&c, "held");
+    child_signal(&c, SIGTERM);
+    child_drains(&c);
+    child_tell(&c, "go");
+    for (int i = 0; i < BIG; i += (int)sizeof megabyte)
+        for (size_t at = 0; at < sizeof megabyte;) {
+            ssize_t n = send(fd, megabyte + at, sizeof megabyte - at, MSG_NOSIGNAL);
+            CHECK(n > 0, "after %zu: %s", (size_t)i + at, strerror(errno));
+            at += (size_t)n;
+        }
+    client_answer(fd, &a);
+    CHECK(a.status == 413 && a.whole && a.close && strcmp(a.body, "big") == 0, "%d", a.status);
+    client_expect_end(fd);
+    close(fd);
+    child_dies(&c, SIGTERM);
+    CHECK(report_says(&c, "end", "drained") && report_number(&c, "cut") == 0, "%s", child_file(&c, "report"));
+}
+
+static void early_and_closed(void)
+{
+    early_answer("close");
+}
+
+static void early_and_read(void)
+{
+    early_answer("read");
+}
+
+/* A peer that stops reading is waited for until the deadline, and no longer; a slow one as long as it takes. */
+static int unread(char **args)
+{
+    char head[256];
+    int big = 1 << 20, fd = next_client(role_listen());
+    make_body();
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &big, sizeof big);
+    read_request(fd);
+    go("held");
+    int n = head_for(head, sizeof head, BODY);
+    CHECK(write(fd, head, (size_t)n) == n && write(fd, body, BODY) == BODY);
+    if (strcmp(args[0], "close") == 0) {
+        close(fd);
+        fd = -1;
+    }
+    return until_the_end(fd);
+}
+
+static void never_read(const char *how)
+{
+    struct setup s = {.env = {"LASTCALL_TIMEOUT=1500ms", "LASTCALL_LINGER=100ms"}};
+    struct child c;
+    int small = 4096;
+    child_start(&c, &s, "unread", how, NULL);
+    int fd = client_connect(child_says_number(&c, "port"));
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    client_get(fd, "/");
+    child_says(&c, "held");
+    double start = now_s();
+    child_signal(&c, SIGTERM);
+    child_drains(&c);
+    child_tell(&c, "go");
+    child_dies(&c, SIGTERM);
+    CHECK(now_s() - start > 1.45 && now_s() - start < 5, "%f s", now_s() - start);
+    CHECK(report_says(&c, "end", "deadline") && report_number(&c, "cut") == 1, "%s", child_file(&c, "report"));
+}
+
+static void never_read_and_open(void)
+{
+    never_read("open");
+}
+
+static void never_read_and_closed(void)
+{
+    never_read("close");
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_test tests[] = {
+        {"fd/stale/outgoing", stale_out},
+        {"fd/stale/outgoing-silent", stale_silent},
+        {"fd/stale/file", stale_file},
+        {"fd/outgoing", stale_plain},
+        {"fd/swept/close-range", swept_by_close_range},
+        {"fd/swept/closefrom", swept_by_closefrom},
+        {"fd/closed/no-ghost-events", no_ghosts},
+        {"fd/closed/own-linger", own_linger_is_respected},
+        {"fd/crossing", crossing_bytes},
+        {"fd/early-answer/closed", early_and_closed},
+        {"fd/early-answer/read", early_and_read},
+        {"fd/never-read/open", never_read_and_open},
+        {"fd/never-read/closed", never_read_and_closed},
+        {NULL, NULL},
+    };
+    static const struct check_role roles[] = {{"stale", stale},       {"sweeper", sweeper}, {"ghost", ghost},
+                                              {"aborter", aborter},   {"crossed", crossed_server},
+                                              {"early", early},       {"unread", unread},   {NULL, NULL}};
+    return check_main(argc, argv, tests, roles);
+}
