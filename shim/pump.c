@@ -24,8 +24,9 @@ static struct {
     bool swept;         /* the descriptors were looked through for unknown connections */
     bool begun, released; /* driven by the timer: how far */
     nsec_t wake_at;
-    char *stack_top;
 } pump;
+
+static char *stack; /* the top of the pump's, or of the steps that the timer makes; NULL: none */
 
 /* ---- waking -------------------------------------------------------------------------------------------- */
 
@@ -219,7 +220,7 @@ static bool drive_by_timer(void)
     how.sigev_signo = shim.first_signal;
     how.sigev_value.sival_ptr = &shim;
     shim.pump_tid = -1;
-    if (pump.stack_top && sys3(SYS_timer_create, CLOCK_MONOTONIC, &how, &timer) == 0)
+    if (stack && sys3(SYS_timer_create, CLOCK_MONOTONIC, &how, &timer) == 0)
         return sys4(SYS_timer_settime, timer, 0, &every, 0) == 0;
     __atomic_store_n(&shim.releasing, 1, __ATOMIC_SEQ_CST);
     return false;
@@ -245,22 +246,27 @@ void pump_drive(void)
     if (shim.pump_tid != -1 || !conn_lock(&shim.pump_lock))
         return;
     /* The program's signal stack may be 2 KiB: a step wants more. */
-    thread_call_on(pump.stack_top, drive, NULL);
+    thread_call_on(stack, drive, NULL);
     __atomic_store_n(&shim.pump_lock, 0, __ATOMIC_RELEASE);
+}
+
+void pump_prepare(void)
+{
+    long at = sys6(SYS_mmap, 0, PUMP_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    if (at < 0 && at >= -4095)
+        return;
+    sys3(SYS_mprotect, at, 4096, PROT_NONE);
+    stack = (char *)at + PUMP_STACK;
 }
 
 bool pump_start(void)
 {
     const unsigned long flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
-    long stack = sys6(SYS_mmap, 0, PUMP_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
     long tid = -EAGAIN;
     memset(&pump, 0, sizeof pump);
     memset(&shim.drain, 0, sizeof shim.drain);
-    if (stack > 0 || stack < -4095) {
-        sys3(SYS_mprotect, stack, 4096, PROT_NONE);
-        pump.stack_top = (char *)stack + PUMP_STACK;
-        tid = thread_clone(flags, pump.stack_top, pump_main, NULL);
-    }
+    if (stack)
+        tid = thread_clone(flags, stack, pump_main, NULL);
     if (tid < 0)
         return drive_by_timer();
     __atomic_store_n(&shim.pump_tid, (int)tid, __ATOMIC_RELEASE);

@@ -76,6 +76,7 @@ void shim_arm(void)
     log_remember_stderr(&shim.fd2_dev, &shim.fd2_ino);
     if (shim.complaints[0])
         log_complaints();
+    pump_prepare();
     signals_hold();
     __atomic_store_n(&shim.armed, true, __ATOMIC_RELEASE);
     libc_at_exit(exit_handler);
