@@ -844,7 +844,7 @@ static __attribute__((noinline)) size_t feed_bytes(struct http1 *p, const uint8_
             e = take_lines(p, &v);
         else if (in_plain_body(p))
             e = take_body(p, &v);
-        if (e == HTTP1_MORE && v.at < v.end && !in_plain_body(p))
+        if (e == HTTP1_MORE && v.at < v.end)
             e = take_byte(p, *v.at++);
     } while (e == HTTP1_MORE && v.at < v.end);
     *event = e;
