@@ -6,8 +6,14 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-enum { F_GETFD_ = 1, F_GETFL_ = 3, FD_CLOEXEC_ = 1, O_NONBLOCK_ = 04000, O_CLOEXEC_ = 02000000,
-       F_DUPFD_CLOEXEC_ = 1030 };
+enum {
+    F_GETFD_ = 1,
+    F_GETFL_ = 3,
+    FD_CLOEXEC_ = 1,
+    O_NONBLOCK_ = 04000,
+    O_CLOEXEC_ = 02000000,
+    F_DUPFD_CLOEXEC_ = 1030
+};
 
 static bool nonblocking(int fd)
 {
@@ -155,9 +161,8 @@ void door_census(struct census *census, uint8_t phase)
 const char *door_name(void)
 {
     static const char *const names[] = {
-        [DOOR_OPEN] = "none",      [DOOR_HIDDEN] = "hide",  [DOOR_FILTERED] = "filter",
-        [DOOR_SHUT_UNIX] = "unix", [DOOR_TO_EMPTY] = "drain", [DOOR_PLACEHOLDER] = "drain",
-        [DOOR_FOREIGN] = "shared",
+        [DOOR_OPEN] = "none",      [DOOR_HIDDEN] = "hide",       [DOOR_FILTERED] = "filter", [DOOR_SHUT_UNIX] = "unix",
+        [DOOR_TO_EMPTY] = "drain", [DOOR_PLACEHOLDER] = "drain", [DOOR_FOREIGN] = "shared",
     };
     for (unsigned i = 0; i < shim.listeners; i++)
         if (shim.listener[i].live && !shim.listener[i].ignored)

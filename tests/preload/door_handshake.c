@@ -76,7 +76,7 @@ struct segment {
 };
 
 struct peer {
-    uint16_t port, server; /* network order */
+    uint16_t port, server;   /* network order */
     uint32_t next, expected; /* our next sequence number, theirs */
     bool ended, reset;
     size_t got;

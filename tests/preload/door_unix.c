@@ -98,7 +98,8 @@ static void shut(const char *role, const char *kind, const char *name)
     child_dies(&c, SIGTERM);
     CHECK(report_says(&c, "hidden", "unix") && report_says(&c, "end", "drained"), "%s", child_file(&c, "report"));
     CHECK(report_number(&c, "cut") == 0);
-    CHECK(strstr(child_output(&c), "accept E") == NULL && strstr(child_output(&c), "Invalid") == NULL, "%s", child_output(&c));
+    CHECK(strstr(child_output(&c), "accept E") == NULL && strstr(child_output(&c), "Invalid") == NULL, "%s",
+          child_output(&c));
 }
 
 /* The door is shut while the server waits for clients, with one request held. */
@@ -128,13 +129,13 @@ static const char *own_name(void)
     return name;
 }
 
-#define LOOP(id, kind)                              \
-    static void queue_##id(void)                    \
-    {                                               \
-        shut("loop", kind, own_name());             \
-    }                                               \
-    static void waiting_##id(void)                  \
-    {                                               \
+#define LOOP(id, kind)                                 \
+    static void queue_##id(void)                       \
+    {                                                  \
+        shut("loop", kind, own_name());                \
+    }                                                  \
+    static void waiting_##id(void)                     \
+    {                                                  \
         shut_while_it_waits("loop", kind, own_name()); \
     }
 

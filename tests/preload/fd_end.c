@@ -356,8 +356,8 @@ int main(int argc, char **argv)
         {"fd/never-read/closed", never_read_and_closed},
         {NULL, NULL},
     };
-    static const struct check_role roles[] = {{"stale", stale},       {"sweeper", sweeper}, {"ghost", ghost},
-                                              {"aborter", aborter},   {"crossed", crossed_server},
-                                              {"early", early},       {"unread", unread},   {NULL, NULL}};
+    static const struct check_role roles[] = {
+        {"stale", stale}, {"sweeper", sweeper}, {"ghost", ghost}, {"aborter", aborter}, {"crossed", crossed_server},
+        {"early", early}, {"unread", unread},   {NULL, NULL}};
     return check_main(argc, argv, tests, roles);
 }

@@ -45,10 +45,10 @@ static void copied(const char *how)
     ends_drained(&c);
 }
 
-#define COPIED(how)               \
+#define COPIED(how)                \
     static void copied_##how(void) \
-    {                             \
-        copied(#how);             \
+    {                              \
+        copied(#how);              \
     }
 COPIED(dup)
 COPIED(dup2)
@@ -131,7 +131,8 @@ static void by_vector(int fd, char *head, size_t n, bool message)
 static void by_messages(int fd, char *head, size_t n)
 {
     struct iovec v[3] = {{head, 10}, {head + 10, n - 10}, {body, BODY}};
-    struct mmsghdr m[3] = {{{.msg_iov = &v[0], .msg_iovlen = 1}, 0}, {{.msg_iov = &v[1], .msg_iovlen = 1}, 0},
+    struct mmsghdr m[3] = {{{.msg_iov = &v[0], .msg_iovlen = 1}, 0},
+                           {{.msg_iov = &v[1], .msg_iovlen = 1}, 0},
                            {{.msg_iov = &v[2], .msg_iovlen = 1}, 0}};
     CHECK(sendmmsg(fd, m, 3, 0) == 3 && m[0].msg_len == 10 && m[1].msg_len == n - 10 && m[2].msg_len == BODY);
 }
@@ -435,7 +436,8 @@ int main(int argc, char **argv)
         {NULL, NULL},
     };
     static const struct check_role roles[] = {
-        {"copier", copier},     {"replacer", replacer}, {"writer", writer}, {"stdio", stdio_server},
-        {"two-writers", two_writers}, {"receiver", receiver}, {"sender", sender}, {"forker", forker}, {NULL, NULL}};
+        {"copier", copier},      {"replacer", replacer},       {"writer", writer},
+        {"stdio", stdio_server}, {"two-writers", two_writers}, {"receiver", receiver},
+        {"sender", sender},      {"forker", forker},           {NULL, NULL}};
     return check_main(argc, argv, tests, roles);
 }

@@ -22,8 +22,10 @@ static int hide(int fd)
 static void talk(int server, int client)
 {
     char byte;
-    CHECK(send(client, "q", 1, MSG_NOSIGNAL) == 1 && recv(server, &byte, 1, 0) == 1 && byte == 'q', "%s", strerror(errno));
-    CHECK(send(server, "a", 1, MSG_NOSIGNAL) == 1 && recv(client, &byte, 1, 0) == 1 && byte == 'a', "%s", strerror(errno));
+    CHECK(send(client, "q", 1, MSG_NOSIGNAL) == 1 && recv(server, &byte, 1, 0) == 1 && byte == 'q', "%s",
+          strerror(errno));
+    CHECK(send(server, "a", 1, MSG_NOSIGNAL) == 1 && recv(client, &byte, 1, 0) == 1 && byte == 'a', "%s",
+          strerror(errno));
 }
 
 static void hide_and_serve(int listener, int family, int other_family)

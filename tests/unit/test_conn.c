@@ -10,17 +10,17 @@
 
 #include "core/conn.h"
 
-#define GET       "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-#define HEAD_     "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n"
-#define CONNECT_  "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n"
-#define POST(n)   "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: " #n "\r\n\r\n"
-#define OK0       "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-#define OK5       "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
-#define OK5_HEAD  "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
-#define CHUNKED   "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-#define NOBODY    "HTTP/1.1 204 No Content\r\n\r\n"
-#define E408      "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-#define E413      "HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig"
+#define GET      "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+#define HEAD_    "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n"
+#define CONNECT_ "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n"
+#define POST(n)  "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: " #n "\r\n\r\n"
+#define OK0      "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+#define OK5      "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+#define OK5_HEAD "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+#define CHUNKED  "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+#define NOBODY   "HTTP/1.1 204 No Content\r\n\r\n"
+#define E408     "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+#define E413     "HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig"
 
 /* One read or write of the program, and what is so behind its last byte. state: f in flight, o a request is half
  * arrived, x opaque. `done`: responses completed by it. */
@@ -39,36 +39,53 @@ struct story {
 
 static const struct story stories[] = {
     {"one request", {{'<', GET, 1, 0, "f", 0}, {'>', OK5, 0, 1, "", 0}}},
-    {"half a head is in flight", {{'<', "GET / HT", 0, 0, "fo", 0}, {'<', "TP/1.1\r\n\r\n", 1, 0, "f", 0}, {'>', OK0, 0, 1, "", 0}}},
+    {"half a head is in flight",
+     {{'<', "GET / HT", 0, 0, "fo", 0}, {'<', "TP/1.1\r\n\r\n", 1, 0, "f", 0}, {'>', OK0, 0, 1, "", 0}}},
     {"one byte is in flight", {{'<', "G", 0, 0, "fo", 0}}},
     {"an empty line is not a request", {{'<', "\r\n", 0, 0, "", 0}}},
-    {"half a response is in flight", {{'<', GET, 1, 0, "f", 0}, {'>', OK5_HEAD "hel", 1, 0, "f", 0}, {'>', "lo", 0, 1, "", 0}}},
-    {"the body of a request", {{'<', POST(5) "ab", 1, 0, "fo", 0}, {'<', "cde", 1, 0, "f", 0}, {'>', NOBODY, 0, 1, "", 0}}},
+    {"half a response is in flight",
+     {{'<', GET, 1, 0, "f", 0}, {'>', OK5_HEAD "hel", 1, 0, "f", 0}, {'>', "lo", 0, 1, "", 0}}},
+    {"the body of a request",
+     {{'<', POST(5) "ab", 1, 0, "fo", 0}, {'<', "cde", 1, 0, "f", 0}, {'>', NOBODY, 0, 1, "", 0}}},
     {"three pipelined", {{'<', GET GET GET, 3, 0, "f", 0}, {'>', OK5, 2, 1, "f", 0}, {'>', OK0 OK5, 0, 2, "", 0}}},
     {"pipelined, answers in one write", {{'<', GET POST(1) "x" GET, 3, 0, "f", 0}, {'>', OK5 OK0 NOBODY, 0, 3, "", 0}}},
     {"HEAD has no body", {{'<', HEAD_ GET, 2, 0, "f", 0}, {'>', OK5_HEAD, 1, 1, "f", 0}, {'>', OK5, 0, 1, "", 0}}},
-    {"HEAD between GETs", {{'<', GET HEAD_ HEAD_ GET, 4, 0, "f", 0}, {'>', OK5 OK5_HEAD, 2, 2, "f", 0}, {'>', OK5_HEAD OK5, 0, 2, "", 0}}},
-    {"1xx answers nothing", {{'<', POST(1), 1, 0, "fo", 0}, {'>', "HTTP/1.1 100 Continue\r\n\r\n", 1, 0, "fo", 0},
-                             {'<', "x", 1, 0, "f", 0}, {'>', OK0, 0, 1, "", 0}}},
-    {"early answer, then the rest of the body", {{'<', POST(5) "a", 1, 0, "fo", 0}, {'>', E413, 0, 1, "fo", 0}, {'<', "bcde", 0, 0, "", 0},
-                                                 {'<', GET, 1, 0, "f", 0}, {'>', OK0, 0, 1, "", 0}}},
+    {"HEAD between GETs",
+     {{'<', GET HEAD_ HEAD_ GET, 4, 0, "f", 0}, {'>', OK5 OK5_HEAD, 2, 2, "f", 0}, {'>', OK5_HEAD OK5, 0, 2, "", 0}}},
+    {"1xx answers nothing",
+     {{'<', POST(1), 1, 0, "fo", 0},
+      {'>', "HTTP/1.1 100 Continue\r\n\r\n", 1, 0, "fo", 0},
+      {'<', "x", 1, 0, "f", 0},
+      {'>', OK0, 0, 1, "", 0}}},
+    {"early answer, then the rest of the body",
+     {{'<', POST(5) "a", 1, 0, "fo", 0},
+      {'>', E413, 0, 1, "fo", 0},
+      {'<', "bcde", 0, 0, "", 0},
+      {'<', GET, 1, 0, "f", 0},
+      {'>', OK0, 0, 1, "", 0}}},
     {"unsolicited 408", {{'>', E408, 0, 1, "", 0}}},
     {"408 to half a head", {{'<', "GET / H", 0, 0, "fo", 0}, {'>', E408, 0, 1, "fo", 0}}},
-    {"CONNECT refused", {{'<', CONNECT_, 1, 0, "f", 0}, {'>', "HTTP/1.1 405 No\r\nContent-Length: 0\r\n\r\n", 0, 1, "", 0}}},
+    {"CONNECT refused",
+     {{'<', CONNECT_, 1, 0, "f", 0}, {'>', "HTTP/1.1 405 No\r\nContent-Length: 0\r\n\r\n", 0, 1, "", 0}}},
     {"CONNECT accepted is a tunnel", {{'<', CONNECT_, 1, 0, "f", 0}, {'>', "HTTP/1.1 200 OK\r\n\r\n", 1, 0, "x", 0}}},
-    {"upgraded is a tunnel", {{'<', "GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", 1, 0, "f", 0},
-                              {'>', "HTTP/1.1 101 Go\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", 1, 0, "x", 0}}},
-    {"sendfile behind the head", {{'<', GET, 1, 0, "f", 0}, {'>', OK5_HEAD, 1, 0, "f", 0}, {'}', "", 1, 0, "f", 2}, {'}', "", 0, 1, "", 3}}},
+    {"upgraded is a tunnel",
+     {{'<', "GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", 1, 0, "f", 0},
+      {'>', "HTTP/1.1 101 Go\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", 1, 0, "x", 0}}},
+    {"sendfile behind the head",
+     {{'<', GET, 1, 0, "f", 0}, {'>', OK5_HEAD, 1, 0, "f", 0}, {'}', "", 1, 0, "f", 2}, {'}', "", 0, 1, "", 3}}},
     {"sendfile past the body", {{'<', GET, 1, 0, "f", 0}, {'>', OK5_HEAD, 1, 0, "f", 0}, {'}', "", 1, 0, "x", 6}}},
     {"sendfile of a head", {{'<', GET, 1, 0, "f", 0}, {'}', "", 1, 0, "x", 50}}},
-    {"splice of a body in", {{'<', POST(9), 1, 0, "fo", 0}, {'{', "", 1, 0, "fo", 8}, {'{', "", 1, 0, "f", 1}, {'>', OK0, 0, 1, "", 0}}},
+    {"splice of a body in",
+     {{'<', POST(9), 1, 0, "fo", 0}, {'{', "", 1, 0, "fo", 8}, {'{', "", 1, 0, "f", 1}, {'>', OK0, 0, 1, "", 0}}},
     {"splice of a head in", {{'{', "", 0, 0, "x", 9}}},
-    {"chunked", {{'<', GET, 1, 0, "f", 0}, {'>', CHUNKED "3\r\nabc\r\n", 1, 0, "f", 0}, {'>', "0\r\n\r\n", 0, 1, "", 0}}},
+    {"chunked",
+     {{'<', GET, 1, 0, "f", 0}, {'>', CHUNKED "3\r\nabc\r\n", 1, 0, "f", 0}, {'>', "0\r\n\r\n", 0, 1, "", 0}}},
     {"until close never ends", {{'<', GET, 1, 0, "f", 0}, {'>', "HTTP/1.1 200 OK\r\n\r\nand so on", 1, 0, "f", 0}}},
     {"not HTTP at all", {{'<', "\x16\x03\x01", 0, 0, "x", 0}}},
     {"HTTP/2", {{'<', "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 0, 0, "x", 0}}},
     {"an answer that is not HTTP", {{'<', GET, 1, 0, "f", 0}, {'>', "hello\r\n", 1, 0, "x", 0}}},
-    {"two ways to read a length", {{'<', "POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 0, 0, "x", 0}}},
+    {"two ways to read a length",
+     {{'<', "POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 0, 0, "x", 0}}},
 };
 
 static void tell(char *out, const struct conn *c)
@@ -357,12 +374,18 @@ static void invariants_can_fail(void **unused UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(stories_whole_and_in_pieces), cmocka_unit_test(a_thousand_alike_in_one_read),
-        cmocka_unit_test(ring_wraps), cmocka_unit_test(full_ring_is_a_doubt),
-        cmocka_unit_test(too_many_kinds_are_a_doubt), cmocka_unit_test(places_the_farewell),
-        cmocka_unit_test(empty_chunks_are_nothing), cmocka_unit_test(init_keeps_its_identity),
-        cmocka_unit_test(tells_the_method), cmocka_unit_test(counts_the_bytes_of_a_message),
-        cmocka_unit_test(counts_the_wire_and_not_the_program), cmocka_unit_test(invariants_can_fail),
+        cmocka_unit_test(stories_whole_and_in_pieces),
+        cmocka_unit_test(a_thousand_alike_in_one_read),
+        cmocka_unit_test(ring_wraps),
+        cmocka_unit_test(full_ring_is_a_doubt),
+        cmocka_unit_test(too_many_kinds_are_a_doubt),
+        cmocka_unit_test(places_the_farewell),
+        cmocka_unit_test(empty_chunks_are_nothing),
+        cmocka_unit_test(init_keeps_its_identity),
+        cmocka_unit_test(tells_the_method),
+        cmocka_unit_test(counts_the_bytes_of_a_message),
+        cmocka_unit_test(counts_the_wire_and_not_the_program),
+        cmocka_unit_test(invariants_can_fail),
     };
     return cmocka_run_group_tests_name("conn", tests, NULL, NULL);
 }

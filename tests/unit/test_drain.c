@@ -29,13 +29,13 @@ static int begin(void **unused UNUSED)
 }
 
 /* One step; checks phase and acts. wake: ms after the signal, -1 none. */
-#define STEP(ms, phase_, hide_, release_, wake)                                           \
-    do {                                                                                  \
-        struct drain_actions a = drain_step(&d, &c, &o, at(ms));                          \
-        assert_int_equal(d.phase, phase_);                                                \
-        assert_int_equal(a.hide, hide_);                                                  \
-        assert_int_equal(a.release, release_);                                            \
-        assert_int_equal(a.wake_at, (wake) < 0 ? 0 : at(wake));                           \
+#define STEP(ms, phase_, hide_, release_, wake)                  \
+    do {                                                         \
+        struct drain_actions a = drain_step(&d, &c, &o, at(ms)); \
+        assert_int_equal(d.phase, phase_);                       \
+        assert_int_equal(a.hide, hide_);                         \
+        assert_int_equal(a.release, release_);                   \
+        assert_int_equal(a.wake_at, (wake) < 0 ? 0 : at(wake));  \
     } while (0)
 
 enum { NO, YES };
@@ -292,14 +292,28 @@ static void signal_after_release_is_not_ours(void **unused UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(nothing_without_a_signal), T(idle_server_is_released_at_once), T(hides_once), T(lame_duck_for_the_delay),
-        T(lame_duck_ends_when_quiet), T(quiet_never_lengthens_the_delay), T(quiet_without_delay_is_nothing),
-        T(lame_duck_waits_for_no_connection), T(queue_is_served_however_long),
-        T(handshakes_are_waited_for_like_the_idle), T(handshakes_that_never_complete),
-        T(handshakes_that_nobody_can_count), T(everything_owed_is_waited_for), T(late_comers_at_the_closed_door),
-        T(wakes_for_the_first_idle_window), T(deadline_from_the_signal), T(deadline_ends_the_lame_duck_too),
-        T(no_deadline_is_for_ever), T(second_signal_ends_it), T(second_signal_ends_the_lame_duck),
-        T(repeat_is_the_same_signal), T(signal_after_release_is_not_ours),
+        T(nothing_without_a_signal),
+        T(idle_server_is_released_at_once),
+        T(hides_once),
+        T(lame_duck_for_the_delay),
+        T(lame_duck_ends_when_quiet),
+        T(quiet_never_lengthens_the_delay),
+        T(quiet_without_delay_is_nothing),
+        T(lame_duck_waits_for_no_connection),
+        T(queue_is_served_however_long),
+        T(handshakes_are_waited_for_like_the_idle),
+        T(handshakes_that_never_complete),
+        T(handshakes_that_nobody_can_count),
+        T(everything_owed_is_waited_for),
+        T(late_comers_at_the_closed_door),
+        T(wakes_for_the_first_idle_window),
+        T(deadline_from_the_signal),
+        T(deadline_ends_the_lame_duck_too),
+        T(no_deadline_is_for_ever),
+        T(second_signal_ends_it),
+        T(second_signal_ends_the_lame_duck),
+        T(repeat_is_the_same_signal),
+        T(signal_after_release_is_not_ours),
     };
     return cmocka_run_group_tests_name("drain", tests, NULL, NULL);
 }
