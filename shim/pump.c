@@ -2,6 +2,7 @@
 #include "pump.h"
 
 #include "door.h"
+#include "sys/proc.h"
 #include "sys/syscall.h"
 
 #include <fcntl.h>
@@ -82,6 +83,19 @@ static void open_descriptors(void)
     __atomic_store_n(&shim.event, event, __ATOMIC_SEQ_CST);
 }
 
+/* Programs set a flag in their handler, look at it, and then wait: a signal in between is noticed only when the wait
+ * ends, perhaps never (nginx without a master has this race). The last response is just out, so its thread is likely to
+ * be right there: a moment's patience, and the signal meets it in its wait. */
+static void let_it_sleep(void)
+{
+    const struct timespec moment = {0, 50 * 1000};
+    const struct ksigaction *program = &shim.sigview.program[shim.first_signal];
+    if (program->handler == SIGVIEW_DEFAULT || program->handler == SIGVIEW_IGNORE || shim.pump_tid <= 0)
+        return;
+    for (int i = 0; i < 20 && !proc_main_sleeps(); i++)
+        sys2(SYS_nanosleep, &moment, 0);
+}
+
 static void give_signal(enum report_end end, nsec_t now)
 {
     bool exiting = __atomic_load_n(&shim.exiting_tid, __ATOMIC_ACQUIRE) != 0;
@@ -91,6 +105,7 @@ static void give_signal(enum report_end end, nsec_t now)
         __atomic_store_n(&shim.exit_leave, 1, __ATOMIC_SEQ_CST);
         sys3(SYS_futex, &shim.exit_leave, FUTEX_WAKE_PRIVATE, 64);
     } else {
+        let_it_sleep();
         sys2(SYS_kill, shim.pid, shim.first_signal);
     }
 }

@@ -123,6 +123,21 @@ bool proc_own_descriptors(void (*f)(int fd, void *arg), void *arg)
     return true;
 }
 
+bool proc_main_sleeps(void)
+{
+    /* "pid (name) S ...": the name may hold anything, so the state follows the last parenthesis. */
+    char buf[256];
+    int fd = (int)sys4(SYS_openat, AT_FDCWD, "/proc/self/stat", O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return true;
+    long n = sys3(SYS_read, fd, buf, sizeof buf);
+    sys1(SYS_close, fd);
+    long at = n;
+    while (at > 0 && buf[at - 1] != ')')
+        at--;
+    return at == 0 || at + 1 >= n || buf[at + 1] != 'R';
+}
+
 unsigned proc_threads(void)
 {
     /* Each thread is a directory in it, and so a link to it. */

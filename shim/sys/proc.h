@@ -11,6 +11,9 @@ bool proc_foreign_sockets(void (*f)(uint64_t inode, void *arg), void *arg);
 /* Call f for every descriptor of this process. False: there is no /proc. */
 bool proc_own_descriptors(void (*f)(int fd, void *arg), void *arg);
 
+/* Does this process's first thread sleep in the kernel? True also if it cannot be known. */
+bool proc_main_sleeps(void);
+
 /* Threads of this process; 1 if it cannot be known. */
 unsigned proc_threads(void);
 
