@@ -63,10 +63,28 @@ static void path_failed(const char *what, const char *path, int err, const char 
     end(&line);
 }
 
+/* Lines of text; where lines are to be JSON, each becomes the value of one. */
 void log_complaints(void)
 {
-    if (shim.options.log >= LOG_WARN)
+    enum { AFTER_NAME = sizeof "lastcall: " - 1 };
+    if (!wants(LOG_WARN))
+        return;
+    if (shim.options.log_format == LOG_TEXT) {
         log_to_stderr(shim.fd2_dev, shim.fd2_ino, shim.complaints, length(shim.complaints));
+        return;
+    }
+    for (const char *at = shim.complaints; length(at) > AFTER_NAME;) {
+        struct text line;
+        char buf[1024];
+        size_t n = 0;
+        while (at[n] && at[n] != '\n')
+            n++;
+        begin(&line, buf, sizeof buf, LOG_WARN, "complaint");
+        log_line_str(&line, LOG_JSON, "what", at + AFTER_NAME, n - AFTER_NAME);
+        log_line_end(&line, LOG_JSON);
+        log_to_stderr(shim.fd2_dev, shim.fd2_ino, line.at, line.len);
+        at += n + (at[n] == '\n');
+    }
 }
 
 void announce_open(void)
@@ -190,6 +208,15 @@ static void cut_to_log(const struct report_cut *cut, void *unused)
     put(&line);
 }
 
+/* To a file, or -1: to where the log goes. */
+static void put_to(int fd, const struct text *line)
+{
+    if (fd >= 0)
+        log_write(fd, line->at, line->len);
+    else
+        put(line);
+}
+
 static void cut_to_json(const struct report_cut *cut, void *fd)
 {
     struct text line;
@@ -197,7 +224,7 @@ static void cut_to_json(const struct report_cut *cut, void *fd)
     text_init(&line, buf, sizeof buf);
     report_json_cut(&line, cut, !cuts_begun);
     cuts_begun = true;
-    log_write(*(int *)fd, line.at, line.len);
+    put_to(*(int *)fd, &line);
 }
 
 static void json_to(int fd, const struct report *r)
@@ -206,12 +233,12 @@ static void json_to(int fd, const struct report *r)
     char buf[2048];
     text_init(&line, buf, sizeof buf);
     report_json_begin(&line, r);
-    log_write(fd, line.at, line.len);
+    put_to(fd, &line);
     cuts_begun = false;
     survey_cut(cut_to_json, &fd);
     text_init(&line, buf, sizeof buf);
     report_json_end(&line);
-    log_write(fd, line.at, line.len);
+    put_to(fd, &line);
 }
 
 void announce_end(nsec_t now, enum report_end how)
@@ -227,8 +254,8 @@ void announce_end(nsec_t now, enum report_end how)
         json_to(shim.report_fd, &r);
     if (!wants(LOG_INFO) && !(wants(LOG_WARN) && shim.cut > 0))
         return;
-    if (shim.options.log_format == LOG_JSON && shim.log_fd >= 0) {
-        json_to(shim.log_fd, &r);
+    if (shim.options.log_format == LOG_JSON) {
+        json_to(-1, &r);
         return;
     }
     text_init(&line, buf, sizeof buf);
