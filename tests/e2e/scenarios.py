@@ -419,8 +419,9 @@ def percentile(sorted_values, p):
     return sorted_values[min(len(sorted_values) - 1, int(len(sorted_values) * p))]
 
 
-def tails(t, one, runs=20, **env):
-    """How long after the last thing owed (one(t) says when that was, in seconds) the process is gone."""
+def tails(t, one, most, runs=20, **env):
+    """How long after the last thing owed (one(t) says when that was, in seconds) the process is gone: the median is
+    under `most` ms."""
     ms = []
     for _ in range(runs):
         t.start(**env)
@@ -431,7 +432,7 @@ def tails(t, one, runs=20, **env):
     ms.sort()
     t.note = (f'tail ms: min {ms[0]:.2f} median {percentile(ms, .5):.2f} p90 {percentile(ms, .9):.2f} max {ms[-1]:.2f} '
               f'of {len(ms)}')
-    t.check(percentile(ms, .5) < 5, t.note)
+    t.check(percentile(ms, .5) < most, t.note)
 
 
 @scenario(alone=True, only=MEASURED)
@@ -443,17 +444,17 @@ def tail(t):
         t.term()
         t.exits(within=5)
         return t.no_loss(load)['last_response'] / 1e9
-    tails(t, last_response)
+    tails(t, last_response, 5)
 
 
 @scenario(alone=True, only=MEASURED)
 def tail_alone(t):
-    """The same where nobody is connected: from TERM."""
+    """The same where nobody is connected: from TERM, so that the door's closing is in it."""
     def signal(t):
         t.term()
         t.exits(within=1)
         return t.termed
-    tails(t, signal)
+    tails(t, signal, 20)
 
 
 @scenario(alone=True, only=MEASURED)
@@ -466,7 +467,7 @@ def tail_idle(t):
         t.exits(within=2)
         t.no_loss(load)
         return t.termed + 0.1
-    tails(t, window, LASTCALL_IDLE='100ms')
+    tails(t, window, 20, LASTCALL_IDLE='100ms')
 
 
 @scenario(only=('epoll', 'thread', 'nginx'))
