@@ -64,7 +64,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     real_bind();
     if (options_disabled(env))
         return;
-    libc_bind_clock();
+    libc_bind_facts();
     syscall_bind();
     configure(env);
     __atomic_store_n(&shim.off, false, __ATOMIC_RELEASE);

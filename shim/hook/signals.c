@@ -56,37 +56,43 @@ static uint64_t bit_of(int sig)
 
 static uint64_t interrupting; /* siginterrupt(sig, 1): later calls of signal() mind it (signal(3)) */
 
-/* BSD signal blocks the signal itself, as sigaction does, and says so in the mask. */
+/* BSD signal blocks the signal itself, as sigaction does; glibc says so in the mask too, musl does not. */
 static sig_handler bsd_signal_(int sig, sig_handler handler)
 {
-    bool interrupts = (__atomic_load_n(&interrupting, __ATOMIC_RELAXED) & bit_of(sig)) != 0;
-    return set_handler(sig, handler, interrupts ? 0 : SA_RESTART, bit_of(sig));
+    bool interrupts = libc_is_gnu() && (__atomic_load_n(&interrupting, __ATOMIC_RELAXED) & bit_of(sig)) != 0;
+    return set_handler(sig, handler, interrupts ? 0 : SA_RESTART, libc_is_gnu() ? bit_of(sig) : 0);
+}
+
+/* glibc says EINVAL; musl installs it. */
+static bool refused(sig_handler handler)
+{
+    return handler == SIG_ERR && libc_is_gnu();
 }
 
 sig_handler hook_signal(int sig, sig_handler handler)
 {
-    if (LIKELY(!shim_holds(sig)) || handler == SIG_ERR)
+    if (LIKELY(!shim_holds(sig)) || refused(handler))
         return real.signal(sig, handler);
     return bsd_signal_(sig, handler);
 }
 
 sig_handler hook_bsd_signal(int sig, sig_handler handler)
 {
-    if (LIKELY(!shim_holds(sig)) || handler == SIG_ERR)
+    if (LIKELY(!shim_holds(sig)) || refused(handler))
         return real.bsd_signal(sig, handler);
     return bsd_signal_(sig, handler);
 }
 
 sig_handler hook_sysv_signal(int sig, sig_handler handler)
 {
-    if (LIKELY(!shim_holds(sig)) || handler == SIG_ERR)
+    if (LIKELY(!shim_holds(sig)) || refused(handler))
         return real.sysv_signal(sig, handler);
     return set_handler(sig, handler, SA_RESETHAND | SA_NODEFER, 0);
 }
 
 sig_handler hook___sysv_signal(int sig, sig_handler handler)
 {
-    if (LIKELY(!shim_holds(sig)) || handler == SIG_ERR)
+    if (LIKELY(!shim_holds(sig)) || refused(handler))
         return real.__sysv_signal(sig, handler);
     return set_handler(sig, handler, SA_RESETHAND | SA_NODEFER, 0);
 }

@@ -46,10 +46,20 @@ int *libc_errno(void)
 
 static int (*next_clock)(clockid_t clock, struct timespec *now);
 
-void libc_bind_clock(void)
+static bool gnu;
+
+void libc_bind_facts(void)
 {
     void *next = libc_next("clock_gettime");
     memcpy(&next_clock, &next, sizeof next_clock);
+    gnu = libc_next("gnu_get_libc_version") != NULL;
+    if (!gnu)
+        libc_clear_error();
+}
+
+bool libc_is_gnu(void)
+{
+    return gnu;
 }
 
 nsec_t libc_clock(void)

@@ -16,7 +16,12 @@ int *libc_errno(void);
 
 /* CLOCK_MONOTONIC by the libc's vDSO; by system call where there is no libc. */
 nsec_t libc_clock(void);
-void libc_bind_clock(void); /* constructor */
+
+/* glibc? (They differ in what signal() leaves behind.) */
+bool libc_is_gnu(void);
+
+/* Bind the two above (constructor). */
+void libc_bind_facts(void);
 
 /* Ask for f to run at exit (also when main returns). False where there is no libc. */
 bool libc_at_exit(void (*f)(void *));
