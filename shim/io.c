@@ -307,9 +307,9 @@ bool shim_farewell(struct shim_call *call, const struct rewrite_chunk *chunks, s
     if (added != from)
         return false;
     f->total = from + f->plan.taken;
-    /* A head in more chunks than these is written short: what comes behind it must not overtake. */
+    /* A head in too many chunks is written short: what comes behind it must not overtake. */
     added = 0;
-    if (f->plan.ends || count <= HEAD_CHUNKS)
+    if (f->plan.ends)
         wire_add_range(&w, chunks, count, f->total, SIZE_MAX, &added);
     f->total += added;
     f->wire_total = w.total;
