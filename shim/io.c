@@ -365,7 +365,7 @@ static bool linger(struct conn *c, int fd)
 {
     nsec_t now = shim_now();
     bool ended;
-    if (c->shared || sock_lingers(fd) || closes_cleanly(c, fd))
+    if (c->shared || c->stale || sock_lingers(fd) || closes_cleanly(c, fd))
         return false;
     bool kept = shim.epoll >= 0 && shim.phase != DRAIN_RELEASED && c->epoll_fd != -2 && keep_lingering(c, fd);
     int on = kept ? c->fd : fd;

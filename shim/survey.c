@@ -65,6 +65,19 @@ static enum verdict compare(const struct conn *c)
                                                                                                               : UNEQUAL;
 }
 
+/* Accepted connections have the port of a listener. One that has not is made by connect(), on a number that was
+ * closed where we could not see it. */
+static bool has_foreign_port(const struct conn *c)
+{
+    struct sock_address local;
+    if (c->listener >= LISTENERS_MAX || !sock_local(c->fd, &local))
+        return false;
+    for (unsigned i = 0; i < shim.listeners; i++)
+        if (shim.listener[i].port == local.port)
+            return false;
+    return true;
+}
+
 static void verify(struct conn *c)
 {
     enum { TRIES = 16 };
@@ -73,7 +86,8 @@ static void verify(struct conn *c)
     enum verdict v = UNSTEADY;
     for (int i = 0; i < TRIES && v == UNSTEADY; i++)
         v = compare(c);
-    if (v == UNEQUAL)
+    c->stale = (v == UNEQUAL || c->read_bytes + c->written_bytes == 0) && has_foreign_port(c);
+    if (v == UNEQUAL || c->stale)
         conn_doubt(c, DOUBT_COUNTS);
     c->verified = true; /* never steady: the hooks see it being used */
 }
@@ -160,6 +174,8 @@ static enum owed look_at_open(struct conn *c, struct census *census, nsec_t now,
 {
     if (first)
         verify(c);
+    if (c->stale)
+        return OWED_NOTHING;
     if (c->inherited)
         return OWED_NOTHING; /* it is whose that touches it */
     if (__atomic_load_n(&c->opaque, __ATOMIC_ACQUIRE))
@@ -346,7 +362,7 @@ void survey_shared(void)
 
 static bool is_cut(const struct conn *c)
 {
-    if (!c->live || c->dead || c->inherited)
+    if (!c->live || c->dead || c->inherited || c->stale)
         return false;
     if (c->stage >= CONN_ENDED)
         return !c->acked && sock_unsent(c->fd) > 0;

@@ -54,6 +54,7 @@ struct conn {
     bool held;           /* ... and another process does: seen at the signal */
     uint64_t inode;      /* for that look */
     bool inherited;      /* ... and this process has not touched it since the fork */
+    bool stale;          /* closed where we could not see it: the number is another connection's now. Hands off */
     struct http1 in, out;
     uint8_t ring[CONN_RING]; /* requests to be answered, in runs: count << 2 | flags */
     uint16_t ring_head, ring_tail; /* written by in, by out; free-running */
