@@ -43,6 +43,7 @@ static int stale(char **args)
         CHECK(lseek(out, 0, SEEK_END) == (off_t)sizeof text - 1);
     } else {
         CHECK(read(out, back, 4) == 4 && memcmp(back, "back", 4) == 0, "the outgoing connection was ended");
+        CHECK(recv(out, back, 4, MSG_DONTWAIT) < 0 && errno == EAGAIN, "the outgoing connection reads an end");
         CHECK(write(out, "still", 5) == 5);
     }
     if (strcmp(args[0], "plain") == 0)
@@ -205,8 +206,9 @@ static void own_linger_is_respected(void)
 static int crossed_server(char **args)
 {
     char buf[256];
-    int fd = next_client(role_listen());
+    int l = role_listen(), other = next_client(l), fd = next_client(l);
     (void)args;
+    read_request(other); /* it keeps the drain from ending */
     read_request(fd);
     go("held");
     respond(fd, "hello");
@@ -217,15 +219,24 @@ static int crossed_server(char **args)
     CHECK(got == 0, "%zd", got);
     CHECK(write(fd, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 38) == 38, "%s", strerror(errno));
     CHECK(send(fd, buf, sizeof buf, 0) == (ssize_t)sizeof buf, "%s", strerror(errno));
-    say("swallowed");
-    return until_the_end(fd);
+    close(fd);
+    go("swallowed");
+    respond(other, "hello");
+    return until_the_end(other);
 }
 
 static void crossing_bytes(void)
 {
     struct setup s = {.env = {"LASTCALL_IDLE=2s"}};
     struct child c;
-    int fd = held_request(&c, &s, "crossed", NULL);
+    child_start(&c, &s, "crossed", NULL);
+    long port = child_says_number(&c, "port");
+    int other = client_connect(port), fd = client_connect(port);
+    client_get(other, "/");
+    client_get(fd, "/");
+    child_says(&c, "held");
+    child_signal(&c, SIGTERM);
+    child_drains(&c);
     child_tell(&c, "go");
     client_expect(fd, "hello", true);
     client_get(fd, "/crossing");
@@ -234,6 +245,9 @@ static void crossing_bytes(void)
     child_says(&c, "swallowed");
     client_expect_end(fd);
     close(fd);
+    child_tell(&c, "go");
+    client_expect(other, "hello", true);
+    close(other);
     child_dies(&c, SIGTERM);
     CHECK(report_number(&c, "crossed") == 1 && report_number(&c, "cut") == 0, "%s", child_file(&c, "report"));
 }

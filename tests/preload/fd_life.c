@@ -213,11 +213,12 @@ static int stdio_server(char **args)
         ;
     go("held");
     fseek(f, 0, SEEK_CUR);
-    fprintf(f, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel");
-    fflush(f);
-    poll(NULL, 0, 30);
-    fprintf(f, "lo");
-    fflush(f);
+    fprintf(f, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n");
+    for (int i = 0; i < 10; i++) {
+        fputc('0' + i, f);
+        fflush(f);
+        poll(NULL, 0, 100); /* in all much longer than it may be quiet */
+    }
     while (fgets(line, sizeof line, f))
         ;
     fclose(f);
@@ -226,12 +227,11 @@ static int stdio_server(char **args)
 
 static void by_stdio(void)
 {
-    struct setup s = {.env = {"LASTCALL_IDLE=400ms"}};
+    struct setup s = {.env = {"LASTCALL_IDLE=250ms"}};
     struct child c;
     int fd = held_request(&c, &s, "stdio", NULL);
-    poll(NULL, 0, 100);
     child_tell(&c, "go");
-    CHECK(memcmp(whole_answer(fd, 5, false), "hello", 5) == 0);
+    CHECK(memcmp(whole_answer(fd, 10, false), "0123456789", 10) == 0);
     close(fd);
     child_dies(&c, SIGTERM);
     CHECK(report_says(&c, "end", "drained") && report_number(&c, "cut") == 0, "%s", child_file(&c, "report"));
