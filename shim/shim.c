@@ -200,8 +200,8 @@ static struct conn *track(int fd, uint16_t listener, bool unix_, bool found)
         c->late = true;
     }
     uint32_t slot = fd_slot_make(FD_CONN, c->index), none = 0;
-    if (UNLIKELY(found) && !__atomic_compare_exchange_n(&fd_slot[fd], &none, slot, false, __ATOMIC_ACQ_REL,
-                                                        __ATOMIC_RELAXED)) {
+    if (UNLIKELY(found) &&
+        !__atomic_compare_exchange_n(&fd_slot[fd], &none, slot, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
         shim_free(c);
         return NULL;
     }

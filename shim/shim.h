@@ -19,12 +19,13 @@ enum door_kind { DOOR_OPEN, DOOR_HIDDEN, DOOR_FILTERED, DOOR_SHUT_UNIX, DOOR_TO_
 
 struct listener {
     int fd;
-    bool live, ignored, held, unix_, shared; /* ignored: not among LASTCALL_LISTEN; shared: we did not make it, or a fork may hold it too */
+    bool live, ignored, held, unix_,
+        shared; /* ignored: not among LASTCALL_LISTEN; shared: we did not make it, or a fork may hold it too */
     bool reuseport;
-    uint8_t door;             /* enum door_kind */
-    uint8_t swapping;         /* lock of the swap for a placeholder */
-    uint8_t woken;            /* accepts that were told ECONNABORTED because of it */
-    uint8_t epolls;           /* sets that hold it; more than LISTENER_EPOLLS: not all are noted */
+    uint8_t door;     /* enum door_kind */
+    uint8_t swapping; /* lock of the swap for a placeholder */
+    uint8_t woken;    /* accepts that were told ECONNABORTED because of it */
+    uint8_t epolls;   /* sets that hold it; more than LISTENER_EPOLLS: not all are noted */
     struct {
         int fd;
         uint32_t events;
@@ -38,48 +39,48 @@ struct listener {
 
 /* The state of the process. One instance; words that several threads touch are atomic by builtin. */
 struct shim {
-    bool off;                /* LASTCALL_DISABLE, or nothing to work with */
-    bool armed;              /* this process serves */
-    bool newborn;            /* a fork's child that has not served yet: it may be about to exec */
-    uint8_t phase;           /* enum drain_phase, as the hooks may see it */
-    uint8_t releasing;       /* the next drain signal is the release */
+    bool off;          /* LASTCALL_DISABLE, or nothing to work with */
+    bool armed;        /* this process serves */
+    bool newborn;      /* a fork's child that has not served yet: it may be about to exec */
+    uint8_t phase;     /* enum drain_phase, as the hooks may see it */
+    uint8_t releasing; /* the next drain signal is the release */
     int pid;
     struct options options;
     char strings[3][OPTIONS_PATH_MAX]; /* log_file, report, health: copies */
-    char complaints[2048];   /* what the configuration lacks, said when the process serves */
+    char complaints[2048];             /* what the configuration lacks, said when the process serves */
     struct sigview sigview;
     uint8_t sig_lock;
     struct conn_pool pool;
     struct listener listener[LISTENERS_MAX];
-    unsigned listeners;      /* entries used so far */
+    unsigned listeners;        /* entries used so far */
     uint64_t fd2_dev, fd2_ino; /* the standard error seen at start */
-    uint64_t *fork_page;     /* MADV_WIPEONFORK: 0 in a child */
+    uint64_t *fork_page;       /* MADV_WIPEONFORK: 0 in a child */
 
     /* the signal */
-    unsigned signals;        /* drain signals so far: the pump reads how many are new */
+    unsigned signals; /* drain signals so far: the pump reads how many are new */
     int first_signal;
     uint8_t first_info[128]; /* its siginfo */
     bool have_info;
     nsec_t signal_at;
     uint64_t signal_wall_ms;
-    unsigned hidden_runs;    /* runs of our handler that the program must not notice */
+    unsigned hidden_runs; /* runs of our handler that the program must not notice */
     int hidden_tid[HIDDEN_RUNS];
 
     /* the drain */
     struct drain drain;
-    int epoll, event;        /* the pump's; -1 before */
-    int log_fd, report_fd;   /* -1: none */
-    int pump_tid;            /* 0: no pump; -1: there could not be one */
+    int epoll, event;      /* the pump's; -1 before */
+    int log_fd, report_fd; /* -1: none */
+    int pump_tid;          /* 0: no pump; -1: there could not be one */
     uint8_t pump_lock;
-    struct conn *witness;    /* a connection that release waits for: its changes wake the pump */
+    struct conn *witness; /* a connection that release waits for: its changes wake the pump */
     nsec_t last_accept;
-    nsec_t owed_at;          /* when the last thing owed was done */
+    nsec_t owed_at; /* when the last thing owed was done */
     uint64_t in_flight, served_late, idle_closed, farewells, crossed, cut, unread_bytes, opaque, unknown;
-    int fd_top;              /* highest descriptor that ever had a slot */
-    int fd_high;             /* descriptors of ours begin here */
-    int exiting_tid;         /* a thread is in exit() and waits for its leave */
+    int fd_top;      /* highest descriptor that ever had a slot */
+    int fd_high;     /* descriptors of ours begin here */
+    int exiting_tid; /* a thread is in exit() and waits for its leave */
     uintptr_t exiting_tp;
-    uint32_t exit_leave;     /* futex: 1 = go */
+    uint32_t exit_leave; /* futex: 1 = go */
     uint8_t exit_called;
 };
 
@@ -124,9 +125,9 @@ struct listener *shim_listener(int fd);
 /* ---- connections ---- */
 /* A descriptor that came by SCM_RIGHTS or was found: track it if it is a connection on our ports. */
 struct conn *shim_adopt(int fd, bool opaque);
-void shim_alias(int fd, int copy);     /* dup */
+void shim_alias(int fd, int copy); /* dup */
 /* What a close of fd needs before (begin) and after (the caller's real close). */
-void shim_forget(int fd);              /* fd is (about to be) closed by means that cannot linger */
+void shim_forget(int fd);                 /* fd is (about to be) closed by means that cannot linger */
 void shim_closing(int fd, uint32_t slot); /* before the program's close of a tracked descriptor */
 /* The program's epoll_ctl(ep, op, fd, event) has succeeded. */
 void shim_in_epoll(int ep, int op, int fd, uint32_t events, uint64_t data);
@@ -224,8 +225,8 @@ struct farewell {
     size_t total;  /* bytes of the program in wire */
     size_t wire_total;
 };
-bool shim_farewell(struct shim_call *call, const struct rewrite_chunk *chunks, size_t count,
-                   struct farewell *f, struct rewrite_chunk *wire, size_t max, size_t *wire_count);
+bool shim_farewell(struct shim_call *call, const struct rewrite_chunk *chunks, size_t count, struct farewell *f,
+                   struct rewrite_chunk *wire, size_t max, size_t *wire_count);
 /* `sent` wire bytes went out. Returns the program's bytes done by that. */
 size_t shim_farewell_sent(struct shim_call *call, const struct farewell *f, size_t sent,
                           const struct rewrite_chunk *chunks, size_t count);
@@ -250,19 +251,19 @@ void shim_forked_child(void);
 void shim_exit(void);
 
 /* ---- for the pump ---- */
-void shim_end(struct conn *c, nsec_t now);      /* half-close */
+void shim_end(struct conn *c, nsec_t now); /* half-close */
 void shim_free(struct conn *c);
-void shim_watch(const struct conn *c);          /* tell the pump when c's output is acknowledged */
+void shim_watch(const struct conn *c); /* tell the pump when c's output is acknowledged */
 /* The descriptor of c does not change hands, nor is it closed, while pinned. Only the pump and a close pin, each
  * for a few system calls; the pump never waits for a pin (conn_lock(&c->pin) instead). */
 void conn_pin(struct conn *c);
 void conn_unpin(struct conn *c);
-void shim_wake(const struct conn *c);           /* c changed; NULL: something else did */
+void shim_wake(const struct conn *c); /* c changed; NULL: something else did */
 nsec_t shim_now(void);
 
 /* ---- pump.c, as the choreographer sees it ---- */
 void pump_prepare(void); /* when the process begins to serve: later there may be no memory */
-bool pump_start(void); /* false: there is neither thread nor timer; the signal is the program's */
+bool pump_start(void);   /* false: there is neither thread nor timer; the signal is the program's */
 void pump_poke(void);
 void pump_drive(void); /* one step without waiting: for the timer that stands in for the thread */
 void log_complaints(void);
