@@ -30,8 +30,8 @@ static void describe(int sig)
     sigaction(sig, NULL, &act);
     say("handler: signal %d, blocked: it %d USR1 %d USR2 %d, alternate stack %d, disposition now "
         "%s",
-        sig, is_blocked(sig), is_blocked(SIGUSR1), is_blocked(SIGUSR2),
-        (now.ss_flags & SS_ONSTACK) != 0, act.sa_handler == SIG_DFL ? "default" : "kept");
+        sig, is_blocked(sig), is_blocked(SIGUSR1), is_blocked(SIGUSR2), (now.ss_flags & SS_ONSTACK) != 0,
+        act.sa_handler == SIG_DFL ? "default" : "kept");
     __atomic_add_fetch(&runs, 1, __ATOMIC_SEQ_CST);
 }
 
@@ -45,9 +45,8 @@ static void with_info(int sig, siginfo_t *info, void *context)
     bool same_value = info->si_code == SI_QUEUE ? info->si_value.sival_int == 4242 : true;
     (void)context;
     describe(sig);
-    say("info: signal %d code %d, from our parent %d, uid %d, value %s", info->si_signo,
-        info->si_code, info->si_pid == getppid(), (int)info->si_uid,
-        same_value ? "right" : "wrong");
+    say("info: signal %d code %d, from our parent %d, uid %d, value %s", info->si_signo, info->si_code,
+        info->si_pid == getppid(), (int)info->si_uid, same_value ? "right" : "wrong");
 }
 
 static void set(int flags)
@@ -283,12 +282,25 @@ static void pending_until_unblocked(void)
     CHECK(report_says(&c, "end", "drained"));
 }
 
+/* A drain of nothing is done before our handler has returned: the release must still come once. */
+static void a_drain_of_nothing(void)
+{
+    for (int i = 0; i < 60; i++) {
+        struct child c;
+        deliver_to(&c, false, "siginfo", "after", false);
+        CHECK(strstr(child_output(&c), "runs 1"), "%s", child_output(&c));
+        close(c.in);
+        close(c.out);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"signal-delivery/installed-before", installed_before},
         {"signal-delivery/installed-after", installed_after},
         {"signal-delivery/sigqueue", queued},
+        {"signal-delivery/drain-of-nothing", a_drain_of_nothing},
         {"signal-delivery/thread", in_the_thread_that_has_it_unblocked},
         {"signal-delivery/pending", pending_until_unblocked},
         {NULL, NULL},
