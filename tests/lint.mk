@@ -33,7 +33,7 @@ lint-tidy:
 	$(call say,LINT,clang-tidy)
 	$(Q)$(call tidy,$(TIDY_CORE),-ffreestanding)
 	$(Q)$(call tidy,$(TIDY_EDGE),-ffreestanding,$(RAW_CALLS))
-	$(Q)$(call tidy,$(TIDY_OTHER),-Ishim)
+	$(Q)$(call tidy,$(TIDY_OTHER),-iquote shim)
 
 lint-cppcheck:
 	$(call say,LINT,cppcheck)

@@ -41,7 +41,7 @@ same_output()
 {
     bare=$(inside "$@" 2>&1) || fail "bullseye$1" "it does not run at all"
     out=$(inside env LD_PRELOAD=/lastcall/liblastcall.so "$@" 2>&1)
-    [ "$out" = "$bare" ] && ok "bullseye$1" || fail "bullseye$1" "'$out', not '$bare'"
+    if [ "$out" = "$bare" ]; then ok "bullseye$1"; else fail "bullseye$1" "'$out', not '$bare'"; fi
 }
 same_output /bin/echo good evening
 same_output /bin/ls /

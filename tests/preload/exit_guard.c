@@ -253,14 +253,14 @@ static int births(char **args)
         leave_without_a_call(12);
     waitpid(pid, &status, 0);
     say("SYS_vfork %d", WEXITSTATUS(status));
-    pid = vfork();
+    pid = vfork(); /* NOLINT: it is what is tested */
     if (pid == 0) {
         execve("/bin/sh", sh, environ);
         _exit(99);
     }
     waitpid(pid, &status, 0);
     say("vfork %d", WEXITSTATUS(status));
-    pid = vfork();
+    pid = vfork(); /* NOLINT: it is what is tested */
     if (pid == 0)
         _exit(8); /* the parent's memory: our exit hook must not be confused */
     waitpid(pid, &status, 0);

@@ -106,29 +106,24 @@ static int inherits(char **args)
     struct sigaction now;
     (void)args;
     sigaction(SIGTERM, NULL, &now);
-    say("inherits %s", now.sa_handler == SIG_IGN   ? "ignore"
-                       : now.sa_handler == SIG_DFL ? "default"
-                                                   : "a handler");
+    say("inherits %s", now.sa_handler == SIG_IGN ? "ignore" : now.sa_handler == SIG_DFL ? "default" : "a handler");
     return 0;
 }
 
 static void inherited_over_exec(void)
 {
-    static const char *const cases[][2] = {
-        {"ignore", "ignore"}, {"handle", "default"}, {"default", "default"}};
+    static const char *const cases[][2] = {{"ignore", "ignore"}, {"handle", "default"}, {"default", "default"}};
     for (int i = 0; i < 3; i++) {
         struct child c;
         child_start(&c, NULL, "handed-on", cases[i][0], NULL);
-        CHECK(strcmp(child_says(&c, "inherits"), cases[i][1]) == 0, "%s: %s", cases[i][0],
-              child_output(&c));
+        CHECK(strcmp(child_says(&c, "inherits"), cases[i][1]) == 0, "%s: %s", cases[i][0], child_output(&c));
         child_exits(&c, 0);
     }
 }
 
 /* ---- the variables -------------------------------------------------------------------------------------- */
 
-static void drains_and(const struct setup *s, const char *const *dispositions, int sig, int exits,
-                       int dies)
+static void drains_and(const struct setup *s, const char *const *dispositions, int sig, int exits, int dies)
 {
     struct child c;
     child_start(&c, s, "server", dispositions[0], dispositions[1], dispositions[2], NULL);
@@ -223,8 +218,7 @@ static void the_deadline_ends_it(void)
     child_signal(&c, SIGTERM);
     child_dies(&c, SIGTERM);
     CHECK(now_s() - at >= 0.29 && now_s() - at < 1.5, "it took %.3f s", now_s() - at);
-    CHECK(report_says(&c, "end", "deadline") && report_number(&c, "cut") == 1 &&
-          report_says(&c, "method", "GET"));
+    CHECK(report_says(&c, "end", "deadline") && report_number(&c, "cut") == 1 && report_says(&c, "method", "GET"));
     close(fd);
 }
 
@@ -252,8 +246,7 @@ static int forker(char **args)
     for (int i = 0; i < 2; i++) {
         int status;
         pid_t pid = wait(&status);
-        say("gone %s %d", pid == child ? "fork" : "exec",
-            WIFSIGNALED(status) ? WTERMSIG(status) : -1);
+        say("gone %s %d", pid == child ? "fork" : "exec", WIFSIGNALED(status) ? WTERMSIG(status) : -1);
     }
     role_pause();
 }
@@ -286,7 +279,7 @@ static int raiser(char **args)
     role_listen();
     if (strcmp(args[0], "handler") == 0)
         signal(SIGTERM, note);
-    pid_t pid = by_vfork ? vfork() : fork();
+    pid_t pid = by_vfork ? vfork() : fork(); /* NOLINT: it is what is tested */
     if (pid == 0) {
         kill(getpid(), SIGTERM);
         if (got)
@@ -331,8 +324,7 @@ int main(int argc, char **argv)
         {"signal-outcome/exec-forgets-no-signal", exec_forgets_no_signal},
         {NULL, NULL},
     };
-    static const struct check_role roles[] = {{"server", server},     {"handed-on", handed_on},
-                                              {"inherits", inherits}, {"forker", forker},
-                                              {"raiser", raiser},     {NULL, NULL}};
+    static const struct check_role roles[] = {{"server", server}, {"handed-on", handed_on}, {"inherits", inherits},
+                                              {"forker", forker}, {"raiser", raiser},       {NULL, NULL}};
     return check_main(argc, argv, tests, roles);
 }

@@ -77,6 +77,7 @@ GO
         objdump -p "$work/go-pie" | grep -q 'NEEDED' && fail universal/go-pie "it has a libc: nothing is shown"
         is universal/go-pie "$(with "$work/go-pie" 2>&1; echo $?)" "served
 0"
+        # shellcheck disable=SC2016
         with sh -c 'LD_DEBUG=files "$1" 2>&1' sh "$work/go-pie" | grep -q liblastcall || fail universal/go-pie "it is not loaded"
     else
         fail universal/go-pie "does not build: $(head -n 3 "$work/go.log")"
