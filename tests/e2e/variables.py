@@ -194,10 +194,21 @@ def drain_once(t, **env):
     t.loads, t.process = [], None
 
 
+HOSTILE_VALUE = 'so"on\n\x1b[31m\\ \xe9'
+
+
+@scenario(only=ONE)
+def log_text(t):
+    """What comes from outside (here a variable's value) is escaped: a line stays a line."""
+    drain_once(t, LASTCALL_TIMEOUT=HOSTILE_VALUE)
+    lines = plain_lines(t, 'log')
+    t.check(t.bare or sum('LASTCALL_TIMEOUT' in line and '25s' in line for line in lines) == 1, f'they are {lines}')
+
+
 @scenario(only=ONE)
 def log_json(t):
     """LASTCALL_LOG_FORMAT=json: every line on standard error is an object, complaints and the report too."""
-    drain_once(t, LASTCALL_LOG_FORMAT='json', LASTCALL_TIMEOUT='soon')
+    drain_once(t, LASTCALL_LOG_FORMAT='json', LASTCALL_TIMEOUT=HOSTILE_VALUE)
     lines = t.json_lines('log')
     t.check(t.bare or len(lines) >= 3, f'{len(lines)} lines')
     t.check(t.bare or any('LASTCALL_TIMEOUT' in str(line) for line in lines), 'the complaint is missing')
