@@ -70,7 +70,7 @@ static int move_high(int fd)
     return moved;
 }
 
-static void open_descriptors(void)
+void pump_open(void)
 {
     int ep = (int)sys1(SYS_epoll_create1, EPOLL_CLOEXEC);
     shim.fd_high = high_number(ep < 0 ? 0 : ep);
@@ -209,7 +209,6 @@ static bool take_events(int timeout)
 
 static void begin(void)
 {
-    open_descriptors();
     announce_open();
     announce_signal();
 }

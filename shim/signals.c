@@ -109,6 +109,8 @@ static void first_signal(int sig, const void *siginfo)
         memcpy(shim.first_info, siginfo, sizeof shim.first_info);
         shim.have_info = true;
     }
+    /* A connection that is closed now is kept for lingering: the thread may be long in coming. */
+    pump_open();
     /* From here on every hook says farewells. */
     __atomic_store_n(&shim.phase, DRAIN_DUCK, __ATOMIC_SEQ_CST);
 }
