@@ -190,6 +190,29 @@ def stream(t):
     t.drained(in_flight=4)
 
 
+@scenario(needs='/sendfile', only=('nginx', 'epoll', 'select', 'thread'))
+def unread(t):
+    """A response that its client is slow to read, 1 MiB in the server's buffer, is waited for: also one that was asked
+    for at the very moment of TERM."""
+    for _ in range(5):
+        t.start()
+        try:
+            with t.wire(receive=4096) as wire:
+                wire.send(request('GET', '/'))
+                wire.response()
+                t.term()
+                wire.send(request('GET', '/sendfile'))
+                t.check(t.process.wait(0.2) is None, 'it ended with the response unread')
+                t.check(wire.response().body == pattern(SENDFILE), 'another body')
+                wire.end()
+                read = time.monotonic()
+        except WireError as e:
+            t.check(False, str(e))
+        t.exits(within=0.5, since=read)
+        t.drained()
+        t.again()
+
+
 # ---- the ends that are not good -----------------------------------------------------------------------
 
 @scenario()

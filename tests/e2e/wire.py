@@ -29,15 +29,20 @@ class Response:
         return {t.strip().lower() for v in self.headers.get('connection', []) for t in v.split(',') if t.strip()}
 
 
-def connect(address, timeout):
-    """address: (host, port), or the path of an AF_UNIX socket."""
-    if isinstance(address, str):
-        s = socket.socket(socket.AF_UNIX)
+def connect(address, timeout, receive=0):
+    """address: (host, port), or the path of an AF_UNIX socket. receive: size of the receive buffer, if not the usual."""
+    unix = isinstance(address, str)
+    s = socket.socket(socket.AF_UNIX if unix else socket.AF_INET6 if ':' in address[0] else socket.AF_INET)
+    try:
         s.settimeout(timeout)
+        if receive:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
         s.connect(address)
-        return s
-    s = socket.create_connection(address, timeout=timeout)
-    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if not unix:
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except OSError:
+        s.close()
+        raise
     return s
 
 
@@ -53,8 +58,8 @@ def tls_context(*protocols):
 class Wire:
     """One connection. Every wait is bounded. tls: a context of tls_context()."""
 
-    def __init__(self, address, timeout=15, tls=None, join_chunks=False):
-        self.socket = connect(address, timeout)
+    def __init__(self, address, timeout=15, tls=None, join_chunks=False, receive=0):
+        self.socket = connect(address, timeout, receive)
         if tls:
             self.socket = tls.wrap_socket(self.socket, suppress_ragged_eofs=False)
         self.tls, self.join_chunks = tls, join_chunks
