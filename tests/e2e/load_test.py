@@ -89,6 +89,7 @@ CASES = [
     ('idle, reset', says(OK, then='abort', wait=0.05), ['--hold'], {'ok': 1, 'idle_reset': 1}),
     ('idle, closed, and on', says(OK), ['--limit', '2', '--think-min', '50'], {'ok': 2, 'idle_closed': 1, 'connections': 2}),
     ('no FIN after close', says(CLOSE, then='hold'), ['--wait-fin', '--timeout', '200'], {'ok': 1, 'unclosed': 1}),
+    ('held, and asked once more', says(OK, CLOSE, OK), ['--hold', '--resume', '--stop-on-stdin'], {'ok': 2, 'connections': 1, 'farewells': 1}),
     ('timeout', says(then='hold'), ['--timeout', '200'], {'timeout': 1}),
     ('timeout inside a body', says(OK[:-1], then='hold'), ['--timeout', '200'], {'timeout': 1}),
 ]
@@ -99,7 +100,7 @@ def load(port, options):
     for name, value in (('--limit', '1'), ('--request', GET)):
         if name not in options:
             base += [name, value]
-    done = subprocess.run(base + options, capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(base + options, capture_output=True, stdin=subprocess.DEVNULL, text=True, timeout=20, check=False)
     return json.loads(done.stdout.splitlines()[-1])
 
 
