@@ -170,15 +170,17 @@ void shim_free(struct conn *c)
 
 static struct conn *take_conn(void)
 {
+    enum { TRIES = 4 }; /* threads that grow the pool at the same moment may take each other's new entries */
     struct conn *c = pool_take(&shim.pool);
-    if (LIKELY(c != NULL))
-        return c;
-    struct conn_chunk *chunk = map_zeroed(sizeof *chunk);
-    if (!chunk)
-        return NULL;
-    if (!pool_grow(&shim.pool, chunk))
-        sys2(SYS_munmap, chunk, sizeof *chunk);
-    return pool_take(&shim.pool);
+    for (int i = 0; UNLIKELY(!c) && i < TRIES; i++) {
+        struct conn_chunk *chunk = map_zeroed(sizeof *chunk);
+        if (!chunk)
+            return NULL;
+        if (!pool_grow(&shim.pool, chunk))
+            sys2(SYS_munmap, chunk, sizeof *chunk);
+        c = pool_take(&shim.pool);
+    }
+    return c;
 }
 
 /* Make an entry for fd; NULL: no memory, the connection passes through unseen. found: the sweep has come across it,

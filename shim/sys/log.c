@@ -1,6 +1,7 @@
 /* log.c: see log.h. */
 #include "log.h"
 
+#include "high.h"
 #include "syscall.h"
 
 #include <fcntl.h>
@@ -41,14 +42,8 @@ void log_to_stderr(uint64_t dev, uint64_t ino, const char *line, size_t n)
         sys3(SYS_write, 2, line, n);
 }
 
-int log_open(const char *path, int low)
+int log_open(const char *path)
 {
     int fd = (int)sys4(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644);
-    if (fd < 0)
-        return fd;
-    int high = (int)sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, low);
-    if (high < 0)
-        return fd;
-    sys1(SYS_close, fd);
-    return high;
+    return high_move(fd);
 }

@@ -12,8 +12,8 @@ void log_remember_stderr(uint64_t *dev, uint64_t *ino);
 /* Write n bytes to the standard error, if it is still that file and takes them now. */
 void log_to_stderr(uint64_t dev, uint64_t ino, const char *line, size_t n);
 
-/* Open for appending, close-on-exec, at a descriptor of at least `low`. -errno. */
-int log_open(const char *path, int low);
+/* Open for appending, close-on-exec, at a high number (high.h). -errno. */
+int log_open(const char *path);
 
 void log_write(int fd, const char *line, size_t n);
 

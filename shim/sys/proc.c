@@ -1,6 +1,7 @@
 /* proc.c: see proc.h. Source: proc(5), getdents64(2). */
 #include "proc.h"
 
+#include "high.h"
 #include "syscall.h"
 
 #include <fcntl.h>
@@ -43,7 +44,7 @@ static void each_number(int dir, void (*f)(int dir, const char *name, uint64_t n
 
 static int open_dir(int at, const char *path)
 {
-    return (int)sys4(SYS_openat, at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    return high_move((int)sys4(SYS_openat, at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0));
 }
 
 struct socket_walk {
