@@ -90,15 +90,14 @@ void log_complaints(void)
 void announce_open(void)
 {
     const struct options *o = &shim.options;
-    int low = shim.fd_high;
     shim.log_fd = shim.report_fd = -1;
     if (o->log_file && o->log != LOG_OFF) {
-        shim.log_fd = log_open(o->log_file, low);
+        shim.log_fd = log_open(o->log_file);
         if (shim.log_fd < 0)
             path_failed("the log file cannot be opened", o->log_file, shim.log_fd, "standard error");
     }
     if (o->report) {
-        shim.report_fd = log_open(o->report, low);
+        shim.report_fd = log_open(o->report);
         if (shim.report_fd < 0)
             path_failed("the report file cannot be opened", o->report, shim.report_fd, "the log only");
     }
