@@ -104,10 +104,22 @@ static void give_signal(enum report_end end, nsec_t now)
     if (exiting) {
         __atomic_store_n(&shim.exit_leave, 1, __ATOMIC_SEQ_CST);
         sys3(SYS_futex, &shim.exit_leave, FUTEX_WAKE_PRIVATE, 64);
-    } else {
+    } else if (shim.pump_tid != -1) {
         let_it_sleep();
         sys2(SYS_kill, shim.pid, shim.first_signal);
-    }
+    } /* else the handler that makes this step releases: a signal of ours would be dropped where a tick is pending */
+}
+
+static int timer = -1; /* stands in for the thread */
+
+/* No tick must reach the program: neither a later one nor one that is pending (it is blocked here; newer kernels take it
+ * back by themselves). */
+static void stop_timer(void)
+{
+    const struct timespec none = {0, 0};
+    uint64_t bit = (uint64_t)1 << (shim.first_signal - 1);
+    sys1(SYS_timer_delete, timer);
+    sys4(SYS_rt_sigtimedwait, &bit, 0, &none, 8);
 }
 
 static enum report_end how_it_ended(void)
@@ -154,7 +166,10 @@ static bool pump_step(void)
     nsec_t now = shim_now();
     struct census census;
     take_signals(now);
+    bool first = pump.first;
     take_census(&census, now);
+    if (first)
+        announce_signal(); /* by then it is known what was in flight */
     uint8_t before = shim.drain.phase;
     struct drain_actions act = drain_step(&shim.drain, &census, &shim.options, now);
     if (act.hide)
@@ -210,7 +225,6 @@ static bool take_events(int timeout)
 static void begin(void)
 {
     announce_open();
-    announce_signal();
 }
 
 static void pump_main(void *unused)
@@ -223,8 +237,6 @@ static void pump_main(void *unused)
 }
 
 /* Without a thread (pids limit, seccomp), a timer runs our handler, and the handler makes the steps. */
-static int timer = -1;
-
 static bool drive_by_timer(void)
 {
     struct sigevent how;
@@ -250,18 +262,21 @@ static void drive(void *unused)
         take_events(0);
     }
     if (!pump.released && !pump_step()) {
+        stop_timer();
         pump.released = true;
-        sys1(SYS_timer_delete, timer);
     }
 }
 
-void pump_drive(void)
+bool pump_drive(void)
 {
     if (shim.pump_tid != -1 || !conn_lock(&shim.pump_lock))
-        return;
+        return false;
+    bool before = pump.released;
     /* The program's signal stack may be 2 KiB: a step wants more. */
     thread_call_on(stack, drive, NULL);
+    bool now = pump.released && !before;
     __atomic_store_n(&shim.pump_lock, 0, __ATOMIC_RELEASE);
+    return now;
 }
 
 void pump_prepare(void)

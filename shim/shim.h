@@ -266,7 +266,7 @@ void pump_prepare(void); /* when the process begins to serve: later there may be
 void pump_open(void);    /* its descriptors, before anybody can see that a drain has begun */
 bool pump_start(void);   /* false: there is neither thread nor timer; the signal is the program's */
 void pump_poke(void);
-void pump_drive(void); /* one step without waiting: for the timer that stands in for the thread */
+bool pump_drive(void); /* one step, without waiting, for the timer that stands in for the thread; true: release now */
 void log_complaints(void);
 
 #endif

@@ -123,10 +123,8 @@ static bool is_tick(const siginfo_t *info)
 
 bool shim_signal(int sig, const void *siginfo)
 {
-    if (is_tick(siginfo)) {
-        pump_drive();
-        return false;
-    }
+    if (is_tick(siginfo))
+        return pump_drive();
     if (__atomic_load_n(&shim.releasing, __ATOMIC_ACQUIRE))
         return true;
     if (__atomic_fetch_add(&shim.signals, 1, __ATOMIC_ACQ_REL) == 0) {

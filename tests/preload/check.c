@@ -2,6 +2,7 @@
 #include "check.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -31,6 +32,24 @@ double now_s(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+/* ---- what a test leaves behind ------------------------------------------------------------------------------- */
+
+static char dirs[512][64];
+static unsigned dir_count;
+
+static void remove_dirs(void)
+{
+    for (unsigned i = 0; i < dir_count && i < sizeof dirs / sizeof dirs[0]; i++) {
+        struct dirent *e;
+        DIR *d = opendir(dirs[i]);
+        while (d && (e = readdir(d)) != NULL)
+            unlinkat(dirfd(d), e->d_name, 0);
+        if (d)
+            closedir(d);
+        rmdir(dirs[i]);
+    }
+}
+
 /* ---- running tests ------------------------------------------------------------------------------------- */
 
 void check_fail(const char *file, int line, const char *cond, const char *why, ...)
@@ -42,6 +61,7 @@ void check_fail(const char *file, int line, const char *cond, const char *why, .
     va_end(args);
     printf("FAIL %s: %s:%d: %s%s%s\n", test_name, file, line, cond, text[1] ? ":" : "", text[1] ? text : "");
     fflush(stdout);
+    remove_dirs();
     _exit(FAILED);
 }
 
@@ -51,6 +71,7 @@ void check_skip(const char *why)
     bool needed = ci && strcmp(ci, "true") == 0;
     printf("%s %s: %s\n", needed ? "FAIL" : "SKIP", test_name, why);
     fflush(stdout);
+    remove_dirs();
     _exit(needed ? FAILED : SKIPPED);
 }
 
@@ -67,6 +88,7 @@ static int run_test(const struct check_test *t)
         t->run();
         printf("ok %s\n", t->name);
         fflush(stdout);
+        remove_dirs();
         _exit(0);
     }
     waitpid(pid, &status, 0);
@@ -178,6 +200,8 @@ void child_start(struct child *c, const struct setup *s, const char *role, ...)
     memset(c, 0, sizeof *c);
     snprintf(c->dir, sizeof c->dir, "/tmp/lastcall.XXXXXX");
     CHECK(mkdtemp(c->dir) != NULL && chmod(c->dir, 0777) == 0, "%s", strerror(errno));
+    if (dir_count < sizeof dirs / sizeof dirs[0])
+        memcpy(dirs[dir_count++], c->dir, sizeof dirs[0]);
     CHECK(pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0);
     c->pid = fork();
     CHECK(c->pid >= 0);
