@@ -52,9 +52,8 @@ static void show(int sig)
     memset(&now, 0, sizeof now);
     int ret = sigaction(sig, NULL, &now);
     sigprocmask(SIG_BLOCK, NULL, &blocked);
-    say("    %d: %s flags %x mask%s blocked%s", ret, name_of(now.sa_handler),
-        (unsigned)now.sa_flags & ~0x04000000u, mask_of(&now.sa_mask),
-        sigismember(&blocked, sig) == 1 ? " yes" : " no");
+    say("    %d: %s flags %x mask%s blocked%s", ret, name_of(now.sa_handler), (unsigned)now.sa_flags & ~0x04000000u,
+        mask_of(&now.sa_mask), sigismember(&blocked, sig) == 1 ? " yes" : " no");
 }
 
 static void (*const handlers[])(int) = {one, SIG_IGN, two, SIG_DFL, two, one};
@@ -62,12 +61,8 @@ enum { HANDLERS = sizeof handlers / sizeof *handlers };
 
 static void by_sigaction(int sig)
 {
-    static const int flags[HANDLERS] = {0,
-                                        SA_RESTART,
-                                        SA_SIGINFO | SA_NODEFER | SA_RESETHAND,
-                                        SA_NOCLDSTOP,
-                                        SA_ONSTACK,
-                                        SA_RESTART | SA_SIGINFO};
+    static const int flags[HANDLERS] = {
+        0, SA_RESTART, SA_SIGINFO | SA_NODEFER | SA_RESETHAND, SA_NOCLDSTOP, SA_ONSTACK, SA_RESTART | SA_SIGINFO};
     for (int i = 0; i < HANDLERS; i++) {
         struct sigaction act = {.sa_handler = handlers[i], .sa_flags = flags[i]}, old;
         memset(&old, 0, sizeof old);
@@ -92,13 +87,10 @@ struct kernel_sigaction {
 static void by_syscall(int sig)
 {
     for (int i = 0; i < HANDLERS; i++) {
-        struct kernel_sigaction act = {handlers[i], i & 1 ? SA_RESTART : SA_NODEFER, NULL,
-                                       1ul << 9},
-                                old;
+        struct kernel_sigaction act = {handlers[i], i & 1 ? SA_RESTART : SA_NODEFER, NULL, 1ul << 9}, old;
         memset(&old, 0, sizeof old);
         long ret = syscall(SYS_rt_sigaction, sig, &act, &old, 8);
-        say("  raw %ld: was %s flags %lx mask %lx", ret, name_of(old.handler),
-            old.flags & ~0x04000000ul, old.mask);
+        say("  raw %ld: was %s flags %lx mask %lx", ret, name_of(old.handler), old.flags & ~0x04000000ul, old.mask);
         show(sig);
     }
     errno = 0;
@@ -197,8 +189,7 @@ static void same(const char *family)
     child_exits(&bare, 0);
     child_start(&us, NULL, "transcript", family, NULL);
     child_exits(&us, 0);
-    char *a_rest, *b_rest, *a = strtok_r(bare.said, "\n", &a_rest),
-                           *b = strtok_r(us.said, "\n", &b_rest);
+    char *a_rest, *b_rest, *a = strtok_r(bare.said, "\n", &a_rest), *b = strtok_r(us.said, "\n", &b_rest);
     const char *before = "";
     int lines = 0;
     for (; a && b; lines++) {

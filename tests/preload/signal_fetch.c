@@ -27,9 +27,8 @@ static void block(void)
 
 static void got_info(int ret, const siginfo_t *info)
 {
-    say("got %d signo %d code %d from-parent %d uid %d value %d", ret, info->si_signo,
-        info->si_code, info->si_pid == getppid(), (int)info->si_uid,
-        info->si_code == SI_QUEUE ? info->si_value.sival_int : 0);
+    say("got %d signo %d code %d from-parent %d uid %d value %d", ret, info->si_signo, info->si_code,
+        info->si_pid == getppid(), (int)info->si_uid, info->si_code == SI_QUEUE ? info->si_value.sival_int : 0);
 }
 
 /* ---- sigwait and its kin: each fetches one signal, and says it ---------------------------------------------- */
