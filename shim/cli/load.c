@@ -275,7 +275,7 @@ static void watch(struct load *l, struct client *c)
 {
     const struct load_request *last = c->batch_len ? c->batch[c->batch_len - 1] : NULL;
     bool talking = c->state == CLIENT_TALKING;
-    bool unsent = talking && !c->send_failed && (c->out_sent < c->out_len || c->body_sent < last->upload);
+    bool unsent = talking && last && !c->send_failed && (c->out_sent < c->out_len || c->body_sent < last->upload);
     uint32_t events = 0;
     if (c->fd < 0)
         return;

@@ -29,21 +29,21 @@ struct load_config {
     const char *address;                 /* "127.0.0.1:80", "[::1]:80", "unix:/path" */
     const struct load_request *requests; /* each client walks through them, again and again */
     unsigned request_count, clients;
-    unsigned limit;                               /* requests per client; 0 = until duration, stop_fd or a refusal */
-    unsigned pipeline;                            /* requests in one write; 0 and 1 = none */
-    bool http10;                                  /* speak HTTP/1.0, asking for keep-alive unless fresh */
-    bool fresh;                                   /* a new connection for each request, saying Connection: close */
-    bool hold;                                    /* after limit requests stay connected until the server closes */
-    bool wait_fin;                                /* after a response that says close, wait for the server's FIN */
-    bool until_refused;                           /* a client that is refused is done */
-    uint64_t rate;                                /* read at most so many bytes a second per client; 0 = all */
-    uint64_t split;                               /* pause after so many bytes of an upload ... */
-    nsec_t split_pause;                           /* ... for this long */
-    nsec_t think_min, think_max;                  /* pause between a response and the next request */
-    nsec_t timeout;                               /* 0 = 30 s */
-    nsec_t duration;                              /* no new request after this; 0 = no end */
-    bool resume;         /* with hold: stop_fd does not stop: those who hold ask `limit` requests more, once */
-    int stop_fd;                                  /* no new request once it is readable; -1 = none */
+    unsigned limit;              /* requests per client; 0 = until duration, stop_fd or a refusal */
+    unsigned pipeline;           /* requests in one write; 0 and 1 = none */
+    bool http10;                 /* speak HTTP/1.0, asking for keep-alive unless fresh */
+    bool fresh;                  /* a new connection for each request, saying Connection: close */
+    bool hold;                   /* after limit requests stay connected until the server closes */
+    bool wait_fin;               /* after a response that says close, wait for the server's FIN */
+    bool until_refused;          /* a client that is refused is done */
+    uint64_t rate;               /* read at most so many bytes a second per client; 0 = all */
+    uint64_t split;              /* pause after so many bytes of an upload ... */
+    nsec_t split_pause;          /* ... for this long */
+    nsec_t think_min, think_max; /* pause between a response and the next request */
+    nsec_t timeout;              /* 0 = 30 s */
+    nsec_t duration;             /* no new request after this; 0 = no end */
+    bool resume;                 /* with hold: stop_fd does not stop: those who hold ask `limit` requests more, once */
+    int stop_fd;                 /* no new request once it is readable; -1 = none */
     uint64_t ready_sent, ready_started, ready_ok; /* once so many requests were sent, responses begun, */
     void (*ready)(void *arg);                     /* and ended well: call this, once (may be NULL) */
     void *arg;
