@@ -705,7 +705,9 @@ static bool make_clients(struct load *l)
 {
     unsigned batch = l->config->pipeline ? l->config->pipeline : 1;
     l->clients = calloc(l->config->clients, sizeof *l->clients);
-    for (unsigned i = 0; l->clients && i < l->config->clients; i++) {
+    if (!l->clients)
+        return false;
+    for (unsigned i = 0; i < l->config->clients; i++) {
         struct client *c = &l->clients[i];
         c->number = i;
         c->fd = -1;
@@ -714,7 +716,7 @@ static bool make_clients(struct load *l)
         if (!c->out)
             return false;
     }
-    return l->clients;
+    return true;
 }
 
 static void free_clients(struct load *l)
@@ -751,7 +753,7 @@ int load_run(const struct load_config *config, struct load_result *result)
         error = -EINVAL;
     else if (make_clients(l))
         error = watch_stop(l) ? 0 : -errno;
-    if (!error)
+    if (!error && l->clients)
         loop(l);
     free_clients(l);
     if (l->epoll >= 0)

@@ -143,7 +143,7 @@ static void answer(struct http *h, int status, const char *reason, const char *m
     bool bodiless = status == 204 || status == 304;
     snprintf(length, sizeof length, "Content-Length: %zu\r\n", n);
     queue(h, h->head, format_head(h, status, reason, bodiless ? "" : length, more));
-    if (strcmp(h->method, "HEAD"))
+    if (strcmp(h->method, "HEAD") != 0)
         queue(h, body, n);
     h->last = true;
 }
@@ -161,6 +161,7 @@ static void answer_upload(struct http *h)
 /* HTTP/1.0 has no chunks: there the end is the close. */
 static void stream_piece(struct http *h)
 {
+    static const char line_end[] = "\r\n", last[] = "0\r\n\r\n";
     char *at = h->head;
     if (h->piece == 0) {
         h->keep = h->keep && !h->http10;
@@ -170,12 +171,12 @@ static void stream_piece(struct http *h)
         int n = h->http10 ? 0 : snprintf(at, HEAD, "%x\r\n", CHUNK);
         memcpy(at + n, body, CHUNK);
         if (n)
-            memcpy(at + n + CHUNK, "\r\n", 2);
+            memcpy(at + n + CHUNK, line_end, sizeof line_end - 1);
         queue(h, at, (size_t)n + CHUNK + (n ? 2 : 0));
         h->due = http_now() + h->ms / CHUNKS;
     } else {
         if (!h->http10)
-            queue(h, memcpy(at, "0\r\n\r\n", 5), 5);
+            queue(h, memcpy(at, last, sizeof last - 1), sizeof last - 1);
         h->last = true;
     }
 }
