@@ -424,9 +424,10 @@ void shim_in_epoll(int ep, int op, int fd, uint32_t events, uint64_t data)
 void shim_share(int fd)
 {
     uint32_t slot = slot_of(fd);
-    if (fd_slot_kind(slot) == FD_CONN)
-        pool_of_slot(&shim.pool, slot)->shared = true;
-    else if (fd_slot_kind(slot) == FD_LISTENER)
+    if (fd_slot_kind(slot) == FD_CONN) {
+        struct conn *c = pool_of_slot(&shim.pool, slot);
+        c->shared = c->sent = true;
+    } else if (fd_slot_kind(slot) == FD_LISTENER)
         shim.listener[fd_slot_index(slot)].shared = true;
 }
 

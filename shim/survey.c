@@ -353,7 +353,7 @@ void survey_shared(void)
         shim.listener[i].shared = shim.listener[i].shared && shim.listener[i].held;
     for (uint32_t i = 0, n = pool_size(&shim.pool); i < n; i++) {
         struct conn *c = pool_at(&shim.pool, i);
-        if (c->live && c->shared && !c->held && c->inode != 0)
+        if (c->live && c->shared && !c->sent && !c->held && c->inode != 0)
             c->shared = c->inherited = false;
     }
 }

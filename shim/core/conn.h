@@ -51,6 +51,7 @@ struct conn {
     bool opaque;         /* bytes we do not, or no longer, understand */
     uint8_t doubt;       /* enum doubt: the first reason */
     bool shared;         /* another process may hold it: no shutdown() of ours */
+    bool sent;           /* ... by SCM_RIGHTS: it may be under way still, and in nobody's table */
     bool held;           /* ... and another process does: seen at the signal */
     uint64_t inode;      /* for that look */
     bool inherited;      /* ... and this process has not touched it since the fork */
