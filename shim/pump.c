@@ -2,6 +2,7 @@
 #include "pump.h"
 
 #include "door.h"
+#include "sys/high.h"
 #include "sys/proc.h"
 #include "sys/syscall.h"
 
@@ -61,21 +62,13 @@ static int high_number(int lowest_free)
     return size / 4 * 3;
 }
 
-static int move_high(int fd)
-{
-    int moved = fd < 0 ? fd : (int)sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, shim.fd_high);
-    if (moved < 0)
-        return fd;
-    sys1(SYS_close, fd);
-    return moved;
-}
-
 void pump_open(void)
 {
     int ep = (int)sys1(SYS_epoll_create1, EPOLL_CLOEXEC);
     shim.fd_high = high_number(ep < 0 ? 0 : ep);
-    ep = move_high(ep);
-    int event = move_high((int)sys2(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK));
+    high_set(shim.fd_high);
+    ep = high_move(ep);
+    int event = high_move((int)sys2(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK));
     struct epoll_event want = {EPOLLIN, {.u64 = UINT64_MAX}};
     if (ep >= 0 && event >= 0)
         sys4(SYS_epoll_ctl, ep, EPOLL_CTL_ADD, event, &want);
