@@ -137,6 +137,8 @@ static enum owed look_at_opaque(struct conn *c, struct census *census, nsec_t no
         nsec_t moved = now - (nsec_t)quiet_ms * NSEC_PER_MSEC;
         quiet_since = c->stage == CONN_EOF ? c->since : later(quiet_since, moved);
     }
+    if (c->stage != CONN_EOF && sock_unsent(c->fd) > 0)
+        quiet_since = now; /* a reader that pauses: output is bounded by the deadline only */
     return idle_until(c, census, quiet_since + shim.options.idle, now);
 }
 

@@ -11,7 +11,7 @@ import time
 import harness
 import wire
 from scenarios import request, scenario
-from servers import SMALL, pattern
+from servers import BIG, SMALL, pattern
 from wire import WireError
 
 GET = request('GET', '/')
@@ -76,6 +76,24 @@ def tls_idle(t):
     t.check(t.bare or 0.45 <= took < 1, f'they ended after {took:.2f} s, not 0.5 s')
     t.exits(within=1.2)
     t.drained(opaque=20)
+
+
+@scenario(speaks='tls')
+def tls_slow_reader(t):
+    """A client that stops reading a download for longer than LASTCALL_IDLE gets all of it nevertheless."""
+    t.start(LASTCALL_IDLE='300ms')
+    try:
+        with t.wire(receive=65536) as w:
+            w.send(request('GET', '/big'))
+            w.wait_for(pattern(SMALL))
+            t.term()
+            time.sleep(1)
+            t.check(w.response().body == pattern(BIG), 'another body')
+            w.end()
+    except WireError as e:
+        t.check(False, str(e))
+    t.exits(within=3)
+    t.drained(opaque=1)
 
 
 class Talkers:
