@@ -22,8 +22,8 @@ enum { PUMP_STACK = 256 * 1024, EVENTS = 64 };
 
 static struct {
     unsigned signals_seen;
-    bool first;         /* the census of the signal's moment is still to be taken */
-    bool swept;         /* the descriptors were looked through for unknown connections */
+    bool first;           /* the census of the signal's moment is still to be taken */
+    bool swept;           /* the descriptors were looked through for unknown connections */
     bool begun, released; /* driven by the timer: how far */
     nsec_t wake_at;
 } pump;
@@ -130,7 +130,8 @@ static void take_census(struct census *census, nsec_t now)
     door_census(census, shim.drain.phase);
     survey(census, now, pump.first);
     pump.first = false;
-    if (!pump.swept && shim.phase >= DRAIN_DOOR && census->queued + census->in_flight + census->idle + census->ending == 0) {
+    if (!pump.swept && shim.phase >= DRAIN_DOOR &&
+        census->queued + census->in_flight + census->idle + census->ending == 0) {
         pump.swept = true;
         if (survey_sweep())
             survey(census, now, false);
@@ -299,8 +300,8 @@ bool pump_start(void)
 
 void shim_exit(void)
 {
-    if (!shim.armed || !shim_draining() || __atomic_load_n(&shim.releasing, __ATOMIC_ACQUIRE) ||
-        shim.pump_tid <= 0 || !shim_is_our_process())
+    if (!shim.armed || !shim_draining() || __atomic_load_n(&shim.releasing, __ATOMIC_ACQUIRE) || shim.pump_tid <= 0 ||
+        !shim_is_our_process())
         return;
     if (__atomic_exchange_n(&shim.exit_called, 1, __ATOMIC_ACQ_REL))
         return; /* exit from within exit: the first one has waited */

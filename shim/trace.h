@@ -6,15 +6,15 @@
 #include "shim.h"
 
 enum trace {
-    TRACE_FAREWELL,  /* a response head left with Connection: close */
-    TRACE_IDLE,      /* a response without farewell is complete: the idle window begins */
-    TRACE_EOF,       /* the idle window is over: virtual EOF */
-    TRACE_ENDED,     /* half-closed */
-    TRACE_LINGER,    /* the program has closed; the socket stays until its output is acknowledged */
-    TRACE_ACKED,     /* the output is acknowledged */
-    TRACE_DROPPED,   /* the lingering socket is closed */
-    TRACE_CROSSED,   /* bytes came after the end */
-    TRACE_OPAQUE,    /* not understood any more: value says why (enum doubt) */
+    TRACE_FAREWELL, /* a response head left with Connection: close */
+    TRACE_IDLE,     /* a response without farewell is complete: the idle window begins */
+    TRACE_EOF,      /* the idle window is over: virtual EOF */
+    TRACE_ENDED,    /* half-closed */
+    TRACE_LINGER,   /* the program has closed; the socket stays until its output is acknowledged */
+    TRACE_ACKED,    /* the output is acknowledged */
+    TRACE_DROPPED,  /* the lingering socket is closed */
+    TRACE_CROSSED,  /* bytes came after the end */
+    TRACE_OPAQUE,   /* not understood any more: value says why (enum doubt) */
     TRACE_KINDS
 };
 

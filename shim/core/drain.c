@@ -59,8 +59,7 @@ static void release(struct drain *d, struct drain_actions *act, nsec_t now)
     act->wake_at = 0;
 }
 
-struct drain_actions drain_step(struct drain *d, const struct census *c, const struct options *o,
-                                nsec_t now)
+struct drain_actions drain_step(struct drain *d, const struct census *c, const struct options *o, nsec_t now)
 {
     struct drain_actions act = {false, false, 0};
     if (d->phase == DRAIN_SERVING || d->phase == DRAIN_RELEASED)

@@ -26,14 +26,14 @@ struct census {
 
 struct drain {
     uint8_t phase;
-    bool again;        /* a second signal: release now */
-    bool expired;      /* released by the deadline */
+    bool again;   /* a second signal: release now */
+    bool expired; /* released by the deadline */
     nsec_t signal_at, duck_from, door_from, door_closed_at, released_at;
 };
 
 struct drain_actions {
-    bool hide;    /* close the doors now */
-    bool release; /* give the program its signal now */
+    bool hide;      /* close the doors now */
+    bool release;   /* give the program its signal now */
     nsec_t wake_at; /* call again at this time at the latest; 0 = only when something changes */
 };
 
@@ -44,8 +44,7 @@ struct drain_actions {
 void drain_signal(struct drain *d, nsec_t now);
 
 /* Something may have changed, or time has passed. The census is of this moment. */
-struct drain_actions drain_step(struct drain *d, const struct census *census, const struct options *o,
-                                nsec_t now);
+struct drain_actions drain_step(struct drain *d, const struct census *census, const struct options *o, nsec_t now);
 
 /* May idle connections be let go? (Not while lame duck: their next request is still welcome.) */
 bool drain_may_close_idle(const struct drain *d);

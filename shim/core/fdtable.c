@@ -7,8 +7,7 @@ static struct conn *take_from(struct conn_chunk *chunk)
     while (~used != 0) {
         int bit = __builtin_ctzll(~used);
         uint64_t with = used | (uint64_t)1 << bit;
-        if (__atomic_compare_exchange_n(&chunk->used, &used, with, false, __ATOMIC_ACQUIRE,
-                                        __ATOMIC_RELAXED))
+        if (__atomic_compare_exchange_n(&chunk->used, &used, with, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
             return &chunk->conn[bit];
     }
     return NULL;
@@ -45,8 +44,7 @@ bool pool_grow(struct conn_pool *p, struct conn_chunk *chunk)
         return false;
     for (uint32_t i = 0; i < POOL_CHUNK; i++)
         chunk->conn[i].index = at * POOL_CHUNK + i;
-    if (!__atomic_compare_exchange_n(&p->chunk[at], &none, chunk, false, __ATOMIC_RELEASE,
-                                     __ATOMIC_RELAXED))
+    if (!__atomic_compare_exchange_n(&p->chunk[at], &none, chunk, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
         return false;
     __atomic_store_n(&p->chunks, at + 1, __ATOMIC_RELEASE);
     return true;

@@ -229,8 +229,7 @@ static bool read_ipv4(struct slice s, uint8_t addr[4])
         size_t end = i < 3 ? slice_find(s, '.') : s.len;
         unsigned octet;
         /* 010 is 8 to inet_aton and 10 to a reader: refused. */
-        if (end > 3 || (end > 1 && s.at[0] == '0') ||
-            !read_number((struct slice){s.at, end}, 255, &octet))
+        if (end > 3 || (end > 1 && s.at[0] == '0') || !read_number((struct slice){s.at, end}, 255, &octet))
             return false;
         addr[i] = (uint8_t)octet;
         if (i < 3 && end == s.len)
@@ -303,8 +302,7 @@ static bool read_ipv6(struct slice s, uint8_t addr[16])
         return head_len == 16;
     int tail_len = read_groups(slice_from(s, gap + 2), tail);
     /* An IPv4 form ends the address, so it cannot stand before the gap. */
-    if (head_len < 0 || tail_len < 0 || head_len + tail_len > 14 ||
-        slice_find((struct slice){s.at, gap}, '.') < gap)
+    if (head_len < 0 || tail_len < 0 || head_len + tail_len > 14 || slice_find((struct slice){s.at, gap}, '.') < gap)
         return false;
     memcpy(addr + 16 - tail_len, tail, (size_t)tail_len);
     return true;
@@ -371,8 +369,7 @@ static bool read_listen(struct options *o, size_t field UNUSED, const char *text
     struct slice rest = slice_of(text), element;
     o->listen_count = 0;
     while (next_element(&rest, &element)) {
-        if (o->listen_count == OPTIONS_LISTEN_MAX ||
-            !read_listener(element, &o->listen[o->listen_count]))
+        if (o->listen_count == OPTIONS_LISTEN_MAX || !read_listener(element, &o->listen[o->listen_count]))
             return false;
         o->listen_count++;
     }
@@ -390,16 +387,15 @@ static bool unix_matches(const struct listen_filter *f, const char *path, size_t
     return want.at[0] != '@' && slice_same(want, have);
 }
 
-static bool tcp_matches(const struct listen_filter *f, uint8_t family, uint16_t port,
-                        const uint8_t *addr)
+static bool tcp_matches(const struct listen_filter *f, uint8_t family, uint16_t port, const uint8_t *addr)
 {
     if (f->port != port)
         return false;
     return !f->family || (f->family == family && memcmp(f->addr, addr, family == 4 ? 4 : 16) == 0);
 }
 
-bool options_listens(const struct options *o, uint8_t family, uint16_t port, const uint8_t *addr,
-                     const char *path, size_t path_len)
+bool options_listens(const struct options *o, uint8_t family, uint16_t port, const uint8_t *addr, const char *path,
+                     size_t path_len)
 {
     if (!o->listen_count)
         return family != 1;
@@ -577,8 +573,7 @@ static bool read_row(struct options *o, const struct option_row *row, const char
     return true;
 }
 
-unsigned options_read(struct options *o, const char *const *envp,
-                      struct options_complaint *complaints, unsigned max)
+unsigned options_read(struct options *o, const char *const *envp, struct options_complaint *complaints, unsigned max)
 {
     unsigned count = 0;
     uint64_t seen = 0;
@@ -597,8 +592,8 @@ unsigned options_read(struct options *o, const char *const *envp,
         if (!unknown && read_row(o, &option_rows[row], value))
             continue;
         if (count < max)
-            complaints[count] = (struct options_complaint){
-                name.at, name.len, value, unknown ? "" : option_rows[row].fallback, unknown};
+            complaints[count] =
+                (struct options_complaint){name.at, name.len, value, unknown ? "" : option_rows[row].fallback, unknown};
         count++;
     }
     return count;

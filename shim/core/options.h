@@ -11,12 +11,7 @@ enum log_level { LOG_OFF, LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG, LOG_TRACE };
 enum log_format { LOG_TEXT, LOG_JSON };
 enum tunnel_mode { TUNNEL_CLOSE, TUNNEL_WAIT };
 
-enum {
-    OPTIONS_SIGNALS_MAX = 8,
-    OPTIONS_LISTEN_MAX = 16,
-    OPTIONS_COMPLAINTS_MAX = 16,
-    OPTIONS_PATH_MAX = 1024
-};
+enum { OPTIONS_SIGNALS_MAX = 8, OPTIONS_LISTEN_MAX = 16, OPTIONS_COMPLAINTS_MAX = 16, OPTIONS_PATH_MAX = 1024 };
 
 struct listen_filter { /* one element of LASTCALL_LISTEN */
     uint8_t family;    /* 0 any TCP address, 4, 6, 1 = unix */
@@ -59,8 +54,7 @@ bool options_disabled(const char *const *envp);
 /* Read envp (environ; may be NULL). Returns the number of complaints, which may be more than max: only
  * max are stored. Every variable complained of keeps its default; an empty value counts as unset; of a
  * name that is there twice the first counts. */
-unsigned options_read(struct options *o, const char *const *envp,
-                      struct options_complaint *complaints, unsigned max);
+unsigned options_read(struct options *o, const char *const *envp, struct options_complaint *complaints, unsigned max);
 
 /* A duration: 250us, 500ms, 25s, 2m, 1h, or bare seconds (1.5 is fine). False: unreadable, *out
  * untouched. Never more than INT64_MAX ns, so that it can be added to any time. */
@@ -68,8 +62,8 @@ bool options_duration(const char *text, nsec_t *out);
 
 /* Does the filter let a listener with this address pass? family 4, 6 or 1; port in host order; addr
  * network order (v4-mapped IPv6 counts as IPv4); path_len bytes of sun_path. */
-bool options_listens(const struct options *o, uint8_t family, uint16_t port, const uint8_t *addr,
-                     const char *path, size_t path_len);
+bool options_listens(const struct options *o, uint8_t family, uint16_t port, const uint8_t *addr, const char *path,
+                     size_t path_len);
 
 /* The table itself, for help texts, the launcher and the tests: name, default, meaning. */
 struct option_row {

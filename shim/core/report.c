@@ -90,8 +90,7 @@ static const struct counter {
 static void put_counters(struct text *t, enum log_format format, const struct report *r)
 {
     for (unsigned i = 0; i < COUNT(counters); i++)
-        put_u64(t, format, counters[i].name,
-                *(const uint64_t *)((const char *)r + counters[i].field));
+        put_u64(t, format, counters[i].name, *(const uint64_t *)((const char *)r + counters[i].field));
 }
 
 const char *report_end_name(enum report_end end)
@@ -241,8 +240,8 @@ static const char *const level_names[] = {
     [LOG_INFO] = "info", [LOG_DEBUG] = "debug", [LOG_TRACE] = "trace",
 };
 
-void log_line_begin(struct text *t, enum log_format format, uint64_t wall_ms, enum log_level level,
-                    int pid, const char *message)
+void log_line_begin(struct text *t, enum log_format format, uint64_t wall_ms, enum log_level level, int pid,
+                    const char *message)
 {
     bool json = format == LOG_JSON;
     text_str(t, json ? "{\"time_ms\":" : "lastcall[");

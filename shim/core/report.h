@@ -52,8 +52,8 @@ const char *report_end_name(enum report_end end);
 /* One log line: time (Unix ms), level, message, and key-value pairs that are appended with
  * log_line_*; finished with log_line_end. Pairs for which there is no room are shortened or left out
  * (t->cut tells); the line still ends well. */
-void log_line_begin(struct text *t, enum log_format format, uint64_t wall_ms, enum log_level level,
-                    int pid, const char *message);
+void log_line_begin(struct text *t, enum log_format format, uint64_t wall_ms, enum log_level level, int pid,
+                    const char *message);
 void log_line_str(struct text *t, enum log_format format, const char *key, const char *s, size_t n);
 void log_line_u64(struct text *t, enum log_format format, const char *key, uint64_t value);
 void log_line_end(struct text *t, enum log_format format);

@@ -8,7 +8,7 @@
 
 enum { SIGVIEW_MAX = 64, SIGVIEW_DEFAULT = 0, SIGVIEW_IGNORE = 1 };
 
-struct ksigaction { /* rt_sigaction(2), the kernel's own struct on x86_64 and aarch64 */
+struct ksigaction {    /* rt_sigaction(2), the kernel's own struct on x86_64 and aarch64 */
     uintptr_t handler; /* 0 default, 1 ignore, else a function */
     unsigned long flags;
     uintptr_t restorer;

@@ -14,9 +14,9 @@ extern void *__libc_dlopen_mode(const char *name, int mode) WEAK;
 extern void *__libc_dlsym(void *handle, const char *name) WEAK;
 extern int __cxa_atexit(void (*f)(void *), void *arg, void *dso) WEAK;
 
-#define RTLD_NEXT_    ((void *)-1L)
-#define RTLD_NOW_     2
-#define RTLD_DLOPEN_  ((int)0x80000000) /* glibc's __RTLD_DLOPEN */
+#define RTLD_NEXT_   ((void *)-1L)
+#define RTLD_NOW_    2
+#define RTLD_DLOPEN_ ((int)0x80000000) /* glibc's __RTLD_DLOPEN */
 
 void *libc_next(const char *name)
 {

@@ -44,6 +44,7 @@ void log_to_stderr(uint64_t dev, uint64_t ino, const char *line, size_t n)
 
 int log_open(const char *path)
 {
-    int fd = (int)sys4(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644);
+    int fd =
+        (int)sys4(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644);
     return high_move(fd);
 }

@@ -14,12 +14,12 @@ struct sock_address {
     uint32_t flow, scope; /* IPv6: as in sockaddr_in6 */
 };
 
-struct sock_counts { /* from TCP_INFO */
-    uint64_t received;   /* bytes that the peer has sent and we have acknowledged */
-    uint64_t acked;      /* bytes that the peer has acknowledged */
-    uint32_t unacked;    /* segments in flight; of a listener: its accept queue */
+struct sock_counts {                    /* from TCP_INFO */
+    uint64_t received;                  /* bytes that the peer has sent and we have acknowledged */
+    uint64_t acked;                     /* bytes that the peer has acknowledged */
+    uint32_t unacked;                   /* segments in flight; of a listener: its accept queue */
     uint32_t quiet_in_ms, quiet_out_ms; /* since data came, went */
-    uint8_t state;       /* TCP_ESTABLISHED ... */
+    uint8_t state;                      /* TCP_ESTABLISHED ... */
 };
 
 /* tcp_states.h: from TIME_WAIT on (6 to 9, 11; 10 is LISTEN) the peer's FIN is here. */
@@ -51,8 +51,8 @@ int sock_drop_syns(int fd);
 
 /* One question to sock_diag(7) about a family's TCP sockets. It walks the kernel's whole table: 1 to 5 ms. */
 struct sock_query {
-    uint8_t family;         /* 4 or 6: a listener's handshakes are of its own family */
-    const uint16_t *ports;  /* local ports that count, host order */
+    uint8_t family;        /* 4 or 6: a listener's handshakes are of its own family */
+    const uint16_t *ports; /* local ports that count, host order */
     unsigned port_count;
     const uint64_t *inodes; /* sockets that do not count */
     unsigned inode_count;

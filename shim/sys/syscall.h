@@ -13,15 +13,13 @@
 #error "no arch_*.h for this architecture yet"
 #endif
 
-#define SYS_ARG_(x) ((long)(x))
-#define sys0(n) arch_syscall(n, 0, 0, 0, 0, 0, 0)
-#define sys1(n, a) arch_syscall(n, SYS_ARG_(a), 0, 0, 0, 0, 0)
-#define sys2(n, a, b) arch_syscall(n, SYS_ARG_(a), SYS_ARG_(b), 0, 0, 0, 0)
-#define sys3(n, a, b, c) arch_syscall(n, SYS_ARG_(a), SYS_ARG_(b), SYS_ARG_(c), 0, 0, 0)
-#define sys4(n, a, b, c, d) \
-    arch_syscall(n, SYS_ARG_(a), SYS_ARG_(b), SYS_ARG_(c), SYS_ARG_(d), 0, 0)
-#define sys5(n, a, b, c, d, e) \
-    arch_syscall(n, SYS_ARG_(a), SYS_ARG_(b), SYS_ARG_(c), SYS_ARG_(d), SYS_ARG_(e), 0)
+#define SYS_ARG_(x)            ((long)(x))
+#define sys0(n)                arch_syscall(n, 0, 0, 0, 0, 0, 0)
+#define sys1(n, a)             arch_syscall(n, SYS_ARG_(a), 0, 0, 0, 0, 0)
+#define sys2(n, a, b)          arch_syscall(n, SYS_ARG_(a), SYS_ARG_(b), 0, 0, 0, 0)
+#define sys3(n, a, b, c)       arch_syscall(n, SYS_ARG_(a), SYS_ARG_(b), SYS_ARG_(c), 0, 0, 0)
+#define sys4(n, a, b, c, d)    arch_syscall(n, SYS_ARG_(a), SYS_ARG_(b), SYS_ARG_(c), SYS_ARG_(d), 0, 0)
+#define sys5(n, a, b, c, d, e) arch_syscall(n, SYS_ARG_(a), SYS_ARG_(b), SYS_ARG_(c), SYS_ARG_(d), SYS_ARG_(e), 0)
 #define sys6(n, a, b, c, d, e, f) \
     arch_syscall(n, SYS_ARG_(a), SYS_ARG_(b), SYS_ARG_(c), SYS_ARG_(d), SYS_ARG_(e), SYS_ARG_(f))
 

@@ -139,9 +139,8 @@ static const struct {
     {"15", BIT(SIGTERM)},
     {"TERM,INT,SIGQUIT,1", BIT(SIGTERM) | BIT(SIGINT) | BIT(SIGQUIT) | BIT(SIGHUP)},
     {"TERM,TERM", BIT(SIGTERM)},
-    {"HUP,INT,QUIT,USR1,USR2,TERM,WINCH,PWR", BIT(SIGHUP) | BIT(SIGINT) | BIT(SIGQUIT) |
-                                                  BIT(SIGUSR1) | BIT(SIGUSR2) | BIT(SIGTERM) |
-                                                  BIT(SIGWINCH) | BIT(SIGPWR)},
+    {"HUP,INT,QUIT,USR1,USR2,TERM,WINCH,PWR", BIT(SIGHUP) | BIT(SIGINT) | BIT(SIGQUIT) | BIT(SIGUSR1) | BIT(SIGUSR2) |
+                                                  BIT(SIGTERM) | BIT(SIGWINCH) | BIT(SIGPWR)},
     {"HUP,INT,QUIT,USR1,USR2,TERM,WINCH,PWR,IO", 0}, /* one more than OPTIONS_SIGNALS_MAX */
     {"KILL", 0},
     {"9", 0},
@@ -228,19 +227,13 @@ static const struct {
     {"[::1]:9000", {.family = 6, .addr = {[15] = 1}}, 9000},
     {"[::]:80", {.family = 6}, 80},
     {"[fe80::1:2]:80", {.family = 6, .addr = {0xfe, 0x80, [13] = 1, [15] = 2}}, 80},
-    {"[1:2:3:4:5:6:7:8]:80",
-     {.family = 6, .addr = {0, 1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 0, 7, 0, 8}},
-     80},
+    {"[1:2:3:4:5:6:7:8]:80", {.family = 6, .addr = {0, 1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 0, 7, 0, 8}}, 80},
     {"[1:2:3:4:5:6:7::]:80", {.family = 6, .addr = {0, 1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 0, 7}}, 80},
-    {"[::2:3:4:5:6:7:8]:80",
-     {.family = 6, .addr = {0, 0, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 0, 7, 0, 8}},
-     80},
+    {"[::2:3:4:5:6:7:8]:80", {.family = 6, .addr = {0, 0, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 0, 7, 0, 8}}, 80},
     {"[ABcd::]:80", {.family = 6, .addr = {0xab, 0xcd}}, 80},
     {"[::ffff:1.2.3.4]:80", {.family = 4, .addr = {1, 2, 3, 4}}, 80},
     {"[::FFFF:0102:0304]:80", {.family = 4, .addr = {1, 2, 3, 4}}, 80},
-    {"[1:2:3:4:5:6:1.2.3.4]:80",
-     {.family = 6, .addr = {0, 1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 1, 2, 3, 4}},
-     80},
+    {"[1:2:3:4:5:6:1.2.3.4]:80", {.family = 6, .addr = {0, 1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 1, 2, 3, 4}}, 80},
     {"unix:/run/app.sock", {.family = 1, .path = "/run/app.sock"}, 0},
     {"unix:@abstract", {.family = 1, .path = "@abstract"}, 0},
     {"unix:rel:ative", {.family = 1, .path = "rel:ative"}, 0},
@@ -370,21 +363,19 @@ static void filters_listeners(void **state UNUSED)
         char entry[128];
         snprintf(entry, sizeof entry, "LASTCALL_LISTEN=%s", filters[i].filter);
         assert_int_equal(read_one(entry), 0);
-        assert_int_equal(options_listens(&o, filters[i].family, filters[i].port, filters[i].addr,
-                                         filters[i].path, filters[i].path_len),
+        assert_int_equal(options_listens(&o, filters[i].family, filters[i].port, filters[i].addr, filters[i].path,
+                                         filters[i].path_len),
                          filters[i].passes);
     }
 }
 
 static const char *const unreadable[] = {
-    "LASTCALL_DISABLE=yes",    "LASTCALL_DISABLE=2",      "LASTCALL_DISABLE=11",
-    "LASTCALL_DISABLE=true",   "LASTCALL_INJECT=off",     "LASTCALL_INJECT=00",
-    "LASTCALL_TIMEOUT=soon",   "LASTCALL_TIMEOUT=-1",     "LASTCALL_DELAY=1x",
-    "LASTCALL_QUIET=no",       "LASTCALL_IDLE=1,5",       "LASTCALL_LINGER=2 s",
-    "LASTCALL_TUNNEL=open",    "LASTCALL_HEALTH=healthz", "LASTCALL_HEALTH=/a b",
-    "LASTCALL_HEALTH=/a?b",    "LASTCALL_HEALTH=/a#b",    "LASTCALL_HEALTH=/\x80",
-    "LASTCALL_LOG=verbose",    "LASTCALL_LOG=infos",      "LASTCALL_LOG=3",
-    "LASTCALL_LOG_FORMAT=xml", "LASTCALL_FORWARD=TERM,",  "LASTCALL_LISTEN=all",
+    "LASTCALL_DISABLE=yes", "LASTCALL_DISABLE=2",      "LASTCALL_DISABLE=11",    "LASTCALL_DISABLE=true",
+    "LASTCALL_INJECT=off",  "LASTCALL_INJECT=00",      "LASTCALL_TIMEOUT=soon",  "LASTCALL_TIMEOUT=-1",
+    "LASTCALL_DELAY=1x",    "LASTCALL_QUIET=no",       "LASTCALL_IDLE=1,5",      "LASTCALL_LINGER=2 s",
+    "LASTCALL_TUNNEL=open", "LASTCALL_HEALTH=healthz", "LASTCALL_HEALTH=/a b",   "LASTCALL_HEALTH=/a?b",
+    "LASTCALL_HEALTH=/a#b", "LASTCALL_HEALTH=/\x80",   "LASTCALL_LOG=verbose",   "LASTCALL_LOG=infos",
+    "LASTCALL_LOG=3",       "LASTCALL_LOG_FORMAT=xml", "LASTCALL_FORWARD=TERM,", "LASTCALL_LISTEN=all",
 };
 
 static void complains(void **state UNUSED)
@@ -406,9 +397,8 @@ static void complains(void **state UNUSED)
 
 static void complains_of_unknown_names(void **state UNUSED)
 {
-    static const char *const unknown[] = {"LASTCALL_TIMOUT=3s", "LASTCALL_=x",
-                                          "LASTCALL_timeout=3s", "LASTCALL_LOGS=off",
-                                          "LASTCALL_INTERNAL_X=1"};
+    static const char *const unknown[] = {"LASTCALL_TIMOUT=3s", "LASTCALL_=x", "LASTCALL_timeout=3s",
+                                          "LASTCALL_LOGS=off", "LASTCALL_INTERNAL_X=1"};
     for (size_t i = 0; i < COUNT(unknown); i++) {
         assert_int_equal(read_one(unknown[i]), 1);
         assert_true(complaints[0].unknown);
@@ -419,15 +409,9 @@ static void complains_of_unknown_names(void **state UNUSED)
 
 static void ignores_what_is_not_ours(void **state UNUSED)
 {
-    static const char *const foreign[] = {"LASTCALL=1",
-                                          "LASTCALL",
-                                          "LASTCALL_TIMEOUT",
-                                          "XLASTCALL_LOG=x",
-                                          "lastcall_log=x",
-                                          "=LASTCALL_LOG=x",
-                                          "",
-                                          "=",
-                                          "LASTCALL_X="};
+    static const char *const foreign[] = {
+        "LASTCALL=1", "LASTCALL", "LASTCALL_TIMEOUT", "XLASTCALL_LOG=x", "lastcall_log=x", "=LASTCALL_LOG=x",
+        "",           "=",        "LASTCALL_X="};
     for (size_t i = 0; i < COUNT(foreign); i++) {
         assert_int_equal(read_one(foreign[i]), 0);
         assert_true(is_default());
@@ -507,9 +491,8 @@ static void disables(void **state UNUSED)
         const char *entry;
         bool disabled;
     } cases[] = {
-        {"LASTCALL_DISABLE=1", true},   {"LASTCALL_DISABLE=0", false},
-        {"LASTCALL_DISABLE=", false},   {"LASTCALL_DISABLE", false},
-        {"LASTCALL_DISABLE=10", false}, {"LASTCALL_DISABLED=1", false},
+        {"LASTCALL_DISABLE=1", true}, {"LASTCALL_DISABLE=0", false},  {"LASTCALL_DISABLE=", false},
+        {"LASTCALL_DISABLE", false},  {"LASTCALL_DISABLE=10", false}, {"LASTCALL_DISABLED=1", false},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         const char *envp[] = {"PATH=/bin", cases[i].entry, NULL};

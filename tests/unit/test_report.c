@@ -154,16 +154,14 @@ static const struct report_cut get = {
 };
 
 static const struct report_cut opaque = {.peer = "unix", .method = ""};
-static const struct report_cut hostile = {
-    .peer = "[::1]:80", .method = "\"\n\x1b[2J\xff\\", .method_len = 8};
+static const struct report_cut hostile = {.peer = "[::1]:80", .method = "\"\n\x1b[2J\xff\\", .method_len = 8};
 
 static void reports_to_people(void **state UNUSED)
 {
     report_text(fresh(), &drained);
-    assert_string_equal(line.at,
-                        "lastcall: drained pid=12 signal=TERM took=1.2s door=12.5ms hidden=hide "
-                        "in_flight=8 served_late=3 idle_closed=50 farewells=11 crossed=1 cut=2 "
-                        "unread_bytes=4 opaque=5 refused_unknown=6 tail=312us\n");
+    assert_string_equal(line.at, "lastcall: drained pid=12 signal=TERM took=1.2s door=12.5ms hidden=hide "
+                                 "in_flight=8 served_late=3 idle_closed=50 farewells=11 crossed=1 cut=2 "
+                                 "unread_bytes=4 opaque=5 refused_unknown=6 tail=312us\n");
     report_text(fresh(), &nothing);
     assert_string_equal(line.at, "lastcall: deadline pid=1 signal=34 took=0s door=open hidden=none "
                                  "in_flight=0 served_late=0 idle_closed=0 farewells=0 crossed=0 "
@@ -173,13 +171,11 @@ static void reports_to_people(void **state UNUSED)
 static void reports_cuts_to_people(void **state UNUSED)
 {
     report_text_cut(fresh(), &get);
-    assert_string_equal(line.at,
-                        "lastcall: cut peer=127.0.0.1:5 method=GET age=60s request_bytes=78 "
-                        "head_sent=yes response=100/4096 unread_bytes=9\n");
+    assert_string_equal(line.at, "lastcall: cut peer=127.0.0.1:5 method=GET age=60s request_bytes=78 "
+                                 "head_sent=yes response=100/4096 unread_bytes=9\n");
     report_text_cut(fresh(), &opaque);
-    assert_string_equal(line.at,
-                        "lastcall: cut peer=unix method=unknown age=unknown request_bytes=0 "
-                        "head_sent=no response=0/unknown unread_bytes=0\n");
+    assert_string_equal(line.at, "lastcall: cut peer=unix method=unknown age=unknown request_bytes=0 "
+                                 "head_sent=no response=0/unknown unread_bytes=0\n");
     report_text_cut(fresh(), &hostile);
     assert_non_null(strstr(line.at, " method=\"\\\"\\x0a\\x1b[2J\\xff\\\\\" "));
 }
@@ -190,17 +186,16 @@ static void reports_to_machines(void **state UNUSED)
     report_json_cut(&line, &get, true);
     report_json_cut(&line, &opaque, false);
     report_json_end(&line);
-    assert_string_equal(
-        line.at,
-        "{\"event\":\"drain\",\"version\":\"" LASTCALL_VERSION "\",\"pid\":12,\"signal\":\"TERM\","
-        "\"wall_start_ms\":1700000000123,\"end\":\"drained\",\"hidden\":\"hide\","
-        "\"took_us\":1234567,\"door_us\":12500,\"tail_us\":312,\"in_flight\":8,\"served_late\":3,"
-        "\"idle_closed\":50,\"farewells\":11,\"crossed\":1,\"cut\":2,\"unread_bytes\":4,"
-        "\"opaque\":5,\"refused_unknown\":6,\"cuts\":["
-        "{\"peer\":\"127.0.0.1:5\",\"method\":\"GET\",\"request_bytes\":78,\"response_bytes\":100,"
-        "\"response_total\":4096,\"head_sent\":true,\"age_us\":60000000,\"unread_bytes\":9},"
-        "{\"peer\":\"unix\",\"method\":\"\",\"request_bytes\":0,\"response_bytes\":0,"
-        "\"response_total\":null,\"head_sent\":false,\"age_us\":0,\"unread_bytes\":0}]}\n");
+    assert_string_equal(line.at,
+                        "{\"event\":\"drain\",\"version\":\"" LASTCALL_VERSION "\",\"pid\":12,\"signal\":\"TERM\","
+                        "\"wall_start_ms\":1700000000123,\"end\":\"drained\",\"hidden\":\"hide\","
+                        "\"took_us\":1234567,\"door_us\":12500,\"tail_us\":312,\"in_flight\":8,\"served_late\":3,"
+                        "\"idle_closed\":50,\"farewells\":11,\"crossed\":1,\"cut\":2,\"unread_bytes\":4,"
+                        "\"opaque\":5,\"refused_unknown\":6,\"cuts\":["
+                        "{\"peer\":\"127.0.0.1:5\",\"method\":\"GET\",\"request_bytes\":78,\"response_bytes\":100,"
+                        "\"response_total\":4096,\"head_sent\":true,\"age_us\":60000000,\"unread_bytes\":9},"
+                        "{\"peer\":\"unix\",\"method\":\"\",\"request_bytes\":0,\"response_bytes\":0,"
+                        "\"response_total\":null,\"head_sent\":false,\"age_us\":0,\"unread_bytes\":0}]}\n");
     assert_true(is_json_line(line.at));
 }
 
@@ -312,18 +307,16 @@ static void log_hello(struct text *t, enum log_format format)
 static void logs_to_people(void **state UNUSED)
 {
     log_hello(fresh(), LOG_TEXT);
-    assert_string_equal(line.at,
-                        "lastcall[12] warn: cannot read name=LASTCALL_LOG value=\"a b\\x0a\" "
-                        "empty=\"\" n=18446744073709551615\n");
+    assert_string_equal(line.at, "lastcall[12] warn: cannot read name=LASTCALL_LOG value=\"a b\\x0a\" "
+                                 "empty=\"\" n=18446744073709551615\n");
 }
 
 static void logs_to_machines(void **state UNUSED)
 {
     log_hello(fresh(), LOG_JSON);
-    assert_string_equal(line.at,
-                        "{\"time_ms\":1700000000123,\"level\":\"warn\",\"pid\":12,"
-                        "\"msg\":\"cannot read\",\"name\":\"LASTCALL_LOG\","
-                        "\"value\":\"a b\\u000a\",\"empty\":\"\",\"n\":18446744073709551615}\n");
+    assert_string_equal(line.at, "{\"time_ms\":1700000000123,\"level\":\"warn\",\"pid\":12,"
+                                 "\"msg\":\"cannot read\",\"name\":\"LASTCALL_LOG\","
+                                 "\"value\":\"a b\\u000a\",\"empty\":\"\",\"n\":18446744073709551615}\n");
     assert_true(is_json_line(line.at));
 }
 

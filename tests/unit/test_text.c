@@ -51,8 +51,7 @@ static void spells_numbers(void **state UNUSED)
     text_i64(t, INT64_MAX);
     text_char(t, ' ');
     text_i64(t, -1);
-    assert_string_equal(t->at,
-                        "0 18446744073709551615 -9223372036854775808 9223372036854775807 -1");
+    assert_string_equal(t->at, "0 18446744073709551615 -9223372036854775808 9223372036854775807 -1");
 }
 
 static const struct {
