@@ -276,7 +276,7 @@ bool pump_drive(void)
 void pump_prepare(void)
 {
     long at = sys6(SYS_mmap, 0, PUMP_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-    if (at < 0 && at >= -4095)
+    if ((unsigned long)at >= -4095ul) /* an error number */
         return;
     sys3(SYS_mprotect, at, 4096, PROT_NONE);
     stack = (char *)at + PUMP_STACK;

@@ -303,7 +303,10 @@ static int passed(int channel)
     struct iovec v = {&byte, 1};
     struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
     CHECK(recvmsg(channel, &m, 0) == 1, "%s", strerror(errno));
-    memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof fd);
+    struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+    CHECK(h && h->cmsg_len >= CMSG_LEN(sizeof fd));
+    if (h)
+        memcpy(&fd, CMSG_DATA(h), sizeof fd);
     return fd;
 }
 

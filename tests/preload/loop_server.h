@@ -109,7 +109,7 @@ static void loop_go(void)
 
 static void loop_name(int fd)
 {
-    union address a;
+    union address a = {.any = {0}};
     socklen_t len = sizeof a;
     CHECK(getsockname(fd, &a.any, &len) == 0);
     if (a.any.sa_family == AF_UNIX)

@@ -45,7 +45,7 @@ UNUSED_ static socklen_t loopback(union address *a, int family, long port)
 
 UNUSED_ static long port_of(int fd)
 {
-    union address a;
+    union address a = {.any = {0}};
     socklen_t len = sizeof a;
     CHECK(getsockname(fd, &a.any, &len) == 0);
     return ntohs(a.in.sin_port);
