@@ -1,4 +1,4 @@
-# lastcall: make | make test | make demo | make lint | make bench | make soak | make fuzz
+# lastcall: make | make install | make test | make demo | make lint | make bench | make soak | make fuzz
 # V=1 shows the commands. CC=clang builds with clang.
 CC       ?= cc
 BUILD    ?= build
@@ -38,8 +38,13 @@ $(BUILD)/shim/%.S.o: shim/%.S
 
 include tests/tests.mk
 
+PREFIX ?= /usr
+install: $(BUILD)/liblastcall.so
+	install -D -m 755 $(BUILD)/liblastcall.so $(DESTDIR)$(PREFIX)/lib/liblastcall.so
+	install -D -m 644 shim/man/lastcall.7 $(DESTDIR)$(PREFIX)/share/man/man7/lastcall.7
+
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all clean
+.PHONY: all install clean
 .DELETE_ON_ERROR:
