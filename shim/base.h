@@ -14,6 +14,7 @@
 #define HIDDEN      __attribute__((visibility("hidden")))
 #define EXPORT      __attribute__((visibility("default")))
 #define UNUSED      __attribute__((unused))
+#define INLINE      inline __attribute__((always_inline))
 #define NOINLINE    __attribute__((noinline))
 
 /* All times inside are nanoseconds of CLOCK_MONOTONIC; 0 = never. */

@@ -8,14 +8,15 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-/* A connection that we had not expected to be touched here: SCM_RIGHTS, or inherited by fork. */
+void shim_touch_inherited(struct conn *c)
+{
+    c->inherited = false;
+    shim.newborn = false;
+}
+
 static void touched(struct conn *c)
 {
-    c->toucher = arch_thread_pointer();
-    if (UNLIKELY(c->inherited)) {
-        c->inherited = false;
-        shim.newborn = false;
-    }
+    shim_touch(c);
     if (shim_draining())
         c->toucher_tid = (int)sys0(SYS_gettid);
 }
@@ -121,24 +122,25 @@ static ssize_t read_while_draining(struct conn *c, ssize_t n, bool was_in_flight
     return n;
 }
 
-ssize_t shim_read_end(struct shim_call *call, ssize_t n, const struct rewrite_chunk *chunks, size_t count)
+ssize_t shim_read_end_any(struct shim_call *call, ssize_t n, const struct rewrite_chunk *chunks, size_t count)
 {
     struct conn *c = call->c;
     bool draining = shim_draining(), was_in_flight = false;
-    if (n > 0) {
-        if (UNLIKELY(!conn_lock(&c->lock_in))) {
-            conn_doubt(c, DOUBT_RACE);
-            shim_read_none(call);
-            return n;
-        }
-        if (shim_call_holds(call)) {
+    if (n <= 0) {
+        shim_read_none(call);
+    } else if (UNLIKELY(!conn_follow(&c->calls_in))) {
+        conn_doubt(c, DOUBT_RACE);
+        shim_read_none(call);
+        return n;
+    } else {
+        bool here = shim_call_holds(call);
+        if (here) {
             was_in_flight = draining && conn_in_flight(c);
             touched(c);
             follow_in(c, (size_t)n, chunks, count);
         }
-        conn_unlock(c, &c->lock_in);
+        conn_followed(c, &c->calls_in, here);
     }
-    shim_read_none(call); /* only now: the call is in progress until its bytes are counted */
     if (draining && shim_call_holds(call))
         return read_while_draining(c, n, was_in_flight);
     return n;
@@ -195,8 +197,7 @@ static unsigned follow_out(struct conn *c, size_t n, uint64_t wire, const struct
 static void write_end(struct shim_call *call, size_t n, uint64_t wire, const struct rewrite_chunk *chunks, size_t count)
 {
     struct conn *c = call->c;
-    unsigned done = 0;
-    if (UNLIKELY(!conn_lock(&c->lock_out))) {
+    if (UNLIKELY(!conn_follow(&c->calls_out))) {
         conn_doubt(c, DOUBT_RACE);
         write_none(call);
         return;
@@ -204,17 +205,16 @@ static void write_end(struct shim_call *call, size_t n, uint64_t wire, const str
     bool here = shim_call_holds(call);
     if (LIKELY(here)) {
         touched(c);
-        done = follow_out(c, n, wire, chunks, count);
+        unsigned done = follow_out(c, n, wire, chunks, count);
         if (shim_draining() && done > 0 && http1_between(&c->out))
             response_done(c, done);
     }
-    conn_unlock(c, &c->lock_out);
-    write_none(call); /* only now: see shim_read_end */
-    if (here && shim_draining())
+    conn_followed(c, &c->calls_out, here); /* over only now, as with reading */
+    if (shim_draining() && here)
         shim_wake(c);
 }
 
-void shim_write_end(struct shim_call *call, ssize_t n, const struct rewrite_chunk *chunks, size_t count)
+void shim_write_end_any(struct shim_call *call, ssize_t n, const struct rewrite_chunk *chunks, size_t count)
 {
     if (UNLIKELY(n <= 0))
         write_none(call);
@@ -270,7 +270,7 @@ static size_t tail_of(const struct rewrite_chunk *chunks, size_t count, size_t f
 }
 
 /* Decide for the response that this write begins or goes on with. Returns the offset of the head (or of its
- * rest) to be rewritten; SIZE_MAX: none. Holder of lock_out. */
+ * rest) to be rewritten; SIZE_MAX: none. Holder of the lock in calls_out. */
 static size_t head_to_rewrite(struct conn *c, int fd, const struct rewrite_chunk *chunks, size_t count)
 {
     if (c->rewriting)
@@ -289,12 +289,12 @@ bool shim_farewell(struct shim_call *call, const struct rewrite_chunk *chunks, s
     struct wire w = {wire, 0, max, 0};
     size_t added = 0;
 
-    if (!shim.options.inject || c->opaque || !conn_lock(&c->lock_out))
+    if (!shim.options.inject || c->opaque || !conn_follow(&c->calls_out))
         return false;
     size_t from = shim_call_holds(call) ? head_to_rewrite(c, c->fd, chunks, count) : SIZE_MAX;
     if (from != SIZE_MAX && !c->rewriting)
         rewrite_begin(&c->rewrite);
-    conn_unlock(c, &c->lock_out);
+    conn_followed(c, &c->calls_out, 0);
     if (from == SIZE_MAX)
         return false;
 

@@ -23,6 +23,16 @@ nsec_t shim_now(void)
     return (nsec_t)now.tv_sec * NSEC_PER_SEC + (nsec_t)now.tv_nsec;
 }
 
+nsec_t shim_since(uint64_t began)
+{
+    uint64_t ticks = arch_ticks();
+    nsec_t now = shim_now();
+    if (ticks <= shim.ticks || ticks <= began) /* the counter has begun anew (suspend) */
+        return 0;
+    double worth = (double)(now - shim.ticks_at) / (double)(ticks - shim.ticks);
+    return (nsec_t)((double)(ticks - began) * worth);
+}
+
 static void set_slot(int fd, uint32_t slot)
 {
     if ((unsigned)fd >= fd_slots)
@@ -66,6 +76,8 @@ void shim_arm(void)
     if (LIKELY(shim.armed) || shim.off || __atomic_exchange_n(&once, 1, __ATOMIC_ACQ_REL))
         return;
     shim.pid = (int)sys0(SYS_getpid);
+    shim.ticks_at = shim_now();
+    shim.ticks = arch_ticks();
     shim.fork_page = map_zeroed(4096);
     if (shim.fork_page && sys3(SYS_madvise, shim.fork_page, 4096, MADV_WIPEONFORK) == 0)
         *shim.fork_page = 1;
@@ -140,14 +152,15 @@ void shim_forked_child(void)
 void conn_free_if_alone(struct conn *c)
 {
     /* Both locks, for good: conn_init opens them for the next use. */
-    if (!conn_lock(&c->lock_in))
+    if (!conn_follow(&c->calls_in))
         return;
-    if (!conn_lock(&c->lock_out)) {
-        __atomic_store_n(&c->lock_in, 0, __ATOMIC_RELEASE);
+    if (!conn_follow(&c->calls_out)) {
+        __atomic_fetch_sub(&c->calls_in, CONN_LOCKED, __ATOMIC_RELEASE);
         return;
     }
     c->live = false;
     c->dead = false;
+    c->generation++; /* calls that are still at it shall see that it is no longer theirs */
     pool_give(&shim.pool, c);
 }
 

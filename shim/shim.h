@@ -10,6 +10,7 @@
 #include "core/report.h"
 #include "core/sigview.h"
 #include "sys/net.h"
+#include "sys/syscall.h"
 
 #include <sys/types.h>
 
@@ -45,6 +46,8 @@ struct shim {
     uint8_t phase;     /* enum drain_phase, as the hooks may see it */
     uint8_t releasing; /* the next drain signal is the release */
     int pid;
+    uint64_t ticks; /* arch_ticks() at one moment, and the time then: two such pairs tell what a tick is worth */
+    nsec_t ticks_at;
     struct options options;
     char strings[3][OPTIONS_PATH_MAX]; /* log_file, report, health: copies */
     char complaints[2048];             /* what the configuration lacks, said when the process serves */
@@ -143,17 +146,24 @@ void shim_signal_descriptor(int fd);
 /* The first descriptor of our own from `from` on; FD_MAX if there is none. */
 int shim_next_own(unsigned from);
 
-/* The lock of one direction: taken or not, never waited for. */
+/* A lock: taken or not, never waited for. */
 static inline bool conn_lock(uint8_t *lock)
 {
     return __atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE) == 0;
 }
 
+/* The lock of one direction (calls: calls_in, calls_out), likewise: to follow its bytes. */
+static INLINE bool conn_follow(uint32_t *calls)
+{
+    return (__atomic_fetch_or(calls, CONN_LOCKED, __ATOMIC_ACQUIRE) & CONN_LOCKED) == 0;
+}
+
 void conn_free_if_alone(struct conn *c);
 
-static inline void conn_unlock(struct conn *c, uint8_t *lock)
+/* Gives the lock back. `done`: calls that are thereby over, 0 or 1. */
+static INLINE void conn_followed(struct conn *c, uint32_t *calls, uint32_t done)
 {
-    __atomic_store_n(lock, 0, __ATOMIC_SEQ_CST);
+    __atomic_sub_fetch(calls, CONN_LOCKED + done, __ATOMIC_SEQ_CST);
     if (UNLIKELY(__atomic_load_n(&c->dead, __ATOMIC_SEQ_CST)))
         conn_free_if_alone(c);
 }
@@ -165,7 +175,7 @@ struct shim_call {
     unsigned runs; /* shim.hidden_runs before it */
 };
 
-static inline struct conn *shim_call_begin(struct shim_call *call, uint32_t slot)
+static INLINE struct conn *shim_call_begin(struct shim_call *call, uint32_t slot)
 {
     struct conn *c = pool_of_slot(&shim.pool, slot);
     call->c = c;
@@ -175,16 +185,19 @@ static inline struct conn *shim_call_begin(struct shim_call *call, uint32_t slot
 }
 
 /* Is it the connection that the call began with? Its entry may have been given away meanwhile. */
-static inline bool shim_call_holds(const struct shim_call *call)
+static INLINE bool shim_call_holds(const struct shim_call *call)
 {
-    return LIKELY(call->c->generation == call->generation && call->c->live);
+    return LIKELY(call->c->generation == call->generation);
 }
+
+/* Tell the pump that c has changed; NULL: something else has. */
+void shim_wake(const struct conn *c);
 
 /* While draining: is the connection ended? Then what has crossed is swallowed. */
 bool shim_read_refused(struct conn *c, int fd);
 
 /* Begin reading. False: the connection is ended, the call's answer is 0 (end of file). */
-static inline bool shim_read_begin(struct shim_call *call, int fd, uint32_t slot)
+static INLINE bool shim_read_begin(struct shim_call *call, int fd, uint32_t slot)
 {
     struct conn *c = shim_call_begin(call, slot);
     if (shim_draining() && shim_read_refused(c, fd))
@@ -194,28 +207,73 @@ static inline bool shim_read_begin(struct shim_call *call, int fd, uint32_t slot
     return true;
 }
 
-/* The real call gave n; its bytes are data (NULL: in iov, or unseen if that is NULL too). Returns what the
- * program is told. */
-ssize_t shim_read_end(struct shim_call *call, ssize_t n, const struct rewrite_chunk *chunks, size_t count);
+/* A connection inherited by fork is touched. */
+void shim_touch_inherited(struct conn *c);
+
+/* The current thread moves bytes of c. */
+static INLINE void shim_touch(struct conn *c)
+{
+    c->toucher = arch_thread_pointer();
+    if (UNLIKELY(c->inherited))
+        shim_touch_inherited(c);
+}
+
+ssize_t shim_read_end_any(struct shim_call *call, ssize_t n, const struct rewrite_chunk *chunks, size_t count);
+
+/* The real call gave n; its bytes are in chunks (none: unseen). Returns what the program is told. Here the common
+ * case; shim_read_end_any is for all. */
+static INLINE ssize_t shim_read_end(struct shim_call *call, ssize_t n, const struct rewrite_chunk *chunks, size_t count)
+{
+    struct conn *c = call->c;
+    if (UNLIKELY(n <= 0) || count != 1 || shim_draining() || UNLIKELY(!conn_follow(&c->calls_in)))
+        return shim_read_end_any(call, n, chunks, count);
+    if (UNLIKELY(!shim_call_holds(call))) {
+        conn_followed(c, &c->calls_in, 0);
+        return n;
+    }
+    shim_touch(c);
+    conn_received(c, chunks->data, (size_t)n);
+    conn_followed(c, &c->calls_in, 1); /* over only now, with its bytes counted */
+    return n;
+}
+
 /* Abandon: the call did not move bytes of the stream (MSG_PEEK, an error, cancellation). */
-static inline void shim_read_none(struct shim_call *call)
+static INLINE void shim_read_none(struct shim_call *call)
 {
     if (shim_call_holds(call))
         __atomic_sub_fetch(&call->c->calls_in, 1, __ATOMIC_RELAXED);
 }
 
-/* Begin writing. False: the connection is ended, the program's bytes are swallowed. */
-static inline bool shim_write_begin(struct shim_call *call, uint32_t slot)
+/* Begin writing. draining: shim_draining(). False: the connection is ended, the program's bytes are swallowed. */
+static INLINE bool shim_write_begin(struct shim_call *call, uint32_t slot, bool draining)
 {
     struct conn *c = shim_call_begin(call, slot);
-    if (shim_draining() && shim_has_ended(slot))
+    if (draining && shim_has_ended(slot))
         return false;
     if (UNLIKELY(__atomic_fetch_add(&c->calls_out, 1, __ATOMIC_RELAXED) != 0))
         conn_doubt(c, DOUBT_RACE);
     return true;
 }
 
-void shim_write_end(struct shim_call *call, ssize_t n, const struct rewrite_chunk *chunks, size_t count);
+void shim_write_end_any(struct shim_call *call, ssize_t n, const struct rewrite_chunk *chunks, size_t count);
+/* The real call gave n; its bytes are in chunks (none: unseen). As with reading. */
+static INLINE void shim_write_end(struct shim_call *call, ssize_t n, const struct rewrite_chunk *chunks, size_t count)
+{
+    struct conn *c = call->c;
+    if (UNLIKELY(n <= 0) || count > 1 || shim_draining() || UNLIKELY(!conn_follow(&c->calls_out))) {
+        shim_write_end_any(call, n, chunks, count);
+        return;
+    }
+    if (UNLIKELY(!shim_call_holds(call))) {
+        conn_followed(c, &c->calls_out, 0);
+        return;
+    }
+    shim_touch(c);
+    conn_sent(c, count ? chunks->data : NULL, (size_t)n, (uint64_t)n);
+    conn_followed(c, &c->calls_out, 1);
+    if (shim_draining()) /* since a moment ago: the pump may have seen the connection as it was */
+        shim_wake(c);
+}
 
 /* While draining: must this write say the farewell? Fills wire (at most max chunks) with what goes out
  * instead, and *f for shim_farewell_sent. False: send as it is. */
@@ -235,6 +293,8 @@ size_t shim_farewell_sent(struct shim_call *call, const struct farewell *f, size
 /* A drain signal reached the program (handler, sigwait, signalfd). True: it is the release, the program
  * shall have it; false: it is withheld. info may be NULL. */
 bool shim_signal(int sig, const void *siginfo);
+/* Nanoseconds since arch_ticks() was `began`. */
+nsec_t shim_since(uint64_t began);
 /* Has our handler run in this thread since `runs`, so that an EINTR is not the program's business? */
 bool shim_interrupted(unsigned runs);
 bool shim_sigaction(int sig, const struct ksigaction *act, struct ksigaction *old);
@@ -258,7 +318,6 @@ void shim_watch(const struct conn *c); /* tell the pump when c's output is ackno
  * for a few system calls; the pump never waits for a pin (conn_lock(&c->pin) instead). */
 void conn_pin(struct conn *c);
 void conn_unpin(struct conn *c);
-void shim_wake(const struct conn *c); /* c changed; NULL: something else did */
 nsec_t shim_now(void);
 
 /* ---- pump.c, as the choreographer sees it ---- */

@@ -34,26 +34,32 @@ static uint8_t run_flags(const struct http1_facts *f)
     return (uint8_t)((f->is_head ? RUN_HEAD : 0) | (f->is_connect ? RUN_CONNECT : 0));
 }
 
+/* Queue one run; false if the ring is full. */
+static inline bool ring_push_run(struct conn *c, uint8_t flags, unsigned run)
+{
+    uint16_t head = c->ring_head;
+    if ((uint16_t)(head - __atomic_load_n(&c->ring_tail, __ATOMIC_ACQUIRE)) >= CONN_RING)
+        return false;
+    c->ring[head % CONN_RING] = (uint8_t)(run << RUN_SHIFT | flags);
+    __atomic_add_fetch(&c->pending, run, __ATOMIC_RELAXED);
+    __atomic_store_n(&c->ring_head, (uint16_t)(head + 1), __ATOMIC_RELEASE);
+    return true;
+}
+
 /* Queue `count` > 0 requests alike; false if the ring is full. */
 static bool ring_push(struct conn *c, uint8_t flags, unsigned count)
 {
-    uint16_t head = c->ring_head;
-    uint16_t tail = __atomic_load_n(&c->ring_tail, __ATOMIC_ACQUIRE);
     do {
         unsigned run = count < CONN_RUN_MAX ? count : CONN_RUN_MAX;
-        if ((uint16_t)(head - tail) >= CONN_RING)
+        if (!ring_push_run(c, flags, run))
             return false;
-        c->ring[head % CONN_RING] = (uint8_t)(run << RUN_SHIFT | flags);
-        head++;
         count -= run;
-        __atomic_add_fetch(&c->pending, run, __ATOMIC_RELAXED);
     } while (UNLIKELY(count > 0));
-    __atomic_store_n(&c->ring_head, head, __ATOMIC_RELEASE);
     return true;
 }
 
 /* The flags of the request that the next response answers; false if none is known. */
-static bool ring_peek(const struct conn *c, uint8_t *flags)
+static inline bool ring_peek(const struct conn *c, uint8_t *flags)
 {
     if (c->ring_tail == __atomic_load_n(&c->ring_head, __ATOMIC_ACQUIRE))
         return false;
@@ -61,7 +67,7 @@ static bool ring_peek(const struct conn *c, uint8_t *flags)
     return true;
 }
 
-static void ring_pop(struct conn *c)
+static inline void ring_pop(struct conn *c)
 {
     uint8_t flags;
     if (!ring_peek(c, &flags))
@@ -81,23 +87,21 @@ static inline size_t feed(struct http1 *p, const char *data, size_t n, enum http
 {
     size_t took = http1_feed(p, data, n, event);
     *head = *event == HTTP1_HEAD;
-    if (*head && took == n)
-        http1_skip(p, 0, event);
+    if (*head && took == n && http1_ends_here(p))
+        *event = HTTP1_DONE;
     return took;
 }
 
 /* ---- in ----------------------------------------------------------------------------------------- */
 
-static NOINLINE void follow_requests(struct conn *c, const char *data, size_t n)
+/* The first http1_feed of a read took `took` bytes and made `event`; and so on. */
+static NOINLINE void follow_more_requests(struct conn *c, const char *data, size_t n, size_t took,
+                                          enum http1_event event)
 {
     unsigned run = 0;
     uint8_t flags = 0;
-    bool room = true, head;
-    while (n > 0) {
-        enum http1_event event;
-        if (http1_between(&c->in))
-            c->request_bytes = 0;
-        size_t took = feed(&c->in, data, n, &event, &head);
+    bool room = true, head = event == HTTP1_HEAD;
+    for (;;) {
         c->request_bytes += took;
         data += took;
         n -= took;
@@ -112,6 +116,11 @@ static NOINLINE void follow_requests(struct conn *c, const char *data, size_t n)
             conn_doubt(c, DOUBT_REQUEST);
             break;
         }
+        if (n == 0)
+            break;
+        if (http1_between(&c->in))
+            c->request_bytes = 0;
+        took = feed(&c->in, data, n, &event, &head);
     }
     if (run > 0)
         room = ring_push(c, flags, run) && room;
@@ -119,7 +128,25 @@ static NOINLINE void follow_requests(struct conn *c, const char *data, size_t n)
         conn_doubt(c, DOUBT_DEPTH);
 }
 
-static NOINLINE void skip_requests(struct conn *c, size_t n)
+void conn_follow_requests(struct conn *c, const void *data, size_t n)
+{
+    enum http1_event event;
+    if (http1_between(&c->in))
+        c->request_bytes = 0;
+    size_t took = http1_feed(&c->in, data, n, &event);
+    if (UNLIKELY(event != HTTP1_HEAD || took != n)) {
+        follow_more_requests(c, data, n, took, event);
+        return;
+    }
+    /* Nearly always: the bytes end with a head. */
+    c->request_bytes += n;
+    uint8_t flags = run_flags(&c->in.facts);
+    http1_ends_here(&c->in);
+    if (!ring_push_run(c, flags, 1))
+        conn_doubt(c, DOUBT_DEPTH);
+}
+
+void conn_skip_requests(struct conn *c, size_t n)
 {
     enum http1_event event;
     if (!http1_skip(&c->in, n, &event))
@@ -128,38 +155,25 @@ static NOINLINE void skip_requests(struct conn *c, size_t n)
         c->request_bytes += n;
 }
 
-void conn_received(struct conn *c, const void *data, size_t n)
-{
-    c->read_bytes += n;
-    if (c->opaque)
-        return;
-    if (data)
-        follow_requests(c, data, n);
-    else
-        skip_requests(c, n);
-}
-
 /* ---- out ---------------------------------------------------------------------------------------- */
 
 /* Tell the response parser what it is about to read. */
-static void expect_next(const struct conn *c, struct http1 *out)
+static INLINE void expect_next(const struct conn *c, struct http1 *out)
 {
     uint8_t flags;
     if (ring_peek(c, &flags))
         http1_expect(out, flags & RUN_HEAD, flags & RUN_CONNECT);
 }
 
-static NOINLINE unsigned follow_responses(struct conn *c, const char *data, size_t n)
+/* As with requests. */
+static NOINLINE unsigned follow_more_responses(struct conn *c, const char *data, size_t n, size_t took,
+                                               enum http1_event event)
 {
     unsigned done = 0;
     bool head;
-    while (n > 0) {
-        enum http1_event event;
-        if (http1_between(&c->out)) {
-            expect_next(c, &c->out);
-            c->response_bytes = 0;
-        }
-        size_t took = feed(&c->out, data, n, &event, &head);
+    if (event == HTTP1_HEAD && took == n && http1_ends_here(&c->out))
+        event = HTTP1_DONE;
+    for (;;) {
         c->response_bytes += took;
         data += took;
         n -= took;
@@ -170,11 +184,32 @@ static NOINLINE unsigned follow_responses(struct conn *c, const char *data, size
             conn_doubt(c, event == HTTP1_BAD ? DOUBT_RESPONSE : DOUBT_TUNNEL);
             break;
         }
+        if (n == 0)
+            break;
+        if (http1_between(&c->out)) {
+            expect_next(c, &c->out);
+            c->response_bytes = 0;
+        }
+        took = feed(&c->out, data, n, &event, &head);
     }
     return done;
 }
 
-static NOINLINE unsigned skip_responses(struct conn *c, size_t n)
+unsigned conn_follow_responses(struct conn *c, const void *data, size_t n)
+{
+    enum http1_event event;
+    if (http1_between(&c->out)) {
+        expect_next(c, &c->out);
+        c->response_bytes = 0;
+    }
+    size_t took = http1_feed(&c->out, data, n, &event);
+    if (took != n || event != HTTP1_HEAD || c->out.left == 0)
+        return follow_more_responses(c, data, n, took, event);
+    c->response_bytes += n; /* a head whose body is still to come */
+    return 0;
+}
+
+static NOINLINE unsigned skip_more_responses(struct conn *c, size_t n)
 {
     enum http1_event event;
     if (!http1_skip(&c->out, n, &event)) {
@@ -188,12 +223,13 @@ static NOINLINE unsigned skip_responses(struct conn *c, size_t n)
     return 1;
 }
 
-unsigned conn_sent(struct conn *c, const void *data, size_t n, uint64_t wire)
+unsigned conn_skip_responses(struct conn *c, size_t n)
 {
-    c->written_bytes += wire;
-    if (c->opaque)
-        return 0;
-    return data ? follow_responses(c, data, n) : skip_responses(c, n);
+    if (UNLIKELY(!http1_skip_rest(&c->out, n)))
+        return skip_more_responses(c, n);
+    c->response_bytes += n;
+    ring_pop(c);
+    return 1;
 }
 
 /* ---- questions ---------------------------------------------------------------------------------- */

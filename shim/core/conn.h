@@ -1,7 +1,7 @@
 /* conn.h: one accepted connection: what its two directions say, and how far its farewell has come.
  *
  * Pure. The bytes come from the hooks; the kernel facts and all acts are the choreographer's. Each
- * direction is followed by one thread at a time (lock_in, lock_out: trylocks held by the caller);
+ * direction is followed by one thread at a time (calls_in, calls_out hold trylocks that the caller takes);
  * whoever finds one taken calls conn_doubt. */
 #ifndef LASTCALL_CONN_H
 #define LASTCALL_CONN_H
@@ -33,6 +33,9 @@ enum doubt {
 
 enum { CONN_RING = 64, CONN_RUN_MAX = 31 };
 
+/* The bit of calls_in, calls_out that is a lock: the bytes of one call are being followed. */
+enum { CONN_LOCKED = 0x10000 };
+
 struct conn {
     /* identity */
     int fd;              /* a live descriptor of it: the program's, or ours when lingering */
@@ -45,42 +48,41 @@ struct conn {
     bool dead;           /* closed; freed by whoever leaves last */
 
     /* following the bytes */
-    uint8_t lock_in, lock_out;
-    uint8_t pin;         /* lock: the pump acts on fd, or the program closes it */
-    uint16_t calls_in, calls_out; /* calls in progress; a second one at a time is a doubt */
-    bool opaque;         /* bytes we do not, or no longer, understand */
-    uint8_t doubt;       /* enum doubt: the first reason */
-    bool shared;         /* another process may hold it: no shutdown() of ours */
-    bool sent;           /* ... by SCM_RIGHTS: it may be under way still, and in nobody's table */
-    bool held;           /* ... and another process does: seen at the signal */
-    uint64_t inode;      /* for that look */
-    bool inherited;      /* ... and this process has not touched it since the fork */
-    bool stale;          /* closed where we could not see it: the number is another connection's now. Hands off */
+    uint32_t calls_in, calls_out; /* calls in progress (a second one at a time is a doubt), and CONN_LOCKED */
+    uint8_t pin;                  /* lock: the pump acts on fd, or the program closes it */
+    bool opaque;                  /* bytes we do not, or no longer, understand */
+    uint8_t doubt;                /* enum doubt: the first reason */
+    bool shared;                  /* another process may hold it: no shutdown() of ours */
+    bool sent;                    /* ... by SCM_RIGHTS: it may be under way still, and in nobody's table */
+    bool held;                    /* ... and another process does: seen at the signal */
+    uint64_t inode;               /* for that look */
+    bool inherited;               /* ... and this process has not touched it since the fork */
+    bool stale; /* closed where we could not see it: the number is another connection's now. Hands off */
     struct http1 in, out;
-    uint8_t ring[CONN_RING]; /* requests to be answered, in runs: count << 2 | flags */
-    uint16_t ring_head, ring_tail; /* written by in, by out; free-running */
-    uint8_t run_left;    /* of the run at ring_tail */
-    uint32_t pending;    /* requests whose response is not complete */
-    uint64_t read_bytes, written_bytes; /* on the wire, by the program's calls that we saw */
+    uint8_t ring[CONN_RING];                /* requests to be answered, in runs: count << 2 | flags */
+    uint16_t ring_head, ring_tail;          /* written by in, by out; free-running */
+    uint8_t run_left;                       /* of the run at ring_tail */
+    uint32_t pending;                       /* requests whose response is not complete */
+    uint64_t read_bytes, written_bytes;     /* on the wire, by the program's calls that we saw */
     uint64_t request_bytes, response_bytes; /* of the message that is current or was last */
-    uintptr_t toucher;   /* thread pointer of the thread that last moved bytes */
-    int toucher_tid;     /* the same, known only while draining; else 0 */
-    int epoll_fd;        /* the epoll set that holds it; -1 none, -2 several or unknown */
+    uintptr_t toucher;                      /* thread pointer of the thread that last moved bytes */
+    int toucher_tid;                        /* the same, known only while draining; else 0 */
+    int epoll_fd;                           /* the epoll set that holds it; -1 none, -2 several or unknown */
 
     /* its end */
-    uint8_t stage;       /* enum conn_stage */
-    bool rewriting;      /* the head of the current response is rewritten: it says farewell */
-    bool fin;            /* the program has shut down its writing: no response can follow */
-    bool acked;          /* ENDED, LINGERING: all output acknowledged */
-    bool must_linger;    /* the peer is still sending: wait for its end before ours */
+    uint8_t stage;                        /* enum conn_stage */
+    bool rewriting;                       /* the head of the current response is rewritten: it says farewell */
+    bool fin;                             /* the program has shut down its writing: no response can follow */
+    bool acked;                           /* ENDED, LINGERING: all output acknowledged */
+    bool must_linger;                     /* the peer is still sending: wait for its end before ours */
     bool counted_crossed, counted_opaque; /* for the report */
-    bool from_before;    /* its request was in flight at the signal */
-    bool late;           /* its request came after the signal */
-    bool verified;       /* its counts were compared with the kernel's */
+    bool from_before;                     /* its request was in flight at the signal */
+    bool late;                            /* its request came after the signal */
+    bool verified;                        /* its counts were compared with the kernel's */
     struct rewrite rewrite;
-    nsec_t since;        /* last response complete, or accepted, or stage entered */
+    nsec_t since; /* last response complete, or accepted, or stage entered */
     nsec_t acked_at;
-    uint64_t cookie;     /* SO_COOKIE, asked at drain time; 0 unknown */
+    uint64_t cookie; /* SO_COOKIE, asked at drain time; 0 unknown */
     uint64_t crossed_bytes;
 };
 
@@ -90,12 +92,33 @@ void conn_init(struct conn *c, int fd, uint16_t listener, bool unix_);
 /* Something we cannot account for: from now on opaque. Any thread. */
 void conn_doubt(struct conn *c, enum doubt why);
 
-/* n bytes were read by the program, now or (data NULL) unseen. Holder of lock_in. */
-void conn_received(struct conn *c, const void *data, size_t n);
+/* What the next two do for a connection that is not opaque. */
+void conn_follow_requests(struct conn *c, const void *data, size_t n);
+void conn_skip_requests(struct conn *c, size_t n);
+unsigned conn_follow_responses(struct conn *c, const void *data, size_t n);
+unsigned conn_skip_responses(struct conn *c, size_t n);
+
+/* n bytes were read by the program, now or (data NULL) unseen. Holder of the lock in calls_in. */
+static INLINE void conn_received(struct conn *c, const void *data, size_t n)
+{
+    c->read_bytes += n;
+    if (UNLIKELY(c->opaque))
+        return;
+    if (LIKELY(data != NULL))
+        conn_follow_requests(c, data, n);
+    else
+        conn_skip_requests(c, n);
+}
 
 /* n bytes of the program's own were accepted for sending; `wire` bytes went out for them. data NULL:
- * unseen. Holder of lock_out. Returns the number of responses completed by them. */
-unsigned conn_sent(struct conn *c, const void *data, size_t n, uint64_t wire);
+ * unseen. Holder of the lock in calls_out. Returns the number of responses completed by them. */
+static INLINE unsigned conn_sent(struct conn *c, const void *data, size_t n, uint64_t wire)
+{
+    c->written_bytes += wire;
+    if (UNLIKELY(c->opaque))
+        return 0;
+    return data ? conn_follow_responses(c, data, n) : conn_skip_responses(c, n);
+}
 
 /* A request has begun to arrive and its response is not complete. False for opaque connections. */
 bool conn_in_flight(const struct conn *c);

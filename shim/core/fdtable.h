@@ -53,8 +53,8 @@ struct conn *pool_at(const struct conn_pool *p, uint32_t index);
 /* The entry that a slot of kind FD_CONN means: it exists. */
 static inline struct conn *pool_of_slot(const struct conn_pool *p, uint32_t slot)
 {
-    uint32_t index = fd_slot_index(slot);
-    return &p->chunk[index / POOL_CHUNK]->conn[index % POOL_CHUNK];
+    size_t chunk = slot / POOL_CHUNK - fd_slot_make(FD_CONN, 0) / POOL_CHUNK; /* the kind costs nothing so */
+    return &p->chunk[chunk]->conn[slot % POOL_CHUNK];
 }
 
 /* Entries that exist, used or not. */

@@ -61,6 +61,10 @@ enum part { GAP, WORD, AFTER };
 /* What a word meant. */
 enum meaning { MEANS_NOTHING, TAKEN, WRONG };
 
+_Static_assert((int)START == (int)HTTP1_START && (int)START_LF == (int)HTTP1_LAST_BETWEEN &&
+                   (int)COUNTED == (int)HTTP1_COUNTED && (int)DONE_DUE == (int)HTTP1_DONE_DUE,
+               "http1.h has functions that look at them");
+
 struct view { /* the bytes still to be taken */
     const uint8_t *at, *end;
 };
@@ -94,6 +98,9 @@ static uint32_t load32(const void *s)
     return word;
 }
 
+/* Are the 8 bytes from s on exactly these? */
+#define IS8(s, literal) (load64(s) == load64("" literal))
+
 static inline bool is_crlf(const uint8_t *s)
 {
     uint16_t pair, crlf;
@@ -119,7 +126,13 @@ static inline bool same_word(const uint8_t *s, const char *lower, size_t n)
 /* The place of the lowest bit; mask is not 0. */
 static inline size_t lowest(uint32_t mask)
 {
-    return (size_t)__builtin_ctzll(mask);
+#if defined(__SSE2__)
+    size_t place; /* the compiler would widen its own 32 bits once more */
+    __asm__("rep bsfl %1, %k0" : "=r"(place) : "r"(mask) : "cc");
+    return place;
+#else
+    return (size_t)__builtin_ctz(mask);
+#endif
 }
 
 /* Bit i of these: does byte i of the 16 from s on belong to a class? Bits above 15 are 0. */
@@ -182,6 +195,23 @@ static uint32_t letters16(const uint8_t *s)
 #endif
 
 /* ---- what fields mean, for both ways ------------------------------------------------------------- */
+
+/* A line that begins with one of these letters cannot be a field that matters, whatever it holds: only its end is
+ * looked for. Servers differ in what they do with `Foo : x` or a line without a colon, not in where it ends. All other
+ * lines, those that begin with blanks (obs-fold) among them, must have a good name: nobody shall take for
+ * Content-Length what we do not. In responses Expect says nothing. */
+/* clang-format off */
+static const bool dull[2][256] = {
+    [HTTP1_REQUEST] = {
+        ['A' ... 'B'] = true, ['D'] = true, ['F' ... 'S'] = true, ['U' ... 'Z'] = true, /* not C, E, T */
+        ['a' ... 'b'] = true, ['d'] = true, ['f' ... 's'] = true, ['u' ... 'z'] = true,
+    },
+    [HTTP1_RESPONSE] = {
+        ['A' ... 'B'] = true, ['D' ... 'S'] = true, ['U' ... 'Z'] = true, /* not C, T */
+        ['a' ... 'b'] = true, ['d' ... 's'] = true, ['u' ... 'z'] = true,
+    },
+};
+/* clang-format on */
 
 static inline enum field field_named(const struct http1 *p, const uint8_t *name, size_t n)
 {
@@ -349,13 +379,11 @@ static enum http1_event go_bad(struct http1 *p)
 
 static enum http1_event end_message(struct http1 *p)
 {
-    p->answers_head = p->answers_connect = false;
-    p->count = 0;
-    p->state = START;
+    http1_end_message(p);
     return HTTP1_DONE;
 }
 
-static enum http1_event expect_body(struct http1 *p)
+static INLINE enum http1_event expect_body(struct http1 *p)
 {
     struct http1_facts *f = &p->facts;
     p->left = f->content_length;
@@ -370,7 +398,7 @@ static enum http1_event expect_body(struct http1 *p)
     return HTTP1_HEAD;
 }
 
-static enum http1_event end_request_head(struct http1 *p)
+static INLINE enum http1_event end_request_head(struct http1 *p)
 {
     struct http1_facts *f = &p->facts;
     /* A CONNECT has no content (RFC 9110 9.3.6): some servers skip what others take for the tunnel. */
@@ -382,7 +410,7 @@ static enum http1_event end_request_head(struct http1 *p)
 }
 
 /* RFC 9112 6.3. */
-static enum http1_event end_response_head(struct http1 *p)
+static NOINLINE enum http1_event end_other_response_head(struct http1 *p)
 {
     struct http1_facts *f = &p->facts;
     if (f->status == 101 || (p->answers_connect && f->status / 100 == 2)) {
@@ -406,13 +434,28 @@ static enum http1_event end_response_head(struct http1 *p)
     return expect_body(p);
 }
 
-static inline enum http1_event end_head(struct http1 *p)
+static INLINE enum http1_event end_response_head(struct http1 *p)
+{
+    struct http1_facts *f = &p->facts;
+    if (UNLIKELY(f->status != 200 || p->answers_head || p->answers_connect))
+        return end_other_response_head(p);
+    f->until_close = !f->chunked && !f->has_length;
+    return expect_body(p);
+}
+
+static INLINE enum http1_event end_head(struct http1 *p, enum http1_kind kind)
 {
     const struct http1_facts *f = &p->facts;
     /* RFC 9112 6.1: both, or chunked in HTTP/1.0, is how requests are smuggled. */
     if (f->chunked && (f->has_length || f->minor == 0))
         return go_bad(p);
-    return p->kind == HTTP1_REQUEST ? end_request_head(p) : end_response_head(p);
+    return kind == HTTP1_REQUEST ? end_request_head(p) : end_response_head(p);
+}
+
+/* The same where it is not worth a copy of it. */
+static NOINLINE enum http1_event end_cut_head(struct http1 *p)
+{
+    return end_head(p, (enum http1_kind)p->kind);
 }
 
 /* ---- whole lines --------------------------------------------------------------------------------- */
@@ -422,14 +465,14 @@ static inline enum http1_event end_head(struct http1 *p)
 
 /* The special bytes from s on, if s is no longer before `last`. The place of the last CRLF that can be
  * stands out always, so that a search ends there. */
-static __attribute__((noinline)) uint32_t special_at_end(const uint8_t *s, const uint8_t *last)
+static inline uint32_t special_at_end(const uint8_t *s, const uint8_t *last)
 {
     ptrdiff_t there = last + 16 - s;
     return there < 2 ? 0 : special16(last) >> (16 - there) | 1u << (there - 2);
 }
 
 /* The CR of the CRLF that ends the line, if it is there and all bytes before it are text. */
-static inline const uint8_t *find_eol(const uint8_t *s, const uint8_t *last)
+static INLINE const uint8_t *find_eol(const uint8_t *s, const uint8_t *last)
 {
     for (;;) {
         uint32_t mask;
@@ -471,6 +514,10 @@ static inline const uint8_t *find_space(const uint8_t *s, const uint8_t *last)
 /* "HTTP/1.0" or "HTTP/1.1". */
 static inline bool take_version(struct http1 *p, const uint8_t *s)
 {
+    if (LIKELY(IS8(s, "HTTP/1.1"))) {
+        p->facts.minor = 1;
+        return true;
+    }
     p->facts.minor = s[7] == '1';
     return load64(s) == load64("HTTP/1.1") || load64(s) == load64("HTTP/1.0");
 }
@@ -480,15 +527,20 @@ static inline bool take_version(struct http1 *p, const uint8_t *s)
 
 static inline const uint8_t *take_request_line(struct http1 *p, const uint8_t *s, const uint8_t *last)
 {
-    size_t n = lowest(~letters16(s));
-    if (n == 0 || n > HTTP1_METHOD_MAX || s[n] != ' ')
-        return NULL;
-    for (size_t i = 0; i < n; i++)
-        p->facts.method[i] = (char)s[i];
-    p->facts.method_len = (uint8_t)n;
-    end_method(p);
-
-    const uint8_t *target = s + n + 1, *space = find_space(target, last);
+    const uint8_t *target = s + 4;
+    if (LIKELY(load32(s) == load32("GET "))) {
+        __builtin_memcpy(p->facts.method, "GET", 4);
+        p->facts.method_len = 3;
+    } else {
+        size_t n = lowest(~letters16(s));
+        if (n == 0 || n > HTTP1_METHOD_MAX || s[n] != ' ')
+            return NULL;
+        __builtin_memcpy(p->facts.method, s, n);
+        p->facts.method_len = (uint8_t)n;
+        end_method(p);
+        target = s + n + 1;
+    }
+    const uint8_t *space = find_space(target, last);
     if (!space || space == target || !take_version(p, space + 1) || !is_crlf(space + 9))
         return NULL;
     return space + 11;
@@ -496,6 +548,11 @@ static inline const uint8_t *take_request_line(struct http1 *p, const uint8_t *s
 
 static inline const uint8_t *take_status_line(struct http1 *p, const uint8_t *s, const uint8_t *last)
 {
+    if (LIKELY(IS8(s, "HTTP/1.1") && IS8(s + 8, " 200 OK\r") && s[16] == '\n')) {
+        p->facts.minor = 1;
+        p->facts.status = 200;
+        return s + 17;
+    }
     unsigned hundreds = s[9] - (unsigned)'0', tens = s[10] - (unsigned)'0';
     unsigned ones = s[11] - (unsigned)'0';
     if (!take_version(p, s) || s[8] != ' ' || (s[12] != ' ' && s[12] != '\r'))
@@ -509,7 +566,7 @@ static inline const uint8_t *take_status_line(struct http1 *p, const uint8_t *s,
 
 /* Length of a name that has more than letters and hyphens, or is long, or near the end of the buffer;
  * 0 if it is no name or no colon follows. */
-static __attribute__((noinline)) size_t measure_name(const uint8_t *s, const uint8_t *last)
+static NOINLINE size_t measure_name(const uint8_t *s, const uint8_t *last)
 {
     const uint8_t *colon = s, *end = last + 16;
     while (colon < end && http1_is_tchar(*colon))
@@ -517,60 +574,112 @@ static __attribute__((noinline)) size_t measure_name(const uint8_t *s, const uin
     return colon < end && *colon == ':' ? (size_t)(colon - s) : 0;
 }
 
-/* Is there no room for a field line, or the empty line? */
-static inline bool ends_here(const uint8_t *s, const uint8_t *last)
+/* "Content-Length: ", then digits and CRLF. */
+static inline const uint8_t *take_length_line(struct http1 *p, const uint8_t *s, const uint8_t *end)
 {
-    return s > last + 16 - sizeof "X:\r\n" + 1 || *s == '\r';
+    uint64_t length = 0;
+    const uint8_t *digit = s + 16, *most = digit + LENGTH_DIGITS_MAX;
+    if (UNLIKELY(most + 2 > end))
+        return NULL;
+    for (s = digit; s != most && (unsigned)*s - '0' <= 9; s++)
+        length = length * 10 + (*s - (unsigned)'0');
+    if (s == digit || !is_crlf(s) || p->facts.has_length)
+        return NULL;
+    p->facts.content_length = length;
+    p->facts.has_length = true;
+    return s + 2;
 }
 
-static inline const uint8_t *take_field_line(struct http1 *p, const uint8_t *s, const uint8_t *last)
+/* A field line as nearly all servers write it. NULL: it is another one. Here s < last. */
+static INLINE const uint8_t *take_known_line(struct http1 *p, const uint8_t *s, const uint8_t *last)
+{
+    if (IS8(s, "Content-")) {
+        if (IS8(s + 8, "Length: "))
+            return take_length_line(p, s, last + 16);
+        if (IS8(s + 5, "nt-Type:")) {
+            const uint8_t *eol = find_eol(s + 13, last);
+            return eol ? eol + 2 : NULL;
+        }
+    } else if (IS8(s, "Connecti") && IS8(s + 8, "on: keep") && s + 24 <= last + 16 && IS8(s + 16, "-alive\r\n")) {
+        p->facts.keep_alive = true;
+        return s + 24;
+    }
+    return NULL;
+}
+
+/* Any other line that is not dull. */
+static NOINLINE const uint8_t *take_named_line(struct http1 *p, const uint8_t *s, const uint8_t *last)
 {
     size_t n = LIKELY(s < last) ? lowest(~letters16(s)) : 0;
-    if (UNLIKELY(s >= last || s[n] != ':') && (ends_here(s, last) || (n = measure_name(s, last)) == 0))
+    if (UNLIKELY(n == 0 || s[n] != ':') && (n = measure_name(s, last)) == 0)
         return NULL;
+    enum field field = field_named(p, s, n);
     const uint8_t *eol = find_eol(s + n + 1, last);
-    if (UNLIKELY(!eol))
+    if (UNLIKELY(!eol) || (field != OTHER && !take_value(p, field, s + n + 1, eol)))
         return NULL;
-    /* One test picks out the lengths of the names that matter, and 0. */
-    if (UNLIKELY(1u << (n & 31) & (1u << 0 | 1u << 6 | 1u << 10 | 1u << 14 | 1u << 17))) {
-        enum field field = field_named(p, s, n);
-        if (n == 0 || (field != OTHER && !take_value(p, field, s + n + 1, eol)))
-            return NULL;
-    }
     return eol + 2;
 }
 
-static inline const uint8_t *take_start_line(struct http1 *p, const uint8_t *s, const uint8_t *last)
+/* A field line as nearly all are; NULL if it is not, or if there is none. */
+static INLINE const uint8_t *take_usual_line(struct http1 *p, const uint8_t *s, const uint8_t *last,
+                                             const bool *is_dull)
 {
-    begin_message(p);
-    const uint8_t *next = p->kind == HTTP1_REQUEST ? take_request_line(p, s, last) : take_status_line(p, s, last);
-    if (next)
-        p->state = FIELD;
-    return next;
+    if (LIKELY(s < last)) {
+        if (LIKELY(is_dull[*s])) {
+            const uint8_t *eol = find_eol(s, last);
+            return LIKELY(eol) ? eol + 2 : NULL;
+        }
+        return take_known_line(p, s, last);
+    }
+    return NULL;
 }
 
-/* Take as many whole lines of a head as there are, from the start of a line on. */
-static enum http1_event take_lines(struct http1 *p, struct view *v)
+/* Take as many whole lines of a head as there are, from the start of a line on. `kind` is p->kind, and a constant. */
+static INLINE enum http1_event take_lines_of(struct http1 *p, enum http1_kind kind, bool start, struct view *v)
 {
     const uint8_t *s = v->at, *end = v->end, *next;
-    uint64_t most = HEAD_MAX - (p->state == START ? 0 : p->head_len);
-    if ((uint64_t)(end - s) > most)
+    uint64_t most = HEAD_MAX - (start ? 0 : p->head_len);
+    if (UNLIKELY((uint64_t)(end - s) > most))
         end = s + most;
-    if (end - s <= 16 || (p->state == START && *s == '\r'))
+    if (UNLIKELY(end - s <= 16 || (start && kind == HTTP1_REQUEST && *s == '\r')))
         return HTTP1_MORE;
-    if (p->state == START && !(s = take_start_line(p, s, end - 16)))
-        return HTTP1_MORE;
-    while (LIKELY((next = take_field_line(p, s, end - 16)) != NULL))
-        s = next;
-
-    enum http1_event event = HTTP1_MORE;
-    if (end - s >= 2 && is_crlf(s)) {
-        s += 2;
-        event = end_head(p);
+    const uint8_t *last = end - 16;
+    if (start) {
+        begin_message(p);
+        s = kind == HTTP1_REQUEST ? take_request_line(p, s, last) : take_status_line(p, s, last);
+        if (UNLIKELY(!s))
+            return HTTP1_MORE;
     }
-    p->head_len += (uint64_t)(s - v->at);
+    enum http1_event event = HTTP1_MORE;
+    for (;; s = next) {
+        if (LIKELY((next = take_usual_line(p, s, last, dull[kind])) != NULL))
+            continue;
+        if (LIKELY(end - s >= 2 && is_crlf(s))) {
+            s += 2;
+            event = end_head(p, kind);
+            break;
+        }
+        if (!(next = take_named_line(p, s, last))) {
+            p->state = FIELD;
+            break;
+        }
+    }
+    p->head_len = (start ? 0 : p->head_len) + (uint64_t)(s - v->at);
     v->at = s;
     return event;
+}
+
+/* From the start of a message on; the two ways that nearly all bytes go. */
+static INLINE enum http1_event take_head(struct http1 *p, struct view *v)
+{
+    return p->kind == HTTP1_REQUEST ? take_lines_of(p, HTTP1_REQUEST, true, v)
+                                    : take_lines_of(p, HTTP1_RESPONSE, true, v);
+}
+
+/* From a later line on. */
+static NOINLINE enum http1_event take_more_lines(struct http1 *p, struct view *v)
+{
+    return take_lines_of(p, (enum http1_kind)p->kind, false, v);
 }
 
 /* ---- byte by byte -------------------------------------------------------------------------------- */
@@ -676,6 +785,11 @@ static bool take_field_byte(struct http1 *p, uint8_t c)
         p->state = c == '\r' ? END_LF : NAME;
         p->word_len = 0;
         keep_byte(p, c);
+        if (dull[p->kind][c]) {
+            p->field = OTHER;
+            p->part = GAP;
+            p->state = VALUE;
+        }
         return c == '\r' || http1_is_tchar(c);
     case NAME:
         if (c == ':')
@@ -759,7 +873,7 @@ static enum http1_event take_head_byte(struct http1 *p, uint8_t c)
         break;
     case END_LF:
         if (c == '\n' && count_head_byte(p))
-            return p->trailers ? end_message(p) : end_head(p);
+            return p->trailers ? end_message(p) : end_cut_head(p);
         good = false;
         break;
     default: good = take_field_byte(p, c); break;
@@ -767,7 +881,7 @@ static enum http1_event take_head_byte(struct http1 *p, uint8_t c)
     return good && count_head_byte(p) ? HTTP1_MORE : go_bad(p);
 }
 
-static __attribute__((noinline)) enum http1_event take_byte(struct http1 *p, uint8_t c)
+static NOINLINE enum http1_event take_byte(struct http1 *p, uint8_t c)
 {
     if (p->state >= CHUNK_FIRST)
         return take_chunk_byte(p, c) ? HTTP1_MORE : go_bad(p);
@@ -818,12 +932,6 @@ void http1_init(struct http1 *p, enum http1_kind kind)
     p->kind = (uint8_t)kind;
 }
 
-void http1_expect(struct http1 *p, bool head_request, bool connect_request)
-{
-    p->answers_head = head_request;
-    p->answers_connect = connect_request;
-}
-
 /* What is to be said without a byte more. */
 static enum http1_event standing_event(struct http1 *p)
 {
@@ -834,29 +942,33 @@ static enum http1_event standing_event(struct http1 *p)
     return p->state == TUNNEL ? HTTP1_TUNNEL : HTTP1_BAD;
 }
 
-static __attribute__((noinline)) size_t feed_bytes(struct http1 *p, const uint8_t *data, size_t n,
-                                                   enum http1_event *event)
+/* Any bytes, up to the next event. */
+static NOINLINE enum http1_event take_bytes(struct http1 *p, struct view *v)
 {
-    struct view v = {data, data + n};
     enum http1_event e = HTTP1_MORE;
-    do {
-        if (p->state == START || (p->state == FIELD && !p->trailers))
-            e = take_lines(p, &v);
+    while (e == HTTP1_MORE && v->at < v->end) {
+        if (p->state == FIELD && !p->trailers)
+            e = take_more_lines(p, v);
         else if (in_plain_body(p))
-            e = take_body(p, &v);
-        if (e == HTTP1_MORE && v.at < v.end)
-            e = take_byte(p, *v.at++);
-    } while (e == HTTP1_MORE && v.at < v.end);
-    *event = e;
-    return (size_t)(v.at - data);
+            e = take_body(p, v);
+        if (e == HTTP1_MORE && v->at < v->end)
+            e = take_byte(p, *v->at++);
+    }
+    return e;
 }
 
 size_t http1_feed(struct http1 *p, const void *data, size_t n, enum http1_event *event)
 {
-    *event = standing_event(p);
-    if (*event != HTTP1_MORE || n == 0)
-        return 0;
-    return feed_bytes(p, data, n, event);
+    struct view v = {data, (const uint8_t *)data + n};
+    enum http1_event e = HTTP1_MORE;
+    if (LIKELY(p->state == START))
+        e = take_head(p, &v);
+    else
+        e = standing_event(p);
+    if (e == HTTP1_MORE && v.at < v.end)
+        e = take_bytes(p, &v);
+    *event = e;
+    return (size_t)(v.at - (const uint8_t *)data);
 }
 
 bool http1_skip(struct http1 *p, uint64_t n, enum http1_event *event)
@@ -870,11 +982,6 @@ bool http1_skip(struct http1 *p, uint64_t n, enum http1_event *event)
     }
     *event = pass_body(p, n);
     return true;
-}
-
-bool http1_between(const struct http1 *p)
-{
-    return p->state <= START_LF;
 }
 
 bool http1_in_head(const struct http1 *p)

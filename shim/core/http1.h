@@ -51,17 +51,54 @@ void http1_init(struct http1 *p, enum http1_kind kind);
 
 /* Response only, between messages: what the request to be answered next was (HEAD and CONNECT change
  * the framing). Without a call: neither. */
-void http1_expect(struct http1 *p, bool head_request, bool connect_request);
+static inline void http1_expect(struct http1 *p, bool head_request, bool connect_request)
+{
+    p->answers_head = head_request;
+    p->answers_connect = connect_request;
+}
 
 /* Take up to n bytes; stop behind the byte that makes an event. Returns the number of bytes taken. */
 size_t http1_feed(struct http1 *p, const void *data, size_t n, enum http1_event *event);
+
+/* Three of the states in http1.c, for what is inline here. */
+enum { HTTP1_START = 0, HTTP1_LAST_BETWEEN = 1, HTTP1_COUNTED = 17, HTTP1_DONE_DUE = 26 };
+
+/* The message is over. For http1.c and the next two. */
+static inline void http1_end_message(struct http1 *p)
+{
+    p->answers_head = p->answers_connect = false;
+    p->count = 0;
+    p->state = HTTP1_START;
+}
+
+/* After HTTP1_HEAD: is the message over, for want of a body? This is then what HTTP1_DONE of the next call would be. */
+static inline bool http1_ends_here(struct http1 *p)
+{
+    if (p->state != HTTP1_DONE_DUE)
+        return false;
+    http1_end_message(p);
+    return true;
+}
+
+/* http1_skip of n bytes that are all the rest of a counted body: the message is over. False: they are not. */
+static inline bool http1_skip_rest(struct http1 *p, uint64_t n)
+{
+    if (p->state != HTTP1_COUNTED || p->left != n)
+        return false;
+    p->left = 0;
+    http1_end_message(p);
+    return true;
+}
 
 /* n bytes passed unseen (sendfile, splice). True if all of them were plain body bytes (counted or
  * until close); the event as for http1_feed. False, and the parser is bad, in any other place. */
 bool http1_skip(struct http1 *p, uint64_t n, enum http1_event *event);
 
 /* Is no message begun? (Empty lines before a request line do not begin one: RFC 9112 2.2.) */
-bool http1_between(const struct http1 *p);
+static inline bool http1_between(const struct http1 *p)
+{
+    return p->state <= HTTP1_LAST_BETWEEN;
+}
 
 /* Are we inside a head (at least one byte of it has come, its end has not)? */
 bool http1_in_head(const struct http1 *p);

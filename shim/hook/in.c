@@ -65,10 +65,18 @@ ssize_t hook_readv(int fd, const struct iovec *iov, int count)
 /* Bytes that are looked at only, or are not of the stream, or are thrown away in the kernel. */
 enum { NOT_OF_STREAM = MSG_PEEK | MSG_OOB | MSG_ERRQUEUE };
 
-static NOINLINE ssize_t recv_tracked(int fd, void *buf, size_t n, int flags, uint32_t slot)
+static NOINLINE ssize_t recv_oddly(int fd, void *buf, size_t n, int flags, uint32_t slot)
 {
     struct rewrite_chunk chunk = {buf, n};
     READ_TRACKED(fd, slot, &chunk, flags & MSG_TRUNC ? 0 : 1, flags & NOT_OF_STREAM, real.recv(fd, buf, n, flags));
+}
+
+static NOINLINE ssize_t recv_tracked(int fd, void *buf, size_t n, int flags, uint32_t slot)
+{
+    struct rewrite_chunk chunk = {buf, n};
+    if (UNLIKELY(flags & (NOT_OF_STREAM | MSG_TRUNC)))
+        return recv_oddly(fd, buf, n, flags, slot);
+    READ_TRACKED(fd, slot, &chunk, 1, false, real.recv(fd, buf, n, flags));
 }
 
 ssize_t hook_recv(int fd, void *buf, size_t n, int flags)

@@ -60,19 +60,20 @@ static size_t total_of(const struct rewrite_chunk *chunks, size_t count)
     return total;
 }
 
-#define WRITE_TRACKED(fd, slot, chunks, count, like, flags, real_call)                                                \
-    do {                                                                                                              \
-        struct shim_call call;                                                                                        \
-        ssize_t sent;                                                                                                 \
-        if (!shim_write_begin(&call, slot))                                                                           \
-            return (ssize_t)total_of(chunks, count); /* ended: swallowed */                                           \
-        if (shim_draining() && !((flags)&UNTOUCHABLE) && send_farewell(&call, fd, chunks, count, like, flags, &sent)) \
-            return sent;                                                                                              \
-        do                                                                                                            \
-            sent = real_call;                                                                                         \
-        while (UNLIKELY(sent < 0) && hook_again(&call.runs));                                                         \
-        shim_write_end(&call, sent, chunks, count);                                                                   \
-        return sent;                                                                                                  \
+#define WRITE_TRACKED(fd, slot, chunks, count, like, flags, real_call)                                         \
+    do {                                                                                                       \
+        struct shim_call call;                                                                                 \
+        ssize_t sent;                                                                                          \
+        bool draining = shim_draining();                                                                       \
+        if (!shim_write_begin(&call, slot, draining))                                                          \
+            return (ssize_t)total_of(chunks, count); /* ended: swallowed */                                    \
+        if (draining && !((flags)&UNTOUCHABLE) && send_farewell(&call, fd, chunks, count, like, flags, &sent)) \
+            return sent;                                                                                       \
+        do                                                                                                     \
+            sent = real_call;                                                                                  \
+        while (UNLIKELY(sent < 0) && hook_again(&call.runs));                                                  \
+        shim_write_end(&call, sent, chunks, count);                                                            \
+        return sent;                                                                                           \
     } while (0)
 
 static const struct msghdr no_name;
@@ -181,12 +182,12 @@ static ssize_t swallow_file(int in, off_t *offset, size_t n)
     return at < 0 ? hook_result(at) : (ssize_t)n;
 }
 
-static ssize_t sendfile_tracked(ssize_t (*next)(int, int, off_t *, size_t), int out, int in, off_t *offset, size_t n,
-                                uint32_t slot)
+static NOINLINE ssize_t sendfile_tracked(int out, int in, off_t *offset, size_t n, uint32_t slot,
+                                         ssize_t (*next)(int, int, off_t *, size_t))
 {
     struct shim_call call;
     ssize_t sent;
-    if (!shim_write_begin(&call, slot))
+    if (!shim_write_begin(&call, slot, shim_draining()))
         return swallow_file(in, offset, n);
     do
         sent = next(out, in, offset, n);
@@ -200,7 +201,7 @@ ssize_t hook_sendfile(int out, int in, off_t *offset, size_t n)
     uint32_t slot = slot_of(out);
     if (LIKELY(fd_slot_kind(slot) != FD_CONN))
         return real.sendfile(out, in, offset, n);
-    return sendfile_tracked(real.sendfile, out, in, offset, n, slot);
+    return sendfile_tracked(out, in, offset, n, slot, real.sendfile);
 }
 
 ssize_t hook_sendfile64(int out, int in, off_t *offset, size_t n)
@@ -208,14 +209,14 @@ ssize_t hook_sendfile64(int out, int in, off_t *offset, size_t n)
     uint32_t slot = slot_of(out);
     if (LIKELY(fd_slot_kind(slot) != FD_CONN))
         return real.sendfile64(out, in, offset, n);
-    return sendfile_tracked(real.sendfile64, out, in, offset, n, slot);
+    return sendfile_tracked(out, in, offset, n, slot, real.sendfile64);
 }
 
 ssize_t hook_splice(int in, off_t *off_in, int out, off_t *off_out, size_t n, unsigned flags)
 {
     uint32_t from = slot_of(in), to = slot_of(out);
     struct shim_call call;
-    if (fd_slot_kind(to) == FD_CONN && shim_write_begin(&call, to)) {
+    if (fd_slot_kind(to) == FD_CONN && shim_write_begin(&call, to, shim_draining())) {
         ssize_t sent = real.splice(in, off_in, out, off_out, n, flags);
         shim_write_end(&call, sent, NULL, 0);
         return sent;

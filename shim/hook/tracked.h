@@ -26,18 +26,12 @@ static inline bool hook_interrupted(unsigned runs)
 }
 
 /* The same, for a call that is then made again: what came until now counts no more. */
-static inline bool hook_again(unsigned *runs)
+static INLINE bool hook_again(unsigned *runs)
 {
     if (!hook_interrupted(*runs))
         return false;
     *runs = hook_runs();
     return true;
-}
-
-/* Nanoseconds, for time-outs that may have to be shortened. */
-static inline nsec_t hook_clock(void)
-{
-    return libc_clock();
 }
 
 /* -errno of a raw call, as libc functions report it. */

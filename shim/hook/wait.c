@@ -7,28 +7,23 @@
 #include <sys/select.h>
 #include <time.h>
 
-/* One wait with a deadline of its own. The clock is read only where there is a time-out to be shortened. */
+/* One wait. When it began is asked of the processor, not of the clock, which would cost more than all the rest: what
+ * its ticks are worth is found in the rare case that we have to know. */
 struct waiting {
-    nsec_t end; /* 0: no time-out, or none that could shrink */
+    uint64_t began;
     unsigned runs;
 };
 
-static struct waiting wait_ns(bool finite, nsec_t timeout)
+static struct waiting wait_begin(void)
 {
-    struct waiting w = {0, hook_runs()};
-    if (finite && timeout > 0)
-        w.end = hook_clock() + timeout;
-    return w;
-}
-
-static struct waiting wait_ms(int timeout)
-{
-    return wait_ns(timeout > 0, (nsec_t)(unsigned)timeout * NSEC_PER_MSEC);
+    return (struct waiting){arch_ticks(), hook_runs()};
 }
 
 static nsec_t nsec(const struct timespec *t)
 {
-    return t ? (nsec_t)t->tv_sec * NSEC_PER_SEC + (nsec_t)t->tv_nsec : 0;
+    const nsec_t most = (nsec_t)1 << 33; /* seconds: some say `for ever` so, and the product must not overflow */
+    nsec_t seconds = (nsec_t)t->tv_sec;
+    return (seconds < most ? seconds : most) * NSEC_PER_SEC + (nsec_t)t->tv_nsec;
 }
 
 /* Did the wait fail only because of us? Then prepare the next round. */
@@ -37,22 +32,24 @@ static bool again(struct waiting *w, int ret)
     return UNLIKELY(ret < 0) && hook_again(&w->runs);
 }
 
-static nsec_t left(const struct waiting *w)
+static nsec_t left(const struct waiting *w, nsec_t timeout)
 {
-    nsec_t now = hook_clock();
-    return w->end > now ? w->end - now : 0;
+    nsec_t since = shim_since(w->began);
+    return since < timeout ? timeout - since : 0;
 }
 
 static int left_ms(const struct waiting *w, int timeout)
 {
-    return w->end ? (int)((left(w) + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC) : timeout;
+    if (timeout <= 0)
+        return timeout;
+    return (int)((left(w, (nsec_t)timeout * NSEC_PER_MSEC) + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC);
 }
 
 static const struct timespec *left_ts(const struct waiting *w, const struct timespec *timeout, struct timespec *out)
 {
-    if (!w->end)
-        return timeout;
-    nsec_t ns = left(w);
+    if (!timeout)
+        return NULL;
+    nsec_t ns = left(w, nsec(timeout));
     out->tv_sec = (time_t)(ns / NSEC_PER_SEC);
     out->tv_nsec = (long)(ns % NSEC_PER_SEC);
     return out;
@@ -60,7 +57,7 @@ static const struct timespec *left_ts(const struct waiting *w, const struct time
 
 int hook_epoll_wait(int ep, struct epoll_event *events, int max, int timeout)
 {
-    struct waiting w = wait_ms(timeout);
+    struct waiting w = wait_begin();
     int ret = real.epoll_wait(ep, events, max, timeout);
     while (again(&w, ret))
         ret = real.epoll_wait(ep, events, max, left_ms(&w, timeout));
@@ -69,7 +66,7 @@ int hook_epoll_wait(int ep, struct epoll_event *events, int max, int timeout)
 
 int hook_epoll_pwait(int ep, struct epoll_event *events, int max, int timeout, const sigset_t *mask)
 {
-    struct waiting w = wait_ms(timeout);
+    struct waiting w = wait_begin();
     int ret = real.epoll_pwait(ep, events, max, timeout, mask);
     while (again(&w, ret))
         ret = real.epoll_pwait(ep, events, max, left_ms(&w, timeout), mask);
@@ -79,7 +76,7 @@ int hook_epoll_pwait(int ep, struct epoll_event *events, int max, int timeout, c
 int hook_epoll_pwait2(int ep, struct epoll_event *events, int max, const struct timespec *timeout, const sigset_t *mask)
 {
     struct timespec rest;
-    struct waiting w = wait_ns(timeout != NULL, nsec(timeout));
+    struct waiting w = wait_begin();
     int ret = real.epoll_pwait2(ep, events, max, timeout, mask);
     while (again(&w, ret))
         ret = real.epoll_pwait2(ep, events, max, left_ts(&w, timeout, &rest), mask);
@@ -88,7 +85,7 @@ int hook_epoll_pwait2(int ep, struct epoll_event *events, int max, const struct 
 
 int hook_poll(struct pollfd *fds, unsigned long count, int timeout)
 {
-    struct waiting w = wait_ms(timeout);
+    struct waiting w = wait_begin();
     int ret = real.poll(fds, count, timeout);
     while (again(&w, ret))
         ret = real.poll(fds, count, left_ms(&w, timeout));
@@ -105,7 +102,7 @@ int hook___poll_chk(struct pollfd *fds, unsigned long count, int timeout, size_t
 int hook_ppoll(struct pollfd *fds, unsigned long count, const struct timespec *timeout, const sigset_t *mask)
 {
     struct timespec rest;
-    struct waiting w = wait_ns(timeout != NULL, nsec(timeout));
+    struct waiting w = wait_begin();
     int ret = real.ppoll(fds, count, timeout, mask);
     while (again(&w, ret))
         ret = real.ppoll(fds, count, left_ts(&w, timeout, &rest), mask);
@@ -134,7 +131,7 @@ int hook_select(int n, fd_set *r, fd_set *w, fd_set *x, struct timeval *timeout)
 int hook_pselect(int n, fd_set *r, fd_set *w, fd_set *x, const struct timespec *timeout, const sigset_t *mask)
 {
     struct timespec rest;
-    struct waiting wait = wait_ns(timeout != NULL, nsec(timeout));
+    struct waiting wait = wait_begin();
     int ret = real.pselect(n, r, w, x, timeout, mask);
     while (again(&wait, ret))
         ret = real.pselect(n, r, w, x, left_ts(&wait, timeout, &rest), mask);

@@ -1,10 +1,6 @@
 /* libc.c: see libc.h. Everything here is a weak reference: the object loads without any libc. */
 #include "libc.h"
 
-#include "syscall.h"
-
-#include <time.h>
-
 #define WEAK __attribute__((weak, visibility("default")))
 
 extern int *__errno_location(void) WEAK;
@@ -44,14 +40,10 @@ int *libc_errno(void)
     return __errno_location ? __errno_location() : &nobodys;
 }
 
-static int (*next_clock)(clockid_t clock, struct timespec *now);
-
 static bool gnu;
 
 void libc_bind_facts(void)
 {
-    void *next = libc_next("clock_gettime");
-    memcpy(&next_clock, &next, sizeof next_clock);
     gnu = libc_next("gnu_get_libc_version") != NULL;
     if (!gnu)
         libc_clear_error();
@@ -60,14 +52,6 @@ void libc_bind_facts(void)
 bool libc_is_gnu(void)
 {
     return gnu;
-}
-
-nsec_t libc_clock(void)
-{
-    struct timespec now = {0, 0};
-    if (!next_clock || next_clock(CLOCK_MONOTONIC, &now) != 0)
-        sys2(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
-    return (nsec_t)now.tv_sec * NSEC_PER_SEC + (nsec_t)now.tv_nsec;
 }
 
 bool libc_at_exit(void (*f)(void *))

@@ -14,13 +14,10 @@ void libc_clear_error(void);
 /* The calling thread's errno; a throw-away int in a program without libc. */
 int *libc_errno(void);
 
-/* CLOCK_MONOTONIC by the libc's vDSO; by system call where there is no libc. */
-nsec_t libc_clock(void);
-
 /* glibc? (They differ in what signal() leaves behind.) */
 bool libc_is_gnu(void);
 
-/* Bind the two above (constructor). */
+/* Find that out (constructor). */
 void libc_bind_facts(void);
 
 /* Ask for f to run at exit (also when main returns). False where there is no libc. */
