@@ -6,7 +6,21 @@
 
 #include "core/http1.h"
 
-/* Has the stream a complete final head of which http1, which is stricter, has nothing bad to say? */
+/* Has every field line of this head a name? http1 does not care where it cannot matter; rewrite lets such a head pass. */
+static bool has_names(const char *s, size_t n)
+{
+    const char *end = s + n;
+    for (s = memchr(s, '\n', n); s && ++s < end && *s != '\r'; s = memchr(s, '\n', (size_t)(end - s))) {
+        const char *name = s;
+        while (s < end && http1_is_tchar((uint8_t)*s))
+            s++;
+        if (s == name || s == end || *s != ':')
+            return false;
+    }
+    return true;
+}
+
+/* Has the stream a complete final head of which nobody has anything bad to say? */
 static bool is_well_formed(const char *s, size_t n)
 {
     struct http1 p;
@@ -15,6 +29,8 @@ static bool is_well_formed(const char *s, size_t n)
     http1_expect(&p, true, false);
     do {
         size_t taken = http1_feed(&p, s, n, &event);
+        if (!has_names(s, taken))
+            return false;
         s += taken;
         n -= taken;
     } while (event == HTTP1_INTERIM);
