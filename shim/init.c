@@ -30,7 +30,7 @@ static const char *keep(const char *value, char *copy, struct text *complaints)
     size_t n = 0;
     if (!value)
         return NULL;
-    while (value[n] && n < OPTIONS_PATH_MAX - 1)
+    while (n < OPTIONS_PATH_MAX - 1 && value[n])
         n++;
     if (value[n]) {
         text_str(complaints, "lastcall: a path is longer than 1023 bytes; it is not used\n");
