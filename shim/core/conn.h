@@ -82,7 +82,6 @@ struct conn {
     struct rewrite rewrite;
     nsec_t since; /* last response complete, or accepted, or stage entered */
     nsec_t acked_at;
-    uint64_t cookie; /* SO_COOKIE, asked at drain time; 0 unknown */
     uint64_t crossed_bytes;
 };
 
