@@ -350,7 +350,8 @@ static bool keep_lingering(struct conn *c, int fd)
     return true;
 }
 
-/* Nothing unsent, nothing unread, the peer done: a close that resets nothing and loses nothing. */
+/* Nothing unsent, nothing unread, the peer done (or gone): a close that resets nothing and loses nothing. Unsent output
+ * would outlive the process, but not its network: PID 1 of a container takes that along. */
 static bool closes_cleanly(const struct conn *c, int fd)
 {
     struct sock_counts k;
@@ -358,7 +359,9 @@ static bool closes_cleanly(const struct conn *c, int fd)
         return false;
     if (c->unix_)
         return true;
-    return sock_counts(fd, &k) == 0 && (k.state == SOCK_CLOSED_STATE || k.state == SOCK_CLOSE_WAIT);
+    if (sock_counts(fd, &k) != 0)
+        return false;
+    return k.state == SOCK_CLOSED_STATE || (k.state == SOCK_CLOSE_WAIT && sock_unsent(fd) == 0);
 }
 
 static bool linger(struct conn *c, int fd)

@@ -112,8 +112,10 @@ static void share_everything(bool inherited)
             c->shared = true;
             c->inherited = c->inherited || inherited;
         }
-        if (inherited)
-            c->pin = 0; /* whoever held it is not in this process */
+        if (inherited) { /* whoever held it, and whose calls were in progress, is not in this process */
+            c->pin = 0;
+            c->calls_in = c->calls_out = 0;
+        }
     }
     for (unsigned i = 0; i < shim.listeners; i++)
         shim.listener[i].shared = true;

@@ -149,12 +149,22 @@ static bool peer_is_done(const struct conn *c)
     return !c->unix_ && (sock_counts(c->fd, &k) != 0 || k.state >= SOCK_TIME_WAIT);
 }
 
+/* Nothing is on its way any more: all is acknowledged, or the peer has reset the connection (then the kernel goes on
+ * counting what it has thrown away: tcp_ioctl, SIOCOUTQ). */
+static bool output_done(const struct conn *c)
+{
+    struct sock_counts k;
+    if (c->unix_ || sock_unsent(c->fd) <= 0)
+        return true;
+    return sock_counts(c->fd, &k) != 0 || k.state == SOCK_CLOSED_STATE;
+}
+
 /* Half-closed or lingering: the output first, however long it takes; then the peer's end, not for long. */
 static enum owed look_at_ended(struct conn *c, struct census *census, nsec_t now)
 {
     if (c->must_linger && peer_is_done(c))
         c->must_linger = false;
-    if (!c->acked && (c->unix_ || sock_unsent(c->fd) <= 0)) {
+    if (!c->acked && output_done(c)) {
         trace(TRACE_ACKED, c->fd, 0);
         c->acked = true;
         c->acked_at = now;

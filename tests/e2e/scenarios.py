@@ -213,6 +213,22 @@ def unread(t):
         t.again()
 
 
+@scenario(needs='/sendfile', only=('nginx', 'epoll', 'select', 'thread'))
+def reset_unread(t):
+    """The same, but the client gives up and resets: there is nobody left to wait for."""
+    t.start()
+    with t.wire(receive=4096) as wire:
+        wire.send(request('GET', '/'))
+        wire.response()
+        t.term()
+        wire.send(request('GET', '/sendfile'))
+        t.check(t.process.wait(0.2) is None, 'it ended with the response unread')
+        wire.reset()
+        gone = time.monotonic()
+    t.exits(within=1, since=gone)
+    t.drained()
+
+
 # ---- the ends that are not good -----------------------------------------------------------------------
 
 @scenario()

@@ -168,6 +168,11 @@ class Wire:
                 raise WireError('bytes after close_notify')
 
     # ---- websocket, RFC 6455: binary messages of less than 126 bytes, one frame each
+    def reset(self):
+        """Close with a RST (SO_LINGER of 0: socket(7))."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+        self.socket.close()
+
     def say_message(self, data):
         mask = b'mask'
         self.send(struct.pack('BB', 0x82, 0x80 | len(data)) + mask + bytes(b ^ mask[i % 4] for i, b in enumerate(data)))
