@@ -149,6 +149,13 @@ void shim_forked_child(void)
     signals_hold();
 }
 
+bool shim_exec_begin(void)
+{
+    return shim.armed && (int)sys0(SYS_getpid) == shim.pid;
+}
+
+void shim_exec_failed(void) {}
+
 /* ---- the life of a connection's entry ------------------------------------------------------------- */
 
 void conn_free_if_alone(struct conn *c)

@@ -307,6 +307,10 @@ static inline bool shim_holds(int sig)
 /* ---- processes ---- */
 void shim_forked_parent(void);
 void shim_forked_child(void);
+/* This process is about to become another program (exec_begin; false: nothing to undo), and did not (exec_failed).
+ * In a vfork child, whose memory is the parent's, neither changes a byte. */
+bool shim_exec_begin(void);
+void shim_exec_failed(void);
 /* The program calls exit: returns when it may (see the exit guard in pump.c). */
 void shim_exit(void);
 
