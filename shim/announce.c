@@ -8,7 +8,7 @@
 
 #include <time.h>
 
-static bool cuts_begun;
+static enum report_json json_line;
 
 static uint64_t wall_ms(void)
 {
@@ -180,15 +180,15 @@ static void fill(struct report *r, nsec_t now, enum report_end how)
     r->tail = now - shim.owed_at;
     r->end = how;
     r->hidden = door_name();
-    r->in_flight = shim.in_flight;
-    r->served_late = shim.served_late;
-    r->idle_closed = shim.idle_closed;
-    r->farewells = shim.farewells;
-    r->crossed = shim.crossed;
-    r->cut = shim.cut;
-    r->unread_bytes = shim.unread_bytes;
-    r->opaque = shim.opaque;
-    r->refused_unknown = shim.unknown;
+    r->counts.in_flight = shim.in_flight;
+    r->counts.served_late = shim.served_late;
+    r->counts.idle_closed = shim.idle_closed;
+    r->counts.farewells = shim.farewells;
+    r->counts.crossed = shim.crossed;
+    r->counts.cut = shim.cut;
+    r->counts.unread_bytes = shim.unread_bytes;
+    r->counts.opaque = shim.opaque;
+    r->counts.refused_unknown = shim.unknown;
 }
 
 static void count_cut(const struct report_cut *cut, void *unused)
@@ -221,8 +221,7 @@ static void cut_to_json(const struct report_cut *cut, void *fd)
     struct text line;
     char buf[1024];
     text_init(&line, buf, sizeof buf);
-    report_json_cut(&line, cut, !cuts_begun);
-    cuts_begun = true;
+    report_json_cut(&line, &json_line, cut);
     put_to(*(int *)fd, &line);
 }
 
@@ -231,12 +230,11 @@ static void json_to(int fd, const struct report *r)
     struct text line;
     char buf[2048];
     text_init(&line, buf, sizeof buf);
-    report_json_begin(&line, r);
+    report_json_begin(&line, &json_line, r);
     put_to(fd, &line);
-    cuts_begun = false;
     survey_cut(cut_to_json, &fd);
     text_init(&line, buf, sizeof buf);
-    report_json_end(&line);
+    report_json_end(&line, &json_line);
     put_to(fd, &line);
 }
 

@@ -2,8 +2,6 @@
  * the two cannot drift apart. */
 #include "report.h"
 
-#define CLOSING "]}\n" /* what report_json_end needs room for */
-
 /* ---- values --------------------------------------------------------------------------------------- */
 
 static size_t length_of(const char *s)
@@ -74,9 +72,9 @@ static void put_signal(struct text *t, enum log_format format, int signo)
     text_str(t, quote);
 }
 
-/* ---- the report ----------------------------------------------------------------------------------- */
+/* ---- counters ------------------------------------------------------------------------------------- */
 
-#define COUNTER(name) #name, offsetof(struct report, name)
+#define COUNTER(name) #name, offsetof(struct report_counts, name)
 
 static const struct counter {
     char name[16];
@@ -87,11 +85,23 @@ static const struct counter {
     {COUNTER(unread_bytes)}, {COUNTER(opaque)},      {COUNTER(refused_unknown)},
 };
 
-static void put_counters(struct text *t, enum log_format format, const struct report *r)
+static void put_counters(struct text *t, enum log_format format, const struct report_counts *c)
 {
     for (unsigned i = 0; i < COUNT(counters); i++)
-        put_u64(t, format, counters[i].name, *(const uint64_t *)((const char *)r + counters[i].field));
+        put_u64(t, format, counters[i].name, *(const uint64_t *)((const char *)c + counters[i].field));
 }
+
+/* A sum that wrapped would be a small number: a lie. */
+void report_counts_add(struct report_counts *to, const struct report_counts *more)
+{
+    for (unsigned i = 0; i < COUNT(counters); i++) {
+        uint64_t *sum = (uint64_t *)((char *)to + counters[i].field);
+        uint64_t value = *(const uint64_t *)((const char *)more + counters[i].field);
+        *sum = value > UINT64_MAX - *sum ? UINT64_MAX : *sum + value;
+    }
+}
+
+/* ---- the report ----------------------------------------------------------------------------------- */
 
 const char *report_end_name(enum report_end end)
 {
@@ -115,6 +125,8 @@ void report_text(struct text *t, const struct report *r)
     text_str(t, report_end_name(r->end));
     text_str(t, " pid=");
     text_i64(t, r->pid);
+    if (r->processes > 1)
+        put_u64(t, LOG_TEXT, "processes", r->processes);
     put_signal(t, LOG_TEXT, r->signal);
     put_time(t, LOG_TEXT, "took", r->took);
     if (r->door)
@@ -123,12 +135,12 @@ void report_text(struct text *t, const struct report *r)
         text_str(t, " door=open");
     text_str(t, " hidden=");
     text_str(t, hidden_name(r));
-    put_counters(t, LOG_TEXT, r);
+    put_counters(t, LOG_TEXT, &r->counts);
     put_time(t, LOG_TEXT, "tail", r->tail);
     log_line_end(t, LOG_TEXT);
 }
 
-void report_json_begin(struct text *t, const struct report *r)
+static void put_totals(struct text *t, const struct report *r)
 {
     text_str(t, "{\"event\":\"drain\",\"version\":\"" LASTCALL_VERSION "\",\"pid\":");
     text_i64(t, r->pid);
@@ -141,16 +153,41 @@ void report_json_begin(struct text *t, const struct report *r)
     put_time(t, LOG_JSON, "took", r->took);
     put_time(t, LOG_JSON, "door", r->door);
     put_time(t, LOG_JSON, "tail", r->tail);
-    put_counters(t, LOG_JSON, r);
-    text_str(t, ",\"cuts\":[");
+    put_counters(t, LOG_JSON, &r->counts);
 }
 
-void report_json_end(struct text *t)
+/* ---- one process of a group ----------------------------------------------------------------------- */
+
+void report_text_process(struct text *t, const struct report_process *p)
 {
-    text_str(t, CLOSING);
+    text_str(t, "lastcall: process pid=");
+    text_i64(t, p->pid);
+    put_key(t, LOG_TEXT, "how", "");
+    put_logfmt(t, p->how, length_of(p->how));
+    put_counters(t, LOG_TEXT, &p->counts);
+    log_line_end(t, LOG_TEXT);
+}
+
+static void put_process(struct text *t, const struct report_process *p)
+{
+    text_str(t, "{\"pid\":");
+    text_i64(t, p->pid);
+    put_key(t, LOG_JSON, "how", "");
+    put_json(t, p->how);
+    put_counters(t, LOG_JSON, &p->counts);
+    text_char(t, '}');
 }
 
 /* ---- one cut connection --------------------------------------------------------------------------- */
+
+/* Alone, a process need not say whose connection it was. */
+static void put_owner(struct text *t, enum log_format format, const struct report_cut *c)
+{
+    if (!c->pid)
+        return;
+    put_key(t, format, "pid", "");
+    text_i64(t, c->pid);
+}
 
 static void put_or_unknown(struct text *t, const char *key, const char *s, size_t n)
 {
@@ -165,6 +202,7 @@ void report_text_cut(struct text *t, const struct report_cut *c)
 {
     text_str(t, "lastcall: cut");
     put_or_unknown(t, "peer", c->peer, length_of(c->peer));
+    put_owner(t, LOG_TEXT, c);
     put_or_unknown(t, "method", c->method, c->method_len);
     if (c->age)
         put_time(t, LOG_TEXT, "age", c->age);
@@ -182,10 +220,11 @@ void report_text_cut(struct text *t, const struct report_cut *c)
     log_line_end(t, LOG_TEXT);
 }
 
-static void put_cut(struct text *t, const struct report_cut *c, bool first)
+static void put_cut(struct text *t, const struct report_cut *c)
 {
-    text_str(t, first ? "{\"peer\":" : ",{\"peer\":");
+    text_str(t, "{\"peer\":");
     put_json(t, c->peer);
+    put_owner(t, LOG_JSON, c);
     put_key(t, LOG_JSON, "method", "");
     text_quoted(t, c->method, c->method_len, true);
     put_u64(t, LOG_JSON, "request_bytes", c->request_bytes);
@@ -223,14 +262,67 @@ static bool keeps(struct text *t, size_t mark, bool was_cut, size_t reserve)
     return false;
 }
 
-/* A cut for which there is no room is left out: the reader sees fewer of them than `cut` says. */
-void report_json_cut(struct text *t, const struct report_cut *c, bool first)
+/* ---- the JSON line, piece by piece ---------------------------------------------------------------- */
+
+/* What goes between what was written and the next piece; "" = that piece may not come now. A reader finds
+ * `cuts` always, `processes` only in the report of a group. */
+static const struct joint {
+    char process[16], cut[16], end[16];
+} joints[] = {
+    [REPORT_JSON_TOTALS] = {"", "", "{}\n"},
+    [REPORT_JSON_FIRST] = {",\"processes\":[", ",\"cuts\":[", ",\"cuts\":[]}\n"},
+    [REPORT_JSON_PROCESS] = {",", "],\"cuts\":[", "],\"cuts\":[]}\n"},
+    [REPORT_JSON_CUT] = {"", ",", "]}\n"},
+    [REPORT_JSON_BEGIN] = {"", "", ""},
+};
+
+/* Is there room left for the end that follows a piece? Only then has the line come to `next`. */
+static void advance(struct text *t, enum report_json *line, enum report_json next, size_t mark, bool was_cut)
+{
+    if (keeps(t, mark, was_cut, length_of(joints[next].end)))
+        *line = next;
+}
+
+void report_json_begin(struct text *t, enum report_json *line, const struct report *r)
+{
+    size_t mark = t->len;
+    bool was_cut = t->cut;
+    *line = REPORT_JSON_TOTALS;
+    t->cut = false;
+    put_totals(t, r);
+    advance(t, line, REPORT_JSON_FIRST, mark, was_cut);
+}
+
+void report_json_process(struct text *t, enum report_json *line, const struct report_process *p)
+{
+    const char *join = joints[*line].process;
+    size_t mark = t->len;
+    bool was_cut = t->cut;
+    t->cut = !*join;
+    text_str(t, join);
+    put_process(t, p);
+    advance(t, line, REPORT_JSON_PROCESS, mark, was_cut);
+}
+
+void report_json_cut(struct text *t, enum report_json *line, const struct report_cut *c)
+{
+    const char *join = joints[*line].cut;
+    size_t mark = t->len;
+    bool was_cut = t->cut;
+    t->cut = !*join;
+    text_str(t, join);
+    put_cut(t, c);
+    advance(t, line, REPORT_JSON_CUT, mark, was_cut);
+}
+
+/* If it does not fit, it may be said again into another buffer. */
+void report_json_end(struct text *t, enum report_json *line)
 {
     size_t mark = t->len;
     bool was_cut = t->cut;
     t->cut = false;
-    put_cut(t, c, first || (mark && t->at[mark - 1] == '[')); /* the first may have been left out */
-    keeps(t, mark, was_cut, sizeof CLOSING - 1);
+    text_str(t, joints[*line].end);
+    advance(t, line, REPORT_JSON_BEGIN, mark, was_cut);
 }
 
 /* ---- log lines ------------------------------------------------------------------------------------ */

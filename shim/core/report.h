@@ -1,4 +1,4 @@
-/* report.h: what a drain was, as one line of logfmt for people or of JSON for machines. Pure. */
+/* report.h: what a drain was, as lines of logfmt for people or one of JSON for machines. Pure. */
 #ifndef LASTCALL_REPORT_H
 #define LASTCALL_REPORT_H
 
@@ -7,14 +7,7 @@
 
 enum report_end { REPORT_DRAINED, REPORT_DEADLINE, REPORT_SECOND_SIGNAL, REPORT_EXIT };
 
-struct report {
-    int pid, signal;        /* the signal that began the drain */
-    uint64_t wall_start_ms; /* Unix time of the signal, ms */
-    nsec_t took;            /* signal to release */
-    nsec_t door;            /* signal to door closed; 0 = it was not closed before release */
-    nsec_t tail;            /* last thing owed to release */
-    enum report_end end;
-    const char *hidden;       /* how the listeners were closed: "hide", "filter", "drain", "none" */
+struct report_counts {
     uint64_t in_flight;       /* requests in flight at the signal */
     uint64_t served_late;     /* requests served that arrived after the signal */
     uint64_t idle_closed;     /* connections closed while idle */
@@ -26,8 +19,27 @@ struct report {
     uint64_t refused_unknown; /* connections found by the last sweep that the table lacked */
 };
 
+struct report {
+    int pid, signal;        /* the signal that began the drain */
+    unsigned processes;     /* of the group, with this one; 0 and 1 = alone */
+    uint64_t wall_start_ms; /* Unix time of the signal, ms */
+    nsec_t took;            /* signal to release */
+    nsec_t door;            /* signal to door closed; 0 = it was not closed before release */
+    nsec_t tail;            /* last thing owed to release */
+    enum report_end end;
+    const char *hidden;          /* how the listeners were closed: "hide", "filter", "drain"; NULL = "none" */
+    struct report_counts counts; /* of all processes together */
+};
+
+struct report_process { /* one process of a group */
+    int pid;
+    const char *how; /* one word: how its part ended: "drained", "deadline", "killed" */
+    struct report_counts counts;
+};
+
 struct report_cut {     /* one connection that was cut */
     const char *peer;   /* "127.0.0.1:4242", "[::1]:80", "unix" */
+    int pid;            /* whose connection it was; 0 = not said */
     const char *method; /* "GET"; "" = opaque or not known */
     size_t method_len;
     uint64_t request_bytes;  /* received of the request so far */
@@ -38,14 +50,30 @@ struct report_cut {     /* one connection that was cut */
     uint64_t unread_bytes;
 };
 
-/* One whole line with its newline, NUL-terminated. The report's JSON line holds the cuts in an array:
- * begin, a report_json_cut for each, end. A report without its cuts fits in 1024 bytes; cuts for which
- * there is no room are left out whole, so the line stays valid JSON. */
+/* Adds each of them; a sum stops at UINT64_MAX. */
+void report_counts_add(struct report_counts *to, const struct report_counts *more);
+
+/* One whole line each, with its newline, NUL-terminated. 1024 bytes hold any report or process. */
 void report_text(struct text *t, const struct report *r);
+void report_text_process(struct text *t, const struct report_process *p);
 void report_text_cut(struct text *t, const struct report_cut *c);
-void report_json_begin(struct text *t, const struct report *r);
-void report_json_cut(struct text *t, const struct report_cut *c, bool first);
-void report_json_end(struct text *t);
+
+/* The JSON line comes in pieces: begin, its processes, its cuts, end. *line is what it expects next; it is
+ * the caller's, set by begin and from then on changed by these functions only. Each piece may go into a
+ * buffer of its own that is written before the next, or all into one. A piece for which there is no room,
+ * or that comes out of turn, is left out whole (t->cut tells), so that the line is valid JSON in the end:
+ * `{}` if not even the totals fitted. The end fits after any piece in the same buffer, else needs 16 bytes. */
+enum report_json {
+    REPORT_JSON_TOTALS,  /* nothing is written: the totals did not fit */
+    REPORT_JSON_FIRST,   /* a first process, a first cut or the end: no array is open */
+    REPORT_JSON_PROCESS, /* another process, a first cut or the end */
+    REPORT_JSON_CUT,     /* another cut or the end */
+    REPORT_JSON_BEGIN,   /* the line has ended */
+};
+void report_json_begin(struct text *t, enum report_json *line, const struct report *r);
+void report_json_process(struct text *t, enum report_json *line, const struct report_process *p);
+void report_json_cut(struct text *t, enum report_json *line, const struct report_cut *c);
+void report_json_end(struct text *t, enum report_json *line);
 
 const char *report_end_name(enum report_end end);
 

@@ -12,6 +12,7 @@
 
 static char room[8192];
 static struct text line;
+static enum report_json next; /* piece of the JSON line that is being written */
 
 static struct text *fresh(void)
 {
@@ -127,18 +128,24 @@ static const struct report drained = {
     .tail = 312456,
     .end = REPORT_DRAINED,
     .hidden = "hide",
-    .in_flight = 8,
-    .served_late = 3,
-    .idle_closed = 50,
-    .farewells = 11,
-    .crossed = 1,
-    .cut = 2,
-    .unread_bytes = 4,
-    .opaque = 5,
-    .refused_unknown = 6,
+    .counts =
+        {
+            .in_flight = 8,
+            .served_late = 3,
+            .idle_closed = 50,
+            .farewells = 11,
+            .crossed = 1,
+            .cut = 2,
+            .unread_bytes = 4,
+            .opaque = 5,
+            .refused_unknown = 6,
+        },
 };
 
 static const struct report nothing = {.pid = 1, .signal = 34, .end = REPORT_DEADLINE};
+
+static const struct report_process worker = {.pid = 13, .how = "drained", .counts = {.in_flight = 7, .cut = 1}};
+static const struct report_process odd = {.pid = 14, .how = "a \"b\"\n", .counts = {.refused_unknown = UINT64_MAX}};
 
 static const struct report_cut get = {
     .peer = "127.0.0.1:5",
@@ -168,6 +175,23 @@ static void reports_to_people(void **state UNUSED)
                                  "cut=0 unread_bytes=0 opaque=0 refused_unknown=0 tail=0s\n");
 }
 
+static void reports_a_group_to_people(void **state UNUSED)
+{
+    struct report r = drained;
+    r.processes = 1;
+    report_text(fresh(), &r);
+    assert_non_null(strstr(line.at, " pid=12 signal=TERM "));
+    r.processes = 512;
+    report_text(fresh(), &r);
+    assert_non_null(strstr(line.at, "lastcall: drained pid=12 processes=512 signal=TERM "));
+    report_text_process(fresh(), &worker);
+    assert_string_equal(line.at, "lastcall: process pid=13 how=drained in_flight=7 served_late=0 idle_closed=0 "
+                                 "farewells=0 crossed=0 cut=1 unread_bytes=0 opaque=0 refused_unknown=0\n");
+    report_text_process(fresh(), &odd);
+    assert_non_null(strstr(line.at, " how=\"a \\\"b\\\"\\x0a\" "));
+    assert_non_null(strstr(line.at, " refused_unknown=18446744073709551615\n"));
+}
+
 static void reports_cuts_to_people(void **state UNUSED)
 {
     report_text_cut(fresh(), &get);
@@ -178,14 +202,18 @@ static void reports_cuts_to_people(void **state UNUSED)
                                  "head_sent=no response=0/unknown unread_bytes=0\n");
     report_text_cut(fresh(), &hostile);
     assert_non_null(strstr(line.at, " method=\"\\\"\\x0a\\x1b[2J\\xff\\\\\" "));
+    struct report_cut owned = get;
+    owned.pid = 13;
+    report_text_cut(fresh(), &owned);
+    assert_non_null(strstr(line.at, "lastcall: cut peer=127.0.0.1:5 pid=13 method=GET "));
 }
 
 static void reports_to_machines(void **state UNUSED)
 {
-    report_json_begin(fresh(), &drained);
-    report_json_cut(&line, &get, true);
-    report_json_cut(&line, &opaque, false);
-    report_json_end(&line);
+    report_json_begin(fresh(), &next, &drained);
+    report_json_cut(&line, &next, &get);
+    report_json_cut(&line, &next, &opaque);
+    report_json_end(&line, &next);
     assert_string_equal(line.at,
                         "{\"event\":\"drain\",\"version\":\"" LASTCALL_VERSION "\",\"pid\":12,\"signal\":\"TERM\","
                         "\"wall_start_ms\":1700000000123,\"end\":\"drained\",\"hidden\":\"hide\","
@@ -199,35 +227,213 @@ static void reports_to_machines(void **state UNUSED)
     assert_true(is_json_line(line.at));
 }
 
-/* As the pump does it: a small buffer for each element, written one after the other. */
-static void reports_to_machines_in_pieces(void **state UNUSED)
+static void reports_a_group_to_machines(void **state UNUSED)
 {
-    char whole[4096] = "", piece[1024];
-    const struct report_cut *cuts[] = {&get, &opaque, &hostile};
-    struct text t;
-    for (int step = 0; step < 5; step++) {
-        text_init(&t, piece, sizeof piece);
-        if (step == 0)
-            report_json_begin(&t, &drained);
-        else if (step < 4)
-            report_json_cut(&t, cuts[step - 1], step == 1);
-        else
-            report_json_end(&t);
-        assert_false(t.cut);
-        strncat(whole, piece, sizeof whole - strlen(whole) - 1);
-    }
-    assert_true(is_json_line(whole));
-    assert_non_null(strstr(whole, "},{\"peer\":\"unix\""));
+    struct report_cut owned = opaque;
+    owned.pid = 14;
+    report_json_begin(fresh(), &next, &drained);
+    size_t totals = line.len;
+    report_json_process(&line, &next, &worker);
+    report_json_process(&line, &next, &odd);
+    report_json_cut(&line, &next, &owned);
+    report_json_end(&line, &next);
+    assert_string_equal(line.at + totals,
+                        ",\"processes\":["
+                        "{\"pid\":13,\"how\":\"drained\",\"in_flight\":7,\"served_late\":0,\"idle_closed\":0,"
+                        "\"farewells\":0,\"crossed\":0,\"cut\":1,\"unread_bytes\":0,\"opaque\":0,"
+                        "\"refused_unknown\":0},"
+                        "{\"pid\":14,\"how\":\"a \\\"b\\\"\\u000a\",\"in_flight\":0,\"served_late\":0,"
+                        "\"idle_closed\":0,\"farewells\":0,\"crossed\":0,\"cut\":0,\"unread_bytes\":0,"
+                        "\"opaque\":0,\"refused_unknown\":18446744073709551615}],\"cuts\":["
+                        "{\"peer\":\"unix\",\"pid\":14,\"method\":\"\",\"request_bytes\":0,"
+                        "\"response_bytes\":0,\"response_total\":null,\"head_sent\":false,\"age_us\":0,"
+                        "\"unread_bytes\":0}]}\n");
+    assert_true(is_json_line(line.at));
 }
 
 static void reports_nothing_to_machines(void **state UNUSED)
 {
-    report_json_begin(fresh(), &nothing);
-    report_json_end(&line);
+    report_json_begin(fresh(), &next, &nothing);
+    report_json_end(&line, &next);
     assert_true(is_json_line(line.at));
     assert_non_null(strstr(line.at, "\"signal\":\"34\""));
-    assert_non_null(strstr(line.at, "\"cuts\":[]}\n"));
+    assert_non_null(strstr(line.at, "\"refused_unknown\":0,\"cuts\":[]}\n"));
+    assert_null(strstr(line.at, "processes"));
 }
+
+/* ---- the JSON line in pieces ----------------------------------------------------------------------- */
+
+enum { BEGIN, PROCESS, ODD, CUT, LONG, END, PIECES };
+
+static void piece(struct text *t, enum report_json *at, int which)
+{
+    switch (which) {
+    case BEGIN: report_json_begin(t, at, &drained); break;
+    case PROCESS: report_json_process(t, at, &worker); break;
+    case ODD: report_json_process(t, at, &odd); break;
+    case CUT: report_json_cut(t, at, &opaque); break;
+    case LONG: report_json_cut(t, at, &hostile); break;
+    case END: report_json_end(t, at); break;
+    default: fail();
+    }
+}
+
+/* As the pump does it: a buffer of its own for each piece, appended to what was written before. */
+static bool stream(char *whole, size_t room_for, enum report_json *at, int which, size_t size)
+{
+    struct text t;
+    char *buffer = malloc(size);
+    assert_non_null(buffer);
+    text_init(&t, buffer, size);
+    piece(&t, at, which);
+    bool kept = !t.cut;
+    assert_true(kept || t.len == 0);
+    assert_true(t.len == strlen(buffer));
+    assert_true(strlen(whole) + t.len < room_for);
+    strcat(whole, buffer);
+    free(buffer);
+    return kept;
+}
+
+static void streams_in_pieces(void **state UNUSED)
+{
+    char whole[4096] = "";
+    for (int which = BEGIN; which < PIECES; which++)
+        assert_true(stream(whole, sizeof whole, &next, which, 1024));
+    assert_true(is_json_line(whole));
+    assert_non_null(strstr(whole, ",\"processes\":[{\"pid\":13,"));
+    assert_non_null(strstr(whole, "},{\"pid\":14,"));
+    assert_non_null(strstr(whole, "}],\"cuts\":[{\"peer\":\"unix\""));
+    assert_non_null(strstr(whole, "},{\"peer\":\"[::1]:80\""));
+}
+
+static unsigned occurrences(const char *s, const char *of)
+{
+    unsigned n = 0;
+    for (; (s = strstr(s, of)); s++)
+        n++;
+    return n;
+}
+
+static void streams_any_number_of_processes(void **state UNUSED)
+{
+    enum { MOST = 512, SPACE = MOST * 1024 };
+    static const unsigned counts[] = {0, 1, 2, MOST};
+    char *whole = malloc(SPACE);
+    assert_non_null(whole);
+    for (size_t i = 0; i < COUNT(counts); i++) {
+        whole[0] = '\0';
+        stream(whole, SPACE, &next, BEGIN, 1024);
+        for (unsigned n = 0; n < counts[i]; n++)
+            assert_true(stream(whole, SPACE, &next, n % 2 ? ODD : PROCESS, 1024));
+        stream(whole, SPACE, &next, CUT, 1024);
+        stream(whole, SPACE, &next, END, 1024);
+        assert_true(is_json_line(whole));
+        assert_int_equal(occurrences(whole, "{\"pid\":"), counts[i]);
+        assert_int_equal(occurrences(whole, "\"processes\":["), counts[i] > 0);
+    }
+    free(whole);
+}
+
+/* Any piece may lack its room, the first of an array as well as the last: 16 bytes are enough for the end. */
+static void streams_through_buffers_of_every_size(void **state UNUSED)
+{
+    for (unsigned tight = 0; tight < 1 << END; tight++)
+        for (size_t size = 1; size < 600; size += size < 40 ? 1 : 7) {
+            char whole[4096] = "";
+            for (int which = BEGIN; which < END; which++)
+                stream(whole, sizeof whole, &next, which, tight >> which & 1 ? size : 1024);
+            assert_true(stream(whole, sizeof whole, &next, END, 16));
+            assert_true(is_json_line(whole));
+        }
+}
+
+static void an_end_without_room_can_be_said_again(void **state UNUSED)
+{
+    char whole[4096] = "";
+    stream(whole, sizeof whole, &next, BEGIN, 1024);
+    stream(whole, sizeof whole, &next, PROCESS, 1024);
+    for (size_t size = 1; size <= strlen("],\"cuts\":[]}\n"); size++)
+        assert_false(stream(whole, sizeof whole, &next, END, size));
+    assert_true(stream(whole, sizeof whole, &next, END, 16));
+    assert_true(is_json_line(whole));
+}
+
+/* Every order of five pieces behind a begin, and the end: what may not come is left out, the rest stays. */
+static void pieces_out_of_turn_are_left_out(void **state UNUSED)
+{
+    for (unsigned order = 0; order < 5 * 5 * 5 * 5 * 5; order++) {
+        bool ended = false, cuts = false;
+        report_json_begin(fresh(), &next, &nothing);
+        for (unsigned i = 0, rest = order; i < 5; i++, rest /= 5) {
+            int which = PROCESS + (int)(rest % 5);
+            bool in_turn = which == END || (!ended && (which >= CUT || !cuts));
+            line.cut = false;
+            piece(&line, &next, which);
+            assert_int_equal(line.cut, !in_turn);
+            cuts = cuts || which == CUT || which == LONG;
+            ended = ended || which == END;
+        }
+        report_json_end(&line, &next);
+        assert_true(is_json_line(line.at));
+    }
+}
+
+static void a_line_can_follow_a_line(void **state UNUSED)
+{
+    for (int i = 0; i < 2; i++) {
+        fresh();
+        for (int which = BEGIN; which < PIECES; which++)
+            piece(&line, &next, which);
+        assert_true(is_json_line(line.at));
+        assert_non_null(strstr(line.at, "\"processes\":["));
+    }
+}
+
+static void begin_out_of_room(void **state UNUSED)
+{
+    char whole[64] = "";
+    assert_false(stream(whole, sizeof whole, &next, BEGIN, 200));
+    assert_false(stream(whole, sizeof whole, &next, PROCESS, 1024));
+    assert_false(stream(whole, sizeof whole, &next, CUT, 1024));
+    assert_true(stream(whole, sizeof whole, &next, END, 4));
+    assert_string_equal(whole, "{}\n");
+}
+
+/* ---- sums ----------------------------------------------------------------------------------------- */
+
+/* Each counter has a number of its own, so that no two can be mixed up. */
+static struct report_counts numbered(uint64_t base)
+{
+    struct report_counts c = {base + 1, base + 2, base + 3, base + 4, base + 5, base + 6, base + 7, base + 8, base + 9};
+    return c;
+}
+
+static void sums_every_counter(void **state UNUSED)
+{
+    struct report_counts sum = {0}, more = numbered(0), is = numbered(0);
+    report_counts_add(&sum, &more);
+    assert_memory_equal(&sum, &is, sizeof sum);
+    is = (struct report_counts){2, 4, 6, 8, 10, 12, 14, 16, 18};
+    report_counts_add(&sum, &more);
+    assert_memory_equal(&sum, &is, sizeof sum);
+    report_counts_add(&more, &more);
+    assert_memory_equal(&more, &is, sizeof more);
+}
+
+static void sums_big_numbers(void **state UNUSED)
+{
+    struct report_counts sum = numbered((uint64_t)1 << 62), more = numbered((uint64_t)1 << 61);
+    report_counts_add(&sum, &more);
+    assert_true(sum.in_flight == ((uint64_t)3 << 61) + 2 && sum.refused_unknown == ((uint64_t)3 << 61) + 18);
+    sum = (struct report_counts){.in_flight = UINT64_MAX - 1, .cut = UINT64_MAX - 5, .opaque = UINT64_MAX};
+    more = (struct report_counts){.in_flight = 1, .cut = 7, .opaque = UINT64_MAX, .crossed = UINT64_MAX};
+    report_counts_add(&sum, &more);
+    assert_true(sum.in_flight == UINT64_MAX && sum.cut == UINT64_MAX && sum.opaque == UINT64_MAX);
+    assert_true(sum.crossed == UINT64_MAX && sum.farewells == 0);
+}
+
+/* ---- room ----------------------------------------------------------------------------------------- */
 
 static void names_every_end(void **state UNUSED)
 {
@@ -237,8 +443,8 @@ static void names_every_end(void **state UNUSED)
     assert_string_equal(report_end_name(REPORT_EXIT), "exit");
 }
 
-/* The pump's buffer must hold any report without its cuts. */
-static void largest_report_fits_in_a_kilobyte(void **state UNUSED)
+/* The pump's buffer must hold any report without its arrays, and any process. */
+static void largest_pieces_fit_in_a_kilobyte(void **state UNUSED)
 {
     struct report r;
     memset(&r, 0xff, sizeof r);
@@ -246,50 +452,69 @@ static void largest_report_fits_in_a_kilobyte(void **state UNUSED)
     r.end = REPORT_SECOND_SIGNAL;
     r.hidden = "filter";
     text_init(&line, room, 1024);
-    report_json_begin(&line, &r);
-    report_json_end(&line);
+    report_json_begin(&line, &next, &r);
+    report_json_end(&line, &next);
     assert_false(line.cut);
     assert_true(is_json_line(line.at));
     text_init(&line, room, 1024);
     report_text(&line, &r);
     assert_false(line.cut);
+
+    struct report_process p = {INT32_MIN, "second_signal", r.counts};
+    report_json_begin(fresh(), &next, &r);
+    text_init(&line, room, 1024);
+    report_json_process(&line, &next, &p);
+    assert_false(line.cut);
+    text_init(&line, room, 1024);
+    report_text_process(&line, &p);
+    assert_false(line.cut);
 }
 
-/* Whatever the buffer, once the begin fits the line is whole: elements are left out, never halved. */
+static size_t length_of_all_pieces(void)
+{
+    fresh();
+    for (int which = BEGIN; which < PIECES; which++)
+        piece(&line, &next, which);
+    assert_false(line.cut);
+    return line.len;
+}
+
+/* Whatever the buffer, the line is whole: elements are left out, never halved. `{}` is the least. */
 static void json_is_valid_at_every_size(void **state UNUSED)
 {
-    report_json_begin(fresh(), &drained);
-    size_t least = line.len + strlen("]}\n") + 1;
-    for (size_t size = least; size < least + 700; size++) {
+    static const int order[] = {BEGIN, ODD, PROCESS, LONG, CUT, END}; /* too long at first, while the next fits */
+    size_t full = length_of_all_pieces() + 1;
+    for (size_t size = 1; size <= full; size++) {
         struct text t;
         char *buffer = malloc(size);
         assert_non_null(buffer);
         text_init(&t, buffer, size);
-        report_json_begin(&t, &drained);
-        report_json_cut(&t, &hostile, true); /* too long at first, while the next one fits */
-        report_json_cut(&t, &opaque, false);
-        report_json_cut(&t, &get, false);
-        report_json_end(&t);
-        assert_true(is_json_line(buffer));
+        for (size_t i = 0; i < COUNT(order); i++)
+            piece(&t, &next, order[i]);
+        assert_true(t.cut == (size < full));
+        assert_true(size < sizeof "{}\n" ? t.len == 0 : is_json_line(buffer));
         free(buffer);
     }
 }
 
-static void cuts_text_at_every_size(void **state UNUSED)
+static void text_lines_end_at_every_size(void **state UNUSED)
 {
-    for (size_t size = 1; size < 500; size++) {
-        struct text t;
-        char *buffer = malloc(size);
-        assert_non_null(buffer);
-        text_init(&t, buffer, size);
-        report_text(&t, size % 2 ? &drained : &nothing);
-        assert_true(t.len < size);
-        assert_true(size == 1 || buffer[t.len - 1] == '\n');
-        text_init(&t, buffer, size);
-        report_text_cut(&t, &hostile);
-        assert_true(size == 1 || buffer[t.len - 1] == '\n');
-        free(buffer);
-    }
+    for (size_t size = 1; size < 500; size++)
+        for (int which = 0; which < 4; which++) {
+            struct text t;
+            char *buffer = malloc(size);
+            assert_non_null(buffer);
+            text_init(&t, buffer, size);
+            switch (which) {
+            case 0: report_text(&t, &drained); break;
+            case 1: report_text(&t, &nothing); break;
+            case 2: report_text_process(&t, &odd); break;
+            default: report_text_cut(&t, &hostile); break;
+            }
+            assert_true(t.len < size);
+            assert_true(size == 1 || buffer[t.len - 1] == '\n');
+            free(buffer);
+        }
 }
 
 /* ---- log lines ------------------------------------------------------------------------------------ */
@@ -376,14 +601,24 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_reader_can_refuse),
         cmocka_unit_test(reports_to_people),
+        cmocka_unit_test(reports_a_group_to_people),
         cmocka_unit_test(reports_cuts_to_people),
         cmocka_unit_test(reports_to_machines),
-        cmocka_unit_test(reports_to_machines_in_pieces),
+        cmocka_unit_test(reports_a_group_to_machines),
         cmocka_unit_test(reports_nothing_to_machines),
+        cmocka_unit_test(streams_in_pieces),
+        cmocka_unit_test(streams_any_number_of_processes),
+        cmocka_unit_test(streams_through_buffers_of_every_size),
+        cmocka_unit_test(an_end_without_room_can_be_said_again),
+        cmocka_unit_test(pieces_out_of_turn_are_left_out),
+        cmocka_unit_test(a_line_can_follow_a_line),
+        cmocka_unit_test(begin_out_of_room),
+        cmocka_unit_test(sums_every_counter),
+        cmocka_unit_test(sums_big_numbers),
         cmocka_unit_test(names_every_end),
-        cmocka_unit_test(largest_report_fits_in_a_kilobyte),
+        cmocka_unit_test(largest_pieces_fit_in_a_kilobyte),
         cmocka_unit_test(json_is_valid_at_every_size),
-        cmocka_unit_test(cuts_text_at_every_size),
+        cmocka_unit_test(text_lines_end_at_every_size),
         cmocka_unit_test(logs_to_people),
         cmocka_unit_test(logs_to_machines),
         cmocka_unit_test(quotes_only_what_needs_it),
