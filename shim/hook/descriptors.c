@@ -199,17 +199,3 @@ int hook_epoll_ctl(int ep, int op, int fd, struct epoll_event *event)
         shim_in_epoll(ep, op, fd, event ? event->events : 0, event ? event->data.u64 : 0);
     return ret;
 }
-
-/* ---- processes ---- */
-
-pid_t hook_fork(void)
-{
-    pid_t pid = real.fork();
-    if (!shim.armed)
-        return pid;
-    if (pid == 0)
-        shim_forked_child();
-    else if (pid > 0)
-        shim_forked_parent();
-    return pid;
-}

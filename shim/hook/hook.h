@@ -20,18 +20,22 @@ typedef void (*sig_handler)(int);
 /* hook_X is exported as X; inside we call it hook_X, so nothing here can be interposed, and no libc
  * prototype of X gets in the way. */
 #define HOOK(returns, name, params, args, early) EXPORT returns hook_##name params __asm__(#name);
+#define HOOK_VARIADIC(returns, name, params)     EXPORT returns hook_##name params __asm__(#name);
 #define HOOK_ASM                                 HOOK
 #include "hooks.def"
 #undef HOOK
 #undef HOOK_ASM
+#undef HOOK_VARIADIC
 
 /* The next definitions. Before the constructor has run: the early forms of hooks.def. */
 struct real {
 #define HOOK(returns, name, params, args, early) returns(*name) params;
-#define HOOK_ASM                                 HOOK
+#define HOOK_VARIADIC(returns, name, params)
+#define HOOK_ASM HOOK
 #include "hooks.def"
 #undef HOOK
 #undef HOOK_ASM
+#undef HOOK_VARIADIC
 };
 extern HIDDEN struct real real;
 

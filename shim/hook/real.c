@@ -23,6 +23,7 @@ static long missing(void)
 #define RAW(nr, a, b, c, d, e, f) early_result(sys6(nr, a, b, c, d, e, f))
 #define LIBC                      missing()
 
+#define HOOK_VARIADIC(returns, name, params)
 #define HOOK_ASM                                 HOOK
 #define HOOK(returns, name, params, args, early) static returns early_##name params;
 #include "hooks.def"
@@ -69,6 +70,7 @@ void real_bind(void)
 #include "hooks.def"
 #undef HOOK
 #undef HOOK_ASM
+#undef HOOK_VARIADIC
     if (failed)
         libc_clear_error();
 }

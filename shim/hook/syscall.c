@@ -37,6 +37,8 @@ static const uint16_t numbers[] = {
     SYS_dup3,
     SYS_fcntl,
     SYS_fork,
+    SYS_execve,
+    SYS_execveat,
     SYS_rt_sigaction,
     SYS_rt_sigtimedwait,
     SYS_rt_sigsuspend,
@@ -169,6 +171,8 @@ HIDDEN long syscall_dispatch(long nr, long a, long b, long c, long d, long e, lo
     case SYS_dup3: return hook_dup3((int)a, (int)b, (int)c);
     case SYS_fcntl: return hook_fcntl((int)a, (int)b, c);
     case SYS_fork: return raw_fork();
+    case SYS_execve: return hook_execve((void *)a, (void *)b, (void *)c);
+    case SYS_execveat: return hook_execveat((int)a, (void *)b, (void *)c, (void *)d, (int)e);
     case SYS_rt_sigaction: return raw_sigaction(a, (void *)b, (void *)c, d);
     case SYS_rt_sigtimedwait:
         return d == 8 ? hook_sigtimedwait(widen((void *)a, &wide), (void *)b, (void *)c)

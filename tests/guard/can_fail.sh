@@ -37,15 +37,18 @@ END
 /* HOOK(returns, name, (parameters), (arguments), EARLY) */
 HOOK(int, close, (int fd), (fd), RAW(3, fd))
 HOOK_ASM(long, syscall, (long nr), (nr), RAW(nr))
+HOOK_VARIADIC(int, execl, (const char *path, const char *arg, ...))
 END
     cat >shim/hook/body.c <<'END'
 #include "../base.h"
 #define HOOK(r, name, params, args, early) __attribute__((visibility("default"))) r hook_##name params __asm__(#name);
 #define HOOK_ASM HOOK
+#define HOOK_VARIADIC(r, name, params) HOOK(r, name, params, (), LIBC)
 #include "hooks.def"
 struct { int (*close)(int); } real __attribute__((visibility("hidden")));
 int hook_close(int fd) { return real.close(fd); } /* never close(fd) itself */
 long hook_syscall(long nr) { return -nr; }
+int hook_execl(const char *path, const char *arg, ...) { return path == arg; }
 END
     printf '.TH lastcall 7\n.SH NAME\nlastcall \\- toy\n.SH ENVIRONMENT\n.TP\n.BR LASTCALL_LOG " (info)"\nLevel.\n' >shim/man/lastcall.7
     echo 'LASTCALL_LOG' >README.md
@@ -112,12 +115,13 @@ verdict "$({
     expect dynamic_symbols 'extra is exported and not in hooks.def' 'echo "__attribute__((visibility(\"default\"))) int extra(void) { return 0; }" >>shim/hook/body.c'
     expect dynamic_symbols 'extra is exported and no function' 'echo "__attribute__((visibility(\"default\"))) int extra;" >>shim/hook/body.c'
     expect dynamic_symbols 'read is in hooks.def and not exported' 'echo "HOOK(int, read, (int fd), (fd), LIBC)" >>shim/hook/hooks.def'
+    expect dynamic_symbols 'execlp is in hooks.def and not exported' 'echo "HOOK_VARIADIC(int, execlp, (const char *file, ...))" >>shim/hook/hooks.def'
     expect dynamic_symbols 'syscall is in exports.golden and not exported' 'sed -i "/syscall/d" shim/hook/hooks.def shim/hook/body.c'
     expect dynamic_symbols 'executable stack' 'link=-Wl,-z,execstack'
 
     expect no_self_call 'has a relocation against close' 'symbolic=; echo "int close(int); int (*keep)(int) = close;" >>shim/sys/libc.c'
     expect no_self_call 'libc.c.o refers to close' 'echo "int close(int); int f(void) { return close(3); }" >>shim/sys/libc.c'
-    expect no_self_call 'body.c:8 uses an interposed name: ' 'echo "int close(int); int f(void) { return close(3); }" >>shim/hook/body.c'
+    expect no_self_call 'body.c:10 uses an interposed name: ' 'echo "int close(int); int f(void) { return close(3); }" >>shim/hook/body.c'
     expect no_self_call 'has a relocation against getpid' 'echo "int getpid(void); int f(void) { return getpid(); }" >>shim/sys/libc.c'
 
     expect manpage 'does not name LASTCALL_NEW' 'sed -i "s/^    {\"LASTCALL_LOG.*/&\n    {\"LASTCALL_NEW\", \"off\"},/" shim/core/options.c'
