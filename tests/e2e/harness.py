@@ -221,9 +221,12 @@ class Test:
             self.backend = Process([f'{self.options.build}/e2e/{self.backend_program}', str(backend)], self.environment(True, {}), self.path('backend.log'),
                                    self.prefix)
         argv = self.server.command(self.options.build, self.dir, self.host, self.port, backend)
-        self.process = Process(argv, self.environment(bare, env), self.path('log'), self.prefix)
+        self.process = self.launch(argv, self.environment(bare, env))
         self.wait_serving()
         return self
+
+    def launch(self, argv, env):
+        return Process(argv, env, self.path('log'), self.prefix)
 
     def get(self, path='/'):
         return wire.get(self.target, path, tls=self.tls)
