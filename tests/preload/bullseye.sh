@@ -10,18 +10,9 @@ root=$BUILD/roots/bullseye
 command -v debootstrap >/dev/null || skip bullseye "no debootstrap"
 
 # libc6-dev: so that this machine's compiler links with that libc.
-make_root()
-{
-    mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/debian.sources 2>/dev/null |
-        sed -nE 's/^(URIs:|deb)[^h]*(http[^ ]*).*/\2/p' | head -n 1)
-    rm -rf "$root.part"
-    timeout 280 debootstrap --variant=minbase --include=libc6-dev bullseye "$root.part" "$mirror" >"$BUILD/roots/bullseye.log" 2>&1 &&
-        # Its absolute link would lead a linker outside.
-        ln -sf ../lib/x86_64-linux-gnu/ld-2.31.so "$root.part/usr/lib64/ld-linux-x86-64.so.2" &&
-        mv "$root.part" "$root"
-}
-mkdir -p "$BUILD/roots"
-[ -d "$root" ] || make_root || skip bullseye "debootstrap failed: $(tail -n 1 "$BUILD/roots/bullseye.log")"
+[ -d "$root" ] || tests/debootstrap.sh bullseye "$root" libc6-dev || skip bullseye "debootstrap failed: $(tail -n 1 "$root.log")"
+# Its absolute link would lead a linker outside.
+ln -sf ../lib/x86_64-linux-gnu/ld-2.31.so "$root/usr/lib64/ld-linux-x86-64.so.2"
 
 # Mounts are this script's own: they go with it.
 if [ -z "${OWN_MOUNTS:-}" ]; then
