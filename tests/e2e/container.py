@@ -1,0 +1,192 @@
+"""The server as PID 1 of a container (runc), stopped as a runtime stops it: `runc kill ID TERM`. The container is what
+careful users have: Debian's smallest root filesystem, read-only, few capabilities, a limit of processes, a seccomp
+filter like docker's, the report in /dev/termination-log. Its network is netns.Test's server side; the clients are in the
+other namespace, and outside of the container's PID namespace."""
+import json
+import os
+import shutil
+import subprocess
+import threading
+import time
+from dataclasses import dataclass, field, replace
+
+import harness
+import netns
+import scenarios
+
+SUITE, PACKAGES = 'bookworm', 'nginx-light,gunicorn'
+MAKE_ROOT = os.path.join(harness.HERE, '..', 'debootstrap.sh')
+OBJECT, REPORT = '/usr/lib/liblastcall.so', '/dev/termination-log'
+PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+PIDS = 32
+
+# For a master that is root and workers that are not. CAP_KILL is not among them: root may not signal them.
+ROOT_CAPABILITIES = ['CAP_CHOWN', 'CAP_NET_BIND_SERVICE', 'CAP_SETGID', 'CAP_SETUID']
+
+# What docker's default profile refuses and we might have thought of, or libc would.
+REFUSED = ['bpf', 'io_uring_enter', 'io_uring_register', 'io_uring_setup', 'kcmp', 'keyctl', 'mount', 'name_to_handle_at',
+           'open_by_handle_at', 'perf_event_open', 'pidfd_getfd', 'process_vm_readv', 'process_vm_writev', 'ptrace', 'setns', 'umount2',
+           'unshare', 'userfaultfd']
+UNKNOWN = ['clone3']
+ENOSYS = 38
+
+# An entrypoint as images have them: some work with children, then the server in its own place.
+ENTRYPOINT = 'ls / | while read -r name; do test -n "$name" || echo "$(basename "$name")"; done; exec "$@"'
+
+_root_lock = threading.Lock()
+
+
+def root(build):
+    """The root filesystem: made once for a build directory."""
+    where = os.path.join(build, 'roots', SUITE)
+    for need in ('runc', 'debootstrap', 'ip'):
+        if not shutil.which(need):
+            raise harness.Missing(need)
+    with _root_lock:
+        if not os.path.exists(where) and subprocess.run([MAKE_ROOT, SUITE, where, PACKAGES], check=False).returncode:
+            raise harness.Missing(f'a root filesystem: see {where}.log')
+    return where
+
+
+# ---- what runc is told (the runtime specification's config.json) --------------------------------------
+
+def bind(source, destination=None, *options):
+    return {'destination': destination or source, 'type': 'bind', 'source': source, 'options': ['bind', *options]}
+
+
+def mounts(build, directory):
+    kernel = [{'destination': where, 'type': kind, 'source': kind, 'options': options} for where, kind, options in (
+        ('/proc', 'proc', []),
+        ('/dev', 'tmpfs', ['nosuid', 'mode=755']),
+        ('/dev/shm', 'tmpfs', ['nosuid', 'noexec', 'nodev', 'mode=1777']),
+        ('/sys', 'sysfs', ['nosuid', 'noexec', 'nodev', 'ro']),
+        ('/tmp', 'tmpfs', ['nosuid', 'nodev', 'mode=1777']))]
+    return kernel + [
+        bind(f'{build}/liblastcall.so', OBJECT, 'ro'), bind(f'{build}/e2e', None, 'ro'), bind(f'{harness.HERE}/servers', None, 'ro'),
+        bind(directory), bind(f'{directory}/report', REPORT)]
+
+
+def seccomp():
+    return {'defaultAction': 'SCMP_ACT_ALLOW', 'architectures': ['SCMP_ARCH_X86_64'], 'syscalls': [
+        {'names': REFUSED, 'action': 'SCMP_ACT_ERRNO'},
+        {'names': UNKNOWN, 'action': 'SCMP_ACT_ERRNO', 'errnoRet': ENOSYS}]}
+
+
+def process(argv, env, uid):
+    capabilities = [] if uid else ROOT_CAPABILITIES
+    return {'user': {'uid': uid, 'gid': uid}, 'args': argv, 'cwd': '/', 'noNewPrivileges': True,
+            'env': [f'{name}={value}' for name, value in env.items()],
+            'capabilities': {kind: capabilities for kind in ('bounding', 'effective', 'permitted')},
+            'rlimits': [{'type': 'RLIMIT_NOFILE', 'hard': 1024, 'soft': 1024}]}
+
+
+def linux(name, pids, network):
+    own = [{'type': kind} for kind in ('pid', 'ipc', 'uts', 'mount')]
+    return {'namespaces': [*own, {'type': 'network', 'path': network}], 'cgroupsPath': f'/{name}', 'seccomp': seccomp(),
+            'resources': {'devices': [{'allow': False, 'access': 'rwm'}], 'pids': {'limit': pids}},
+            'maskedPaths': ['/proc/kcore', '/proc/keys', '/proc/timer_list', '/sys/firmware'],
+            'readonlyPaths': ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger']}
+
+
+# ---- the test -----------------------------------------------------------------------------------------
+
+class Cleaner:
+    """What must not stay is removed when this closes, or when the harness has ended in whatever way."""
+
+    def __init__(self, script, *arguments):
+        self.child = subprocess.Popen(['/bin/sh', '-c', f'cat; {script}', 'cleaner', *arguments], stdin=subprocess.PIPE,
+                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+
+    def close(self):
+        self.child.stdin.close()
+        self.child.wait(harness.BOUND)
+
+
+LEAVE_NOTHING = '''
+runc --root "$1/runc" delete --force "$2"
+for ns in "$3" "$4"; do
+    for pid in $(ip netns pids "$ns"); do kill -9 "$pid"; done
+    ip netns delete "$ns"
+done
+rm -rf "$1"
+'''
+
+
+class Test(netns.Test):
+    def __init__(self, server, options, uid=0, shell=False, pids=PIDS):
+        self.uid, self.shell, self.pids, self.cleaner = uid, shell, pids, None
+        self.root = root(options.build)
+        # As PID 1 a server is not ended by a signal: it exits with what a shell would have said of it.
+        super().__init__(replace(server, exit=server.exit if server.exit >= 0 else 128 - server.exit), options)
+
+    def _make(self):
+        self.name = f'lastcall-{self.number}'
+        self.cleaner = Cleaner(LEAVE_NOTHING, self.dir, self.name, self.server_ns, self.client_ns)
+        super()._make()
+        os.chmod(self.dir, 0o755)
+        if self.uid:
+            os.chown(self.dir, self.uid, self.uid)
+
+    def runc(self, *command):
+        return ['runc', '--root', self.path('runc'), *command]
+
+    def container_environment(self, env):
+        """Of the harness's environment, what the test itself put there."""
+        ours = {k: v for k, v in env.items() if k.startswith('LASTCALL_') or k in self.server.env}
+        if 'LD_PRELOAD' in env:
+            ours.update(LD_PRELOAD=OBJECT, LASTCALL_REPORT=REPORT)
+        return {'PATH': PATH, **ours}
+
+    def configure(self, argv, env):
+        with open(self.path('report'), 'wb') as f:
+            os.fchmod(f.fileno(), 0o666)  # as the kubelet makes it
+        if self.shell:
+            argv = ['/bin/sh', '-c', ENTRYPOINT, 'sh', *argv]
+        config = {'ociVersion': '1.0.2', 'root': {'path': self.root, 'readonly': True}, 'hostname': 'lastcall',
+                  'process': process(argv, self.container_environment(env), self.uid),
+                  'mounts': mounts(self.options.build, self.dir),
+                  'linux': linux(self.name, self.pids, f'/run/netns/{self.server_ns}')}
+        with open(self.path('config.json'), 'w') as f:
+            json.dump(config, f)
+
+    def launch(self, argv, env):
+        self.configure(argv, env)
+        return harness.Process(self.runc('run', '--bundle', self.dir, '--pid-file', self.path('pid'), self.name), {'PATH': PATH}, self.path('log'))
+
+    @property
+    def target_process(self):
+        if not self.inner and self.exists('pid'):
+            self.inner = harness.Target(int(self.read('pid')))
+        return super().target_process
+
+    def term(self, number=15):
+        self.termed = time.monotonic()
+        subprocess.run(self.runc('kill', self.name, str(number)), check=True, timeout=harness.BOUND, capture_output=True)
+
+    def close(self):
+        if self.cleaner:
+            self.cleaner.close()
+        super().close()
+
+
+@dataclass
+class Scenario(scenarios.Scenario):
+    how: dict = field(default_factory=dict)
+
+    def make(self, server, options):
+        return Test(server, options, **self.how)
+
+
+SERVERS = ('nginx-2', 'gunicorn-gthread', 'epoll')
+
+
+def contained(variant, names, only=SERVERS, **how):
+    for name in names:
+        full = '-'.join(['container', *variant.split(), name])
+        scenarios.SCENARIOS[full] = Scenario(full, netns.witnessed(scenarios.SCENARIOS[name].run), only=only, how=how)
+
+
+LOADS = ('inflight', 'hammer', 'think', 'churn')
+contained('', LOADS)
+contained('shell', LOADS, shell=True)
+contained('user', LOADS, only=('gunicorn-gthread', 'nginx-2'), uid=1000)
