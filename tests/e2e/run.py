@@ -16,9 +16,10 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import container  # noqa: F401  (fills the table)
 import harness
 import netns
-import opaque  # noqa: F401  (fills the table)
+import opaque  # noqa: F401
 import scenarios
 import servers
 import variables  # noqa: F401
