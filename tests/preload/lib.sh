@@ -34,4 +34,4 @@ done_here()
 
 # The programs of this folder that are run with other libcs too: what depends most on the libc.
 # shellcheck disable=SC2034
-LIBC_PROGRAMS='signal_dispositions signal_delivery signal_fetch signal_outcome'
+LIBC_PROGRAMS='signal_dispositions signal_delivery signal_fetch signal_outcome exec_family'
