@@ -154,7 +154,9 @@ bool shim_exec_begin(void)
     return shim.armed && (int)sys0(SYS_getpid) == shim.pid;
 }
 
-void shim_exec_failed(void) {}
+void shim_exec_failed(void)
+{
+}
 
 /* ---- the life of a connection's entry ------------------------------------------------------------- */
 
