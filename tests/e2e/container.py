@@ -80,10 +80,10 @@ def process(argv, env, uid):
             'rlimits': [{'type': 'RLIMIT_NOFILE', 'hard': 1024, 'soft': 1024}]}
 
 
-def linux(name, pids, network):
+def linux(name, network):
     own = [{'type': kind} for kind in ('pid', 'ipc', 'uts', 'mount')]
     return {'namespaces': [*own, {'type': 'network', 'path': network}], 'cgroupsPath': f'/{name}', 'seccomp': seccomp(),
-            'resources': {'devices': [{'allow': False, 'access': 'rwm'}], 'pids': {'limit': pids}},
+            'resources': {'devices': [{'allow': False, 'access': 'rwm'}], 'pids': {'limit': PIDS}},
             'maskedPaths': ['/proc/kcore', '/proc/keys', '/proc/timer_list', '/sys/firmware'],
             'readonlyPaths': ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger']}
 
@@ -113,8 +113,8 @@ rm -rf "$1"
 
 
 class Test(netns.Test):
-    def __init__(self, server, options, uid=0, shell=False, pids=PIDS):
-        self.uid, self.shell, self.pids, self.cleaner = uid, shell, pids, None
+    def __init__(self, server, options, uid=0, shell=False, full=False):
+        self.uid, self.shell, self.full, self.cleaner = uid, shell, full, None
         self.root = root(options.build)
         # As PID 1 a server is not ended by a signal: it exits with what a shell would have said of it.
         super().__init__(replace(server, exit=server.exit if server.exit >= 0 else 128 - server.exit), options)
@@ -129,6 +129,9 @@ class Test(netns.Test):
 
     def runc(self, *command):
         return ['runc', '--root', self.path('runc'), *command]
+
+    def command(self, *words):
+        subprocess.run(self.runc(*words), check=True, timeout=harness.BOUND, capture_output=True)
 
     def container_environment(self, env):
         """Of the harness's environment, what the test itself put there."""
@@ -145,7 +148,7 @@ class Test(netns.Test):
         config = {'ociVersion': '1.0.2', 'root': {'path': self.root, 'readonly': True}, 'hostname': 'lastcall',
                   'process': process(argv, self.container_environment(env), self.uid),
                   'mounts': mounts(self.options.build, self.dir),
-                  'linux': linux(self.name, self.pids, f'/run/netns/{self.server_ns}')}
+                  'linux': linux(self.name, f'/run/netns/{self.server_ns}')}
         with open(self.path('config.json'), 'w') as f:
             json.dump(config, f)
 
@@ -160,8 +163,10 @@ class Test(netns.Test):
         return super().target_process
 
     def term(self, number=15):
+        if self.full:
+            self.command('update', '--pids-limit', '1', self.name)
         self.termed = time.monotonic()
-        subprocess.run(self.runc('kill', self.name, str(number)), check=True, timeout=harness.BOUND, capture_output=True)
+        self.command('kill', self.name, str(number))
 
     def close(self):
         if self.cleaner:
@@ -189,4 +194,6 @@ def contained(variant, names, only=SERVERS, **how):
 LOADS = ('inflight', 'hammer', 'think', 'churn')
 contained('', LOADS)
 contained('shell', LOADS, shell=True)
+# At its limit of processes when TERM comes: no thread can be made.
+contained('full', ('inflight', 'hammer'), only=('nginx-2', 'epoll'), full=True)
 contained('user', LOADS, only=('gunicorn-gthread', 'nginx-2'), uid=1000)
