@@ -82,11 +82,11 @@ class Target:
 class Process(Target):
     """A child whose end is seen at once, with the time of it."""
 
-    def __init__(self, argv, env, log, prefix=()):
+    def __init__(self, argv, env, log, prefix=(), pass_fds=()):
         self.log = log
         with open(log, 'ab') as f:
             self.child = subprocess.Popen([*prefix, *argv], stdin=subprocess.DEVNULL, stdout=f, stderr=f, env=env,
-                                          start_new_session=True)
+                                          start_new_session=True, pass_fds=pass_fds)
         super().__init__(self.child.pid)
         self.ended = None
 
