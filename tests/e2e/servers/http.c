@@ -100,22 +100,39 @@ static socklen_t parse_address(struct sockaddr_storage *a, const char *port, con
     return sizeof *in;
 }
 
-int http_listen(int argc, char **argv, bool nonblocking)
+/* The listener that whoever started us passed on (sd_listen_fds(3)), or -1. */
+static int passed_listener(void)
+{
+    const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
+    return pid && count && atoi(pid) == getpid() && atoi(count) == 1 ? 3 : -1;
+}
+
+static int bound_listener(const char *port, const char *host)
 {
     struct sockaddr_storage address = {0};
-    if (argc < 2)
-        exit(2);
-    socklen_t n = parse_address(&address, argv[1], argc > 2 ? argv[2] : "127.0.0.1");
+    socklen_t n = parse_address(&address, port, host);
     int one = 1, fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         fail("socket");
-    make_pattern();
-    signal(SIGPIPE, SIG_IGN);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (getenv("REUSEPORT"))
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
     if (bind(fd, (struct sockaddr *)&address, n))
         fail("bind");
     if (listen(fd, 4096))
         fail("listen");
+    return fd;
+}
+
+int http_listen(int argc, char **argv, bool nonblocking)
+{
+    if (argc < 2)
+        exit(2);
+    int fd = passed_listener();
+    if (fd < 0)
+        fd = bound_listener(argv[1], argc > 2 ? argv[2] : "127.0.0.1");
+    make_pattern();
+    signal(SIGPIPE, SIG_IGN);
     if (nonblocking)
         fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     return fd;
