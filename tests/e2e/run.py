@@ -16,7 +16,8 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import container  # noqa: F401  (fills the table)
+import activation  # noqa: F401  (fills the table)
+import container  # noqa: F401
 import harness
 import netns
 import opaque  # noqa: F401
