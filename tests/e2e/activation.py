@@ -18,7 +18,7 @@ from scenarios import EXACT
 SO_BINDTOIFINDEX = 62
 
 # sd_listen_fds(3): the listener is descriptor 3 of the process that LISTEN_PID names. $0: its number now.
-PASS_ON = 'fd=$0; LISTEN_PID=$$ LISTEN_FDS=1 exec "$@" 3<&"$fd" {fd}<&-'
+PASS_ON = 'fd=$0; [ "$fd" = 3 ] || exec 3<&"$fd" {fd}<&-; LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"'
 NOBODY = 65534
 
 
@@ -31,8 +31,8 @@ class Scenario(scenarios.Scenario):
         return self.test(server, options, **self.how)
 
 
-def add(name, run, test, only, **how):
-    scenarios.SCENARIOS[name] = Scenario(name, run, only=only, test=test, how=how)
+def add(name, run, test, only, racing=False, **how):
+    scenarios.SCENARIOS[name] = Scenario(name, run, only=only, racing=racing, test=test, how=how)
 
 
 # ---- systemd-socket-activate --------------------------------------------------------------------------
@@ -73,11 +73,11 @@ class Rollout(harness.Test):
 
     def next(self, process):
         """The first one has ended, as it should. Now it is about the other."""
+        self.others = [self.process]
+        self.process = process
         self.drained()
         if self.exists('report'):
             os.unlink(self.path('report'))
-        self.others.append(self.process)
-        self.process = process
         self.wait_serving()
 
     def last(self):
@@ -142,17 +142,26 @@ def nobody_turned_away(t, load):
     return result
 
 
+def undisturbed(t, load):
+    """No TERM: proof that clients and server lose nothing by themselves."""
+    time.sleep(0.3)
+    load.stop()
+    nobody_turned_away(t, load)
+
+
 def handed_over(clients, ready, **options):
     """Clients that go on over the change, and until the second has served."""
     def run(t):
         t.start()
         load = t.load(f'GET / {EXACT}', clients=clients, ready_ok=ready, duration=20000, **options)
         load.wait_ready()
+        if t.options.control:
+            return undisturbed(t, load)
         t.term()
         t.hand_over()
         load.stop()
         nobody_turned_away(t, load)
-        t.last()
+        return t.last()
     return run
 
 
@@ -182,9 +191,11 @@ def handed_over_backlog(t):
     t.last()
 
 
-for _name, _run in (('churn', handed_over(16, 300, fresh=True)), ('think', handed_over(16, 100, think_min=5, think_max=50)),
-                    ('inflight', handed_over_inflight), ('backlog', handed_over_backlog)):
-    add(f'handover-{_name}', _run, Held, ('epoll', 'thread', 'gunicorn-gthread'))
+RACES = {'churn': (16, 300, {'fresh': True}), 'think': (16, 100, {'think_min': 5, 'think_max': 50})}
+HANDED_OVER = {name: handed_over(clients, ready, **options) for name, (clients, ready, options) in RACES.items()}
+
+for _name, _run in {**HANDED_OVER, 'inflight': handed_over_inflight, 'backlog': handed_over_backlog}.items():
+    add(f'handover-{_name}', _run, Held, ('epoll', 'thread', 'gunicorn-gthread'), _name in RACES)
     add(f'handover-user-{_name}', _run, Held, ('epoll',), uid=NOBODY)
 
 
@@ -207,15 +218,16 @@ def shared(clients, ready, **options):
         successor = t.start_successor()
         load = t.load(f'GET / {EXACT}', clients=clients, ready_ok=ready, duration=20000, **options)
         load.wait_ready()
+        if t.options.control:
+            return undisturbed(t, load)
         t.term()
         t.exits(within=2)
-        t.others.remove(successor)
         t.next(successor)
         load.stop()
         nobody_turned_away(t, load)
-        t.last()
+        return t.last()
     return run
 
 
-for _name, _run in (('churn', shared(16, 300, fresh=True)), ('think', shared(16, 100, think_min=5, think_max=50))):
-    add(f'reuseport-{_name}', _run, Shared, ('epoll', 'thread'))
+for _name, (_clients, _ready, _options) in RACES.items():
+    add(f'reuseport-{_name}', shared(_clients, _ready, **_options), Shared, ('epoll', 'thread'), True)
