@@ -212,6 +212,20 @@ class Shared(Rollout):
         return successor
 
 
+# Until the first has closed its listener, the kernel gives it a share of the connections; one that arrives between its
+# last accept and its close is reset by the kernel (not so with net.ipv4.tcp_migrate_req=1). 3 runs of 300 had one.
+QUEUED, MOST_QUEUED = 'connected, then reset in the accept queue', 2
+
+
+def served_by_either(t, load):
+    result = load.finish()
+    queued = sum(loss['why'] == QUEUED for loss in result['losses'])
+    if not t.bare and 0 < queued == result['lost'] <= MOST_QUEUED and not result['refused']:
+        t.note = f"{result['ok']} ok, {queued} reset in the accept queue"
+    else:
+        nobody_turned_away(t, load)
+
+
 def shared(clients, ready, **options):
     def run(t):
         t.start()
@@ -224,7 +238,7 @@ def shared(clients, ready, **options):
         t.exits(within=2)
         t.next(successor)
         load.stop()
-        nobody_turned_away(t, load)
+        served_by_either(t, load)
         return t.last()
     return run
 
