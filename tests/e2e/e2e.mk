@@ -1,20 +1,29 @@
 # e2e.mk: the strict load client, the small servers, and what runs them.
-#   make e2e    every server x every scenario; the racing ones E2E_REPEAT times on nginx, node, epoll
-#   make soak   the racing ones SOAK_REPEAT times
+#   make e2e    every server x every scenario, on groups a choice; the racing ones E2E_REPEAT times on nginx, node,
+#               epoll, and GROUP_REPEAT times on groups
+#   make matrix every server x every scenario
+#   make soak   the racing ones SOAK_REPEAT times, and GROUP_SOAK times on nginx-2, nginx-4, gunicorn
 #   make demo   nginx without us and with us, side by side
 # E2E='--server nginx --scenario hammer -v' goes to run.py as it is.
 E2E_REPEAT  ?= 20
 SOAK_REPEAT ?= 200
+GROUP_REPEAT ?= 5
+GROUP_SOAK  ?= 100
 E2E_PYTHON  ?= /usr/bin/python3
 E2E_FLAGS    = -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -pthread
 E2E_SERVERS  = thread select poll epoll signalfd sigwait
-E2E_BIN      = $(BUILD)/e2e/load $(E2E_SERVERS:%=$(BUILD)/e2e/%)
+E2E_BIN      = $(BUILD)/e2e/load $(BUILD)/e2e/cgi $(E2E_SERVERS:%=$(BUILD)/e2e/%)
 E2E_KEY      = $(BUILD)/e2e/key.pem
 
 $(BUILD)/e2e/load: tests/e2e/load_main.c shim/cli/load.c shim/cli/load_response.c shim/cli/load.h shim/cli/load_response.h
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(dir $@)
 	$(Q)$(CC) $(E2E_FLAGS) -o $@ $(filter %.c,$^)
+
+$(BUILD)/e2e/cgi: tests/e2e/servers/cgi.c
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(dir $@)
+	$(Q)$(CC) $(E2E_FLAGS) -o $@ $<
 
 $(E2E_SERVERS:%=$(BUILD)/e2e/%): $(BUILD)/e2e/%: tests/e2e/servers/%.c tests/e2e/servers/http.c tests/e2e/servers/http.h
 	$(call say,CC,$@)
@@ -37,14 +46,17 @@ e2e-build: $(E2E_BIN) $(E2E_KEY) $(BUILD)/e2e/Server.class
 
 e2e: $(BUILD)/liblastcall.so e2e-build
 	$(Q)$(E2E_PYTHON) tests/e2e/load_test.py $(BUILD)
-	$(Q)$(E2E_PYTHON) tests/e2e/run.py --build $(BUILD) --repeat $(E2E_REPEAT) $(E2E)
+	$(Q)$(E2E_PYTHON) tests/e2e/run.py --build $(BUILD) --repeat $(E2E_REPEAT) --group-repeat $(GROUP_REPEAT) $(E2E)
 
 soak: $(BUILD)/liblastcall.so e2e-build
-	$(Q)$(E2E_PYTHON) tests/e2e/run.py --build $(BUILD) --racing --repeat $(SOAK_REPEAT) $(E2E)
+	$(Q)$(E2E_PYTHON) tests/e2e/run.py --build $(BUILD) --racing --repeat $(SOAK_REPEAT) --group-repeat $(GROUP_SOAK) $(E2E)
+
+matrix: $(BUILD)/liblastcall.so e2e-build
+	$(Q)$(E2E_PYTHON) tests/e2e/run.py --build $(BUILD) --all $(E2E)
 
 demo:
 	$(Q)scripts/deps demo
 	$(Q)$(MAKE) --no-print-directory $(BUILD)/liblastcall.so $(BUILD)/e2e/load
 	$(Q)BUILD=$(BUILD) scripts/demo
 
-.PHONY: e2e-build e2e soak demo
+.PHONY: e2e-build e2e matrix soak demo

@@ -1,4 +1,5 @@
 """One test: a server of its own on a port of its own in a directory of its own, clients, and verdicts."""
+import ctypes
 import itertools
 import json
 import os
@@ -13,6 +14,7 @@ import tempfile
 import threading
 import time
 
+import procfs
 import wire
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -25,6 +27,14 @@ class Failure(Exception):
 
 class Missing(Exception):
     """The test cannot run here (no privilege, no tool)."""
+
+
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def adopt_orphans():
+    """Processes whose parent has died become children of this one, which started it all and ends them (Process.close)."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 # Ports below the ephemeral range, so that no client's own port can be in the way.
@@ -57,6 +67,11 @@ class Target:
         except ProcessLookupError:
             pass
 
+    def ends(self, within):
+        poll = select.poll()
+        poll.register(self.pidfd, select.POLLIN)
+        return bool(poll.poll(max(0, within) * 1000))
+
     def limit_descriptors(self):
         """From now on it can open nothing more."""
         resource.prlimit(self.pid, resource.RLIMIT_NOFILE, (0, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
@@ -80,10 +95,9 @@ class Target:
 
 
 class Process(Target):
-    """A child whose end is seen at once, with the time of it."""
+    """A child that leads a session; its end is seen at once, with the time of it."""
 
     def __init__(self, argv, env, log, prefix=(), pass_fds=()):
-        self.log = log
         with open(log, 'ab') as f:
             self.child = subprocess.Popen([*prefix, *argv], stdin=subprocess.DEVNULL, stdout=f, stderr=f, env=env,
                                           start_new_session=True, pass_fds=pass_fds)
@@ -92,17 +106,65 @@ class Process(Target):
 
     def wait(self, seconds):
         """Exit status, or None when it still lives after so long."""
-        poll = select.poll()
-        poll.register(self.pidfd, select.POLLIN)
-        if self.ended is None and not poll.poll(max(0, seconds) * 1000):
+        if self.ended is None and not self.ends(seconds):
             return None
         self.ended = self.ended or time.monotonic()
         return self.child.wait()
 
+    def left(self):
+        """What lives of the session that it leads: what it forked and what those forked."""
+        return [pid for pid in procfs.session(self.pid) if pid != self.pid and procfs.lives(pid)]
+
+    def end_left(self):
+        deadline = time.monotonic() + BOUND
+        while members := [pid for pid in procfs.session(self.pid) if pid != self.pid]:
+            for pid in members:
+                end_member(pid, self.pid)
+            if time.monotonic() > deadline:
+                raise Failure(f'processes that do not end: {members}')
+            time.sleep(0.002)
+
     def close(self):
         self.kill()
         self.child.wait()
+        self.end_left()
         super().close()
+
+
+def end_member(pid, session):
+    """End a process of a session, and reap it if it is ours by now. Its number may be another's at any time: whose
+    it is is asked after it is held."""
+    try:
+        process = Target(pid)
+    except OSError:
+        return
+    if (procfs.stat(pid) or (0, 0, 0))[2] == session:
+        process.kill()
+        try:
+            os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            pass
+    process.close()
+
+
+class Orphan:
+    """A process that became our child when its parent ended, to be waited for as a Popen is."""
+
+    def __init__(self, pid):
+        self.pid, self.returncode = pid, None
+
+    def wait(self):
+        if self.returncode is None:
+            self.returncode = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self.returncode
+
+
+class Daemon(Process):
+    """One that has put itself in the background, in a session of its own."""
+
+    def __init__(self, pid):
+        Target.__init__(self, pid)
+        self.child, self.ended = Orphan(pid), None
 
 
 class Load:
@@ -218,12 +280,22 @@ class Test:
         backend = 0
         if self.server.backend:
             backend = free_port()
-            self.backend = Process([f'{self.options.build}/e2e/{self.backend_program}', str(backend)], self.environment(True, {}), self.path('backend.log'),
-                                   self.prefix)
+            self.backend = Process([f'{self.options.build}/e2e/{self.backend_program}', str(backend)], self.environment(True, {}),
+                                   self.path('backend.log'), self.prefix)
         argv = self.server.command(self.options.build, self.dir, self.host, self.port, backend)
         self.process = self.launch(argv, self.environment(bare, env))
+        if self.server.daemon:
+            self.follow_daemon()
         self.wait_serving()
         return self
+
+    def follow_daemon(self):
+        """What was started ends; the server is another process, which says its number in a file."""
+        self.check(self.process.wait(BOUND) == 0, 'it does not become a daemon')
+        pid = self.until('its process id in a file', lambda: self.exists(self.server.daemon) and int(self.read(self.server.daemon) or 0))
+        Target.close(self.process)
+        self.process = None
+        self.process = Daemon(pid)
 
     def launch(self, argv, env):
         return Process(argv, env, self.path('log'), self.prefix)
@@ -244,12 +316,83 @@ class Test:
             if self.process.wait(0) is not None:
                 raise Failure(f'it ended at once with {self.process.child.returncode}')
             try:
-                if self.serves():
+                if self.serves() and self.is_whole():
                     return
             except (OSError, wire.WireError):
                 pass
             time.sleep(0.01)
         raise Failure('it does not serve')
+
+    # ---- its processes
+    def workers(self):
+        """The processes that serve. A helper among the master's descendants (apache's CGI daemon, a resource
+        tracker of python) does not hold the listener."""
+        found = procfs.descendants(self.target_process.pid)
+        if self.server.group.passed:
+            return found
+        listeners = procfs.tcp_inodes(self.target_process.pid, self.port)
+        return [pid for pid in found if procfs.sockets(pid) & listeners]
+
+    def everyone(self):
+        """All of its processes, the master first."""
+        return [self.target_process.pid, *procfs.descendants(self.target_process.pid)]
+
+    def is_whole(self, replaced=0):
+        """A group has all its workers, and each of them serves; after so many of them were replaced."""
+        group = self.server.group
+        return not group or (len(self.workers()) >= group.workers and
+                             (not group.ready or self.read('log').count(group.ready) >= group.workers + replaced))
+
+    def worker_of(self, port, among=None):
+        """Which of them has the connection from a client's port; None: it is still in the accept queue, or gone."""
+        inodes = procfs.tcp_inodes(self.target_process.pid, self.port, port)
+        return next((pid for pid in among or self.everyone() if procfs.sockets(pid) & inodes), None)
+
+    def some(self, clients):
+        """As many, or fewer if the server would let the rest wait."""
+        return min(clients, self.server.at_once)
+
+    def kill(self, pids, number=signal.SIGKILL):
+        """A signal to some of its processes, those that still live."""
+        for pid in pids:
+            try:
+                process = Target(pid)
+            except ProcessLookupError:
+                continue
+            process.kill(number)
+            process.close()
+
+    def end(self):
+        """All of it, at once."""
+        self.process.kill()
+        self.process.child.wait()
+        self.process.end_left()
+
+    def stopped(self):
+        """SIGSTOP to all of it. What makes it go on again."""
+        pids = self.everyone()
+        for pid in pids:
+            process = Target(pid)
+            process.stop()
+            process.close()
+        return lambda: self.kill(pids, signal.SIGCONT)
+
+    def until(self, what, good, within=BOUND):
+        """Wait until good() is true, and say what was waited for if it never is."""
+        deadline = time.monotonic() + within
+        while not (found := good()):
+            if time.monotonic() > deadline:
+                raise Failure(f'not within {within} s: {what}')
+            time.sleep(0.01)
+        return found
+
+    def nobody_left(self, within=2.0):
+        """No process of the group outlives its master."""
+        deadline = time.monotonic() + within
+        while left := self.process.left():
+            if time.monotonic() > deadline:
+                raise Failure(f'{len(left)} processes are left after the master: {left[:8]}')
+            time.sleep(0.01)
 
     def start_as_pid_1(self):
         """Start it as the first process of a PID namespace; signals go to it, its status comes through."""
@@ -302,9 +445,11 @@ class Test:
         self.check(not result['unclosed'], f"{result['unclosed']} connections got no FIN")
         return result
 
-    def exits(self, within, since=None, status=None):
-        """It ends by itself, as TERM would have ended it, at most so many seconds after TERM, or after `since`."""
+    def exits(self, within, since=None, status=None, outlived=False):
+        """It ends by itself, as TERM would have ended it, at most so many seconds after TERM, or after `since`; and
+        all of its processes do, unless it may be outlived."""
         since = since or self.termed
+        within += self.server.own_end
         deadline = max(since + within, time.monotonic() + 0.001)
         got = self.process.wait(deadline - time.monotonic())
         if got is None:
@@ -313,13 +458,15 @@ class Test:
             raise Failure(f'it ended {took} after what had to end it, not in {within} s')
         want = self.server.exit if status is None else status
         self.check(got == want, f'it ended with {got}, not {want}')
+        if not outlived:
+            self.nobody_left()
         return self.process.ended - since
 
     def released(self, within, since=None):
         """The drain ends so many seconds after TERM, with requests left: the process ends, or goes on by itself
         where it has a grace of its own. Returns when."""
         if not self.server.own_grace or self.bare:
-            return self.exits(within, since)
+            return self.exits(within, since, outlived=self.server.group and self.server.group.outlive)
         since = since or self.termed
         while time.monotonic() < since + within:
             if os.path.exists(self.path('report')) and os.path.getsize(self.path('report')):

@@ -93,6 +93,6 @@ class Scenario(scenarios.Scenario):
     make = Test
 
 
-SCENARIOS = {f'netns-{name}': Scenario(f'netns-{name}', witnessed(scenarios.SCENARIOS[name].run), only=('nginx',),
+SCENARIOS = {f'netns-{name}': Scenario(f'netns-{name}', witnessed(scenarios.SCENARIOS[name].run), only=('nginx', 'nginx-2', 'gunicorn-gthread'),
                                        racing=False)
              for name in ('inflight', 'hammer', 'think', 'churn', 'idle', 'upload')}

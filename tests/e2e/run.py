@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 """Every server, every scenario.
 
-  run.py                                   everything, the racing scenarios once
-  run.py --repeat 20                       the racing ones 20 times on nginx, node and epoll
+  run.py                                   the racing scenarios once; on servers of several processes not those that
+                                           ask about one connection only, unless a server or a scenario is named
+  run.py --all                             those too
+  run.py --repeat 20 --group-repeat 5      the racing ones 20 times on nginx, node and epoll, 5 times on groups
   run.py --racing --repeat 200             only those
   run.py --server nginx,node --scenario hammer --repeat 5 -v --env LASTCALL_IDLE=200ms
   run.py --bare                            without us: what would be lost
@@ -18,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import activation  # noqa: F401  (fills the table)
 import container  # noqa: F401
+import groups  # noqa: F401  (fills the table)
 import harness
 import netns
 import opaque  # noqa: F401
@@ -32,6 +35,8 @@ def parse():
     p.add_argument('--server', default='', help='comma list')
     p.add_argument('--scenario', default='', help='comma list')
     p.add_argument('--repeat', type=int, default=1, help='of the racing scenarios')
+    p.add_argument('--group-repeat', type=int, default=1, help='of those on servers of several processes')
+    p.add_argument('--all', action='store_true')
     p.add_argument('--racing', action='store_true', help='only the racing scenarios, on the servers that repeat them')
     p.add_argument('--jobs', type=int, default=2 * (os.cpu_count() or 2))
     p.add_argument('--bare', action='store_true')
@@ -53,18 +58,38 @@ def named(text, table, what):
     return [table[n] for n in names]
 
 
+def suits(server, scenario):
+    if scenario.needs in server.lacking() or scenario.speaks not in server.speaks:
+        return False
+    return bool(server.group) or not scenario.group
+
+
 def wanted(options, server, scenario):
+    """How often."""
     asked = server.name in options.server.split(',') and scenario.name in options.scenario.split(',')
-    if scenario.only and server.name not in scenario.only and not asked:
-        return 0
-    if scenario.needs in server.lacks or scenario.speaks not in server.speaks:
+    if not suits(server, scenario) or (scenario.only and server.name not in scenario.only and not asked):
         return 0
     if options.control and not scenario.racing:
         return 0
+    return wanted_group(options, server, scenario) if server.group else wanted_single(options, server, scenario)
+
+
+def wanted_single(options, server, scenario):
     if not scenario.racing:
         return 0 if options.racing else 1
     repeated = server.name in scenarios.REPEATED or options.server
     return options.repeat if repeated else 0 if options.racing else 1
+
+
+def wanted_group(options, server, scenario):
+    everything = options.all or options.server or options.scenario
+    if server.plain and scenario.name not in server.plain and not everything:
+        return 0
+    if scenario.name in scenarios.GROUP_RACING:
+        soaked = server.name in scenarios.GROUP_SOAKED or options.server
+        return 0 if options.racing and not soaked else options.group_repeat
+    plain = scenario.group or scenario.only or scenario.name in scenarios.GROUP_SHARED
+    return 1 if not options.racing and (plain or everything) else 0
 
 
 class Suite:
@@ -155,6 +180,7 @@ def main():
     suite = Suite(options)
     if not options.bare and not os.path.exists(os.path.join(options.build, 'liblastcall.so')):
         sys.exit(f'run.py: {options.build}/liblastcall.so is missing: make')
+    harness.adopt_orphans()
     start = time.monotonic()
     suite.run(plan(options, suite))
     skipped = f', {suite.skipped} skipped' if suite.skipped else ''

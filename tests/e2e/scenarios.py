@@ -20,12 +20,19 @@ class Scenario:
     run: Callable
     racing: bool = False   # repeated: --repeat, on the servers of REPEATED
     alone: bool = False    # measures time: nothing beside it
-    needs: str = ''        # an endpoint that a server may lack
+    needs: str = ''        # an endpoint, or what else a server may lack
     only: tuple = ()       # these servers, if any
     speaks: str = 'http'   # what a server must speak
+    group: bool = False    # on servers of several processes, and on no other
 
 
 REPEATED = ('nginx', 'node', 'epoll')
+# On servers of several processes: what a plain run has of the scenarios that all servers share, which of them are
+# repeated (--group-repeat), and where the longer suite does that.
+GROUP_SHARED = ('inflight', 'hammer', 'think', 'churn', 'reuse', 'backlog', 'idle', 'big', 'upload', 'pipeline', 'stream', 'forever',
+                'second-signal', 'repeated-signal', 'alone', 'half-head')
+GROUP_RACING = ('inflight', 'hammer', 'think', 'churn')
+GROUP_SOAKED = ('nginx-2', 'nginx-4', 'gunicorn-sync', 'gunicorn-gthread')
 MEASURED = ('nginx', 'epoll')
 
 
@@ -43,13 +50,14 @@ def scenario(**options):
 def inflight(t):
     """8 requests of 2 s, TERM after 500 ms."""
     t.start()
-    load = t.load(f'GET /sleep?ms=2000 {EXACT}', clients=8, limit=1, wait_fin=True, ready_sent=8)
+    clients = t.some(8)
+    load = t.load(f'GET /sleep?ms=2000 {EXACT}', clients=clients, limit=1, wait_fin=True, ready_sent=clients)
     load.wait_ready()
     time.sleep(0.5)
     t.term()
     t.no_loss(load)
     t.exits(within=3)
-    t.drained(in_flight=8)
+    t.drained(in_flight=clients)
 
 
 def until_refused(t, clients, ready, within=2.0, **options):
@@ -89,7 +97,7 @@ def churn(t):
     until_refused(t, 16, 300, fresh=True)
 
 
-@scenario(racing=True)
+@scenario(racing=True, needs='keep-alive')
 def reuse(t):
     """One connection with a request every 20 ms for ever: it is told to close, and the process ends in a second."""
     result = until_refused(t, 1, 15, within=1.0, think_min=20, think_max=20)
@@ -106,16 +114,16 @@ def backlog(t):
 
 
 def queued(t):
-    t.target_process.stop()
+    go_on = t.stopped()
     load = t.load(f'GET / {EXACT}', clients=20, limit=1, ready_sent=20)
     load.wait_ready()
     t.term()
-    t.target_process.kill(18)  # SIGCONT
+    go_on()
     result = t.no_loss(load)
     t.check(result['ok'] == 20, f"{result['ok']} of 20 were served")
 
 
-@scenario()
+@scenario(needs='keep-alive')
 def idle(t):
     """50 idle connections get a clean FIN."""
     t.start()
@@ -138,30 +146,31 @@ def http10(t):
 def big(t):
     """8 MiB each to 4 readers that take 2 s."""
     t.start()
-    load = t.load(f'GET /big pattern={BIG}', clients=4, limit=1, rate=4 << 20, wait_fin=True, ready_started=4)
+    clients = t.some(4)
+    load = t.load(f'GET /big pattern={BIG}', clients=clients, limit=1, rate=4 << 20, wait_fin=True, ready_started=clients)
     load.wait_ready()
     t.term()
     t.no_loss(load)
     t.exits(within=6)
-    t.drained(in_flight=4)
+    t.drained(in_flight=clients)
 
 
 @scenario()
 def upload(t):
     """Half a body at TERM, the rest a second later."""
     t.start()
-    size = 1 << 20
-    load = t.load(f'POST /upload upload={size} text={size}\n', clients=4, limit=1, split=size // 2, split_pause=1200,
-                  wait_fin=True, ready_sent=4)
+    size, clients = 1 << 20, t.some(4)
+    load = t.load(f'POST /upload upload={size} text={size}\n', clients=clients, limit=1, split=size // 2, split_pause=1200,
+                  wait_fin=True, ready_sent=clients)
     load.wait_ready()
     time.sleep(0.2)
     t.term()
     t.no_loss(load)
     t.exits(within=3)
-    t.drained(in_flight=4)
+    t.drained(in_flight=clients)
 
 
-@scenario()
+@scenario(needs='keep-alive')
 def pipeline(t):
     """3 requests in one write; the first takes 800 ms, the farewell belongs on the last."""
     t.start()
@@ -181,13 +190,14 @@ def pipeline(t):
 def stream(t):
     """Chunked over 3 s: the head is long gone when TERM comes."""
     t.start()
-    load = t.load(f'GET /stream?ms=3000 pattern={STREAM}', clients=4, limit=1, hold=True, ready_started=4, duration=20000)
+    clients = t.some(4)
+    load = t.load(f'GET /stream?ms=3000 pattern={STREAM}', clients=clients, limit=1, hold=True, ready_started=clients, duration=20000)
     load.wait_ready()
     t.term()
     result = t.no_loss(load)
-    t.check(result['ok'] == 4, f"{result['ok']} of 4 were served")
+    t.check(result['ok'] == clients, f"{result['ok']} of {clients} were served")
     t.exits(within=6)
-    t.drained(in_flight=4)
+    t.drained(in_flight=clients)
 
 
 @scenario(needs='/sendfile', only=('nginx', 'epoll', 'select', 'thread'))
@@ -237,6 +247,7 @@ def forever(t):
     t.start(LASTCALL_TIMEOUT='3s')
     load = t.load('GET /sleep?ms=60000', clients=1, limit=1, ready_sent=1)
     load.wait_ready()
+    pids = t.everyone()
     t.term()
     took = t.released(within=3.5)
     t.check(t.bare or took >= 2.9, f'it was released after {took:.2f} s, before the deadline')
@@ -244,12 +255,13 @@ def forever(t):
         return t.no_loss(load)
     report = t.report()
     t.check(report['end'] == 'deadline' and report['cut'] == 1, f'the report says {report}')
-    if t.server.own_grace:
-        t.process.kill()
+    if t.server.own_grace or t.server.group:
+        t.end()
     port = load.finish()['losses'][0]['port']
     cut = report['cuts'][0]
     peer = cut['peer'] == 'unix' if t.server.family == 'unix' else cut['peer'].endswith(f':{port}')
     t.check(cut['method'] == 'GET' and peer, f'the report does not name port {port}: {cut}')
+    t.check(not t.server.group or cut['pid'] in pids, f'the report names no process of {pids}: {cut}')
     return None
 
 
@@ -389,7 +401,7 @@ def continue_100(t):
     finish_late(t, request('POST', '/upload', 'Content-Length: 1000', 'Expect: 100-continue'), answer)
 
 
-@scenario()
+@scenario(needs='/early')
 def early(t):
     """413 while the body is still being sent: it arrives whole, and a FIN after it, not a reset."""
     body = pattern(1 << 20)
@@ -401,7 +413,7 @@ def early(t):
     finish_late(t, request('POST', '/early', f'Content-Length: {len(body)}'), answer, rest=body[:200_000])
 
 
-@scenario()
+@scenario(needs='keep-alive')
 def same_bytes(t):
     """With no signal sent, every byte is the same with and without us (but for the Date)."""
     def conversation():

@@ -7,6 +7,7 @@ Every one answers the same requests. Bodies are the first bytes of one pattern (
   /big          8 MiB                          /sendfile       1 MiB: writev of the head, then sendfile
   /upload       the number of bytes posted     /close-tokens   says Connection: keep-alive, foo
 /upgrade: 101, then an echo of every byte (nginx, node, the small C servers); aiohttp has /websocket instead.
+/cgi?ms=N: 64 bytes, after N ms, from a CGI program (apache).
 """
 import os
 import shutil
@@ -24,19 +25,47 @@ def pattern(n):
     return b''.join(b'%015x\n' % i for i in range((n + 15) // 16))[:n]
 
 
+MANY = 1000  # more than any scenario has clients
+
+
+@dataclass
+class Group:
+    """A server of several processes: the master, which was started, and its workers, which are descendants of it."""
+    workers: int = 2       # as many serve at least, once it is up; 0: there is one for each connection
+    ready: str = ''        # what each of them says in the log once it serves, if it has to load its program first
+    passed: bool = False   # they are given connections by the master; others hold the listener, which tells them from helpers
+    respawns: bool = True  # the master replaces one that ends
+    follow: bool = False   # they end at once when the master dies
+    outlive: bool = False  # one that works on a request does not end when TERM ends the master
+    deaf: bool = False     # one of them does not end when it alone is sent TERM
+    reload: str = ''       # the signal that makes the master replace them all
+    reload_env: dict = field(default_factory=dict)
+
+
 @dataclass
 class Server:
     name: str
     command: Callable   # (build, directory, host, port, backend port) -> argv
     needs: list         # programs and files without which it is missing
     exit: int           # after TERM, when idle and alone
-    lacks: set = field(default_factory=set)  # endpoints that it has no natural way to offer
+    lacks: set = field(default_factory=set)  # what it has no natural way to offer: endpoints, keep-alive
     backend: bool = False                    # needs the backend
     family: str = 'ipv4'                     # ipv4 ipv6 unix: what it listens on
     own_grace: bool = False                  # waits for requests itself, a minute, once it sees TERM
     speaks: tuple = ('http',)                # or tls, h2: what a scenario must ask for
     notifies: bool = True                    # tls: says close_notify when it reads an end of file
     env: dict = field(default_factory=dict)
+    group: Group | None = None
+    at_once: int = MANY                      # requests that it works on at the same time, the others wait
+    daemon: str = ''                         # it puts itself in the background, and its process id in this file
+    plain: tuple = ()                        # scenarios of a plain run, if not all
+    own_end: float = 0                       # seconds that it takes to end by itself, idle, from TERM on
+
+    def lacking(self):
+        """What a scenario may need and it does not have."""
+        group = self.group or Group(0, respawns=False)
+        of_group = {'workers': group.workers and not group.deaf, 'respawn': group.respawns, 'reload': group.reload}
+        return self.lacks | {name for name, has in of_group.items() if not has}
 
     def missing(self, build):
         for need in self.needs:
@@ -48,23 +77,76 @@ class Server:
         return None
 
 
-def nginx(build, directory, host, port, backend, tls=''):
+def put_files(directory):
+    """What a server of files serves; also where its workers run under another user."""
     files = os.path.join(directory, 'files')
-    if not os.path.exists(files):
-        os.makedirs(files)
-        for name, size in (('small', SMALL), ('big', BIG), ('sendfile', SENDFILE)):
-            path = os.path.join(files, name)
-            with open(path, 'wb') as f:
-                f.write(pattern(size))
-            os.utime(path, (EPOCH, EPOCH))
-    with open(os.path.join(HERE, 'servers', 'nginx.conf')) as f:
+    if os.path.exists(files):
+        return
+    os.makedirs(files)
+    os.chmod(directory, 0o755)
+    for name, size in (('small', SMALL), ('big', BIG), ('sendfile', SENDFILE)):
+        path = os.path.join(files, name)
+        with open(path, 'wb') as f:
+            f.write(pattern(size))
+        os.utime(path, (EPOCH, EPOCH))
+
+
+def configure(template, directory, **values):
+    """servers/TEMPLATE with each @NAME@ filled in, in the test's directory."""
+    with open(os.path.join(HERE, 'servers', template)) as f:
         text = f.read()
-    for key, value in (('@DIR@', directory), ('@LISTEN@', f'{host}:{port} backlog=4096{tls}'), ('@BACKEND@', str(backend))):
-        text = text.replace(key, value)
-    conf = os.path.join(directory, 'nginx.conf')
-    with open(conf, 'w') as f:
+    for name, value in {'DIR': directory, **values}.items():
+        text = text.replace(f'@{name}@', str(value))
+    path = os.path.join(directory, template)
+    with open(path, 'w') as f:
         f.write(text)
-    return ['nginx', '-c', conf, '-p', directory, '-e', os.path.join(directory, 'error.log')]
+    return path
+
+
+def nginx(build, directory, host, port, backend, listen='', processes='master_process off;', events='', daemon='off'):
+    put_files(directory)
+    conf = configure('nginx.conf', directory, LISTEN=f'{host}:{port} backlog=4096{listen}', BACKEND=backend, PROCESSES=processes,
+                     EVENTS=events, DAEMON=daemon)
+    return [shutil.which('nginx') if daemon == 'on' else 'nginx', '-c', conf, '-p', directory, '-e', os.path.join(directory, 'error.log')]
+
+
+# Without this nginx clears the environment of the new binary that it execs for USR2, which it does as a daemon only, and
+# if it knows its own path.
+NGINX_ENV = ''.join(f' env {name};' for name in ('LD_PRELOAD', *(f'LASTCALL_{n}' for n in (
+    'REPORT', 'LOG', 'SIGNALS', 'TIMEOUT', 'IDLE'))))
+
+
+def nginx_group(name, workers=2, listen='', events='accept_mutex off;', env='', daemon='', **about):
+    def command(*where):
+        return nginx(*where, listen=listen, processes=f'worker_processes {workers};{env}', events=events,
+                     daemon='on' if daemon else 'off')
+    return Server(name, command, ['nginx', '$BUILD/e2e/thread'], 0, {'/head-pieces', '/close-tokens'}, backend=True, daemon=daemon,
+                  **about, group=Group(workers, reload='HUP', reload_env={'LASTCALL_SIGNALS': 'TERM,QUIT'}))
+
+
+DAEMON = {'daemon': 'nginx.pid', 'plain': ('upgrade', 'inflight', 'hammer', 'churn', 'term-all')}
+
+
+def apache(mpm, cgi, workers, **group):
+    def command(build, directory, host, port, backend):
+        put_files(directory)
+        with open(os.path.join(directory, 'cgi-signals'), 'a') as f:
+            os.fchmod(f.fileno(), 0o666)
+        conf = configure('apache.conf', directory, LISTEN=f'{host}:{port}', BACKEND=backend, BUILD=build, MPM=mpm, CGI=cgi)
+        return ['apache2', '-D', 'FOREGROUND', '-f', conf]
+    return Server(f'apache-{mpm}', command, ['apache2', '$BUILD/e2e/thread', '$BUILD/e2e/cgi'], 0, {'/head-pieces', '/close-tokens'},
+                  backend=True, own_end=0.5, group=Group(workers, respawns=False, **group))
+
+
+NO_BYTECODE = {'PYTHONDONTWRITEBYTECODE': '1'}
+
+
+def gunicorn(kind, *options, **about):
+    def command(build, directory, host, port, backend):
+        return ['gunicorn', '--workers', '2', '--worker-class', kind, '--bind', f'{host}:{port}', '--worker-tmp-dir', directory,
+                '--pythonpath', f'{HERE}/servers', *options, 'wsgi']
+    return Server(f'gunicorn-{kind}', command, ['gunicorn'], 0, env=NO_BYTECODE, own_grace=True,
+                  group=Group(ready='serving', reload='HUP'), **about)
 
 
 def nginx_tls(build, directory, host, port, backend):
@@ -79,6 +161,22 @@ def script(*command):
 def node(*more):
     return lambda build, directory, host, port, backend: [
         'node', f'{HERE}/servers/server.js', str(port), host, *(m.replace('$BUILD', build) for m in more)]
+
+
+def uvicorn(build, directory, host, port, backend):
+    return ['uvicorn', '--workers', '2', '--host', host, '--port', str(port), '--app-dir', f'{HERE}/servers', '--no-access-log',
+            '--timeout-keep-alive', '60', 'asgi:app']
+
+
+def puma(build, directory, host, port, backend):
+    return ['puma', '--config', '-', '--environment', 'production', '--workers', '2', '--threads', '16:16',
+            '--bind', f'tcp://{host}:{port}?backlog=1024', f'{HERE}/servers/config.ru']
+
+
+def cluster(policy, **group):
+    return Server(f'node-cluster-{policy}', lambda build, directory, host, port, backend: [
+        'node', f'{HERE}/servers/cluster.js', str(port), host, policy, '2'],
+        ['node'], -15, {'/sendfile'}, group=Group(ready='serving', follow=True, **group))
 
 
 def small(program, status, family='ipv4'):
@@ -109,4 +207,23 @@ SERVERS = {s.name: s for s in (
     Server('node-tls', node('https', '$BUILD/e2e/key.pem', '$BUILD/e2e/cert.pem'), ['node', '$BUILD/e2e/key.pem'], -15,
            speaks=('tls',)),
     Server('node-h2c', node('h2c'), ['node'], -15, speaks=('h2',)),
+    nginx_group('nginx-2'),
+    nginx_group('nginx-4', 4),
+    nginx_group('nginx-mutex', events='accept_mutex on;'),
+    nginx_group('nginx-reuseport', listen=' reuseport'),
+    nginx_group('nginx-daemon', **DAEMON),
+    nginx_group('nginx-daemon-env', env=NGINX_ENV, **DAEMON),
+    apache('event', 'cgid', 2, deaf=True),
+    apache('prefork', 'cgi', 72),
+    gunicorn('sync', lacks={'/head-pieces', '/close-tokens', 'keep-alive'}, at_once=2, own_end=0.5),
+    gunicorn('gthread', '--threads', '8', '--keep-alive', '60', lacks={'/head-pieces', '/close-tokens'}, at_once=16, own_end=1.5),
+    Server('uvicorn', uvicorn, ['uvicorn'], 0, {'/head-pieces', '/sendfile'}, own_grace=True, env=NO_BYTECODE, own_end=1,
+           group=Group(ready='Application startup complete.', respawns=False)),
+    cluster('rr', passed=True),
+    cluster('none'),
+    Server('puma', puma, ['puma'], -15, {'/head-pieces', '/sendfile', '/early'}, own_grace=True,
+           group=Group(ready='booted in', reload='USR1', follow=True), at_once=32, own_end=1),
+    Server('forking', lambda build, directory, host, port, backend: [
+        PYTHON, f'{HERE}/servers/threading_server.py', str(port), host, 'fork'], [PYTHON], -15, {'/sendfile'},
+           group=Group(0, respawns=False, outlive=True)),
 )}

@@ -1,7 +1,9 @@
-"""python's ThreadingHTTPServer, speaking HTTP/1.1. threading_server.py PORT"""
+"""python's HTTPServer, speaking HTTP/1.1, with a thread or a process for each connection.
+threading_server.py PORT HOST [fork]"""
 import sys
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from socketserver import ForkingMixIn, ThreadingMixIn
 from urllib.parse import parse_qs, urlsplit
 
 CHUNKS, CHUNK = 10, 160
@@ -82,9 +84,15 @@ class Handler(BaseHTTPRequestHandler):
         return self.answer(200, b'%d\n' % length)
 
 
-class Server(ThreadingHTTPServer):
+class Threading(ThreadingMixIn, HTTPServer):
     request_queue_size = 1024
     daemon_threads = True
 
 
+class Forking(ForkingMixIn, HTTPServer):
+    request_queue_size = 1024
+    max_children = 256
+
+
+Server = Forking if sys.argv[3:] == ['fork'] else Threading
 Server((sys.argv[2] if len(sys.argv) > 2 else '127.0.0.1', int(sys.argv[1])), Handler).serve_forever()
