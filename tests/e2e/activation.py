@@ -111,7 +111,8 @@ class Held(Rollout):
                 shutil.copy(path, self.dir)
         if 'LD_PRELOAD' in env:
             env = {**env, 'LD_PRELOAD': self.path('liblastcall.so')}
-        return ['setpriv', f'--reuid={self.uid}', f'--regid={self.uid}', '--clear-groups', self.path(os.path.basename(argv[0])), *argv[1:]], env
+        become = ['setpriv', f'--reuid={self.uid}', f'--regid={self.uid}', '--clear-groups']
+        return [*become, self.path(os.path.basename(argv[0])), *argv[1:]], env
 
     def launch(self, argv, env):
         fd = self.listener.fileno()

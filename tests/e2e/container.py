@@ -25,8 +25,8 @@ ROOT_CAPABILITIES = ['CAP_CHOWN', 'CAP_NET_BIND_SERVICE', 'CAP_SETGID', 'CAP_SET
 
 # What docker's default profile refuses and we might have thought of, or libc would.
 REFUSED = ['bpf', 'io_uring_enter', 'io_uring_register', 'io_uring_setup', 'kcmp', 'keyctl', 'mount', 'name_to_handle_at',
-           'open_by_handle_at', 'perf_event_open', 'pidfd_getfd', 'process_vm_readv', 'process_vm_writev', 'ptrace', 'setns', 'umount2',
-           'unshare', 'userfaultfd']
+           'open_by_handle_at', 'perf_event_open', 'pidfd_getfd', 'process_vm_readv', 'process_vm_writev', 'ptrace', 'setns',
+           'umount2', 'unshare', 'userfaultfd']
 UNKNOWN = ['clone3']
 ENOSYS = 38
 
@@ -62,8 +62,8 @@ def mounts(build, directory):
         ('/sys', 'sysfs', ['nosuid', 'noexec', 'nodev', 'ro']),
         ('/tmp', 'tmpfs', ['nosuid', 'nodev', 'mode=1777']))]
     return kernel + [
-        bind(f'{build}/liblastcall.so', OBJECT, 'ro'), bind(f'{build}/e2e', None, 'ro'), bind(f'{harness.HERE}/servers', None, 'ro'),
-        bind(directory), bind(f'{directory}/report', REPORT)]
+        bind(f'{build}/liblastcall.so', OBJECT, 'ro'), bind(f'{build}/e2e', None, 'ro'),
+        bind(f'{harness.HERE}/servers', None, 'ro'), bind(directory), bind(f'{directory}/report', REPORT)]
 
 
 def seccomp():
@@ -154,7 +154,8 @@ class Test(netns.Test):
 
     def launch(self, argv, env):
         self.configure(argv, env)
-        return harness.Process(self.runc('run', '--bundle', self.dir, '--pid-file', self.path('pid'), self.name), {'PATH': PATH}, self.path('log'))
+        run = self.runc('run', '--bundle', self.dir, '--pid-file', self.path('pid'), self.name)
+        return harness.Process(run, {'PATH': PATH}, self.path('log'))
 
     @property
     def target_process(self):
