@@ -33,8 +33,9 @@ enum doubt {
 
 enum { CONN_RING = 64, CONN_RUN_MAX = 31 };
 
-/* The bit of calls_in, calls_out that is a lock: the bytes of one call are being followed. */
-enum { CONN_LOCKED = 0x10000 };
+/* Bits of calls_in, calls_out: a lock, the bytes of one call are being followed; and a mark, this process has not touched
+ * the connection since the fork that left it to it (in these words, so that no call has to look elsewhere for it). */
+enum { CONN_LOCKED = 0x10000, CONN_UNTOUCHED = 0x1000000 };
 
 struct conn {
     /* identity */

@@ -32,9 +32,17 @@ void drain_signal(struct drain *d, nsec_t now)
 static nsec_t duck_until(const struct drain *d, const struct census *c, const struct options *o)
 {
     nsec_t end = d->duck_from + o->delay;
-    if (o->quiet == 0)
-        return end;
-    return earlier(end, later(d->duck_from, c->last_accept) + o->quiet);
+    if (o->quiet != 0)
+        end = earlier(end, later(d->duck_from, c->last_accept) + o->quiet);
+    return later(end, c->lone_until);
+}
+
+/* Is the lame duck over? *until: when, if that is known. */
+static bool duck_is_over(const struct drain *d, const struct census *c, const struct options *o, nsec_t now,
+                         nsec_t *until)
+{
+    *until = c->led ? 0 : duck_until(d, c, o);
+    return c->led ? c->leader_phase >= DRAIN_DOOR : now >= *until;
 }
 
 /* The door is closed when nobody stands in it. A handshake under way may never complete (and with
@@ -48,7 +56,7 @@ static bool door_is_closed(const struct drain *d, const struct census *c, const 
 
 static bool nothing_owed(const struct census *c)
 {
-    return c->queued == 0 && c->in_flight == 0 && c->idle == 0 && c->ending == 0;
+    return c->queued == 0 && c->in_flight == 0 && c->idle == 0 && c->ending == 0 && c->members == 0;
 }
 
 static void release(struct drain *d, struct drain_actions *act, nsec_t now)
@@ -66,20 +74,21 @@ struct drain_actions drain_step(struct drain *d, const struct census *c, const s
         return act;
 
     nsec_t end = deadline(d, o);
+    d->again = d->again || c->leader_again;
     if (d->again || (end != 0 && now >= end)) {
         d->expired = !d->again;
         release(d, &act, now);
         return act;
     }
-    if (c->leaving && c->in_flight == 0) {
+    if ((c->led && c->leader_phase == DRAIN_RELEASED) || (c->leaving && c->in_flight == 0 && c->members == 0)) {
         release(d, &act, now);
         return act;
     }
     act.wake_at = earlier(end, c->next_expiry);
 
     if (d->phase == DRAIN_DUCK) {
-        nsec_t until = duck_until(d, c, o);
-        if (now < until) {
+        nsec_t until;
+        if (!duck_is_over(d, c, o, now, &until)) {
             act.wake_at = earlier(act.wake_at, until);
             return act;
         }
@@ -98,13 +107,17 @@ struct drain_actions drain_step(struct drain *d, const struct census *c, const s
         }
         d->phase = DRAIN_EMPTYING;
         d->door_closed_at = now;
+        if (c->members > 0) /* they are asked only now whether they are done */
+            act.wake_at = now;
     }
-    if (nothing_owed(c))
+    if (c->led)
+        d->phase = nothing_owed(c) ? DRAIN_DRAINED : DRAIN_EMPTYING;
+    else if (nothing_owed(c))
         release(d, &act, now);
     return act;
 }
 
 bool drain_may_close_idle(const struct drain *d)
 {
-    return d->phase == DRAIN_DOOR || d->phase == DRAIN_EMPTYING;
+    return d->phase >= DRAIN_DOOR && d->phase <= DRAIN_DRAINED;
 }

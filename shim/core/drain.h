@@ -10,6 +10,7 @@ enum drain_phase {
     DRAIN_DUCK,     /* lame duck: the end of the delay, or quiet */
     DRAIN_DOOR,     /* listeners hidden: the accept queues and handshakes under way to be served */
     DRAIN_EMPTYING, /* the last thing owed */
+    DRAIN_DRAINED,  /* the word of the process that leads this drain (a group's master) */
     DRAIN_RELEASED, /* nothing: the program has its signal */
 };
 
@@ -22,6 +23,14 @@ struct census {
     bool leaving;       /* the program is in exit(): only what is in flight can still be served */
     nsec_t last_accept; /* when a connection last arrived; 0 never */
     nsec_t next_expiry; /* when the first idle window ends; 0 none */
+
+    /* the group (DESIGN section 8) */
+    unsigned members;     /* processes that drain with us and are not done */
+    bool led;             /* another process leads this drain and says when its phases come */
+    uint8_t leader_phase; /* its phase; DRAIN_RELEASED: we are free */
+    bool leader_again;    /* it has had a second signal */
+    nsec_t lone_until;    /* until then a member that drains alone goes on as before: the signal may be on its way to
+                             all of them, and then somebody has to stay for the accept queue; 0: not one */
 };
 
 struct drain {

@@ -9,7 +9,9 @@
 
 enum { FD_MAX = 1 << 20 }; /* the kernel's default nr_open; higher ones pass through */
 
-enum fd_kind { FD_OTHER, FD_CONN, FD_LISTENER, FD_SIGNAL };
+enum fd_kind { FD_OTHER, FD_CONN, FD_LISTENER, FD_SPECIAL };
+/* The index of a special one: a signalfd, or ours, which the program cannot close. */
+enum fd_special { SPECIAL_SIGNALFD, SPECIAL_OWN };
 
 static inline uint32_t fd_slot_make(enum fd_kind kind, uint32_t index)
 {
@@ -24,6 +26,11 @@ static inline enum fd_kind fd_slot_kind(uint32_t slot)
 static inline uint32_t fd_slot_index(uint32_t slot)
 {
     return slot & 0x3fffffff;
+}
+
+static inline bool fd_slot_is_own(uint32_t slot)
+{
+    return slot == fd_slot_make(FD_SPECIAL, SPECIAL_OWN);
 }
 
 enum { POOL_CHUNK = 64, POOL_CHUNKS = FD_MAX / POOL_CHUNK };

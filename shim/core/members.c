@@ -1,0 +1,196 @@
+/* members.c: see members.h. */
+#include "members.h"
+
+static const char magic[8] = "lastcall";
+
+enum { VERSION = 1, TAKEN = 1000 /* no state at all: the slot is being filled or left */ };
+
+void members_init(struct members *m, uint64_t cookie)
+{
+    m->version = VERSION;
+    m->size = sizeof *m;
+    m->cookie = cookie;
+    memcpy(m->magic, magic, sizeof magic);
+}
+
+bool members_are_valid(const struct members *m, uint64_t cookie)
+{
+    return memcmp(m->magic, magic, sizeof magic) == 0 && m->version == VERSION && m->size == sizeof *m &&
+           m->cookie == cookie;
+}
+
+static uint32_t state_of(const struct member *who)
+{
+    return __atomic_load_n(&who->state, __ATOMIC_ACQUIRE);
+}
+
+static bool lives(const struct member *who)
+{
+    uint32_t state = state_of(who);
+    return state == MEMBER_BORN || state == MEMBER_SERVES || state == MEMBER_AWAY;
+}
+
+int members_top(const struct members *m)
+{
+    uint32_t top = __atomic_load_n(&m->top, __ATOMIC_ACQUIRE);
+    return top < MEMBERS_MAX ? (int)top : MEMBERS_MAX;
+}
+
+/* ---- coming and going ------------------------------------------------------------------------------------- */
+
+static void fill(struct members *m, struct member *who, int parent, nsec_t now)
+{
+    uint32_t serial;
+    do
+        serial = __atomic_add_fetch(&m->next_serial, 1, __ATOMIC_RELAXED);
+    while (serial == 0);
+    memset((char *)who + sizeof who->state, 0, sizeof *who - sizeof who->state);
+    who->born_at = now;
+    if (parent >= 0 && parent < MEMBERS_MAX) {
+        who->parent = m->member[parent].serial;
+        who->parent_at = (uint32_t)parent;
+        __atomic_fetch_or(&m->member[parent].flags, MEMBER_FORKS, __ATOMIC_RELAXED);
+    }
+    __atomic_store_n(&who->serial, serial, __ATOMIC_RELEASE);
+}
+
+int members_claim(struct members *m, int parent, enum member_state state, nsec_t now)
+{
+    for (int i = 0; i < MEMBERS_MAX; i++) {
+        uint32_t taken = TAKEN, none = MEMBER_FREE, top = m->top;
+        if (m->member[i].state != MEMBER_FREE ||
+            !__atomic_compare_exchange_n(&m->member[i].state, &none, taken, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+            continue;
+        fill(m, &m->member[i], parent, now);
+        while (top <= (uint32_t)i && !__atomic_compare_exchange_n(&m->top, &top, (uint32_t)i + 1, false,
+                                                                  __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+            ;
+        __atomic_store_n(&m->member[i].state, (uint32_t)state, __ATOMIC_RELEASE);
+        return i;
+    }
+    return MEMBER_NONE;
+}
+
+bool members_leave(struct members *m, int at, uint32_t serial, bool keep)
+{
+    struct member *gone = &m->member[at];
+    uint32_t state = state_of(gone);
+    if (!lives(gone) || gone->serial != serial ||
+        !__atomic_compare_exchange_n(&gone->state, &state, TAKEN, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        return false;
+    for (int i = 0; i < members_top(m); i++) {
+        struct member *who = &m->member[i];
+        if (!lives(who) || who->parent != serial)
+            continue;
+        who->parent_at = gone->parent_at;
+        __atomic_store_n(&who->parent, gone->parent, __ATOMIC_RELEASE);
+    }
+    __atomic_store_n(&gone->state, keep ? MEMBER_LEFT : MEMBER_FREE, __ATOMIC_RELEASE);
+    return true;
+}
+
+/* ---- kinship ------------------------------------------------------------------------------------------------ */
+
+int members_find(const struct members *m, int pid)
+{
+    for (int i = 0; i < members_top(m); i++)
+        if (m->member[i].pid == pid && lives(&m->member[i]))
+            return i;
+    return MEMBER_NONE;
+}
+
+int members_parent(const struct members *m, int at)
+{
+    const struct member *who = &m->member[at];
+    uint32_t parent = who->parent_at;
+    if (who->parent == 0 || parent >= MEMBERS_MAX || m->member[parent].serial != who->parent ||
+        !lives(&m->member[parent]))
+        return MEMBER_NONE;
+    return (int)parent;
+}
+
+int members_master(const struct members *m, int at)
+{
+    int parent = members_parent(m, at);
+    uint32_t flags = m->member[at].flags;
+    if (parent == MEMBER_NONE || (flags & (MEMBER_EXECED | MEMBER_RECEIVED)) != MEMBER_EXECED)
+        return parent;
+    if ((flags & (MEMBER_ACCEPTS | MEMBER_FORKS)) != MEMBER_ACCEPTS || (m->member[parent].flags & MEMBER_ACCEPTS))
+        return MEMBER_NONE;
+    return parent;
+}
+
+bool members_in_scope(const struct members *m, int at, int root)
+{
+    for (int i = 0; at != MEMBER_NONE && i < MEMBERS_MAX; i++) {
+        if (at == root)
+            return true;
+        at = members_master(m, at);
+    }
+    return false;
+}
+
+static bool drains(const struct member *who)
+{
+    uint32_t phase = __atomic_load_n(&who->phase, __ATOMIC_ACQUIRE);
+    return phase > DRAIN_SERVING && phase < DRAIN_RELEASED;
+}
+
+int members_leader(const struct members *m, int at)
+{
+    int leader = MEMBER_NONE;
+    for (int i = 0; at != MEMBER_NONE && i < MEMBERS_MAX; i++) {
+        if (drains(&m->member[at]))
+            leader = at;
+        at = members_master(m, at);
+    }
+    return leader;
+}
+
+bool members_reachable(const struct members *m, int at, int root)
+{
+    for (int i = 0; at != root && i < MEMBERS_MAX; i++) {
+        at = members_parent(m, at);
+        if (at == MEMBER_NONE)
+            return false;
+        const struct member *who = &m->member[at];
+        if (at != root && who->pid != 0 && who->own_pid != 0 && who->pid != who->own_pid)
+            return false;
+    }
+    return at == root;
+}
+
+/* ---- doors and cuts ------------------------------------------------------------------------------------------ */
+
+enum member_verdict members_verdict(const struct members *m, uint64_t inode, uint32_t leader)
+{
+    for (int i = 0; i < MEMBERS_DOORS; i++)
+        if (__atomic_load_n(&m->door[i].leader, __ATOMIC_ACQUIRE) == leader && m->door[i].inode == inode)
+            return m->door[i].whole ? VERDICT_WHOLE : VERDICT_FOREIGN;
+    return VERDICT_NONE;
+}
+
+void members_decide(struct members *m, uint64_t inode, uint32_t leader, bool whole)
+{
+    if (members_verdict(m, inode, leader) != VERDICT_NONE)
+        return;
+    for (int i = 0; i < MEMBERS_DOORS; i++) {
+        struct member_door *door = &m->door[i];
+        uint32_t none = 0;
+        if (!__atomic_compare_exchange_n(&door->leader, &none, UINT32_MAX, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+            continue;
+        door->inode = inode;
+        door->whole = whole;
+        __atomic_store_n(&door->leader, leader, __ATOMIC_RELEASE);
+        return;
+    }
+}
+
+struct member_cut *members_cut(struct members *m, uint32_t serial)
+{
+    uint32_t at = __atomic_fetch_add(&m->cuts, 1, __ATOMIC_ACQ_REL);
+    if (at >= MEMBERS_CUTS)
+        return NULL;
+    m->cut[at].serial = serial;
+    return &m->cut[at];
+}
