@@ -48,10 +48,11 @@ static int open_dir(int at, const char *path)
 }
 
 struct socket_walk {
-    void (*f)(uint64_t inode, void *arg);
+    bool (*kin)(uint64_t pid);
+    void (*f)(uint64_t inode, bool kin, void *arg);
     void *arg;
     uint64_t self;
-    bool complete;
+    bool complete, at_kin, kin_unseen;
 };
 
 static void visit_descriptor(int dir, const char *name, uint64_t number, void *arg)
@@ -66,7 +67,7 @@ static void visit_descriptor(int dir, const char *name, uint64_t number, void *a
         return;
     target[n] = '\0';
     if (parse_number(target + sizeof is_socket - 1, &inode))
-        w->f(inode, w->arg);
+        w->f(inode, w->at_kin, w->arg);
 }
 
 /* "<pid>/fd" */
@@ -77,6 +78,82 @@ static void fd_path(char *out, const char *pid)
     memcpy(out, "/fd", sizeof "/fd");
 }
 
+/* "/proc/<pid>/<what>"; out holds 64 bytes. */
+static const char *proc_path(char *out, int pid, const char *what)
+{
+    static const char proc[] = "/proc/";
+    char digits[12], *at = out + sizeof proc - 1;
+    unsigned n = 0;
+    memcpy(out, proc, sizeof proc - 1);
+    for (unsigned left = (unsigned)pid; left > 0 || n == 0; left /= 10)
+        digits[n++] = (char)('0' + left % 10);
+    while (n > 0)
+        *at++ = digits[--n];
+    while (*what)
+        *at++ = *what++;
+    *at = '\0';
+    return out;
+}
+
+void proc_each(int pid, const char *directory,
+               void (*f)(int dir, const char *name, uint64_t number, void *arg), void *arg)
+{
+    char path[64];
+    int dir = open_dir(AT_FDCWD, proc_path(path, pid, directory));
+    if (dir >= 0)
+        each_number(dir, f, arg);
+}
+
+/* /proc/PID/stat; what follows the name, which may hold anything: "S ppid ...". NULL: it cannot be read. */
+static const char *read_stat(int pid, char *buf, size_t size)
+{
+    char path[64];
+    int fd = (int)sys4(SYS_openat, AT_FDCWD, proc_path(path, pid, "/stat"), O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return NULL;
+    long n = sys3(SYS_read, fd, buf, size - 1);
+    sys1(SYS_close, fd);
+    long at = n;
+    while (at > 0 && buf[at - 1] != ')')
+        at--;
+    if (at <= 0 || at + 2 >= n)
+        return NULL;
+    buf[n] = '\0';
+    return buf + at + 1;
+}
+
+/* Field `number` of it, as proc(5) counts them (the state is 3). */
+static bool stat_field(int pid, int number, uint64_t *out)
+{
+    char buf[1024];
+    const char *at = read_stat(pid, buf, sizeof buf);
+    for (int i = 3; at && i < number; i++) {
+        while (*at && *at != ' ')
+            at++;
+        if (*at == '\0')
+            return false;
+        at++;
+    }
+    return at && parse_number(at, out);
+}
+
+bool proc_started(int pid, nsec_t *at)
+{
+    enum { START_TIME = 22, TICKS_PER_SECOND = 100 }; /* USER_HZ, the same on every architecture of ours */
+    uint64_t ticks;
+    if (!stat_field(pid, START_TIME, &ticks))
+        return false;
+    *at = ticks * (NSEC_PER_SEC / TICKS_PER_SECOND);
+    return true;
+}
+
+int proc_parent(int pid)
+{
+    enum { PARENT = 4 };
+    uint64_t parent;
+    return stat_field(pid, PARENT, &parent) ? (int)parent : 0;
+}
+
 static void visit_process(int dir, const char *name, uint64_t pid, void *arg)
 {
     struct socket_walk *w = arg;
@@ -84,20 +161,25 @@ static void visit_process(int dir, const char *name, uint64_t pid, void *arg)
     if (pid == w->self)
         return;
     fd_path(path, name);
+    w->at_kin = w->kin(pid);
     int fds = open_dir(dir, path);
     if (fds >= 0)
         each_number(fds, visit_descriptor, w);
+    else if (w->at_kin)
+        w->kin_unseen = true;
     else if (fds == -EACCES && sys1(SYS_getsid, pid) == sys1(SYS_getsid, 0))
         w->complete = false; /* a process of a session holds what its relatives hold, under whatever uid */
 }
 
-bool proc_foreign_sockets(void (*f)(uint64_t inode, void *arg), void *arg)
+bool proc_foreign_sockets(bool (*kin)(uint64_t pid), void (*f)(uint64_t inode, bool kin, void *arg), void *arg,
+                          bool *kin_unseen)
 {
-    struct socket_walk w = {f, arg, (uint64_t)sys0(SYS_getpid), true};
+    struct socket_walk w = {kin, f, arg, (uint64_t)sys0(SYS_getpid), true, false, false};
     int proc = open_dir(AT_FDCWD, "/proc");
     if (proc < 0)
         return false;
     each_number(proc, visit_process, &w);
+    *kin_unseen = w.kin_unseen;
     return w.complete;
 }
 
@@ -126,17 +208,9 @@ bool proc_own_descriptors(void (*f)(int fd, void *arg), void *arg)
 
 bool proc_main_sleeps(void)
 {
-    /* "pid (name) S ...": the name may hold anything, so the state follows the last parenthesis. */
-    char buf[256];
-    int fd = (int)sys4(SYS_openat, AT_FDCWD, "/proc/self/stat", O_RDONLY | O_CLOEXEC, 0);
-    if (fd < 0)
-        return true;
-    long n = sys3(SYS_read, fd, buf, sizeof buf);
-    sys1(SYS_close, fd);
-    long at = n;
-    while (at > 0 && buf[at - 1] != ')')
-        at--;
-    return at == 0 || at + 1 >= n || buf[at + 1] != 'R';
+    char buf[1024];
+    const char *at = read_stat((int)sys0(SYS_getpid), buf, sizeof buf);
+    return !at || *at != 'R';
 }
 
 unsigned proc_threads(void)

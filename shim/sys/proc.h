@@ -4,9 +4,21 @@
 
 #include "../base.h"
 
-/* Call f for the inode of every socket that some other process has open. False: a process of our session could not
- * be looked into, or there is no /proc: then there may be more. */
-bool proc_foreign_sockets(void (*f)(uint64_t inode, void *arg), void *arg);
+/* Call f for the inode of every socket that some other process has open; kin tells which processes are relatives.
+ * *kin_unseen: one of them could not be looked into. False: a stranger of our session could not be, or there is no
+ * /proc: then there may be more. */
+bool proc_foreign_sockets(bool (*kin)(uint64_t pid), void (*f)(uint64_t inode, bool kin, void *arg), void *arg,
+                          bool *kin_unseen);
+
+/* Call f for every number in a directory of a process ("/fd", "/task"), with a descriptor of that directory. */
+void proc_each(int pid, const char *directory,
+               void (*f)(int dir, const char *name, uint64_t number, void *arg), void *arg);
+
+/* When a process was started, CLOCK_BOOTTIME, to 10 ms. False: it cannot be known. */
+bool proc_started(int pid, nsec_t *at);
+
+/* Its parent; 0: none here, or it cannot be known. */
+int proc_parent(int pid);
 
 /* Call f for every descriptor of this process. False: there is no /proc. */
 bool proc_own_descriptors(void (*f)(int fd, void *arg), void *arg);
