@@ -2,10 +2,14 @@
 #include "pump.h"
 
 #include "door.h"
+#include "group.h"
+#include "lead.h"
 #include "sys/log.h"
 #include "sys/syscall.h"
 #include "trace.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <time.h>
 
 static enum report_json json_line;
@@ -87,16 +91,29 @@ void log_complaints(void)
     }
 }
 
+void log_warning(const char *what)
+{
+    struct text line;
+    char buf[512];
+    if (!wants(LOG_WARN))
+        return;
+    begin(&line, buf, sizeof buf, LOG_WARN, what);
+    log_line_end(&line, shim.options.log_format);
+    log_to_stderr(shim.fd2_dev, shim.fd2_ino, line.at, line.len);
+}
+
+/* One that is led has something to say only to whom asks for every detail, and may have become somebody who cannot
+ * write there. */
 void announce_open(void)
 {
     const struct options *o = &shim.options;
-    shim.log_fd = shim.report_fd = -1;
-    if (o->log_file && o->log != LOG_OFF) {
+    bool led = group.leader != MEMBER_NONE;
+    if (o->log_file && o->log != LOG_OFF && shim.log_fd < 0 && (!led || wants(LOG_DEBUG))) {
         shim.log_fd = log_open(o->log_file);
         if (shim.log_fd < 0)
             path_failed("the log file cannot be opened", o->log_file, shim.log_fd, "standard error");
     }
-    if (o->report) {
+    if (o->report && shim.report_fd < 0 && !led) {
         shim.report_fd = log_open(o->report);
         if (shim.report_fd < 0)
             path_failed("the report file cannot be opened", o->report, shim.report_fd, "the log only");
@@ -116,7 +133,10 @@ static void message(enum log_level level, const char *what, const char *key, uin
 
 void announce_signal(void)
 {
-    message(LOG_INFO, "signal withheld, draining", "signal", (uint64_t)shim.first_signal);
+    if (group.leader == MEMBER_NONE)
+        message(LOG_INFO, "signal withheld, draining", "signal", (uint64_t)shim.first_signal);
+    else
+        message(LOG_DEBUG, "drains with its group", "signal", (uint64_t)shim.first_signal);
 }
 
 void announce_door(nsec_t now)
@@ -169,6 +189,11 @@ void announce_trace(void)
         trace_take(trace_line);
 }
 
+static void add_process(const struct report_process *p, void *report)
+{
+    report_counts_add(&((struct report *)report)->counts, &p->counts);
+}
+
 static void fill(struct report *r, nsec_t now, enum report_end how)
 {
     memset(r, 0, sizeof *r);
@@ -177,34 +202,22 @@ static void fill(struct report *r, nsec_t now, enum report_end how)
     r->wall_start_ms = shim.signal_wall_ms;
     r->took = now - shim.signal_at;
     r->door = shim.drain.door_closed_at ? shim.drain.door_closed_at - shim.signal_at : 0;
-    r->tail = now - shim.owed_at;
+    r->tail = now - lead_owed_at();
     r->end = how;
     r->hidden = door_name();
-    r->counts.in_flight = shim.in_flight;
-    r->counts.served_late = shim.served_late;
-    r->counts.idle_closed = shim.idle_closed;
-    r->counts.farewells = shim.farewells;
-    r->counts.crossed = shim.crossed;
-    r->counts.cut = shim.cut;
-    r->counts.unread_bytes = shim.unread_bytes;
-    r->counts.opaque = shim.opaque;
-    r->counts.refused_unknown = shim.unknown;
+    r->processes = lead_processes(add_process, r);
 }
 
 static void count_cut(const struct report_cut *cut, void *unused)
 {
     (void)unused;
-    shim.unread_bytes += cut->unread_bytes;
+    shim.counts.unread_bytes += cut->unread_bytes;
 }
 
-static void cut_to_log(const struct report_cut *cut, void *unused)
+void announce_count_cuts(void)
 {
-    struct text line;
-    char buf[1024];
-    (void)unused;
-    text_init(&line, buf, sizeof buf);
-    report_text_cut(&line, cut);
-    put(&line);
+    if (shim.drain.phase == DRAIN_RELEASED)
+        shim.counts.cut = survey_cut(count_cut, NULL);
 }
 
 /* To a file, or -1: to where the log goes. */
@@ -216,12 +229,60 @@ static void put_to(int fd, const struct text *line)
         put(line);
 }
 
+/* ---- the report as text ---- */
+
+static void cut_to_log(const struct report_cut *cut, void *unused)
+{
+    struct text line;
+    char buf[1024];
+    (void)unused;
+    text_init(&line, buf, sizeof buf);
+    report_text_cut(&line, cut);
+    put(&line);
+}
+
+static void process_to_log(const struct report_process *p, void *unused)
+{
+    struct text line;
+    char buf[1024];
+    (void)unused;
+    text_init(&line, buf, sizeof buf);
+    report_text_process(&line, p);
+    put(&line);
+}
+
+static void text_to_log(const struct report *r)
+{
+    struct text line;
+    char buf[2048];
+    text_init(&line, buf, sizeof buf);
+    report_text(&line, r);
+    put(&line);
+    if (r->processes > 1)
+        lead_processes(process_to_log, NULL);
+    if (r->counts.cut == 0)
+        return;
+    survey_cut(cut_to_log, NULL);
+    lead_cuts(cut_to_log, NULL);
+}
+
+/* ---- and as JSON ---- */
+
 static void cut_to_json(const struct report_cut *cut, void *fd)
 {
     struct text line;
     char buf[1024];
     text_init(&line, buf, sizeof buf);
     report_json_cut(&line, &json_line, cut);
+    put_to(*(int *)fd, &line);
+}
+
+static void process_to_json(const struct report_process *p, void *fd)
+{
+    struct text line;
+    char buf[1024];
+    text_init(&line, buf, sizeof buf);
+    report_json_process(&line, &json_line, p);
     put_to(*(int *)fd, &line);
 }
 
@@ -232,7 +293,10 @@ static void json_to(int fd, const struct report *r)
     text_init(&line, buf, sizeof buf);
     report_json_begin(&line, &json_line, r);
     put_to(fd, &line);
+    if (r->processes > 1)
+        lead_processes(process_to_json, &fd);
     survey_cut(cut_to_json, &fd);
+    lead_cuts(cut_to_json, &fd);
     text_init(&line, buf, sizeof buf);
     report_json_end(&line, &json_line);
     put_to(fd, &line);
@@ -241,23 +305,17 @@ static void json_to(int fd, const struct report *r)
 void announce_end(nsec_t now, enum report_end how)
 {
     struct report r;
-    struct text line;
-    char buf[2048];
     announce_trace();
-    if (shim.drain.phase == DRAIN_RELEASED)
-        shim.cut = survey_cut(count_cut, NULL);
     fill(&r, now, how);
-    if (shim.report_fd >= 0)
+    if (shim.report_fd >= 0) {
+        sys2(SYS_flock, shim.report_fd, LOCK_EX); /* the line comes in pieces, and the file may be others' too */
         json_to(shim.report_fd, &r);
-    if (!wants(LOG_INFO) && !(wants(LOG_WARN) && shim.cut > 0))
-        return;
-    if (shim.options.log_format == LOG_JSON) {
-        json_to(-1, &r);
-        return;
+        sys2(SYS_flock, shim.report_fd, LOCK_UN);
     }
-    text_init(&line, buf, sizeof buf);
-    report_text(&line, &r);
-    put(&line);
-    if (shim.cut > 0)
-        survey_cut(cut_to_log, NULL);
+    if (!wants(LOG_INFO) && !(wants(LOG_WARN) && r.counts.cut > 0))
+        return;
+    if (shim.options.log_format == LOG_JSON)
+        json_to(-1, &r);
+    else
+        text_to_log(&r);
 }

@@ -1,6 +1,8 @@
 /* door.c: closing the listeners without resetting anyone who stands in their queues (DESIGN section 5). */
 #include "door.h"
 
+#include "lead.h"
+
 #include "sys/syscall.h"
 
 #include <sys/epoll.h>
@@ -23,7 +25,7 @@ static bool nonblocking(int fd)
 
 /* The old listener leaves this descriptor; its reference may be the last: the queue must be empty. It may not be the
  * last: an accept or a select that waits there would keep it open to clients whom nobody serves, so it is shut, and
- * they wake up. */
+ * they wake up. Where other processes hold it, it is not ours to shut: our threads are taken out of it by a signal. */
 static bool put_placeholder(struct listener *l, int fd)
 {
     int stand_in = sock_placeholder(nonblocking(fd));
@@ -38,7 +40,10 @@ static bool put_placeholder(struct listener *l, int fd)
     sys3(SYS_dup3, stand_in, fd, cloexec & FD_CLOEXEC_ ? O_CLOEXEC_ : 0);
     sys1(SYS_close, stand_in);
     if (old >= 0) {
-        sys2(SYS_shutdown, old, SHUT_RDWR);
+        if (!l->shared)
+            sys2(SYS_shutdown, old, SHUT_RDWR);
+        else if (!nonblocking(fd))
+            lead_call_out();
         sys1(SYS_close, old);
     }
     for (unsigned i = 0; i < l->epolls; i++) {
@@ -73,10 +78,18 @@ static bool grouped_with_others(const struct listener *l)
     return sock_listeners(&q) > 0;
 }
 
-static uint8_t close_one(const struct listener *l)
+/* A listener that processes hold that do not drain with us is left to them. */
+static bool is_foreign(struct listener *l)
 {
     if (l->shared)
-        return DOOR_FOREIGN;
+        lead_decide(l);
+    return l->foreign;
+}
+
+static uint8_t close_one(struct listener *l)
+{
+    if (is_foreign(l))
+        return DOOR_TO_LEAVE;
     if (grouped_with_others(l))
         return DOOR_TO_EMPTY;
     if (sock_hide(l->fd) == 0)
@@ -99,7 +112,7 @@ void door_close(void)
         struct listener *l = &shim.listener[i];
         if (!l->live || l->ignored || l->door != DOOR_OPEN)
             continue;
-        if (l->unix_ && !l->shared)
+        if (l->unix_ && !is_foreign(l))
             shut_unix(l);
         else
             __atomic_store_n(&l->door, close_one(l), __ATOMIC_RELEASE);
@@ -132,29 +145,34 @@ static int half_open(uint8_t family)
 }
 
 /* Connections in all accept queues; doors that had to be emptied first are closed when they are. */
-static unsigned queues(void)
+static unsigned queues(bool late)
 {
     unsigned all = 0;
     for (unsigned i = 0; i < shim.listeners; i++) {
         struct listener *l = &shim.listener[i];
-        if (!l->live || l->ignored || l->door == DOOR_FOREIGN)
+        if (!l->live || l->ignored)
             continue;
         unsigned queued = queue_of(l);
-        all += queued;
-        if (l->door == DOOR_TO_EMPTY && queued == 0)
+        if (l->door == DOOR_TO_LEAVE && (queued == 0 || late))
             swap(l);
+        else if (l->door == DOOR_TO_EMPTY && queued == 0)
+            swap(l);
+        else if (l->door != DOOR_TO_LEAVE)
+            all += queued;
     }
     return all;
 }
 
-void door_census(struct census *census, uint8_t phase)
+void door_census(struct census *census, const struct drain *drain, nsec_t now)
 {
-    census->queued = queues();
+    uint8_t phase = drain->phase;
+    bool late = phase >= DRAIN_DOOR && now >= drain->door_from + shim.options.idle;
+    census->queued = queues(late);
     /* Dear, and of no interest before the door is closed or once it is known to be. */
     if (phase == DRAIN_DOOR && census->queued == 0) {
         int v4 = half_open(4), v6 = half_open(6);
         census->half_open = v4 < 0 || v6 < 0 ? -1 : v4 + v6;
-        census->queued = queues();
+        census->queued = queues(late);
     }
 }
 
@@ -162,11 +180,11 @@ const char *door_name(void)
 {
     static const char *const names[] = {
         [DOOR_OPEN] = "none",      [DOOR_HIDDEN] = "hide",       [DOOR_FILTERED] = "filter", [DOOR_SHUT_UNIX] = "unix",
-        [DOOR_TO_EMPTY] = "drain", [DOOR_PLACEHOLDER] = "drain", [DOOR_FOREIGN] = "shared",
+        [DOOR_TO_EMPTY] = "drain", [DOOR_PLACEHOLDER] = "drain", [DOOR_TO_LEAVE] = "shared",
     };
     for (unsigned i = 0; i < shim.listeners; i++)
         if (shim.listener[i].live && !shim.listener[i].ignored)
-            return shim.listener[i].unix_ ? "unix" : names[shim.listener[i].door];
+            return shim.listener[i].foreign ? "shared" : shim.listener[i].unix_ ? "unix" : names[shim.listener[i].door];
     return "none";
 }
 
@@ -195,7 +213,7 @@ bool shim_accept_failed(int lfd, int *err)
         shim_wake(NULL);
         return again;
     }
-    if (l->door == DOOR_TO_EMPTY && *err == EAGAIN)
+    if ((l->door == DOOR_TO_EMPTY || l->door == DOOR_TO_LEAVE) && *err == EAGAIN)
         swap(l);
     if (l->door != DOOR_PLACEHOLDER || *err != EINVAL)
         return false;

@@ -8,7 +8,7 @@
 void door_close(void);
 
 /* Add what stands in the doors to the census; closes those that had to be emptied first. */
-void door_census(struct census *census, uint8_t phase);
+void door_census(struct census *census, const struct drain *drain, nsec_t now);
 
 /* How the first listener was closed, for the report. */
 const char *door_name(void);

@@ -8,10 +8,18 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-void shim_touch_inherited(struct conn *c)
+void shim_call_beside(struct conn *c)
 {
+    if ((__atomic_fetch_and(&c->calls_in, ~(uint32_t)CONN_UNTOUCHED, __ATOMIC_ACQ_REL) & CONN_UNTOUCHED) == 0) {
+        conn_doubt(c, DOUBT_RACE);
+        return;
+    }
+    __atomic_fetch_and(&c->calls_out, ~(uint32_t)CONN_UNTOUCHED, __ATOMIC_ACQ_REL);
     c->inherited = false;
-    shim.newborn = false;
+    if (shim.newborn)
+        shim_grow_up();
+    else if (shim_draining())
+        shim_wake(NULL); /* from now on it counts */
 }
 
 static void touched(struct conn *c)
@@ -34,7 +42,7 @@ static void count_crossing(struct conn *c, uint64_t bytes)
     c->must_linger = true;
     trace(TRACE_CROSSED, c->fd, bytes);
     if (!__atomic_exchange_n(&c->counted_crossed, true, __ATOMIC_RELAXED))
-        __atomic_add_fetch(&shim.crossed, 1, __ATOMIC_RELAXED);
+        __atomic_add_fetch(&shim.counts.crossed, 1, __ATOMIC_RELAXED);
 }
 
 /* ---- ending one connection ------------------------------------------------------------------------- */
@@ -115,7 +123,7 @@ static ssize_t read_while_draining(struct conn *c, ssize_t n, bool was_in_flight
     if (n > 0 && !was_in_flight && !c->from_before && conn_in_flight(c))
         c->late = true;
     if (n == 0 && stage_of(c) == CONN_EOF && !conn_in_flight(c) && !c->opaque) {
-        __atomic_add_fetch(&shim.idle_closed, 1, __ATOMIC_RELAXED);
+        __atomic_add_fetch(&shim.counts.idle_closed, 1, __ATOMIC_RELAXED);
         shim_end(c, shim_now());
     }
     shim_wake(c);
@@ -160,14 +168,14 @@ static void response_done(struct conn *c, unsigned done)
     nsec_t now = shim_now();
     bool said = c->rewriting ? c->rewrite.said : c->out.facts.close;
     if (said && !c->out.facts.close) {
-        __atomic_add_fetch(&shim.farewells, 1, __ATOMIC_RELAXED);
+        __atomic_add_fetch(&shim.counts.farewells, 1, __ATOMIC_RELAXED);
         trace(TRACE_FAREWELL, c->fd, 0);
     }
     c->rewriting = false;
     c->since = now;
     __atomic_store_n(&shim.owed_at, now, __ATOMIC_RELEASE);
     if (c->late)
-        __atomic_add_fetch(&shim.served_late, done, __ATOMIC_RELAXED);
+        __atomic_add_fetch(&shim.counts.served_late, done, __ATOMIC_RELAXED);
     c->from_before = false;
     c->late = true; /* whatever comes now came after the signal */
     if (c->opaque || __atomic_load_n(&c->pending, __ATOMIC_ACQUIRE) > 0)

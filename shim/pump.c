@@ -2,6 +2,8 @@
 #include "pump.h"
 
 #include "door.h"
+#include "group.h"
+#include "lead.h"
 #include "sys/high.h"
 #include "sys/proc.h"
 #include "sys/syscall.h"
@@ -18,16 +20,18 @@
 extern HIDDEN long thread_clone(unsigned long flags, void *stack_top, void (*run)(void *), void *arg);
 extern HIDDEN void thread_call_on(void *stack_top, void (*run)(void *), void *arg);
 
-enum { PUMP_STACK = 256 * 1024, EVENTS = 64 };
+enum { GUARD = 4096, PUMP_STACK = 256 * 1024, WATCH_STACK = 16 * 1024, EVENTS = 64 };
 
 static struct {
-    unsigned signals_seen;
+    bool seen;             /* the drain has been told of the signal, or the order, that began it */
+    unsigned signals_seen; /* drain signals that it has been told of */
     bool first;           /* the census of the signal's moment is still to be taken */
     bool swept;           /* the descriptors were looked through for unknown connections */
     bool begun, released; /* driven by the timer: how far */
     nsec_t wake_at;
 } pump;
 
+static uint8_t watching; /* the thread that waits for the group: 1 runs, 2 could not be made */
 static char *stack; /* the top of the pump's, or of the steps that the timer makes; NULL: none */
 
 /* ---- waking -------------------------------------------------------------------------------------------- */
@@ -89,16 +93,31 @@ static void let_it_sleep(void)
         sys2(SYS_nanosleep, &moment, 0);
 }
 
+/* The report is the leader's; a process that is led only says how its own part has ended. */
+static void say_end(enum report_end end, nsec_t now)
+{
+    announce_count_cuts();
+    lead_end(end);
+    if (group.leader == MEMBER_NONE)
+        announce_end(now, end);
+    else
+        announce_trace();
+}
+
 static void give_signal(enum report_end end, nsec_t now)
 {
     bool exiting = __atomic_load_n(&shim.exiting_tid, __ATOMIC_ACQUIRE) != 0;
-    announce_end(now, exiting ? REPORT_EXIT : end);
+    say_end(exiting ? REPORT_EXIT : end, now);
     __atomic_store_n(&shim.releasing, 1, __ATOMIC_SEQ_CST);
+    lead_free();
     if (exiting) {
         __atomic_store_n(&shim.exit_leave, 1, __ATOMIC_SEQ_CST);
         sys3(SYS_futex, &shim.exit_leave, FUTEX_WAKE_PRIVATE, 64);
+    } else if (!shim.owed) {
+        signals_give_back();
     } else if (shim.pump_tid != -1) {
         let_it_sleep();
+        signals_interrupt();
         sys2(SYS_kill, shim.pid, shim.first_signal);
     } /* else the handler that makes this step releases: a signal of ours would be dropped where a tick is pending */
 }
@@ -122,34 +141,43 @@ static enum report_end how_it_ended(void)
     return shim.drain.expired ? REPORT_DEADLINE : REPORT_DRAINED;
 }
 
+static bool nothing_owed(const struct census *census)
+{
+    return census->queued + census->in_flight + census->idle + census->ending == 0;
+}
+
 static void take_census(struct census *census, nsec_t now)
 {
+    static uint32_t swept_for;
+    uint32_t round = lead_round();
     memset(census, 0, sizeof *census);
     __atomic_store_n(&shim.witness, NULL, __ATOMIC_SEQ_CST);
     census->last_accept = __atomic_load_n(&shim.last_accept, __ATOMIC_ACQUIRE);
-    door_census(census, shim.drain.phase);
+    door_census(census, &shim.drain, now);
     survey(census, now, pump.first);
     pump.first = false;
-    if (!pump.swept && shim.phase >= DRAIN_DOOR &&
-        census->queued + census->in_flight + census->idle + census->ending == 0) {
+    if (shim.phase >= DRAIN_DOOR && nothing_owed(census) && (!pump.swept || round != swept_for)) {
         pump.swept = true;
+        swept_for = round;
         if (survey_sweep())
             survey(census, now, false);
+        door_close(); /* a listener that was not known (uvicorn's parent only binds it) */
     }
+    lead_census(census, nothing_owed(census), round, now);
 }
 
 static void take_signals(nsec_t now)
 {
-    unsigned signals = __atomic_load_n(&shim.signals, __ATOMIC_ACQUIRE);
-    if (signals != 0 && pump.signals_seen == 0) {
+    unsigned signals = __atomic_load_n(&shim.signals, __ATOMIC_ACQUIRE), seen = pump.signals_seen;
+    if (!pump.seen) {
         /* The moment that counts is the handler's, not this thread's. */
         drain_signal(&shim.drain, shim.signal_at);
         shim.owed_at = shim.signal_at;
-        pump.first = true;
-        survey_shared();
-        pump.signals_seen = 1;
+        pump.first = pump.seen = true;
+        survey_shared(false);
     }
-    if (signals != pump.signals_seen)
+    /* The first one began the drain, or, where an order did, only makes that the program is owed it. */
+    if (signals > seen + (seen == 0))
         drain_signal(&shim.drain, now);
     pump.signals_seen = signals;
 }
@@ -170,12 +198,16 @@ static bool pump_step(void)
         door_close();
     if (shim.drain.phase != before)
         __atomic_store_n(&shim.phase, shim.drain.phase, __ATOMIC_SEQ_CST);
+    if (!act.release)
+        lead_publish(&census);
     if (shim.drain.phase >= DRAIN_EMPTYING && before < DRAIN_EMPTYING)
         announce_door(now);
     announce_trace();
     if (act.release)
         give_signal(how_it_ended(), shim_now());
     pump.wake_at = act.wake_at;
+    if (watching == 2 && group_self() && (pump.wake_at == 0 || pump.wake_at > now + GROUP_LOOK))
+        pump.wake_at = now + GROUP_LOOK;
     return !act.release;
 }
 
@@ -209,6 +241,8 @@ static bool take_events(int timeout)
         if (events[i].data.u64 == UINT64_MAX) {
             sys3(SYS_read, shim.event, &count, sizeof count);
             changed = true;
+        } else if (lead_event(events[i].data.u64)) {
+            changed = true;
         } else if (survey_event(events[i].data.u64, now)) {
             changed = true;
         }
@@ -218,6 +252,7 @@ static bool take_events(int timeout)
 
 static void begin(void)
 {
+    lead_begin();
     announce_open();
 }
 
@@ -228,6 +263,30 @@ static void pump_main(void *unused)
     while (pump_step())
         while (!take_events(wait_ms(pump.wake_at, shim_now())))
             ;
+}
+
+/* What happens in the group is told by a futex in its memory: other processes, of other users too, can do nothing else to
+ * us. A thread of its own waits for it. */
+static void watch_group(void *unused)
+{
+    (void)unused;
+    uint32_t seen;
+    do {
+        uint32_t *word = lead_word(&seen);
+        pump_poke();
+        sys6(SYS_futex, word, FUTEX_WAIT_BITSET, seen, 0, 0, lead_bit());
+    } while (!__atomic_load_n(&shim.releasing, __ATOMIC_ACQUIRE));
+}
+
+unsigned pump_threads(void)
+{
+    return 1 + (watching == 1);
+}
+
+static void start_watching(unsigned long flags)
+{
+    if (group_self())
+        watching = thread_clone(flags, stack - PUMP_STACK, watch_group, NULL) < 0 ? 2 : 1;
 }
 
 /* Without a thread (pids limit, seccomp), a timer runs our handler, and the handler makes the steps. */
@@ -275,11 +334,12 @@ bool pump_drive(void)
 
 void pump_prepare(void)
 {
-    long at = sys6(SYS_mmap, 0, PUMP_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    const size_t size = GUARD + WATCH_STACK + PUMP_STACK;
+    long at = sys6(SYS_mmap, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
     if ((unsigned long)at >= -4095ul) /* an error number */
         return;
-    sys3(SYS_mprotect, at, 4096, PROT_NONE);
-    stack = (char *)at + PUMP_STACK;
+    sys3(SYS_mprotect, at, GUARD, PROT_NONE);
+    stack = (char *)at + size;
 }
 
 bool pump_start(void)
@@ -293,15 +353,16 @@ bool pump_start(void)
     if (tid < 0)
         return drive_by_timer();
     __atomic_store_n(&shim.pump_tid, (int)tid, __ATOMIC_RELEASE);
+    start_watching(flags);
     return true;
 }
 
 /* ---- the exit guard ------------------------------------------------------------------------------------ */
 
-void shim_exit(void)
+/* Wait until the drain lets this thread leave. */
+static void wait_to_leave(void)
 {
-    if (!shim.armed || !shim_draining() || __atomic_load_n(&shim.releasing, __ATOMIC_ACQUIRE) || shim.pump_tid <= 0 ||
-        !shim_is_our_process())
+    if (!shim_draining() || __atomic_load_n(&shim.releasing, __ATOMIC_ACQUIRE) || shim.pump_tid <= 0)
         return;
     if (__atomic_exchange_n(&shim.exit_called, 1, __ATOMIC_ACQ_REL))
         return; /* exit from within exit: the first one has waited */
@@ -310,4 +371,12 @@ void shim_exit(void)
     pump_poke();
     while (__atomic_load_n(&shim.exit_leave, __ATOMIC_ACQUIRE) == 0)
         sys4(SYS_futex, &shim.exit_leave, FUTEX_WAIT_PRIVATE, 0, 0);
+}
+
+void shim_exit(void)
+{
+    if (!shim.armed || !shim_is_our_process())
+        return;
+    wait_to_leave();
+    group_leave();
 }

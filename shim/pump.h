@@ -9,8 +9,9 @@
 void survey(struct census *census, nsec_t now, bool first);
 /* Are there connections on our ports that the table lacks? Adopts them; true if any were found. */
 bool survey_sweep(void);
-/* Of what a fork has shared: what does no other process hold any more? That is ours alone again. */
-void survey_shared(void);
+/* Of what a fork has shared: what does no other process hold any more? That is ours alone again. listeners: look also if
+ * only those are shared. */
+void survey_shared(bool listeners);
 /* Mark what an event of the private epoll set told about connection index/generation. True: the
  * witness changed. */
 bool survey_event(uint64_t token, nsec_t now);
@@ -22,6 +23,7 @@ void announce_open(void);
 void announce_signal(void);
 void announce_door(nsec_t now);
 void announce_trace(void); /* what the hooks have decided since the last time */
+void announce_count_cuts(void);
 void announce_end(nsec_t now, enum report_end end);
 
 #endif

@@ -1,6 +1,7 @@
 /* shim.c: the process and its descriptors: what serves, what is a connection, what is ours. */
 #include "shim.h"
 
+#include "group.h"
 #include "sys/libc.h"
 #include "sys/log.h"
 #include "sys/syscall.h"
@@ -70,6 +71,24 @@ static void exit_handler(void *unused)
     shim_exit();
 }
 
+/* The program does not know this descriptor, so it shall not close it among others. */
+static void keep_descriptor(int fd)
+{
+    if (fd >= 0 && can_have_slot(fd))
+        set_slot(fd, fd_slot_make(FD_SPECIAL, SPECIAL_OWN));
+}
+
+static void join_group(void)
+{
+    struct text complaints = {0};
+    size_t n = 0;
+    while (shim.complaints[n])
+        n++;
+    text_init(&complaints, shim.complaints + n, sizeof shim.complaints - n);
+    group_open(&complaints);
+    keep_descriptor(group.fd);
+}
+
 void shim_arm(void)
 {
     static uint8_t once;
@@ -86,12 +105,14 @@ void shim_arm(void)
     if (shim.options.log == LOG_TRACE)
         trace_open(map_zeroed(trace_size()));
     log_remember_stderr(&shim.fd2_dev, &shim.fd2_ino);
+    join_group();
     if (shim.complaints[0])
         log_complaints();
     pump_prepare();
     signals_hold();
     __atomic_store_n(&shim.armed, true, __ATOMIC_RELEASE);
     libc_at_exit(exit_handler);
+    shim_follow(); /* a worker that is started while its group drains already */
 }
 
 bool shim_is_our_process(void)
@@ -99,63 +120,135 @@ bool shim_is_our_process(void)
     if ((int)sys0(SYS_getpid) == shim.pid)
         return true;
     if (shim.fork_page && *shim.fork_page == 0)
-        shim_forked_child(); /* a fork that did not come through our hook: raw clone */
+        shim_forked_child(MEMBER_NONE); /* a fork that did not come through our hook: raw clone */
     return (int)sys0(SYS_getpid) == shim.pid;
 }
 
+void shim_grow_up(void)
+{
+    shim.newborn = false;
+    group_serves();
+    shim_follow();
+}
+
+bool shim_inherits(void)
+{
+    for (uint32_t i = 0, n = pool_size(&shim.pool); i < n; i++)
+        if (pool_at(&shim.pool, i)->live && pool_at(&shim.pool, i)->inherited)
+            return true;
+    return false;
+}
+
 /* From a fork on, nothing that exists is ours alone: a shutdown() would act on the sibling's too. */
-static void share_everything(bool inherited)
+static void share_everything(void)
 {
-    for (uint32_t i = 0, n = pool_size(&shim.pool); i < n; i++) {
-        struct conn *c = pool_at(&shim.pool, i);
-        if (c->live) {
-            c->shared = true;
-            c->inherited = c->inherited || inherited;
-        }
-        if (inherited) { /* whoever held it, and whose calls were in progress, is not in this process */
-            c->pin = 0;
-            c->calls_in = c->calls_out = 0;
-        }
-    }
+    for (uint32_t i = 0, n = pool_size(&shim.pool); i < n; i++)
+        if (pool_at(&shim.pool, i)->live)
+            pool_at(&shim.pool, i)->shared = true;
     for (unsigned i = 0; i < shim.listeners; i++)
-        shim.listener[i].shared = true;
+        shim.listener[i].shared = shim.listener[i].foreign = true;
 }
 
-void shim_forked_parent(void)
+/* A child has its parent's connections, but what was going on with them is not in this process. */
+static void inherit(struct conn *c)
 {
-    share_everything(false);
+    c->pin = 0;
+    if (c->live && c->stage == CONN_LINGERING) { /* it is in the hands of the parent's pump */
+        c->live = false;
+        c->calls_in = c->calls_out = 0;
+        pool_give(&shim.pool, c);
+        return;
+    }
+    c->inherited = c->live;
+    c->calls_in = c->calls_out = c->live ? CONN_UNTOUCHED : 0;
+    c->epoll_fd = c->epoll_fd == -1 ? -1 : -2; /* the parent's set: hands off */
 }
 
-void shim_forked_child(void)
+static void inherit_everything(void)
+{
+    for (uint32_t i = 0, n = pool_size(&shim.pool); i < n; i++)
+        inherit(pool_at(&shim.pool, i));
+    for (unsigned i = 0; i < shim.listeners; i++) {
+        struct listener *l = &shim.listener[i];
+        l->swapping = 0;
+        if (l->epolls > 0) /* a set of the parent's, which may be using it: more than are noted */
+            l->epolls = LISTENER_EPOLLS + 1;
+    }
+    share_everything();
+}
+
+/* The descriptors of a drain that is the parent's. */
+static void close_own(void)
+{
+    for (int fd = shim_next_own(0); fd < FD_MAX; fd = shim_next_own((unsigned)fd + 1))
+        if (fd != group.fd)
+            sys1(SYS_close, fd);
+    shim.epoll = shim.event = shim.log_fd = shim.report_fd = -1;
+    lead_forget();
+}
+
+int shim_fork_begin(void)
+{
+    static uint8_t said;
+    if (!shim.armed || !shim_is_our_process() || !group_self())
+        return MEMBER_NONE;
+    int slot = group_fork_begin();
+    if (slot == MEMBER_NONE && !__atomic_exchange_n(&said, 1, __ATOMIC_RELAXED))
+        log_warning("the group is full: another process drains alone");
+    return slot;
+}
+
+void shim_forked_parent(int slot, int pid)
+{
+    if (!shim.armed)
+        return;
+    group_forked_parent(slot, pid);
+    if (pid > 0)
+        share_everything();
+}
+
+void shim_forked_child(int slot)
 {
     if (!shim.armed)
         return;
     shim.pid = (int)sys0(SYS_getpid);
     if (shim.fork_page)
         *shim.fork_page = 1;
-    share_everything(true);
+    if (shim.begun)
+        close_own();
+    inherit_everything();
+    group_forked_child(slot);
     shim.newborn = true;
     shim.sig_lock = 0;
     /* The drain is the parent's, and so is the pump that is not here: the child serves, or execs. */
     shim.phase = DRAIN_SERVING;
-    shim.releasing = 0;
+    shim.begun = shim.owed = shim.releasing = 0;
+    shim.have_info = false;
     shim.signals = 0;
     shim.pump_tid = 0;
     shim.pump_lock = 0;
-    shim.epoll = shim.event = -1;
     shim.witness = NULL;
     shim.exiting_tid = 0;
+    shim.exit_called = 0;
+    shim.exit_leave = 0;
+    memset(&shim.counts, 0, sizeof shim.counts);
     memset(&shim.drain, 0, sizeof shim.drain);
     signals_hold();
 }
 
 bool shim_exec_begin(void)
 {
-    return shim.armed && (int)sys0(SYS_getpid) == shim.pid;
+    if (!shim.armed || (int)sys0(SYS_getpid) != shim.pid)
+        return false;
+    if (shim.newborn)
+        signals_deliver(); /* what is withheld would be forgotten */
+    group_exec();
+    return true;
 }
 
 void shim_exec_failed(void)
 {
+    group_exec_failed();
 }
 
 /* ---- the life of a connection's entry ------------------------------------------------------------- */
@@ -219,8 +312,7 @@ static struct conn *track(int fd, uint16_t listener, bool unix_, bool found)
     if (!c)
         return NULL;
     conn_init(c, fd, listener, unix_);
-    if (UNLIKELY(shim.newborn))
-        shim.newborn = false;
+    shim_stays();
     if (shim_draining()) {
         c->since = shim_now();
         c->late = true;
@@ -276,14 +368,14 @@ static struct listener *add_listener(int fd, bool ours)
     l->fd = fd;
     l->ignored = !wanted(&name);
     l->unix_ = unix_;
-    l->shared = !ours;
+    l->shared = l->foreign = !ours;
     l->reuseport = sock_reuseport(fd);
     l->port = name.port;
     l->name = name;
     l->aliases = 1;
     l->inode = sock_inode(fd);
     l->live = true;
-    shim.newborn = false;
+    shim_stays();
     set_slot(fd, fd_slot_make(FD_LISTENER, at));
     return l;
 }
@@ -316,6 +408,8 @@ void shim_accepted(int lfd, int fd)
         return;
     }
     track(fd, (uint16_t)(l - shim.listener), l->unix_, false);
+    if (UNLIKELY((group.marks & MEMBER_ACCEPTS) == 0))
+        group_marks(MEMBER_ACCEPTS);
     if (shim_draining()) {
         __atomic_store_n(&shim.last_accept, shim_now(), __ATOMIC_RELEASE);
         shim_wake(NULL);
@@ -339,8 +433,11 @@ struct conn *shim_adopt(int fd, bool opaque)
         return NULL;
     if (listening) {
         const struct listener *l = add_listener(fd, false);
-        if (l && !l->ignored)
+        if (l && !l->ignored) {
             shim_arm();
+            if (!opaque)
+                group_marks(MEMBER_RECEIVED);
+        }
         return NULL;
     }
     /* A stream socket that was handed to us makes this process one that serves; one made by connect()
@@ -351,6 +448,8 @@ struct conn *shim_adopt(int fd, bool opaque)
     struct conn *c = track(fd, LISTENERS_MAX, false, opaque);
     if (c) {
         c->shared = true; /* the sender may hold it still */
+        if (!opaque)
+            group_marks(MEMBER_RECEIVED);
         if (opaque)
             conn_doubt(c, DOUBT_FOUND);
     }
@@ -412,13 +511,16 @@ void shim_forget(int fd)
     }
 }
 
+/* A set that has one entry more than are noted stays so: i stops short of it. */
 static void listener_in_epoll(struct listener *l, int ep, int op, uint32_t events, uint64_t data)
 {
     unsigned i = 0;
+    if (op == EPOLL_CTL_ADD)
+        group_marks(MEMBER_ACCEPTS);
     while (i < l->epolls && i < LISTENER_EPOLLS && l->epoll[i].fd != ep)
         i++;
     if (op == EPOLL_CTL_DEL) {
-        if (i < l->epolls && i < LISTENER_EPOLLS)
+        if (i < l->epolls && l->epolls <= LISTENER_EPOLLS)
             l->epoll[i] = l->epoll[--l->epolls];
         return;
     }
@@ -452,13 +554,13 @@ void shim_share(int fd)
         struct conn *c = pool_of_slot(&shim.pool, slot);
         c->shared = c->sent = true;
     } else if (fd_slot_kind(slot) == FD_LISTENER)
-        shim.listener[fd_slot_index(slot)].shared = true;
+        shim.listener[fd_slot_index(slot)].shared = shim.listener[fd_slot_index(slot)].foreign = true;
 }
 
 int shim_next_own(unsigned from)
 {
     int next = FD_MAX;
-    int fixed[] = {shim.epoll, shim.event, shim.log_fd, shim.report_fd};
+    int fixed[] = {shim.epoll, shim.event, shim.log_fd, shim.report_fd, group.fd};
     for (unsigned i = 0; i < COUNT(fixed); i++)
         if (fixed[i] >= (int)from && fixed[i] < next)
             next = fixed[i];
@@ -467,11 +569,12 @@ int shim_next_own(unsigned from)
         if (c->live && c->stage == CONN_LINGERING && c->fd >= (int)from && c->fd < next)
             next = c->fd;
     }
-    return next;
+    int watched = lead_next_own(from);
+    return watched < next ? watched : next;
 }
 
 void shim_signal_descriptor(int fd)
 {
     if (!shim.off && can_have_slot(fd))
-        set_slot(fd, fd_slot_make(FD_SIGNAL, 0));
+        set_slot(fd, fd_slot_make(FD_SPECIAL, SPECIAL_SIGNALFD));
 }

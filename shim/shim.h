@@ -16,12 +16,22 @@
 
 enum { LISTENERS_MAX = 128, LISTENER_EPOLLS = 4, HIDDEN_RUNS = 64 };
 
-enum door_kind { DOOR_OPEN, DOOR_HIDDEN, DOOR_FILTERED, DOOR_SHUT_UNIX, DOOR_TO_EMPTY, DOOR_PLACEHOLDER, DOOR_FOREIGN };
+enum door_kind {
+    DOOR_OPEN,
+    DOOR_HIDDEN,
+    DOOR_FILTERED,
+    DOOR_SHUT_UNIX,
+    DOOR_TO_EMPTY,  /* the program accepts what there is; then the placeholder comes */
+    DOOR_TO_LEAVE,  /* likewise, but what comes meanwhile is for others who hold it: only this process goes */
+    DOOR_PLACEHOLDER
+};
 
 struct listener {
     int fd;
-    bool live, ignored, held, unix_,
-        shared; /* ignored: not among LASTCALL_LISTEN; shared: we did not make it, or a fork may hold it too */
+    bool live, ignored, unix_;
+    bool shared; /* another process may hold it: we did not make it, or have forked */
+    bool foreign; /* ... and it may be one that does not drain with us */
+    bool held, held_by_strangers; /* seen so at the signal */
     bool reuseport;
     uint8_t door;     /* enum door_kind */
     uint8_t swapping; /* lock of the swap for a placeholder */
@@ -60,10 +70,13 @@ struct shim {
     uint64_t *fork_page;       /* MADV_WIPEONFORK: 0 in a child */
 
     /* the signal */
-    unsigned signals; /* drain signals so far: the pump reads how many are new */
-    int first_signal;
+    uint8_t begun;     /* a drain has: by a signal, or because the group drains */
+    int first_signal;  /* by which one */
+    uint8_t owed;      /* the program was sent a signal, and shall have it at release */
+    int owed_signal;
     uint8_t first_info[128]; /* its siginfo */
     bool have_info;
+    unsigned signals; /* drain signals so far: the pump reads how many are new */
     nsec_t signal_at;
     uint64_t signal_wall_ms;
     unsigned hidden_runs; /* runs of our handler that the program must not notice */
@@ -78,7 +91,7 @@ struct shim {
     struct conn *witness; /* a connection that release waits for: its changes wake the pump */
     nsec_t last_accept;
     nsec_t owed_at; /* when the last thing owed was done */
-    uint64_t in_flight, served_late, idle_closed, farewells, crossed, cut, unread_bytes, opaque, unknown;
+    struct report_counts counts;
     int fd_top;      /* highest descriptor that ever had a slot */
     int fd_high;     /* descriptors of ours begin here */
     int exiting_tid; /* a thread is in exit() and waits for its leave */
@@ -109,6 +122,15 @@ static inline bool shim_draining(void)
 /* ---- the process serves ---- */
 void shim_arm(void);
 bool shim_is_our_process(void); /* false in a vfork child; a fork child is made a process of its own */
+/* A newborn child serves, or waits for something: it is here to stay. If its group drains, so does it. */
+void shim_grow_up(void);
+static INLINE void shim_stays(void)
+{
+    if (UNLIKELY(shim.newborn))
+        shim_grow_up();
+}
+/* Does this newborn hold connections that its parent may have left to it? */
+bool shim_inherits(void);
 
 /* ---- listeners ---- */
 void shim_listening(int fd);
@@ -193,6 +215,9 @@ static INLINE bool shim_call_holds(const struct shim_call *call)
 /* Tell the pump that c has changed; NULL: something else has. */
 void shim_wake(const struct conn *c);
 
+/* A call that is not the only one in its direction; or the first one since the fork that left it to us. */
+void shim_call_beside(struct conn *c);
+
 /* While draining: is the connection ended? Then what has crossed is swallowed. */
 bool shim_read_refused(struct conn *c, int fd);
 
@@ -203,19 +228,14 @@ static INLINE bool shim_read_begin(struct shim_call *call, int fd, uint32_t slot
     if (shim_draining() && shim_read_refused(c, fd))
         return false;
     if (UNLIKELY(__atomic_fetch_add(&c->calls_in, 1, __ATOMIC_RELAXED) != 0))
-        conn_doubt(c, DOUBT_RACE);
+        shim_call_beside(c);
     return true;
 }
-
-/* A connection inherited by fork is touched. */
-void shim_touch_inherited(struct conn *c);
 
 /* The current thread moves bytes of c. */
 static INLINE void shim_touch(struct conn *c)
 {
     c->toucher = arch_thread_pointer();
-    if (UNLIKELY(c->inherited))
-        shim_touch_inherited(c);
 }
 
 ssize_t shim_read_end_any(struct shim_call *call, ssize_t n, const struct rewrite_chunk *chunks, size_t count);
@@ -251,7 +271,7 @@ static INLINE bool shim_write_begin(struct shim_call *call, uint32_t slot, bool 
     if (draining && shim_has_ended(slot))
         return false;
     if (UNLIKELY(__atomic_fetch_add(&c->calls_out, 1, __ATOMIC_RELAXED) != 0))
-        conn_doubt(c, DOUBT_RACE);
+        shim_call_beside(c);
     return true;
 }
 
@@ -298,15 +318,24 @@ nsec_t shim_since(uint64_t began);
 /* Has our handler run in this thread since `runs`, so that an EINTR is not the program's business? */
 bool shim_interrupted(unsigned runs);
 bool shim_sigaction(int sig, const struct ksigaction *act, struct ksigaction *old);
-void signals_hold(void); /* from now on the view of the drain signals is virtual */
+void signals_hold(void);      /* from now on the view of the drain signals is virtual */
+void signals_give_back(void); /* no longer: a release that owes the program nothing */
+/* The next signal is the release: a call that it meets fails with EINTR, if the program's own handler would make it so
+ * (uvicorn's parent waits for a futex), and is not restarted after ours. */
+void signals_interrupt(void);
+void signals_deliver(void);   /* what is owed, to this thread, now */
 static inline bool shim_holds(int sig)
 {
     return sigview_holds(&shim.sigview, sig);
 }
 
 /* ---- processes ---- */
-void shim_forked_parent(void);
-void shim_forked_child(void);
+/* Around a fork: what begin returns goes to the other two. A fork that was not seen: MEMBER_NONE. */
+int shim_fork_begin(void);
+void shim_forked_parent(int slot, int pid);
+void shim_forked_child(int slot);
+/* Our group drains: so do we from now on, though nobody has sent us a signal. */
+void shim_follow(void);
 /* This process is about to become another program (exec_begin; false: nothing to undo), and did not (exec_failed).
  * In a vfork child, whose memory is the parent's, neither changes a byte. */
 bool shim_exec_begin(void);
@@ -329,7 +358,13 @@ void pump_prepare(void); /* when the process begins to serve: later there may be
 void pump_open(void);    /* its descriptors, before anybody can see that a drain has begun */
 bool pump_start(void);   /* false: there is neither thread nor timer; the signal is the program's */
 void pump_poke(void);
+unsigned pump_threads(void); /* so many there are of it */
 bool pump_drive(void); /* one step, without waiting, for the timer that stands in for the thread; true: release now */
 void log_complaints(void);
+void log_warning(const char *what);
+/* The pump's descriptors for the processes of its group: the first from `from` on, FD_MAX if there is none; and they are
+ * another process's. */
+int lead_next_own(unsigned from);
+void lead_forget(void);
 
 #endif

@@ -1,6 +1,7 @@
 /* signals.c: drain signals are withheld from the program, and given back at release (DESIGN section 7). */
 #include "shim.h"
 
+#include "group.h"
 #include "sys/syscall.h"
 
 #include <signal.h>
@@ -48,7 +49,7 @@ static void pass_on(int sig, const siginfo_t *info)
 
 static int signal_owed(void)
 {
-    return shim.options.forward ? shim.options.forward : shim.first_signal;
+    return shim.options.forward ? shim.options.forward : shim.owed_signal;
 }
 
 /* Give the program its disposition and the signal it is owed, in the thread that the kernel has picked: it
@@ -77,6 +78,12 @@ static void release_here(int sig)
             sys2(SYS_kill, pid, forward);
 }
 
+void signals_deliver(void)
+{
+    if (shim.owed && !__atomic_exchange_n(&shim.releasing, 1, __ATOMIC_ACQ_REL))
+        release_here(signal_owed());
+}
+
 static void note_hidden_run(void)
 {
     unsigned at = __atomic_load_n(&shim.hidden_runs, __ATOMIC_RELAXED);
@@ -98,21 +105,79 @@ bool shim_interrupted(unsigned runs)
     return false;
 }
 
-static void first_signal(int sig, const void *siginfo)
+/* The moment of the signal is that of the leader's, if there is one. */
+static void note_moment(const struct member *leader)
 {
     struct timespec wall = {0, 0};
-    shim.first_signal = sig;
-    shim.signal_at = shim_now();
+    struct member *self = group_self();
+    shim.signal_at = leader ? leader->signal_at : shim_now();
     sys2(SYS_clock_gettime, CLOCK_REALTIME, &wall);
     shim.signal_wall_ms = (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000;
-    if (siginfo) {
-        memcpy(shim.first_info, siginfo, sizeof shim.first_info);
-        shim.have_info = true;
+    if (!self)
+        return;
+    self->signal = shim.first_signal;
+    self->signal_at = shim.signal_at;
+    __atomic_store_n(&self->phase, DRAIN_DUCK, __ATOMIC_SEQ_CST);
+}
+
+/* The drain begins. False: with neither thread nor timer there can be none. */
+static bool begin_drain(int sig, const struct member *leader)
+{
+    if (__atomic_exchange_n(&shim.begun, 1, __ATOMIC_ACQ_REL)) {
+        pump_poke();
+        return true;
     }
+    uint64_t mask = block_all();
+    shim.first_signal = sig;
+    note_moment(leader);
     /* A connection that is closed now is kept for lingering: the thread may be long in coming. */
     pump_open();
     /* From here on every hook says farewells. */
     __atomic_store_n(&shim.phase, DRAIN_DUCK, __ATOMIC_SEQ_CST);
+    bool waits = pump_start();
+    unblock(mask);
+    return waits;
+}
+
+static int lowest_held(void)
+{
+    int sig = 1;
+    while (sig < SIGVIEW_MAX - 1 && !sigview_holds(&shim.sigview, sig))
+        sig++;
+    return sig;
+}
+
+void shim_follow(void)
+{
+    const struct member *leader = group_leader();
+    if (!leader || leader == group_self())
+        return;
+    begin_drain(shim_holds(leader->signal) ? leader->signal : lowest_held(), leader);
+}
+
+/* The program was sent the signal, and is owed it. */
+static void note_owed(int sig, const void *siginfo)
+{
+    if (__atomic_exchange_n(&shim.owed, 1, __ATOMIC_ACQ_REL))
+        return;
+    shim.owed_signal = sig;
+    if (siginfo) {
+        memcpy(shim.first_info, siginfo, sizeof shim.first_info);
+        shim.have_info = true;
+    }
+}
+
+/* A master that repeats its signal (gunicorn: every second) is not somebody who has lost patience. */
+static bool is_from_group(const siginfo_t *info)
+{
+    return info && (info->si_code == SI_USER || info->si_code == SI_TKILL) && group_knows(info->si_pid);
+}
+
+/* An order only wakes: what is to be done is found in the group's table. It may also be a process's own, to take its
+ * threads out of a call. */
+static bool is_order(const siginfo_t *info)
+{
+    return info && info->si_code == SI_QUEUE && group_is_order(info->si_value.sival_ptr);
 }
 
 /* A tick of the timer that stands in for the pump's thread. */
@@ -127,15 +192,21 @@ bool shim_signal(int sig, const void *siginfo)
         return pump_drive();
     if (__atomic_load_n(&shim.releasing, __ATOMIC_ACQUIRE))
         return true;
-    if (__atomic_fetch_add(&shim.signals, 1, __ATOMIC_ACQ_REL) == 0) {
-        uint64_t mask = block_all();
-        first_signal(sig, siginfo);
-        bool waits = pump_start();
-        unblock(mask);
-        return !waits; /* with neither thread nor timer: as without us */
+    if (is_order(siginfo)) {
+        shim_follow();
+        return false;
     }
-    pump_poke();
-    return false; /* even if it was the release just now: the pump's own signal is on its way */
+    bool repeated = shim.owed && is_from_group(siginfo);
+    note_owed(sig, siginfo);
+    if (group_is_free()) { /* our leader's release, which we have not noticed yet */
+        __atomic_store_n(&shim.releasing, 1, __ATOMIC_SEQ_CST);
+        return true;
+    }
+    if (repeated)
+        return false;
+    __atomic_fetch_add(&shim.signals, 1, __ATOMIC_ACQ_REL);
+    /* False even if it was the release just now: the pump's own signal is on its way. */
+    return !begin_drain(sig, NULL);
 }
 
 static bool blocks(const void *context, int sig)
@@ -175,7 +246,7 @@ static void hide_run(const void *context)
 
 static void on_signal(int sig, siginfo_t *info, void *context)
 {
-    if (!shim_is_our_process() || shim.newborn) {
+    if (!shim_is_our_process() || (shim.newborn && !shim_inherits() && !is_order(info))) {
         pass_on(sig, info);
         if (blocks(context, sig))
             hide_run(context);
@@ -188,31 +259,6 @@ static void on_signal(int sig, siginfo_t *info, void *context)
      * again, and that EINTR is the program's. */
     if (!release || blocks(context, signal_owed()))
         hide_run(context);
-}
-
-static void put_ours(int sig)
-{
-    struct ksigaction ours = {
-        .handler = (uintptr_t)on_signal,
-        .flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK | SA_RESTORER_,
-        .restorer = (uintptr_t)signal_return,
-        .mask = ~(uint64_t)0,
-    };
-    put_action(sig, &ours);
-}
-
-void signals_hold(void)
-{
-    for (int sig = 1; sig < SIGVIEW_MAX; sig++) {
-        struct ksigaction now;
-        if ((shim.options.signals >> sig & 1) == 0 || sys4(SYS_rt_sigaction, sig, 0, &now, 8) != 0)
-            continue;
-        if (now.handler == (uintptr_t)on_signal)
-            continue; /* a fork's child: inherited, and so is its view */
-        sigview_hold(&shim.sigview, sig, &now);
-        if (now.handler != SIGVIEW_IGNORE)
-            put_ours(sig);
-    }
 }
 
 /* One change of disposition at a time. The holder is never interrupted; it makes one system call. */
@@ -230,17 +276,94 @@ static void unlock_view(uint64_t mask)
     unblock(mask);
 }
 
+void signals_give_back(void)
+{
+    uint64_t mask = lock_view();
+    for (int sig = 1; sig < SIGVIEW_MAX; sig++)
+        if (sigview_holds(&shim.sigview, sig))
+            put_programs(sig, sigview_release(&shim.sigview, sig));
+    unlock_view(mask);
+}
+
+static void put_ours(int sig, unsigned long restart)
+{
+    struct ksigaction ours = {
+        .handler = (uintptr_t)on_signal,
+        .flags = SA_SIGINFO | SA_ONSTACK | SA_RESTORER_ | restart,
+        .restorer = (uintptr_t)signal_return,
+        .mask = ~(uint64_t)0,
+    };
+    put_action(sig, &ours);
+}
+
+/* Where the program ignores all of them, no order can reach it. */
+static void note_deafness(void)
+{
+    bool deaf = shim.sigview.held != 0;
+    for (int sig = 1; sig < SIGVIEW_MAX; sig++)
+        if (sigview_holds(&shim.sigview, sig) && shim.sigview.program[sig].handler != SIGVIEW_IGNORE)
+            deaf = false;
+    if (deaf)
+        group_marks(MEMBER_DEAF);
+    else if (group.marks & MEMBER_DEAF)
+        group_unmarks(MEMBER_DEAF);
+}
+
+void signals_interrupt(void)
+{
+    const struct ksigaction *program = &shim.sigview.program[signal_owed()];
+    if (program->handler > SIGVIEW_IGNORE && (program->flags & SA_RESTART) == 0)
+        put_ours(shim.first_signal, 0);
+}
+
+void signals_hold(void)
+{
+    for (int sig = 1; sig < SIGVIEW_MAX; sig++) {
+        struct ksigaction now;
+        if ((shim.options.signals >> sig & 1) == 0 || sys4(SYS_rt_sigaction, sig, 0, &now, 8) != 0)
+            continue;
+        if (now.handler == (uintptr_t)on_signal)
+            continue; /* a fork's child: inherited, and so is its view */
+        sigview_hold(&shim.sigview, sig, &now);
+        if (now.handler != SIGVIEW_IGNORE)
+            put_ours(sig, SA_RESTART);
+    }
+    note_deafness();
+}
+
+/* A child of vfork (python's subprocess resets all handlers in it) has the view of its parent in its memory, and a table
+ * of its own in the kernel: only that is changed. */
+static void sigaction_of_vfork_child(int sig, const struct ksigaction *act, struct ksigaction *old)
+{
+    struct ksigaction kernel, own;
+    if (act)
+        own = *act;
+    if (act && (own.flags & SA_RESTORER_) == 0) {
+        own.flags |= SA_RESTORER_;
+        own.restorer = (uintptr_t)signal_return;
+    }
+    sys4(SYS_rt_sigaction, sig, act ? &own : NULL, &kernel, 8);
+    if (old)
+        *old = kernel.handler == (uintptr_t)on_signal ? shim.sigview.program[sig] : kernel;
+}
+
 bool shim_sigaction(int sig, const struct ksigaction *act, struct ksigaction *old)
 {
+    if (shim_holds(sig) && !shim_is_our_process()) {
+        sigaction_of_vfork_child(sig, act, old);
+        return true;
+    }
     uint64_t mask = lock_view();
     bool held = shim_holds(sig);
     if (held) {
         if (old)
             *old = shim.sigview.program[sig];
         if (act && sigview_set(&shim.sigview, sig, act))
-            put_ours(sig);
+            put_ours(sig, SA_RESTART);
         else if (act)
             put_action(sig, act);
+        if (act)
+            note_deafness();
     }
     unlock_view(mask);
     return held;

@@ -1,6 +1,8 @@
 /* survey.c: every connection looked at once: what is due is done, what is owed is counted. */
 #include "pump.h"
 
+#include "lead.h"
+
 #include "sys/proc.h"
 #include "sys/syscall.h"
 #include "trace.h"
@@ -31,7 +33,7 @@ static bool somebody_serves(const struct conn *c)
         return false;
     if (c->toucher_tid != 0)
         return sys3(SYS_tgkill, shim.pid, c->toucher_tid, 0) == 0;
-    return proc_threads() > 2; /* the exiting one and the pump */
+    return proc_threads() > 1 + pump_threads(); /* the exiting one and ours */
 }
 
 /* The kernel's own counts against ours: unequal while no call is in progress means that someone else does this
@@ -126,7 +128,7 @@ static enum owed look_at_opaque(struct conn *c, struct census *census, nsec_t no
     struct sock_counts k;
     if (!c->counted_opaque) {
         c->counted_opaque = true;
-        shim.opaque++;
+        shim.counts.opaque++;
         trace(TRACE_OPAQUE, c->fd, c->doubt);
     }
     nsec_t quiet_since = later(shim.signal_at, c->since);
@@ -184,12 +186,12 @@ static enum owed look_at_ended(struct conn *c, struct census *census, nsec_t now
 
 static enum owed look_at_open(struct conn *c, struct census *census, nsec_t now, bool first)
 {
+    if (c->inherited)
+        return OWED_NOTHING; /* it is whose that touches it */
     if (first)
         verify(c);
     if (c->stale)
         return OWED_NOTHING;
-    if (c->inherited)
-        return OWED_NOTHING; /* it is whose that touches it */
     if (__atomic_load_n(&c->opaque, __ATOMIC_ACQUIRE))
         return look_at_opaque(c, census, now);
     if (c->fin)
@@ -216,7 +218,7 @@ static enum owed look_at_lingering(struct conn *c, struct census *census, nsec_t
         c->must_linger = true;
         if (!c->counted_crossed) {
             c->counted_crossed = true;
-            __atomic_add_fetch(&shim.crossed, 1, __ATOMIC_RELAXED);
+            __atomic_add_fetch(&shim.counts.crossed, 1, __ATOMIC_RELAXED);
         }
     }
     if (ended)
@@ -263,7 +265,7 @@ void survey(struct census *census, nsec_t now, bool first)
         if (first) {
             c->late = false;
             c->from_before = owed == OWED_IN_FLIGHT;
-            shim.in_flight += owed == OWED_IN_FLIGHT;
+            shim.counts.in_flight += owed == OWED_IN_FLIGHT;
         }
         if (exiting && owed == OWED_ENDING && !c->acked)
             census->in_flight++; /* PID 1 takes the network with it: what is not acknowledged would be lost */
@@ -310,7 +312,7 @@ static void adopt_unknown(int fd, void *found)
     if (!c)
         return;
     c->shared = false; /* as far as anyone can tell */
-    shim.unknown++;
+    shim.counts.refused_unknown++;
     *(bool *)found = true;
 }
 
@@ -323,13 +325,15 @@ bool survey_sweep(void)
 
 /* ---- what a fork has left shared ------------------------------------------------------------------------- */
 
-/* Somebody else holds the socket with this inode. */
-static void still_shared(uint64_t inode, void *unused)
+/* Somebody else holds the socket with this inode; kin: it drains with us. */
+static void still_shared(uint64_t inode, bool kin, void *unused)
 {
     (void)unused;
     for (unsigned i = 0; i < shim.listeners; i++)
-        if (shim.listener[i].live && shim.listener[i].inode == inode)
+        if (shim.listener[i].live && shim.listener[i].inode == inode) {
             shim.listener[i].held = true;
+            shim.listener[i].held_by_strangers |= !kin;
+        }
     for (uint32_t i = 0, n = pool_size(&shim.pool); i < n; i++) {
         struct conn *c = pool_at(&shim.pool, i);
         if (c->live && c->shared && c->inode == inode)
@@ -338,13 +342,13 @@ static void still_shared(uint64_t inode, void *unused)
 }
 
 /* Is there anything that a fork may have shared? Notes the inodes to look for. */
-static bool anything_shared(void)
+static bool anything_shared(bool listeners)
 {
     bool any = false;
     for (unsigned i = 0; i < shim.listeners; i++) {
         struct listener *l = &shim.listener[i];
-        l->held = false;
-        any = any || (l->live && !l->ignored && l->shared);
+        l->held = l->held_by_strangers = false;
+        any = any || (listeners && l->live && !l->ignored && l->shared);
     }
     for (uint32_t i = 0, n = pool_size(&shim.pool); i < n; i++) {
         struct conn *c = pool_at(&shim.pool, i);
@@ -357,12 +361,18 @@ static bool anything_shared(void)
     return any;
 }
 
-void survey_shared(void)
+void survey_shared(bool listeners)
 {
-    if (!anything_shared() || !proc_foreign_sockets(still_shared, NULL))
+    bool kin_unseen = false;
+    if (!anything_shared(listeners) || !proc_foreign_sockets(lead_means, still_shared, NULL, &kin_unseen))
         return;
-    for (unsigned i = 0; i < shim.listeners; i++)
-        shim.listener[i].shared = shim.listener[i].shared && shim.listener[i].held;
+    for (unsigned i = 0; i < shim.listeners; i++) {
+        struct listener *l = &shim.listener[i];
+        l->shared = l->shared && (l->held || kin_unseen);
+        l->foreign = l->foreign && l->held_by_strangers;
+    }
+    if (kin_unseen)
+        return;
     for (uint32_t i = 0, n = pool_size(&shim.pool); i < n; i++) {
         struct conn *c = pool_at(&shim.pool, i);
         if (c->live && c->shared && !c->sent && !c->held && c->inode != 0)
@@ -400,6 +410,7 @@ unsigned survey_cut(void (*f)(const struct report_cut *cut, void *arg), void *ar
         sock_text(&peer, text);
         memset(&cut, 0, sizeof cut);
         cut.peer = text;
+        cut.pid = shim.pid;
         cut.method = conn_method(c);
         while (cut.method[cut.method_len])
             cut.method_len++;

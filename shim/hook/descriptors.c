@@ -34,6 +34,7 @@ int hook_listen(int fd, int backlog)
 /* accept and accept4: the real call, retried where only our doings made it fail. */
 static int accept_any(int lfd, void *addr, unsigned *len, int flags, bool four)
 {
+    shim_stays();
     bool late = UNLIKELY(shim_draining()) && shim_accept_late(lfd);
     for (;;) {
         if (UNLIKELY(late) && shim_accept_wakes(lfd))
@@ -86,6 +87,8 @@ int hook_close(int fd)
     uint32_t slot = slot_of(fd);
     if (LIKELY(slot == 0))
         return real.close(fd);
+    if (UNLIKELY(fd_slot_is_own(slot)))
+        return (int)hook_result(-EBADF);
     if (shim_is_our_process())
         shim_closing(fd, slot);
     return real.close(fd);
@@ -100,7 +103,7 @@ static void close_tracked(unsigned first, unsigned last)
 
 enum { CLOSE_RANGE_UNSHARE_ = 2, CLOSE_RANGE_CLOEXEC_ = 4 };
 
-/* While draining, a few descriptors from fd_high on are ours: they stay. */
+/* A few descriptors are ours: they stay. */
 static long close_but_ours(unsigned first, unsigned last, unsigned flags)
 {
     for (;;) {
@@ -116,22 +119,20 @@ static long close_but_ours(unsigned first, unsigned last, unsigned flags)
 
 int hook_close_range(unsigned first, unsigned last, int flags)
 {
-    if (shim.armed && !(flags & (CLOSE_RANGE_CLOEXEC_ | CLOSE_RANGE_UNSHARE_)) && shim_is_our_process()) {
+    if (!shim.armed || last < first)
+        return real.close_range(first, last, flags);
+    if ((flags & (CLOSE_RANGE_CLOEXEC_ | CLOSE_RANGE_UNSHARE_)) == 0 && shim_is_our_process())
         close_tracked(first, last);
-        if (shim_draining() && last >= first)
-            return (int)hook_result(close_but_ours(first, last, (unsigned)flags));
-    }
-    return real.close_range(first, last, flags);
+    return (int)hook_result(close_but_ours(first, last, (unsigned)flags));
 }
 
 void hook_closefrom(int first)
 {
-    if (shim.armed && shim_is_our_process()) {
-        close_tracked(first < 0 ? 0 : (unsigned)first, ~0u);
-        if (shim_draining() && close_but_ours(first < 0 ? 0 : (unsigned)first, ~0u, 0) == 0)
-            return;
-    }
-    real.closefrom(first);
+    unsigned from = first < 0 ? 0 : (unsigned)first;
+    if (shim.armed && shim_is_our_process())
+        close_tracked(from, ~0u);
+    if (!shim.armed || close_but_ours(from, ~0u, 0) != 0)
+        real.closefrom(first);
 }
 
 int hook_shutdown(int fd, int how)

@@ -26,7 +26,7 @@
 
 static NOINLINE ssize_t read_tracked(int fd, void *buf, size_t n, uint32_t slot)
 {
-    if (UNLIKELY(fd_slot_kind(slot) == FD_SIGNAL))
+    if (UNLIKELY(fd_slot_kind(slot) == FD_SPECIAL))
         return hook_read_signalfd(fd, buf, n);
     if (UNLIKELY(fd_slot_kind(slot) != FD_CONN))
         return real.read(fd, buf, n);
@@ -133,6 +133,8 @@ ssize_t hook_recvmsg(int fd, struct msghdr *msg, int flags)
     uint32_t slot = slot_of(fd);
     if (LIKELY(fd_slot_kind(slot) != FD_CONN)) {
         ssize_t n = real.recvmsg(fd, msg, flags);
+        while (UNLIKELY(n > 0 && shim.armed && !(flags & MSG_PEEK)) && hook_is_withheld_command(msg, n))
+            n = real.recvmsg(fd, msg, flags);
         if (n >= 0 && msg->msg_controllen >= CMSG_LEN(sizeof(int)) && !(flags & MSG_PEEK) && !shim.off)
             adopt_rights(msg);
         return n;

@@ -6,13 +6,12 @@
 
 pid_t hook_fork(void)
 {
+    int slot = shim_fork_begin();
     pid_t pid = real.fork();
-    if (!shim.armed)
-        return pid;
     if (pid == 0)
-        shim_forked_child();
-    else if (pid > 0)
-        shim_forked_parent();
+        shim_forked_child(slot);
+    else
+        shim_forked_parent(slot, pid);
     return pid;
 }
 

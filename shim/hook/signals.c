@@ -169,6 +169,7 @@ int hook_sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespe
 {
     siginfo_t own;
     struct timespec left;
+    shim_stays();
     nsec_t end = timeout ? shim_now() + nsec(timeout) : 0;
     for (;;) {
         unsigned runs = hook_runs();
@@ -207,6 +208,7 @@ int hook_sigwait(const sigset_t *set, int *sig)
 
 int hook_sigsuspend(const sigset_t *mask)
 {
+    shim_stays();
     for (;;) {
         unsigned runs = hook_runs();
         int ret = real.sigsuspend(mask);

@@ -134,11 +134,12 @@ static long raw_clock_nanosleep(int clock, int flags, const struct timespec *wan
 
 static long raw_fork(void)
 {
+    int slot = shim_fork_begin();
     long pid = real.syscall(SYS_fork, 0, 0, 0, 0, 0, 0);
-    if (shim.armed && pid == 0)
-        shim_forked_child();
-    else if (shim.armed && pid > 0)
-        shim_forked_parent();
+    if (pid == 0)
+        shim_forked_child(slot);
+    else
+        shim_forked_parent(slot, (int)pid);
     return pid;
 }
 

@@ -43,6 +43,10 @@ static inline long hook_result(long ret)
     return -1;
 }
 
+/* Is this message of a master to its worker a drain signal by other means (channel.c)? Then the program does not get
+ * it; the signal will come at release. */
+bool hook_is_withheld_command(const struct msghdr *msg, ssize_t n);
+
 /* A read of a signalfd: drain signals are withheld from it (signals.c). */
 ssize_t hook_read_signalfd(int fd, void *buf, size_t n);
 

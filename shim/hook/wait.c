@@ -16,6 +16,7 @@ struct waiting {
 
 static struct waiting wait_begin(void)
 {
+    shim_stays();
     return (struct waiting){arch_ticks(), hook_runs()};
 }
 
@@ -120,6 +121,7 @@ int hook___ppoll_chk(struct pollfd *fds, unsigned long count, const struct times
 /* select leaves its sets undefined after an error (in Linux: untouched) and writes the time that is left. */
 int hook_select(int n, fd_set *r, fd_set *w, fd_set *x, struct timeval *timeout)
 {
+    shim_stays();
     for (;;) {
         unsigned runs = hook_runs();
         int ret = real.select(n, r, w, x, timeout);
@@ -189,6 +191,7 @@ unsigned hook_sleep(unsigned seconds)
 
 int hook_pause(void)
 {
+    shim_stays();
     for (;;) {
         unsigned runs = hook_runs();
         int ret = real.pause();

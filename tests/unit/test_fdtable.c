@@ -27,7 +27,7 @@ static int empty_pool(void **unused UNUSED)
 static void slots_keep_kind_and_index(void **unused UNUSED)
 {
     const uint32_t last = (uint32_t)POOL_CHUNK * POOL_CHUNKS - 1;
-    for (int kind = FD_OTHER; kind <= FD_SIGNAL; kind++) {
+    for (int kind = FD_OTHER; kind <= FD_SPECIAL; kind++) {
         assert_int_equal(fd_slot_kind(fd_slot_make((enum fd_kind)kind, last)), kind);
         assert_int_equal(fd_slot_index(fd_slot_make((enum fd_kind)kind, last)), last);
     }

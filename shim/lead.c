@@ -1,0 +1,548 @@
+/* lead.c: see lead.h. */
+#include "lead.h"
+
+#include "pump.h"
+
+#include "group.h"
+#include "sys/high.h"
+#include "sys/proc.h"
+#include "sys/syscall.h"
+
+#include <linux/futex.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/wait.h>
+#include <time.h>
+
+/* A worker that gets the signal alone goes on as before for so long: it may be on its way to all of them. */
+#define LONE_GRACE (100 * NSEC_PER_MSEC)
+/* At a deadline all processes end by their own clocks: so long the leader waits for what they have to say. */
+#define SETTLE (50 * NSEC_PER_MSEC)
+
+/* What we do to hear of another process's death. */
+struct watch {
+    uint32_t serial; /* of whom; 0: nobody */
+    int fd;          /* its pidfd; -1: there could be none */
+    bool ordered;
+    bool out_of_reach; /* it cannot be told, or not be told apart from a stranger */
+};
+
+static struct watch watch[MEMBERS_MAX];
+static bool looked; /* into /proc, for this drain's listeners */
+
+/* The epoll set's words for them: below the one of the event descriptor, above all that stand for connections. */
+static uint64_t token_of(int at)
+{
+    return UINT64_MAX - 1 - (uint64_t)at;
+}
+
+static struct member *member(int at)
+{
+    return &group.table->member[at];
+}
+
+static bool alive(const struct member *who)
+{
+    uint32_t state = __atomic_load_n(&who->state, __ATOMIC_ACQUIRE);
+    return state == MEMBER_BORN || state == MEMBER_SERVES;
+}
+
+static uint32_t phase_of(const struct member *who)
+{
+    return __atomic_load_n(&who->phase, __ATOMIC_ACQUIRE);
+}
+
+/* ---- watching one process ------------------------------------------------------------------------------------- */
+
+static void drop_watch(struct watch *w)
+{
+    if (w->serial != 0 && w->fd >= 0)
+        sys1(SYS_close, w->fd);
+    memset(w, 0, sizeof *w);
+}
+
+void lead_forget(void)
+{
+    memset(watch, 0, sizeof watch);
+    looked = false;
+}
+
+int lead_next_own(unsigned from)
+{
+    int next = FD_MAX;
+    if (!group_self())
+        return next;
+    for (int i = 0; i < members_top(group.table); i++)
+        if (watch[i].serial != 0 && watch[i].fd >= (int)from && watch[i].fd < next)
+            next = watch[i].fd;
+    return next;
+}
+
+/* It is gone. If it has not said so itself, what it had in flight is cut. */
+static void died(int at)
+{
+    struct member *who = member(at);
+    uint32_t serial = watch[at].serial, phase = phase_of(who);
+    drop_watch(&watch[at]);
+    if (who->serial != serial || __atomic_load_n(&who->state, __ATOMIC_ACQUIRE) == MEMBER_LEFT)
+        return;
+    bool in_the_middle = phase > DRAIN_SERVING && phase < DRAIN_RELEASED;
+    if (in_the_middle) {
+        who->end = MEMBER_KILLED;
+        who->counts.cut += who->open;
+    }
+    members_leave(group.table, at, serial, group.leader == MEMBER_NONE && phase > DRAIN_SERVING);
+}
+
+bool lead_event(uint64_t token)
+{
+    uint64_t at = UINT64_MAX - 1 - token;
+    if (!group.table || at >= MEMBERS_MAX)
+        return false;
+    if (watch[at].serial != 0)
+        died((int)at);
+    return true;
+}
+
+/* The process with this number, is it still the one that we mean? A child of ours cannot be another; else its age
+ * tells, for a number that is used again belongs to a younger one. */
+static bool is_it(const struct member *who, int pid)
+{
+    siginfo_t info;
+    nsec_t started;
+    if (sys5(SYS_waitid, P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT, 0) == 0)
+        return true;
+    return proc_started(pid, &started) && started + 20 * NSEC_PER_MSEC >= who->born_at &&
+           started <= who->born_at + 2 * NSEC_PER_SEC;
+}
+
+static int pid_of(const struct member *who)
+{
+    int pid = __atomic_load_n(&who->pid, __ATOMIC_ACQUIRE);
+    return pid ? pid : who->own_pid;
+}
+
+/* False: it is dead. */
+static bool watched(int at)
+{
+    struct member *who = member(at);
+    struct watch *w = &watch[at];
+    if (w->serial == who->serial)
+        return w->fd >= 0 || w->out_of_reach || sys2(SYS_kill, pid_of(who), 0) != -ESRCH;
+    drop_watch(w);
+    w->serial = who->serial;
+    w->fd = high_move((int)sys2(SYS_pidfd_open, pid_of(who), 0));
+    if (w->fd == -ESRCH) {
+        died(at);
+        return false;
+    }
+    w->out_of_reach = !is_it(who, pid_of(who));
+    struct epoll_event want = {EPOLLIN, {.u64 = token_of(at)}};
+    if (w->fd >= 0 && !w->out_of_reach)
+        sys4(SYS_epoll_ctl, shim.epoll, EPOLL_CTL_ADD, w->fd, &want);
+    return true;
+}
+
+/* ---- orders ---------------------------------------------------------------------------------------------------- */
+
+static void fill_order(siginfo_t *info, int sig)
+{
+    memset(info, 0, sizeof *info);
+    info->si_signo = sig;
+    info->si_code = SI_QUEUE;
+    info->si_pid = shim.pid;
+    info->si_value.sival_ptr = group_order();
+}
+
+static void order(int at)
+{
+    siginfo_t info;
+    struct watch *w = &watch[at];
+    if (w->ordered || w->out_of_reach)
+        return;
+    fill_order(&info, shim.first_signal);
+    long ret = -ENOSYS;
+    if (w->fd >= 0)
+        ret = sys4(SYS_pidfd_send_signal, w->fd, shim.first_signal, &info, 0);
+    if (ret == -ENOSYS)
+        ret = sys3(SYS_rt_sigqueueinfo, pid_of(member(at)), shim.first_signal, &info);
+    w->ordered = true;
+    w->out_of_reach = ret != 0; /* another user's, and we are not root: it cannot be released by us either */
+}
+
+static void call_thread(int dir, const char *name, uint64_t tid, void *unused)
+{
+    siginfo_t info;
+    (void)dir, (void)name, (void)unused;
+    if ((long)tid == sys0(SYS_gettid))
+        return;
+    fill_order(&info, shim.first_signal);
+    sys4(SYS_rt_tgsigqueueinfo, shim.pid, tid, shim.first_signal, &info);
+}
+
+void lead_call_out(void)
+{
+    if (group.table)
+        proc_each(shim.pid, "/task", call_thread, NULL);
+}
+
+/* ---- whom we follow --------------------------------------------------------------------------------------------- */
+
+static const struct member *leader(void)
+{
+    if (!group_self() || group.leader == MEMBER_NONE || member(group.leader)->serial != group.leader_serial)
+        return NULL;
+    return member(group.leader);
+}
+
+/* The thread that waits shall look anew what it waits for. */
+static void wake_watcher(void)
+{
+    uint32_t bit = lead_bit();
+    sys6(SYS_futex, &group.table->reports, FUTEX_WAKE_BITSET, INT32_MAX, 0, 0, bit);
+    sys6(SYS_futex, &group.table->orders, FUTEX_WAKE_BITSET, INT32_MAX, 0, 0, bit);
+}
+
+/* Our leader has died without a word: then the signal was meant for us too, for nobody will pass it on. */
+static void take_over(void)
+{
+    group.leader = MEMBER_NONE;
+    if (!shim.owed) {
+        shim.owed_signal = shim.first_signal;
+        __atomic_store_n(&shim.owed, 1, __ATOMIC_RELEASE);
+    }
+    announce_open();
+    wake_watcher();
+}
+
+static void follow(void)
+{
+    const struct member *now = leader();
+    if (now && phase_of(now) == DRAIN_RELEASED)
+        return;
+    int top = members_leader(group.table, group.at);
+    if (top == MEMBER_NONE || top == group.at) {
+        if (group.leader != MEMBER_NONE)
+            take_over();
+        return;
+    }
+    if (top == group.leader && now)
+        return;
+    group.leader = top;
+    group.leader_serial = member(top)->serial;
+    wake_watcher();
+}
+
+void lead_begin(void)
+{
+    looked = false;
+    if (group_self())
+        follow();
+}
+
+uint32_t lead_round(void)
+{
+    const struct member *l = leader();
+    return l ? __atomic_load_n(&l->round, __ATOMIC_ACQUIRE) : 0;
+}
+
+uint32_t lead_bit(void)
+{
+    return (uint32_t)1 << (group.at & 31);
+}
+
+uint32_t *lead_word(uint32_t *value)
+{
+    uint32_t *word = group.leader == MEMBER_NONE ? &group.table->reports : &group.table->orders;
+    *value = __atomic_load_n(word, __ATOMIC_ACQUIRE);
+    return word;
+}
+
+/* ---- the census -------------------------------------------------------------------------------------------------- */
+
+static void led_census(struct census *census, bool ours, uint32_t round)
+{
+    const struct member *l = leader();
+    struct member *self = group_self();
+    census->led = true;
+    census->leader_phase = (uint8_t)phase_of(l);
+    census->leader_again = l->again != 0;
+    /* "Nothing new" is true of what was looked at after the question. */
+    self->answered = ours && shim.drain.phase >= DRAIN_EMPTYING ? round : 0;
+    if (alive(l))
+        watched(group.leader);
+}
+
+static void expires(struct census *census, nsec_t at)
+{
+    if (census->next_expiry == 0 || at < census->next_expiry)
+        census->next_expiry = at;
+}
+
+/* Does release wait for this one? */
+static bool is_awaited(int at, struct census *census, nsec_t now)
+{
+    struct member *who = member(at);
+    uint32_t state = __atomic_load_n(&who->state, __ATOMIC_ACQUIRE);
+    if (state == MEMBER_BORN) { /* just forked: it may have a connection that its parent has left to it */
+        nsec_t age = group_boottime() - who->born_at;
+        if (age >= shim.options.idle)
+            return false;
+        expires(census, now + shim.options.idle - age);
+        return true;
+    }
+    if (state != MEMBER_SERVES || (who->flags & MEMBER_DEAF) || !watched(at))
+        return false;
+    order(at);
+    if (watch[at].out_of_reach || phase_of(who) == DRAIN_RELEASED)
+        return false;
+    return phase_of(who) != DRAIN_DRAINED || who->answered != group_self()->round || who->answered == 0;
+}
+
+static void leaders_census(struct census *census, bool ours, nsec_t now)
+{
+    const struct members *m = group.table;
+    struct member *self = group_self();
+    unsigned unready = 0;
+    for (int i = 0; i < members_top(m); i++) {
+        if (i == group.at || !alive(member(i)) || !members_in_scope(m, i, group.at) ||
+            !members_reachable(m, i, group.at) || !is_awaited(i, census, now))
+            continue;
+        census->members++;
+        unready += phase_of(member(i)) != DRAIN_DRAINED;
+    }
+    /* All are drained, and nobody can come any more: ask whether that is still so everywhere. */
+    if (ours && census->members > 0 && unready == 0 && self->round == 0 && shim.drain.phase >= DRAIN_EMPTYING) {
+        __atomic_store_n(&self->round, 1, __ATOMIC_SEQ_CST);
+        group_command();
+    }
+    if (members_master(m, group.at) != MEMBER_NONE)
+        census->lone_until = shim.signal_at + LONE_GRACE;
+}
+
+void lead_census(struct census *census, bool ours, uint32_t round, nsec_t now)
+{
+    if (!group_self())
+        return;
+    follow();
+    if (leader())
+        led_census(census, ours, round);
+    else
+        leaders_census(census, ours, now);
+}
+
+void lead_publish(const struct census *census)
+{
+    static uint32_t answered;
+    struct member *self = group_self();
+    if (!self)
+        return;
+    bool changed = self->phase != shim.drain.phase || self->answered != answered;
+    answered = self->answered;
+    self->counts = shim.counts;
+    self->open = census->in_flight;
+    self->owed_at = __atomic_load_n(&shim.owed_at, __ATOMIC_ACQUIRE);
+    __atomic_store_n(&self->phase, shim.drain.phase, __ATOMIC_SEQ_CST);
+    if (!changed)
+        return;
+    if (leader())
+        group_report();
+    else
+        group_command();
+}
+
+/* ---- the end ------------------------------------------------------------------------------------------------------ */
+
+static void copy(char *to, size_t size, const char *from, size_t n)
+{
+    n = n < size - 1 ? n : size - 1;
+    memcpy(to, from, n);
+    to[n] = '\0';
+}
+
+static void note_cut(const struct report_cut *cut, void *serial)
+{
+    struct member_cut *note = members_cut(group.table, *(uint32_t *)serial);
+    size_t peer = 0;
+    if (!note)
+        return;
+    while (cut->peer[peer])
+        peer++;
+    copy(note->peer, sizeof note->peer, cut->peer, peer);
+    copy(note->method, sizeof note->method, cut->method, cut->method_len);
+    note->facts = *cut;
+}
+
+/* Does anybody of our drain have still to say how his part has ended? */
+static bool unsettled(void)
+{
+    const struct members *m = group.table;
+    for (int i = 0; i < members_top(m); i++) {
+        uint32_t phase = phase_of(member(i));
+        if (i != group.at && member(i)->state == MEMBER_SERVES && phase > DRAIN_SERVING && phase < DRAIN_DRAINED &&
+            members_in_scope(m, i, group.at) && !watch[i].out_of_reach)
+            return true;
+    }
+    return false;
+}
+
+static void settle(void)
+{
+    nsec_t end = shim_now() + SETTLE;
+    for (;;) {
+        uint32_t seen = __atomic_load_n(&group.table->reports, __ATOMIC_ACQUIRE);
+        nsec_t now = shim_now();
+        if (now >= end || !unsettled())
+            return;
+        struct timespec left = {0, (long)(end - now)};
+        sys4(SYS_futex, &group.table->reports, FUTEX_WAIT, seen, &left);
+    }
+}
+
+void lead_end(enum report_end end)
+{
+    struct member *self = group_self();
+    if (!self)
+        return;
+    self->end = end;
+    self->counts = shim.counts;
+    self->open = 0;
+    self->owed_at = __atomic_load_n(&shim.owed_at, __ATOMIC_ACQUIRE);
+    if (leader()) {
+        uint32_t serial = self->serial;
+        survey_cut(note_cut, &serial);
+        __atomic_store_n(&self->phase, DRAIN_RELEASED, __ATOMIC_SEQ_CST);
+        group_report();
+        return;
+    }
+    if (end == REPORT_DRAINED)
+        return;
+    __atomic_store_n(&self->again, end == REPORT_SECOND_SIGNAL, __ATOMIC_SEQ_CST);
+    group_command();
+    settle();
+}
+
+void lead_free(void)
+{
+    struct member *self = group_self();
+    if (!self)
+        return;
+    if (!leader()) {
+        __atomic_store_n(&self->phase, DRAIN_RELEASED, __ATOMIC_SEQ_CST);
+        group_command();
+    }
+    wake_watcher();
+}
+
+/* ---- questions ------------------------------------------------------------------------------------------------------ */
+
+/* *nameless: a fork is just under way, and the pid of the child not known yet. */
+static bool means(int pid, bool *nameless)
+{
+    const struct members *m = group.table;
+    int root = group.leader == MEMBER_NONE ? group.at : group.leader;
+    *nameless = false;
+    for (int i = 0; i < members_top(m); i++) {
+        const struct member *who = &m->member[i];
+        if (!alive(who) || !members_in_scope(m, i, root))
+            continue;
+        if (pid_of(who) == pid || who->own_pid == pid)
+            return true;
+        *nameless = *nameless || pid_of(who) == 0;
+    }
+    return false;
+}
+
+bool lead_means(uint64_t pid)
+{
+    const struct timespec moment = {0, 100 * 1000};
+    bool nameless, yes = false;
+    if (!group_self())
+        return false;
+    for (int i = 0; i < 50 && !(yes = means((int)pid, &nameless)) && nameless; i++)
+        sys2(SYS_nanosleep, &moment, 0);
+    return yes;
+}
+
+void lead_decide(struct listener *l)
+{
+    const struct member *self = group_self();
+    uint32_t serial = !self ? 0 : leader() ? group.leader_serial : self->serial;
+    if (leader()) {
+        enum member_verdict verdict = members_verdict(group.table, l->inode, serial);
+        l->foreign = verdict != VERDICT_WHOLE;
+        if (verdict != VERDICT_NONE)
+            return;
+    }
+    if (!looked)
+        survey_shared(true);
+    looked = true;
+    if (self)
+        members_decide(group.table, l->inode, serial, !l->foreign);
+}
+
+static const char *how_it_ended(const struct member *who)
+{
+    if (who->end == MEMBER_KILLED)
+        return "killed";
+    uint32_t phase = phase_of(who);
+    if (phase == DRAIN_DRAINED)
+        return "drained";
+    if (phase == DRAIN_RELEASED || who->state == MEMBER_LEFT || who == group_self())
+        return report_end_name((enum report_end)who->end);
+    return phase == DRAIN_SERVING ? "serving" : "unfinished";
+}
+
+static bool is_reported(int at)
+{
+    uint32_t state = member(at)->state;
+    return at != group.at && (state == MEMBER_SERVES || state == MEMBER_LEFT) &&
+           members_in_scope(group.table, at, group.at);
+}
+
+unsigned lead_processes(void (*f)(const struct report_process *p, void *arg), void *arg)
+{
+    unsigned count = 1;
+    const struct member *self = group_self();
+    struct report_process p = {shim.pid, self ? how_it_ended(self) : "drained", shim.counts};
+    f(&p, arg);
+    for (int i = 0; self && i < members_top(group.table); i++) {
+        const struct member *who = member(i);
+        if (!is_reported(i))
+            continue;
+        p = (struct report_process){pid_of(who), how_it_ended(who), who->counts};
+        f(&p, arg);
+        count++;
+    }
+    return count;
+}
+
+void lead_cuts(void (*f)(const struct report_cut *cut, void *arg), void *arg)
+{
+    if (!group_self())
+        return;
+    for (int i = 0; i < MEMBERS_CUTS; i++) {
+        const struct member_cut *note = &group.table->cut[i];
+        struct report_cut cut = note->facts;
+        bool of_ours = false;
+        for (int at = 0; at < members_top(group.table) && !of_ours; at++)
+            of_ours = note->serial != 0 && member(at)->serial == note->serial && is_reported(at);
+        if (!of_ours)
+            continue;
+        cut.peer = note->peer;
+        cut.method = note->method;
+        cut.method_len = 0;
+        while (cut.method_len < sizeof note->method - 1 && note->method[cut.method_len])
+            cut.method_len++;
+        f(&cut, arg);
+    }
+}
+
+nsec_t lead_owed_at(void)
+{
+    nsec_t last = __atomic_load_n(&shim.owed_at, __ATOMIC_ACQUIRE);
+    for (int i = 0; group_self() && i < members_top(group.table); i++)
+        if (is_reported(i) && member(i)->owed_at > last)
+            last = member(i)->owed_at;
+    return last;
+}
