@@ -209,7 +209,7 @@ class Shared(Rollout):
     def start_successor(self):
         successor = self.launch_another()
         self.others.append(successor)
-        self.until('the successor listens', lambda: procfs.sockets(successor.pid) & procfs.tcp_inodes(successor.pid, self.port))
+        self.until('the successor listens', lambda: procfs.sockets(successor.pid) & procfs.listeners(successor.pid, self.port))
         return successor
 
 

@@ -294,7 +294,7 @@ class Test:
         self.check(self.process.wait(BOUND) == 0, 'it does not become a daemon')
         pid = self.until('its process id in a file', lambda: self.exists(self.server.daemon) and int(self.read(self.server.daemon) or 0))
         Target.close(self.process)
-        self.process = None
+        self.process = None  # until the next line has succeeded
         self.process = Daemon(pid)
 
     def launch(self, argv, env):
@@ -330,7 +330,7 @@ class Test:
         found = procfs.descendants(self.target_process.pid)
         if self.server.group.passed:
             return found
-        listeners = procfs.tcp_inodes(self.target_process.pid, self.port)
+        listeners = procfs.listeners(self.target_process.pid, self.port)
         return [pid for pid in found if procfs.sockets(pid) & listeners]
 
     def everyone(self):
@@ -343,10 +343,10 @@ class Test:
         return not group or (len(self.workers()) >= group.workers and
                              (not group.ready or self.read('log').count(group.ready) >= group.workers + replaced))
 
-    def worker_of(self, port, among=None):
+    def worker_of(self, port):
         """Which of them has the connection from a client's port; None: it is still in the accept queue, or gone."""
-        inodes = procfs.tcp_inodes(self.target_process.pid, self.port, port)
-        return next((pid for pid in among or self.everyone() if procfs.sockets(pid) & inodes), None)
+        inode = procfs.connection(self.target, (self.host, port))
+        return next((pid for pid in self.everyone() if inode in procfs.sockets(pid)), None) if inode else None
 
     def some(self, clients):
         """As many, or fewer if the server would let the rest wait."""
