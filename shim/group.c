@@ -83,7 +83,8 @@ static void put_entry(void)
     }
     while (environ && environ[count])
         count++;
-    long at = sys6(SYS_mmap, 0, (count + 2) * sizeof *environ, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    long at =
+        sys6(SYS_mmap, 0, (count + 2) * sizeof *environ, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (at < 0 && at > -4096)
         return;
     char **grown = (char **)at;

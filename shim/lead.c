@@ -17,7 +17,7 @@
 /* A worker that gets the signal alone goes on as before for so long: it may be on its way to all of them. */
 #define LONE_GRACE (100 * NSEC_PER_MSEC)
 /* At a deadline all processes end by their own clocks: so long the leader waits for what they have to say. */
-#define SETTLE (50 * NSEC_PER_MSEC)
+#define SETTLE     (50 * NSEC_PER_MSEC)
 
 /* What we do to hear of another process's death. */
 struct watch {

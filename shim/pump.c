@@ -25,14 +25,14 @@ enum { GUARD = 4096, PUMP_STACK = 256 * 1024, WATCH_STACK = 16 * 1024, EVENTS = 
 static struct {
     bool seen;             /* the drain has been told of the signal, or the order, that began it */
     unsigned signals_seen; /* drain signals that it has been told of */
-    bool first;           /* the census of the signal's moment is still to be taken */
-    bool swept;           /* the descriptors were looked through for unknown connections */
-    bool begun, released; /* driven by the timer: how far */
+    bool first;            /* the census of the signal's moment is still to be taken */
+    bool swept;            /* the descriptors were looked through for unknown connections */
+    bool begun, released;  /* driven by the timer: how far */
     nsec_t wake_at;
 } pump;
 
 static uint8_t watching; /* the thread that waits for the group: 1 runs, 2 could not be made */
-static char *stack; /* the top of the pump's, or of the steps that the timer makes; NULL: none */
+static char *stack;      /* the top of the pump's, or of the steps that the timer makes; NULL: none */
 
 /* ---- waking -------------------------------------------------------------------------------------------- */
 

@@ -21,16 +21,16 @@ enum door_kind {
     DOOR_HIDDEN,
     DOOR_FILTERED,
     DOOR_SHUT_UNIX,
-    DOOR_TO_EMPTY,  /* the program accepts what there is; then the placeholder comes */
-    DOOR_TO_LEAVE,  /* likewise, but what comes meanwhile is for others who hold it: only this process goes */
+    DOOR_TO_EMPTY, /* the program accepts what there is; then the placeholder comes */
+    DOOR_TO_LEAVE, /* likewise, but what comes meanwhile is for others who hold it: only this process goes */
     DOOR_PLACEHOLDER
 };
 
 struct listener {
     int fd;
     bool live, ignored, unix_;
-    bool shared; /* another process may hold it: we did not make it, or have forked */
-    bool foreign; /* ... and it may be one that does not drain with us */
+    bool shared;                  /* another process may hold it: we did not make it, or have forked */
+    bool foreign;                 /* ... and it may be one that does not drain with us */
     bool held, held_by_strangers; /* seen so at the signal */
     bool reuseport;
     uint8_t door;     /* enum door_kind */
@@ -70,9 +70,9 @@ struct shim {
     uint64_t *fork_page;       /* MADV_WIPEONFORK: 0 in a child */
 
     /* the signal */
-    uint8_t begun;     /* a drain has: by a signal, or because the group drains */
-    int first_signal;  /* by which one */
-    uint8_t owed;      /* the program was sent a signal, and shall have it at release */
+    uint8_t begun;    /* a drain has: by a signal, or because the group drains */
+    int first_signal; /* by which one */
+    uint8_t owed;     /* the program was sent a signal, and shall have it at release */
     int owed_signal;
     uint8_t first_info[128]; /* its siginfo */
     bool have_info;
@@ -323,7 +323,7 @@ void signals_give_back(void); /* no longer: a release that owes the program noth
 /* The next signal is the release: a call that it meets fails with EINTR, if the program's own handler would make it so
  * (uvicorn's parent waits for a futex), and is not restarted after ours. */
 void signals_interrupt(void);
-void signals_deliver(void);   /* what is owed, to this thread, now */
+void signals_deliver(void); /* what is owed, to this thread, now */
 static inline bool shim_holds(int sig)
 {
     return sigview_holds(&shim.sigview, sig);

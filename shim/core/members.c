@@ -62,8 +62,8 @@ int members_claim(struct members *m, int parent, enum member_state state, nsec_t
             !__atomic_compare_exchange_n(&m->member[i].state, &none, taken, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
             continue;
         fill(m, &m->member[i], parent, now);
-        while (top <= (uint32_t)i && !__atomic_compare_exchange_n(&m->top, &top, (uint32_t)i + 1, false,
-                                                                  __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        while (top <= (uint32_t)i &&
+               !__atomic_compare_exchange_n(&m->top, &top, (uint32_t)i + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
             ;
         __atomic_store_n(&m->member[i].state, (uint32_t)state, __ATOMIC_RELEASE);
         return i;

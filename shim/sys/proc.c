@@ -95,8 +95,8 @@ static const char *proc_path(char *out, int pid, const char *what)
     return out;
 }
 
-void proc_each(int pid, const char *directory,
-               void (*f)(int dir, const char *name, uint64_t number, void *arg), void *arg)
+void proc_each(int pid, const char *directory, void (*f)(int dir, const char *name, uint64_t number, void *arg),
+               void *arg)
 {
     char path[64];
     int dir = open_dir(AT_FDCWD, proc_path(path, pid, directory));

@@ -11,8 +11,8 @@ bool proc_foreign_sockets(bool (*kin)(uint64_t pid), void (*f)(uint64_t inode, b
                           bool *kin_unseen);
 
 /* Call f for every number in a directory of a process ("/fd", "/task"), with a descriptor of that directory. */
-void proc_each(int pid, const char *directory,
-               void (*f)(int dir, const char *name, uint64_t number, void *arg), void *arg);
+void proc_each(int pid, const char *directory, void (*f)(int dir, const char *name, uint64_t number, void *arg),
+               void *arg);
 
 /* When a process was started, CLOCK_BOOTTIME, to 10 ms. False: it cannot be known. */
 bool proc_started(int pid, nsec_t *at);
