@@ -258,6 +258,11 @@ uint32_t *lead_word(uint32_t *value)
     return word;
 }
 
+bool lead_is_member(void)
+{
+    return group_self() && members_master(group.table, group.at) != MEMBER_NONE;
+}
+
 /* ---- the census -------------------------------------------------------------------------------------------------- */
 
 static void led_census(struct census *census, bool ours, uint32_t round)
@@ -316,7 +321,7 @@ static void leaders_census(struct census *census, bool ours, nsec_t now)
         __atomic_store_n(&self->round, 1, __ATOMIC_SEQ_CST);
         group_command();
     }
-    if (members_master(m, group.at) != MEMBER_NONE)
+    if (lead_is_member())
         census->lone_until = shim.signal_at + LONE_GRACE;
 }
 

@@ -36,6 +36,9 @@ void lead_free(void);
 /* Is process pid one that drains with our leader? */
 bool lead_means(uint64_t pid);
 
+/* Does this process work for another one? */
+bool lead_is_member(void);
+
 /* Find out whether processes hold this shared listener that do not drain with us (l->foreign). */
 void lead_decide(struct listener *l);
 

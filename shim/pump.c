@@ -93,12 +93,13 @@ static void let_it_sleep(void)
         sys2(SYS_nanosleep, &moment, 0);
 }
 
-/* The report is the leader's; a process that is led only says how its own part has ended. */
+/* The report is the leader's; a process that is led only says how its own part has ended. So does a worker that would
+ * have left anyway (one process per connection), and has lost nothing. */
 static void say_end(enum report_end end, nsec_t now)
 {
     announce_count_cuts();
     lead_end(end);
-    if (group.leader == MEMBER_NONE)
+    if (group.leader == MEMBER_NONE && !(end == REPORT_EXIT && shim.counts.cut == 0 && lead_is_member()))
         announce_end(now, end);
     else
         announce_trace();

@@ -380,11 +380,18 @@ static struct listener *add_listener(int fd, bool ours)
     return l;
 }
 
+void shim_bound(int fd)
+{
+    if (can_have_slot(fd) && (!shim.armed || shim_is_our_process()))
+        set_slot(fd, fd_slot_make(FD_SPECIAL, SPECIAL_BOUND));
+}
+
+/* One that somebody else has bound may be his too (uvicorn's workers listen on what their parent has bound). */
 void shim_listening(int fd)
 {
     if (shim.off || shim_listener(fd))
         return;
-    const struct listener *l = add_listener(fd, true);
+    const struct listener *l = add_listener(fd, slot_of(fd) == fd_slot_make(FD_SPECIAL, SPECIAL_BOUND));
     if (l && !l->ignored)
         shim_arm();
 }
@@ -486,7 +493,7 @@ static int find_alias(int fd, uint32_t slot)
 void shim_forget(int fd)
 {
     uint32_t slot = slot_of(fd);
-    if (slot == 0 || !shim_is_our_process())
+    if (slot == 0 || (shim.armed && !shim_is_our_process()))
         return;
     set_slot(fd, 0);
     if (fd_slot_kind(slot) == FD_LISTENER) {

@@ -133,6 +133,7 @@ static INLINE void shim_stays(void)
 bool shim_inherits(void);
 
 /* ---- listeners ---- */
+void shim_bound(int fd); /* by this process */
 void shim_listening(int fd);
 /* accept() on lfd gave fd. */
 void shim_accepted(int lfd, int fd);

@@ -10,8 +10,8 @@
 enum { FD_MAX = 1 << 20 }; /* the kernel's default nr_open; higher ones pass through */
 
 enum fd_kind { FD_OTHER, FD_CONN, FD_LISTENER, FD_SPECIAL };
-/* The index of a special one: a signalfd, or ours, which the program cannot close. */
-enum fd_special { SPECIAL_SIGNALFD, SPECIAL_OWN };
+/* The index of a special one: a signalfd; ours, which the program cannot close; a socket that this process has bound. */
+enum fd_special { SPECIAL_SIGNALFD, SPECIAL_OWN, SPECIAL_BOUND };
 
 static inline uint32_t fd_slot_make(enum fd_kind kind, uint32_t index)
 {

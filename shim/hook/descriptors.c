@@ -10,16 +10,17 @@
 int hook_bind(int fd, const void *addr, unsigned len)
 {
     int ret = real.bind(fd, addr, len);
+    bool unix_, listening;
+    if (ret != 0 || !addr || len < 4 || shim.off || !sock_is_stream(fd, &unix_, &listening))
+        return ret;
     /* A TCP port of one's own is what servers bind: their signals count from here on (port 0, which clients
      * bind, and datagram sockets do not tell). */
-    if (ret == 0 && addr && len >= 4 && !shim.armed && !shim.off) {
-        unsigned short family, port;
-        memcpy(&family, addr, sizeof family);
-        memcpy(&port, (const char *)addr + 2, sizeof port);
-        bool unix_, listening;
-        if ((family == AF_INET || family == AF_INET6) && port != 0 && sock_is_stream(fd, &unix_, &listening))
-            shim_arm();
-    }
+    unsigned short port;
+    memcpy(&port, (const char *)addr + 2, sizeof port);
+    if (!unix_ && port != 0)
+        shim_arm();
+    if (!unix_ || shim.armed || shim.options.listen_count > 0)
+        shim_bound(fd);
     return ret;
 }
 
@@ -89,7 +90,7 @@ int hook_close(int fd)
         return real.close(fd);
     if (UNLIKELY(fd_slot_is_own(slot)))
         return (int)hook_result(-EBADF);
-    if (shim_is_our_process())
+    if (shim_is_our_process() || !shim.armed)
         shim_closing(fd, slot);
     return real.close(fd);
 }

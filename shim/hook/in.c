@@ -26,7 +26,7 @@
 
 static NOINLINE ssize_t read_tracked(int fd, void *buf, size_t n, uint32_t slot)
 {
-    if (UNLIKELY(fd_slot_kind(slot) == FD_SPECIAL))
+    if (UNLIKELY(slot == fd_slot_make(FD_SPECIAL, SPECIAL_SIGNALFD)))
         return hook_read_signalfd(fd, buf, n);
     if (UNLIKELY(fd_slot_kind(slot) != FD_CONN))
         return real.read(fd, buf, n);
