@@ -77,15 +77,11 @@ class Target:
         resource.prlimit(self.pid, resource.RLIMIT_NOFILE, (0, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 
     def stop(self):
-        """SIGSTOP, and wait until every thread has stopped."""
+        """SIGSTOP, and wait until every thread has stopped, or it has ended."""
         self.kill(signal.SIGSTOP)
         deadline = time.monotonic() + BOUND
         while time.monotonic() < deadline:
-            states = set()
-            for task in os.listdir(f'/proc/{self.pid}/task'):
-                with open(f'/proc/{self.pid}/task/{task}/stat') as f:
-                    states.add(f.read().rpartition(') ')[2][0])
-            if states == {'T'}:
+            if procfs.thread_states(self.pid) <= set('TZX'):
                 return
             time.sleep(0.001)
         raise Failure('it does not stop')

@@ -4,14 +4,27 @@ import socket
 import struct
 
 
-def stat(pid):
-    """(state, parent, session), or None when it is gone."""
+def fields_of(path):
+    """Of a stat file, after the name, which may have anything in it."""
     try:
-        with open(f'/proc/{pid}/stat') as f:
-            fields = f.read().rpartition(') ')[2].split()
+        with open(path) as f:
+            return f.read().rpartition(') ')[2].split()
     except OSError:
         return None
-    return fields[0], int(fields[1]), int(fields[3])
+
+
+def stat(pid):
+    """(state, parent, session), or None when it is gone."""
+    fields = fields_of(f'/proc/{pid}/stat')
+    return fields and (fields[0], int(fields[1]), int(fields[3]))
+
+
+def thread_states(pid):
+    try:
+        found = [fields_of(f'/proc/{pid}/task/{task}/stat') for task in os.listdir(f'/proc/{pid}/task')]
+    except OSError:
+        found = []
+    return {fields[0] for fields in found if fields}
 
 
 def session(leader):
