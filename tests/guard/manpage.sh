@@ -8,10 +8,10 @@ need README.md
 rows=$(sed -n 's/^ *{"\(LASTCALL_[A-Z_]*\)", "\([^"]*\)".*/\1 \2/p' shim/core/options.c)
 [ -n "$rows" ] || verdict 'no rows found in shim/core/options.c'
 
-# named FILE: the variables that it names
+# named FILE: the variables that it names; those that begin with an underscore are ours, and nobody sets them
 named()
 {
-    grep -oE 'LASTCALL_[A-Z_]*[A-Z]' "$1" | sort -u
+    grep -oE '_?LASTCALL_[A-Z_]*[A-Z]' "$1" | grep -v '^_' | sort -u
 }
 
 verdict "$({
