@@ -111,10 +111,10 @@ def closed(wires):
 
 
 def last_report(t):
-    """Of several, when a worker was drained alone before."""
+    """Of several, when a worker was drained alone before; none of them cut anything."""
     if not t.bare:
         reports = t.json_lines('report')
-        t.check(reports and reports[-1]['end'] == 'drained' and not reports[-1]['cut'], f'the reports are {reports}')
+        t.check(reports and reports[-1]['end'] == 'drained' and not any(r['cut'] for r in reports), f'the reports are {reports}')
 
 
 def ends_under_load(t):
@@ -138,7 +138,10 @@ def term_all(t):
     t.kill(pids, signal.SIGTERM)
     refused_in_the_end(t, loads)
     t.exits(within=3)
-    t.drained()
+    if t.server.group.workers:
+        t.drained()
+    else:  # one that is sent TERM a moment before the master may have been done by then, alone
+        last_report(t)
 
 
 @scenario(group=True, needs='workers')

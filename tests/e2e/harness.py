@@ -462,7 +462,7 @@ class Test:
         """The drain ends so many seconds after TERM, with requests left: the process ends, or goes on by itself
         where it has a grace of its own. Returns when."""
         if not self.server.own_grace or self.bare:
-            return self.exits(within, since, outlived=self.server.group and self.server.group.outlive)
+            return self.exits(within + self.server.own_cut, since, outlived=self.server.group and self.server.group.outlive)
         since = since or self.termed
         while time.monotonic() < since + within:
             if os.path.exists(self.path('report')) and os.path.getsize(self.path('report')):

@@ -60,6 +60,7 @@ class Server:
     daemon: str = ''                         # it puts itself in the background, and its process id in this file
     plain: tuple = ()                        # scenarios of a plain run, if not all
     own_end: float = 0                       # seconds that it takes to end by itself, idle, from TERM on
+    own_cut: float = 0                       # the same, more, if it has requests then
 
     def lacking(self):
         """What a scenario may need and it does not have."""
@@ -127,7 +128,7 @@ def nginx_group(name, workers=2, listen='', events='accept_mutex off;', env='', 
 DAEMON = {'daemon': 'nginx.pid', 'plain': ('upgrade', 'inflight', 'hammer', 'churn', 'term-all')}
 
 
-def apache(mpm, cgi, workers, **group):
+def apache(mpm, cgi, workers, own_cut=0.0, **group):
     def command(build, directory, host, port, backend):
         put_files(directory)
         with open(os.path.join(directory, 'cgi-signals'), 'a') as f:
@@ -135,7 +136,8 @@ def apache(mpm, cgi, workers, **group):
         conf = configure('apache.conf', directory, LISTEN=f'{host}:{port}', BACKEND=backend, BUILD=build, MPM=mpm, CGI=cgi)
         return ['apache2', '-D', 'FOREGROUND', '-f', conf]
     return Server(f'apache-{mpm}', command, ['apache2', '$BUILD/e2e/thread', '$BUILD/e2e/cgi'], 0, {'/head-pieces', '/close-tokens'},
-                  backend=True, own_end=0.5, group=Group(workers, respawns=False, **group))
+                  backend=True, own_end=0.5, own_cut=own_cut,
+                  group=Group(workers, respawns=False, **group))
 
 
 NO_BYTECODE = {'PYTHONDONTWRITEBYTECODE': '1'}
@@ -213,7 +215,7 @@ SERVERS = {s.name: s for s in (
     nginx_group('nginx-reuseport', listen=' reuseport'),
     nginx_group('nginx-daemon', **DAEMON),
     nginx_group('nginx-daemon-env', env=NGINX_ENV, **DAEMON),
-    apache('event', 'cgid', 2, deaf=True),
+    apache('event', 'cgid', 2, own_cut=10, deaf=True),
     apache('prefork', 'cgi', 72),
     gunicorn('sync', lacks={'/head-pieces', '/close-tokens', 'keep-alive'}, at_once=2, own_end=0.5),
     gunicorn('gthread', '--threads', '8', '--keep-alive', '60', lacks={'/head-pieces', '/close-tokens'}, at_once=16, own_end=1.5),
