@@ -170,7 +170,7 @@ def upload(t):
     t.drained(in_flight=clients)
 
 
-@scenario(needs='keep-alive')
+@scenario(needs='pipeline')
 def pipeline(t):
     """3 requests in one write; the first takes 800 ms, the farewell belongs on the last."""
     t.start()
@@ -429,8 +429,9 @@ def same_bytes(t):
             for method in ('HEAD', 'GET'):
                 wire.send(request(method, '/'))
                 wire.response(head=method == 'HEAD')
-            wire.send(request('GET', '/') * 3)
-            for _ in range(3):
+            several = 1 if 'pipeline' in t.server.lacks else 3
+            wire.send(request('GET', '/') * several)
+            for _ in range(several):
                 wire.response()
             wire.send(request('POST', '/upload', 'Content-Length: 1000') + pattern(1000))
             wire.response()
@@ -451,7 +452,7 @@ def same_bytes(t):
             wire.send(b'NONSENSE\r\n\r\n')
             wire.end(anything=True)
             said += wire.raw + wire.buffer
-        return re.sub(rb'Date: [^\r]*', b'Date: ', said)
+        return re.sub(rb'(?i)\ndate: [^\r]*', b'\ndate: ', said)
 
     heard = []
     for bare in (True, False):

@@ -48,7 +48,7 @@ class Server:
     command: Callable   # (build, directory, host, port, backend port) -> argv
     needs: list         # programs and files without which it is missing
     exit: int           # after TERM, when idle and alone
-    lacks: set = field(default_factory=set)  # what it has no natural way to offer: endpoints, keep-alive
+    lacks: set = field(default_factory=set)  # what it has no natural way to offer: endpoints, keep-alive, pipeline
     backend: bool = False                    # needs the backend
     family: str = 'ipv4'                     # ipv4 ipv6 unix: what it listens on
     own_grace: bool = False                  # waits for requests itself, a minute, once it sees TERM
@@ -217,8 +217,8 @@ SERVERS = {s.name: s for s in (
     nginx_group('nginx-daemon-env', env=NGINX_ENV, **DAEMON),
     apache('event', 'cgid', 2, own_cut=10, deaf=True),
     apache('prefork', 'cgi', 72),
-    gunicorn('sync', lacks={'/head-pieces', '/close-tokens', 'keep-alive'}, at_once=2, own_end=0.5),
-    gunicorn('gthread', '--threads', '8', '--keep-alive', '60', lacks={'/head-pieces', '/close-tokens'}, at_once=16, own_end=1.5),
+    gunicorn('sync', lacks={'/head-pieces', '/close-tokens', 'keep-alive', 'pipeline'}, at_once=2, own_end=0.5),
+    gunicorn('gthread', '--threads', '8', '--keep-alive', '60', lacks={'/head-pieces', '/close-tokens', 'pipeline'}, at_once=16, own_end=1.5),
     Server('uvicorn', uvicorn, ['uvicorn'], 0, {'/head-pieces', '/sendfile'}, own_grace=True, env=NO_BYTECODE, own_end=1,
            group=Group(ready='Application startup complete.', respawns=False)),
     cluster('rr', passed=True),

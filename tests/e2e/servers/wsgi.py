@@ -46,7 +46,7 @@ def application(environ, start_response):
     def answer(status, body, length=None):
         headers = [] if length is None else [('Content-Length', str(length))]
         start_response(f'{status} {REASONS[status]}', headers + ([('ETag', '"e2e"')] if status == 304 else []))
-        return body
+        return [] if environ['REQUEST_METHOD'] == 'HEAD' else body
 
     if path == '/sleep':
         time.sleep(milliseconds(environ) / 1000)
