@@ -3,7 +3,7 @@
 
 static const char magic[8] = "lastcall";
 
-enum { VERSION = 1, TAKEN = 1000 /* no state at all: the slot is being filled or left */ };
+enum { VERSION = 1, TAKEN = 1000 /* no state at all: the slot is being filled */ };
 
 void members_init(struct members *m, uint64_t cookie)
 {
@@ -24,10 +24,29 @@ static uint32_t state_of(const struct member *who)
     return __atomic_load_n(&who->state, __ATOMIC_ACQUIRE);
 }
 
+static bool is_life(uint32_t state)
+{
+    return state == MEMBER_BORN || state == MEMBER_SERVES || state == MEMBER_AWAY;
+}
+
 static bool lives(const struct member *who)
 {
-    uint32_t state = state_of(who);
-    return state == MEMBER_BORN || state == MEMBER_SERVES || state == MEMBER_AWAY;
+    return is_life(state_of(who));
+}
+
+/* Who made it, as one word: half of an old one and half of a new one would be nobody. */
+struct link {
+    uint32_t serial, at;
+} __attribute__((aligned(8), may_alias));
+
+_Static_assert(offsetof(struct member, parent) % 8 == 0 && sizeof(struct link) == 8, "one word");
+_Static_assert(offsetof(struct member, parent_at) == offsetof(struct member, parent) + 4, "in this order");
+
+static struct link link_of(const struct member *who)
+{
+    struct link link;
+    __atomic_load((const struct link *)&who->parent, &link, __ATOMIC_ACQUIRE);
+    return link;
 }
 
 int members_top(const struct members *m)
@@ -47,8 +66,8 @@ static void fill(struct members *m, struct member *who, int parent, nsec_t now)
     memset((char *)who + sizeof who->state, 0, sizeof *who - sizeof who->state);
     who->born_at = now;
     if (parent >= 0 && parent < MEMBERS_MAX) {
-        who->parent = m->member[parent].serial;
-        who->parent_at = (uint32_t)parent;
+        struct link link = {m->member[parent].serial, (uint32_t)parent};
+        __atomic_store((struct link *)&who->parent, &link, __ATOMIC_RELEASE);
         __atomic_fetch_or(&m->member[parent].flags, MEMBER_FORKS, __ATOMIC_RELAXED);
     }
     __atomic_store_n(&who->serial, serial, __ATOMIC_RELEASE);
@@ -71,22 +90,31 @@ int members_claim(struct members *m, int parent, enum member_state state, nsec_t
     return MEMBER_NONE;
 }
 
+/* Also of those that are kept for their counts, or are just being made. */
+static void hand_children_on(struct members *m, int at, uint32_t serial)
+{
+    struct link to = link_of(&m->member[at]);
+    for (int i = 0; i < MEMBERS_MAX; i++) {
+        struct link from = link_of(&m->member[i]);
+        if (from.serial == serial)
+            __atomic_compare_exchange((struct link *)&m->member[i].parent, &from, &to, false, __ATOMIC_ACQ_REL,
+                                      __ATOMIC_RELAXED);
+    }
+}
+
 bool members_leave(struct members *m, int at, uint32_t serial, bool keep)
 {
     struct member *gone = &m->member[at];
     uint32_t state = state_of(gone);
-    if (!lives(gone) || gone->serial != serial ||
-        !__atomic_compare_exchange_n(&gone->state, &state, TAKEN, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+    if (!is_life(state) || gone->serial != serial)
         return false;
-    for (int i = 0; i < members_top(m); i++) {
-        struct member *who = &m->member[i];
-        if (!lives(who) || who->parent != serial)
-            continue;
-        who->parent_at = gone->parent_at;
-        __atomic_store_n(&who->parent, gone->parent, __ATOMIC_RELEASE);
-    }
-    __atomic_store_n(&gone->state, keep ? MEMBER_LEFT : MEMBER_FREE, __ATOMIC_RELEASE);
-    return true;
+    /* While it still counts as alive: else their leader would not see them for a moment, and might not wait for them. */
+    hand_children_on(m, at, serial);
+    while (is_life(state) && __atomic_load_n(&gone->serial, __ATOMIC_RELAXED) == serial)
+        if (__atomic_compare_exchange_n(&gone->state, &state, keep ? MEMBER_LEFT : MEMBER_FREE, false, __ATOMIC_ACQ_REL,
+                                        __ATOMIC_ACQUIRE))
+            return true;
+    return false;
 }
 
 /* ---- kinship ------------------------------------------------------------------------------------------------ */
@@ -102,11 +130,18 @@ int members_find(const struct members *m, int pid)
 int members_parent(const struct members *m, int at)
 {
     const struct member *who = &m->member[at];
-    uint32_t parent = who->parent_at;
-    if (who->parent == 0 || parent >= MEMBERS_MAX || m->member[parent].serial != who->parent ||
-        !lives(&m->member[parent]))
-        return MEMBER_NONE;
-    return (int)parent;
+    struct link now = link_of(who), seen;
+    for (int i = 0; i < MEMBERS_MAX && now.serial != 0 && now.at < MEMBERS_MAX; i++) {
+        const struct member *parent = &m->member[now.at];
+        if (__atomic_load_n(&parent->serial, __ATOMIC_RELAXED) == now.serial && lives(parent))
+            return (int)now.at;
+        /* One that leaves hands its children on before it is gone. */
+        seen = now;
+        now = link_of(who);
+        if (now.serial == seen.serial && now.at == seen.at)
+            break;
+    }
+    return MEMBER_NONE;
 }
 
 int members_master(const struct members *m, int at)
