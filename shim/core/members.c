@@ -168,7 +168,7 @@ bool members_in_scope(const struct members *m, int at, int root)
 static bool drains(const struct member *who)
 {
     uint32_t phase = __atomic_load_n(&who->phase, __ATOMIC_ACQUIRE);
-    return phase > DRAIN_SERVING && phase < DRAIN_RELEASED;
+    return phase > DRAIN_SERVING && phase < DRAIN_RELEASED && lives(who);
 }
 
 int members_leader(const struct members *m, int at)
