@@ -197,6 +197,8 @@ bool members_reachable(const struct members *m, int at, int root)
 
 /* ---- doors and cuts ------------------------------------------------------------------------------------------ */
 
+#define BEING_DECIDED UINT32_MAX /* in the place of a leader's serial */
+
 enum member_verdict members_verdict(const struct members *m, uint64_t inode, uint32_t leader)
 {
     for (int i = 0; i < MEMBERS_DOORS; i++)
@@ -205,14 +207,24 @@ enum member_verdict members_verdict(const struct members *m, uint64_t inode, uin
     return VERDICT_NONE;
 }
 
+/* Can this door be given to another leader? */
+static bool is_disused(const struct members *m, uint32_t leader)
+{
+    for (int i = 0; leader != 0 && i < members_top(m); i++)
+        if (m->member[i].serial == leader && lives(&m->member[i]))
+            return false;
+    return leader != BEING_DECIDED;
+}
+
 void members_decide(struct members *m, uint64_t inode, uint32_t leader, bool whole)
 {
     if (members_verdict(m, inode, leader) != VERDICT_NONE)
         return;
     for (int i = 0; i < MEMBERS_DOORS; i++) {
         struct member_door *door = &m->door[i];
-        uint32_t none = 0;
-        if (!__atomic_compare_exchange_n(&door->leader, &none, UINT32_MAX, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        uint32_t old = __atomic_load_n(&door->leader, __ATOMIC_ACQUIRE);
+        if (!is_disused(m, old) ||
+            !__atomic_compare_exchange_n(&door->leader, &old, BEING_DECIDED, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
             continue;
         door->inode = inode;
         door->whole = whole;
