@@ -110,9 +110,11 @@ struct drain_actions drain_step(struct drain *d, const struct census *c, const s
         if (c->members > 0) /* they are asked only now whether they are done */
             act.wake_at = now;
     }
-    if (c->led)
-        d->phase = nothing_owed(c) ? DRAIN_DRAINED : DRAIN_EMPTYING;
-    else if (nothing_owed(c))
+    if (!nothing_owed(c))
+        d->phase = DRAIN_EMPTYING;
+    else if (c->led)
+        d->phase = DRAIN_DRAINED;
+    else
         release(d, &act, now);
     return act;
 }
