@@ -287,6 +287,306 @@ static void signal_after_release_is_not_ours(void **unused UNUSED)
     STEP(2000, DRAIN_RELEASED, NO, NO, -1);
 }
 
+/* ---- a group ---------------------------------------------------------------------------------------------- */
+
+static void leader_waits_for_its_members(void **unused UNUSED)
+{
+    drain_signal(&d, at(0));
+    c.members = 2;
+    STEP(0, DRAIN_DOOR, YES, NO, 0);
+    STEP(0, DRAIN_EMPTYING, NO, NO, 0); /* only now are they asked: look again at once */
+    assert_int_equal(d.door_closed_at, at(0));
+    STEP(1, DRAIN_EMPTYING, NO, NO, 25000);
+    c.members = 1;
+    STEP(2, DRAIN_EMPTYING, NO, NO, 25000);
+    c.members = 0;
+    c.in_flight = 1; /* and for what is its own */
+    STEP(3, DRAIN_EMPTYING, NO, NO, 25000);
+    c.in_flight = 0;
+    STEP(4, DRAIN_RELEASED, NO, YES, -1);
+}
+
+static void deadline_ends_waiting_for_members(void **unused UNUSED)
+{
+    drain_signal(&d, at(0));
+    c.members = 1;
+    STEP(0, DRAIN_DOOR, YES, NO, 0);
+    STEP(0, DRAIN_EMPTYING, NO, NO, 0);
+    STEP(24999, DRAIN_EMPTYING, NO, NO, 25000);
+    STEP(25000, DRAIN_RELEASED, NO, YES, -1);
+    assert_true(d.expired);
+}
+
+static void leader_wakes_for_a_member_that_gets_too_old(void **unused UNUSED)
+{
+    drain_signal(&d, at(0));
+    c.members = 1;
+    STEP(0, DRAIN_DOOR, YES, NO, 0);
+    STEP(0, DRAIN_EMPTYING, NO, NO, 0);
+    c.next_expiry = at(400);
+    STEP(1, DRAIN_EMPTYING, NO, NO, 400);
+}
+
+static void led_by(enum drain_phase phase)
+{
+    c.led = true;
+    c.leader_phase = (uint8_t)phase;
+}
+
+/* The leader's delay is what counts, not ours. */
+static void led_ducks_as_long_as_its_leader(void **unused UNUSED)
+{
+    drain_signal(&d, at(0));
+    led_by(DRAIN_SERVING); /* its order came before its own first step */
+    STEP(0, DRAIN_DUCK, NO, NO, 25000);
+    led_by(DRAIN_DUCK);
+    STEP(500, DRAIN_DUCK, NO, NO, 25000);
+    assert_false(drain_may_close_idle(&d));
+    led_by(DRAIN_DOOR);
+    STEP(600, DRAIN_DOOR, YES, NO, 600);
+    assert_true(drain_may_close_idle(&d));
+}
+
+static void led_has_no_delay_of_its_own(void **unused UNUSED)
+{
+    o.delay = 2000 * MS;
+    o.quiet = 1000 * MS;
+    drain_signal(&d, at(0));
+    led_by(DRAIN_DUCK);
+    STEP(0, DRAIN_DUCK, NO, NO, 25000);
+    STEP(2001, DRAIN_DUCK, NO, NO, 25000);
+    led_by(DRAIN_EMPTYING);
+    STEP(2002, DRAIN_DOOR, YES, NO, 2002);
+}
+
+static void led_catches_up_with_its_leader(void **unused UNUSED)
+{
+    for (int phase = DRAIN_DOOR; phase <= DRAIN_DRAINED; phase++) {
+        begin(NULL);
+        drain_signal(&d, at(0));
+        led_by((enum drain_phase)phase);
+        STEP(0, DRAIN_DOOR, YES, NO, 0); /* one step each: its own listeners are to be closed too */
+        STEP(0, DRAIN_DRAINED, NO, NO, 25000);
+    }
+}
+
+static void led_is_drained_and_stays(void **unused UNUSED)
+{
+    drain_signal(&d, at(0));
+    led_by(DRAIN_DOOR);
+    c.in_flight = 1;
+    STEP(0, DRAIN_DOOR, YES, NO, 0);
+    STEP(0, DRAIN_EMPTYING, NO, NO, 25000);
+    c.in_flight = 0;
+    led_by(DRAIN_EMPTYING);
+    STEP(10, DRAIN_DRAINED, NO, NO, 25000);
+    assert_true(drain_may_close_idle(&d));
+    STEP(20, DRAIN_DRAINED, NO, NO, 25000);
+    led_by(DRAIN_RELEASED);
+    STEP(30, DRAIN_RELEASED, NO, YES, -1);
+    assert_false(d.expired || d.again);
+    assert_int_equal(d.released_at, at(30));
+}
+
+static void drained_and_back(void **unused UNUSED)
+{
+    unsigned *const owed[] = {&c.queued, &c.in_flight, &c.idle, &c.ending, &c.members};
+    for (unsigned i = 0; i < COUNT(owed); i++) {
+        begin(NULL);
+        drain_signal(&d, at(0));
+        led_by(DRAIN_EMPTYING);
+        STEP(0, DRAIN_DOOR, YES, NO, 0);
+        STEP(0, DRAIN_DRAINED, NO, NO, 25000);
+        *owed[i] = 1; /* a connection that another process has passed on */
+        STEP(1, DRAIN_EMPTYING, NO, NO, 25000);
+        assert_int_equal(d.door_closed_at, at(0));
+        *owed[i] = 0;
+        STEP(2, DRAIN_DRAINED, NO, NO, 25000);
+    }
+}
+
+/* The leader was freed in the middle of anything: so are we. */
+static void free_in_any_phase(void **unused UNUSED)
+{
+    for (int phase = DRAIN_DUCK; phase <= DRAIN_DRAINED; phase++) {
+        begin(NULL);
+        drain_signal(&d, at(0));
+        d.phase = (uint8_t)phase;
+        c.in_flight = c.queued = 1;
+        led_by(DRAIN_RELEASED);
+        STEP(1, DRAIN_RELEASED, NO, YES, -1);
+        assert_false(d.expired || d.again);
+        STEP(2, DRAIN_RELEASED, NO, NO, -1);
+    }
+}
+
+static void leaders_second_signal_is_ours(void **unused UNUSED)
+{
+    drain_signal(&d, at(0));
+    led_by(DRAIN_EMPTYING);
+    c.in_flight = 1;
+    STEP(0, DRAIN_DOOR, YES, NO, 0);
+    STEP(0, DRAIN_EMPTYING, NO, NO, 25000);
+    c.leader_again = true;
+    STEP(5, DRAIN_RELEASED, NO, YES, -1); /* DRAIN_REPEAT was the leader's to look at */
+    assert_true(d.again);
+    assert_false(d.expired);
+}
+
+static void deadline_of_one_that_is_led(void **unused UNUSED)
+{
+    for (int leaders = DRAIN_SERVING; leaders <= DRAIN_DRAINED; leaders++) {
+        begin(NULL);
+        o.timeout = 700 * MS;
+        drain_signal(&d, at(0));
+        led_by((enum drain_phase)leaders);
+        STEP(0, leaders < DRAIN_DOOR ? DRAIN_DUCK : DRAIN_DOOR, leaders >= DRAIN_DOOR, NO,
+             leaders < DRAIN_DOOR ? 700 : 0);
+        STEP(699, leaders < DRAIN_DOOR ? DRAIN_DUCK : DRAIN_DRAINED, NO, NO, 700);
+        STEP(700, DRAIN_RELEASED, NO, YES, -1); /* even drained: its leader may hang */
+        assert_true(d.expired);
+    }
+}
+
+/* Without a deadline nothing but the leader's word ends it. */
+static void led_without_deadline(void **unused UNUSED)
+{
+    o.timeout = 0;
+    drain_signal(&d, at(0));
+    led_by(DRAIN_DUCK);
+    STEP(0, DRAIN_DUCK, NO, NO, -1);
+    led_by(DRAIN_DOOR);
+    STEP(1, DRAIN_DOOR, YES, NO, 1);
+    STEP(1, DRAIN_DRAINED, NO, NO, -1);
+    STEP((int64_t)1000 * 3600, DRAIN_DRAINED, NO, NO, -1);
+}
+
+static void leader_gone_and_nothing_owed(void **unused UNUSED)
+{
+    drain_signal(&d, at(0));
+    led_by(DRAIN_EMPTYING);
+    STEP(0, DRAIN_DOOR, YES, NO, 0);
+    STEP(0, DRAIN_DRAINED, NO, NO, 25000);
+    c.led = false;
+    STEP(9, DRAIN_RELEASED, NO, YES, -1);
+    assert_false(d.expired || d.again);
+}
+
+/* Then it leads itself, and a leader waits for nobody's word: it is not drained as long as anything is owed. */
+static void leader_gone_and_something_owed(void **unused UNUSED)
+{
+    unsigned *const owed[] = {&c.in_flight, &c.members};
+    for (unsigned i = 0; i < COUNT(owed); i++) {
+        begin(NULL);
+        drain_signal(&d, at(0));
+        led_by(DRAIN_EMPTYING);
+        STEP(0, DRAIN_DOOR, YES, NO, 0);
+        STEP(0, DRAIN_DRAINED, NO, NO, 25000);
+        c.led = false;
+        *owed[i] = 1;
+        STEP(9, DRAIN_EMPTYING, NO, NO, 25000);
+        *owed[i] = 0;
+        STEP(10, DRAIN_RELEASED, NO, YES, -1);
+    }
+}
+
+static void leader_gone_in_the_duck(void **unused UNUSED)
+{
+    o.delay = 300 * MS;
+    drain_signal(&d, at(0));
+    led_by(DRAIN_DUCK);
+    STEP(0, DRAIN_DUCK, NO, NO, 25000);
+    c.led = false;
+    STEP(100, DRAIN_DUCK, NO, NO, 300); /* our own delay, from our own signal */
+    STEP(300, DRAIN_DOOR, YES, NO, 300);
+    STEP(300, DRAIN_RELEASED, NO, YES, -1);
+}
+
+static void led_waits_at_its_own_door(void **unused UNUSED)
+{
+    o.idle = 400 * MS;
+    drain_signal(&d, at(0));
+    led_by(DRAIN_EMPTYING);
+    STEP(50, DRAIN_DOOR, YES, NO, 50);
+    c.queued = 1;
+    STEP(60, DRAIN_DOOR, NO, NO, 25000);
+    c.queued = 0;
+    c.half_open = 1;
+    STEP(70, DRAIN_DOOR, NO, NO, 450);
+    STEP(450, DRAIN_DRAINED, NO, NO, 25000);
+}
+
+static void lone_member_goes_on_for_a_moment(void **unused UNUSED)
+{
+    drain_signal(&d, at(0));
+    c.lone_until = at(100);
+    STEP(0, DRAIN_DUCK, NO, NO, 100);
+    STEP(99, DRAIN_DUCK, NO, NO, 100);
+    STEP(100, DRAIN_DOOR, YES, NO, 100);
+    STEP(100, DRAIN_RELEASED, NO, YES, -1);
+}
+
+static void lone_and_delay_are_not_added(void **unused UNUSED)
+{
+    o.delay = 300 * MS;
+    drain_signal(&d, at(0));
+    c.lone_until = at(100);
+    STEP(0, DRAIN_DUCK, NO, NO, 300);
+    o.quiet = 50 * MS; /* quiet does not shorten it */
+    STEP(60, DRAIN_DUCK, NO, NO, 100);
+    STEP(100, DRAIN_DOOR, YES, NO, 100);
+}
+
+static void lone_until_the_others_are_told_too(void **unused UNUSED)
+{
+    drain_signal(&d, at(0));
+    c.lone_until = at(100);
+    STEP(0, DRAIN_DUCK, NO, NO, 100);
+    led_by(DRAIN_DOOR);
+    STEP(20, DRAIN_DOOR, YES, NO, 20);
+}
+
+static void deadline_before_the_end_of_lone(void **unused UNUSED)
+{
+    o.timeout = 40 * MS;
+    drain_signal(&d, at(0));
+    c.lone_until = at(100);
+    STEP(0, DRAIN_DUCK, NO, NO, 40);
+    STEP(40, DRAIN_RELEASED, NO, YES, -1);
+    assert_true(d.expired);
+}
+
+/* A program in exit() will accept nothing, answer nothing new, and cannot be held but for what is in flight. */
+static void leaving_waits_for_what_is_in_flight(void **unused UNUSED)
+{
+    unsigned *const waited[] = {&c.in_flight, &c.members};
+    for (unsigned i = 0; i < COUNT(waited); i++)
+        for (int phase = DRAIN_DUCK; phase <= DRAIN_EMPTYING; phase++) {
+            begin(NULL);
+            o.delay = 1000 * MS;
+            drain_signal(&d, at(0));
+            d.phase = (uint8_t)phase;
+            c.leaving = true;
+            c.queued = c.idle = c.ending = 3;
+            *waited[i] = 1;
+            STEP(1, phase, NO, NO, phase == DRAIN_DUCK ? 1000 : 25000);
+            *waited[i] = 0;
+            STEP(2, DRAIN_RELEASED, NO, YES, -1);
+            assert_false(d.expired || d.again);
+        }
+}
+
+static void leaving_waits_for_no_leader(void **unused UNUSED)
+{
+    drain_signal(&d, at(0));
+    led_by(DRAIN_DUCK);
+    c.leaving = true;
+    c.in_flight = 1;
+    STEP(0, DRAIN_DUCK, NO, NO, 25000);
+    c.in_flight = 0;
+    STEP(1, DRAIN_RELEASED, NO, YES, -1);
+}
+
 #define T(name) cmocka_unit_test_setup(name, begin)
 
 int main(void)
@@ -314,6 +614,28 @@ int main(void)
         T(second_signal_ends_the_lame_duck),
         T(repeat_is_the_same_signal),
         T(signal_after_release_is_not_ours),
+        T(leader_waits_for_its_members),
+        T(deadline_ends_waiting_for_members),
+        T(leader_wakes_for_a_member_that_gets_too_old),
+        T(led_ducks_as_long_as_its_leader),
+        T(led_has_no_delay_of_its_own),
+        T(led_catches_up_with_its_leader),
+        T(led_is_drained_and_stays),
+        T(drained_and_back),
+        T(free_in_any_phase),
+        T(leaders_second_signal_is_ours),
+        T(deadline_of_one_that_is_led),
+        T(led_without_deadline),
+        T(leader_gone_and_nothing_owed),
+        T(leader_gone_and_something_owed),
+        T(leader_gone_in_the_duck),
+        T(led_waits_at_its_own_door),
+        T(lone_member_goes_on_for_a_moment),
+        T(lone_and_delay_are_not_added),
+        T(lone_until_the_others_are_told_too),
+        T(deadline_before_the_end_of_lone),
+        T(leaving_waits_for_what_is_in_flight),
+        T(leaving_waits_for_no_leader),
     };
     return cmocka_run_group_tests_name("drain", tests, NULL, NULL);
 }
