@@ -504,8 +504,9 @@ class Test:
                 child.close()
         self.process = self.backend = None
         self.loads = []
-        if os.path.exists(self.path('report')):
-            os.unlink(self.path('report'))
+        for name in ('report', 'log'):
+            if self.exists(name):
+                os.unlink(self.path(name))
 
     def evidence(self):
         """What there is to read about a failure."""
