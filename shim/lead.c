@@ -79,7 +79,7 @@ int lead_next_own(unsigned from)
 }
 
 /* It is gone. If it has not said so itself, what it had in flight is cut. */
-static void died(int at)
+static void died(int at, bool of_our_drain)
 {
     struct member *who = member(at);
     uint32_t serial = watch[at].serial, phase = phase_of(who);
@@ -91,7 +91,7 @@ static void died(int at)
         who->end = MEMBER_KILLED;
         who->counts.cut += who->open;
     }
-    members_leave(group.table, at, serial, group.leader == MEMBER_NONE && phase > DRAIN_SERVING);
+    members_leave(group.table, at, serial, of_our_drain && group.leader == MEMBER_NONE && phase > DRAIN_SERVING);
 }
 
 bool lead_event(uint64_t token)
@@ -100,7 +100,7 @@ bool lead_event(uint64_t token)
     if (!group.table || at >= MEMBERS_MAX)
         return false;
     if (watch[at].serial != 0)
-        died((int)at);
+        died((int)at, true);
     return true;
 }
 
@@ -133,7 +133,8 @@ static bool watched(int at)
     w->serial = who->serial;
     w->fd = high_move((int)sys2(SYS_pidfd_open, pid_of(who), 0));
     if (w->fd == -ESRCH) {
-        died(at);
+        /* It may have died by the signal that ended a drain of its own, long ago. */
+        died(at, who->signal_at + LONE_GRACE >= shim.signal_at);
         return false;
     }
     w->out_of_reach = !is_it(who, pid_of(who));
