@@ -274,15 +274,26 @@ void group_marks(uint32_t flags)
         __atomic_fetch_or(&self->flags, flags, __ATOMIC_RELAXED);
 }
 
+/* It, and whoever has made it: a process that only waits for a worker of its own is on its way to no exec either. */
 void group_serves(void)
 {
-    struct member *self = group_self();
-    uint32_t born = MEMBER_BORN;
-    if (!self)
+    struct members *m = group.table;
+    if (!group_self())
         return;
-    if (__atomic_compare_exchange_n(&self->state, &born, MEMBER_SERVES, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED) &&
-        group_leader())
+    bool grown = false;
+    for (int at = group.at, i = 0; at != MEMBER_NONE && i < MEMBERS_MAX; at = members_parent(m, at), i++) {
+        uint32_t born = MEMBER_BORN;
+        grown |= __atomic_compare_exchange_n(&m->member[at].state, &born, MEMBER_SERVES, false, __ATOMIC_ACQ_REL,
+                                             __ATOMIC_RELAXED);
+    }
+    if (grown && group_leader())
         group_report();
+}
+
+bool group_has_grown(void)
+{
+    const struct member *self = group_self();
+    return self && __atomic_load_n(&self->state, __ATOMIC_ACQUIRE) != MEMBER_BORN;
 }
 
 void group_unmarks(uint32_t flags)

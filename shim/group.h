@@ -34,6 +34,8 @@ void group_marks(uint32_t flags);
 void group_unmarks(uint32_t flags);
 /* It serves, or waits for something: it is no child on its way to an exec. */
 void group_serves(void);
+/* Has a child of it said so, and thereby that it stays? */
+bool group_has_grown(void);
 
 /* It goes to another program; that has failed; it ends. */
 void group_exec(void);

@@ -244,9 +244,15 @@ static void hide_run(const void *context)
         note_hidden_run();
 }
 
+/* Is it a child that may be on its way to an exec, with nothing to drain? */
+static bool passes_by(const siginfo_t *info)
+{
+    return shim.newborn && !group_has_grown() && !shim_inherits() && !is_order(info);
+}
+
 static void on_signal(int sig, siginfo_t *info, void *context)
 {
-    if (!shim_is_our_process() || (shim.newborn && !shim_inherits() && !is_order(info))) {
+    if (!shim_is_our_process() || passes_by(info)) {
         pass_on(sig, info);
         if (blocks(context, sig))
             hide_run(context);
