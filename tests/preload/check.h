@@ -126,10 +126,12 @@ bool hear(char *line, size_t size); /* a line of standard input; false: end of f
 /* A listener on 127.0.0.1 and a free port; says "port N". */
 int role_listen(void);
 
-/* Serve one connection until it ends, blocking: "/" is answered at once with "hello"; "/hold" says "held", and is
- * answered with "done" once role_let_go was called (by whoever: a signal handler may). */
+/* Serve one connection until it ends, blocking: "/" is answered at once with "hello"; "/hold" says "held PID", and is
+ * answered with "done" once role_let_go was called (by whoever: a signal handler may). A process that was forked shares
+ * that gate with its parent until it makes its own. */
 void role_serve(int fd);
 void role_let_go(void);
+void role_own_gate(void);
 /* A thread that accepts, and one for each connection. A line "go" on standard input lets go, "exit N" exits. */
 void role_serve_threads(int lfd);
 /* The same, but the standard input is the role's own. */

@@ -283,33 +283,6 @@ static void by_two_threads(void)
 
 /* ---- shared with other processes: no shutdown() of ours ---- */
 
-static void pass(int channel, int fd)
-{
-    char byte = 'f', control[CMSG_SPACE(sizeof fd)] = "";
-    struct iovec v = {&byte, 1};
-    struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
-    struct cmsghdr *h = CMSG_FIRSTHDR(&m);
-    h->cmsg_level = SOL_SOCKET;
-    h->cmsg_type = SCM_RIGHTS;
-    h->cmsg_len = CMSG_LEN(sizeof fd);
-    memcpy(CMSG_DATA(h), &fd, sizeof fd);
-    CHECK(sendmsg(channel, &m, 0) == 1, "%s", strerror(errno));
-}
-
-static int passed(int channel)
-{
-    int fd = -1;
-    char byte, control[CMSG_SPACE(sizeof fd)];
-    struct iovec v = {&byte, 1};
-    struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
-    CHECK(recvmsg(channel, &m, 0) == 1, "%s", strerror(errno));
-    struct cmsghdr *h = CMSG_FIRSTHDR(&m);
-    CHECK(h && h->cmsg_len >= CMSG_LEN(sizeof fd));
-    if (h)
-        memcpy(&fd, CMSG_DATA(h), sizeof fd);
-    return fd;
-}
-
 static void take_channel(void *fd)
 {
     if (dup2(*(int *)fd, CHANNEL) != CHANNEL)

@@ -75,6 +75,35 @@ UNUSED_ static int until_the_end(int fd)
     return 0;
 }
 
+/* ---- a descriptor sent over a socket ---- */
+
+UNUSED_ static void pass(int channel, int fd)
+{
+    char byte = 'f', control[CMSG_SPACE(sizeof fd)] = "";
+    struct iovec v = {&byte, 1};
+    struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+    h->cmsg_level = SOL_SOCKET;
+    h->cmsg_type = SCM_RIGHTS;
+    h->cmsg_len = CMSG_LEN(sizeof fd);
+    memcpy(CMSG_DATA(h), &fd, sizeof fd);
+    CHECK(sendmsg(channel, &m, 0) == 1, "%s", strerror(errno));
+}
+
+UNUSED_ static int passed(int channel)
+{
+    int fd = -1;
+    char byte, control[CMSG_SPACE(sizeof fd)];
+    struct iovec v = {&byte, 1};
+    struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    CHECK(recvmsg(channel, &m, 0) == 1, "%s", strerror(errno));
+    struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+    CHECK(h && h->cmsg_len >= CMSG_LEN(sizeof fd));
+    if (h)
+        memcpy(&fd, CMSG_DATA(h), sizeof fd);
+    return fd;
+}
+
 /* ---- for tests ---- */
 
 /* Whatever comes until the end of file, which must be clean. Returns the body; checks length and, if wanted, farewell. */
