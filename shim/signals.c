@@ -196,12 +196,12 @@ bool shim_signal(int sig, const void *siginfo)
         shim_follow();
         return false;
     }
-    bool repeated = shim.owed && is_from_group(siginfo);
-    note_owed(sig, siginfo);
-    if (group_is_free()) { /* our leader's release, which we have not noticed yet */
+    if (!shim.owed && group_is_free()) { /* our leader's release, which we have not noticed yet; this is its doing */
         __atomic_store_n(&shim.releasing, 1, __ATOMIC_SEQ_CST);
         return true;
     }
+    bool repeated = shim.owed && is_from_group(siginfo);
+    note_owed(sig, siginfo);
     if (repeated)
         return false;
     __atomic_fetch_add(&shim.signals, 1, __ATOMIC_ACQ_REL);
@@ -259,11 +259,15 @@ static void on_signal(int sig, siginfo_t *info, void *context)
         return;
     }
     bool release = shim_signal(sig, info);
-    if (release)
+    if (release && shim.owed) {
         release_here(sig);
+    } else if (release) { /* nothing was withheld: it passes as it came */
+        signals_give_back();
+        sys4(SYS_rt_tgsigqueueinfo, sys0(SYS_getpid), sys0(SYS_gettid), sig, info);
+    }
     /* In a sigsuspend or ppoll the mask that returns blocks what we have just queued: it comes when the hook waits
      * again, and that EINTR is the program's. */
-    if (!release || blocks(context, signal_owed()))
+    if (!release || blocks(context, shim.owed ? signal_owed() : sig))
         hide_run(context);
 }
 
@@ -317,9 +321,11 @@ static void note_deafness(void)
 
 void signals_interrupt(void)
 {
+    uint64_t mask = lock_view();
     const struct ksigaction *program = &shim.sigview.program[signal_owed()];
-    if (program->handler > SIGVIEW_IGNORE && (program->flags & SA_RESTART) == 0)
+    if (shim_holds(shim.first_signal) && program->handler > SIGVIEW_IGNORE && (program->flags & SA_RESTART) == 0)
         put_ours(shim.first_signal, 0);
+    unlock_view(mask);
 }
 
 void signals_hold(void)

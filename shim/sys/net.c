@@ -199,9 +199,14 @@ bool sock_lingers(int fd)
     return sys5(SYS_getsockopt, fd, SOL_SOCKET, SO_LINGER, &value, &len) == 0 && value.l_onoff != 0;
 }
 
+/* Another process that shares the socket may have done it, and a second time wants CAP_NET_RAW (sock_bindtoindex). */
 int sock_hide(int fd)
 {
-    int index = NO_DEVICE;
+    int index = 0;
+    unsigned len = sizeof index;
+    if (sys5(SYS_getsockopt, fd, SOL_SOCKET, SO_BINDTOIFINDEX_, &index, &len) == 0 && index == NO_DEVICE)
+        return 0;
+    index = NO_DEVICE;
     return (int)sys5(SYS_setsockopt, fd, SOL_SOCKET, SO_BINDTOIFINDEX_, &index, sizeof index);
 }
 
@@ -215,7 +220,11 @@ int sock_drop_syns(int fd)
         BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
     };
     struct sock_fprog program = {COUNT(code), code};
-    return (int)sys5(SYS_setsockopt, fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+    unsigned len = 0; /* asks for the length of the filter that is there (sk_get_filter) */
+    long ret = sys5(SYS_setsockopt, fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+    if (ret != 0 && sys5(SYS_getsockopt, fd, SOL_SOCKET, SO_GET_FILTER, 0, &len) == 0 && len == COUNT(code))
+        return 0; /* as above */
+    return (int)ret;
 }
 
 struct diag_query {
