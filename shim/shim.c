@@ -368,7 +368,7 @@ static struct listener *add_listener(int fd, bool ours)
     l->fd = fd;
     l->ignored = !wanted(&name);
     l->unix_ = unix_;
-    l->shared = l->foreign = !ours;
+    l->shared = l->foreign = l->given = !ours;
     l->reuseport = sock_reuseport(fd);
     l->port = name.port;
     l->name = name;

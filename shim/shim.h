@@ -29,6 +29,7 @@ enum door_kind {
 struct listener {
     int fd;
     bool live, ignored, unix_;
+    bool given;   /* not bound by this process or one that has forked it */
     bool shared;                  /* another process may hold it: we did not make it, or have forked */
     bool foreign;                 /* ... and it may be one that does not drain with us */
     bool held, held_by_strangers; /* seen so at the signal */

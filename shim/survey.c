@@ -363,15 +363,17 @@ static bool anything_shared(bool listeners)
 
 void survey_shared(bool listeners)
 {
-    bool kin_unseen = false;
-    if (!anything_shared(listeners) || !proc_foreign_sockets(lead_means, still_shared, NULL, &kin_unseen))
+    struct proc_unseen unseen;
+    if (!anything_shared(listeners) || !proc_foreign_sockets(lead_means, still_shared, NULL, &unseen))
         return;
     for (unsigned i = 0; i < shim.listeners; i++) {
         struct listener *l = &shim.listener[i];
-        l->shared = l->shared && (l->held || kin_unseen);
-        l->foreign = l->foreign && l->held_by_strangers;
+        /* Who has given it to us may be one of those who started us (systemd), and hold it still. */
+        bool lent = l->given && unseen.ancestors;
+        l->shared = l->shared && (l->held || unseen.kin || lent);
+        l->foreign = l->foreign && (l->held_by_strangers || lent);
     }
-    if (kin_unseen)
+    if (unseen.kin)
         return;
     for (uint32_t i = 0, n = pool_size(&shim.pool); i < n; i++) {
         struct conn *c = pool_at(&shim.pool, i);

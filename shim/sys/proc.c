@@ -47,12 +47,16 @@ static int open_dir(int at, const char *path)
     return high_move((int)sys4(SYS_openat, at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0));
 }
 
+enum { ANCESTORS = 16 };
+
 struct socket_walk {
     bool (*kin)(uint64_t pid);
     void (*f)(uint64_t inode, bool kin, void *arg);
     void *arg;
     uint64_t self;
-    bool complete, at_kin, kin_unseen;
+    struct proc_unseen *unseen;
+    bool at_kin;
+    int ancestors[ANCESTORS];
 };
 
 static void visit_descriptor(int dir, const char *name, uint64_t number, void *arg)
@@ -154,6 +158,14 @@ int proc_parent(int pid)
     return stat_field(pid, PARENT, &parent) ? (int)parent : 0;
 }
 
+static bool is_ancestor(const struct socket_walk *w, int pid)
+{
+    for (int i = 0; i < ANCESTORS && w->ancestors[i] > 0; i++)
+        if (w->ancestors[i] == pid)
+            return true;
+    return false;
+}
+
 static void visit_process(int dir, const char *name, uint64_t pid, void *arg)
 {
     struct socket_walk *w = arg;
@@ -166,21 +178,25 @@ static void visit_process(int dir, const char *name, uint64_t pid, void *arg)
     if (fds >= 0)
         each_number(fds, visit_descriptor, w);
     else if (w->at_kin)
-        w->kin_unseen = true;
+        w->unseen->kin = true;
     else if (fds == -EACCES && sys1(SYS_getsid, pid) == sys1(SYS_getsid, 0))
-        w->complete = false; /* a process of a session holds what its relatives hold, under whatever uid */
+        w->unseen->strangers = true; /* a process of a session holds what its relatives hold, under whatever uid */
+    else if (fds == -EACCES && is_ancestor(w, (int)pid))
+        w->unseen->ancestors = true;
 }
 
 bool proc_foreign_sockets(bool (*kin)(uint64_t pid), void (*f)(uint64_t inode, bool kin, void *arg), void *arg,
-                          bool *kin_unseen)
+                          struct proc_unseen *unseen)
 {
-    struct socket_walk w = {kin, f, arg, (uint64_t)sys0(SYS_getpid), true, false, false};
+    struct socket_walk w = {kin, f, arg, (uint64_t)sys0(SYS_getpid), unseen, false, {0}};
+    memset(unseen, 0, sizeof *unseen);
+    for (int i = 0, pid = (int)w.self; i < ANCESTORS && pid > 0; i++)
+        w.ancestors[i] = pid = proc_parent(pid);
     int proc = open_dir(AT_FDCWD, "/proc");
     if (proc < 0)
         return false;
     each_number(proc, visit_process, &w);
-    *kin_unseen = w.kin_unseen;
-    return w.complete;
+    return !unseen->strangers;
 }
 
 struct own_walk {

@@ -4,11 +4,14 @@
 
 #include "../base.h"
 
+struct proc_unseen { /* who could not be looked into */
+    bool kin, strangers /* of our session */, ancestors;
+};
+
 /* Call f for the inode of every socket that some other process has open; kin tells which processes are relatives.
- * *kin_unseen: one of them could not be looked into. False: a stranger of our session could not be, or there is no
- * /proc: then there may be more. */
+ * False: a stranger could not be looked into, or there is no /proc: then there may be more. */
 bool proc_foreign_sockets(bool (*kin)(uint64_t pid), void (*f)(uint64_t inode, bool kin, void *arg), void *arg,
-                          bool *kin_unseen);
+                          struct proc_unseen *unseen);
 
 /* Call f for every number in a directory of a process ("/fd", "/task"), with a descriptor of that directory. */
 void proc_each(int pid, const char *directory, void (*f)(int dir, const char *name, uint64_t number, void *arg),
