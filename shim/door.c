@@ -163,7 +163,7 @@ static unsigned queues(bool late)
     return all;
 }
 
-void door_census(struct census *census, const struct drain *drain, nsec_t now)
+static void count_doors(struct census *census, const struct drain *drain, nsec_t now)
 {
     uint8_t phase = drain->phase;
     bool late = phase >= DRAIN_DOOR && now >= drain->door_from + shim.options.idle;
@@ -176,6 +176,13 @@ void door_census(struct census *census, const struct drain *drain, nsec_t now)
     }
 }
 
+void door_census(struct census *census, const struct drain *drain, nsec_t now)
+{
+    count_doors(census, drain, now);
+    /* After the placeholders came: whoever is still at the old listener has said so before. */
+    census->queued += __atomic_load_n(&shim.accepting, __ATOMIC_SEQ_CST);
+}
+
 const char *door_name(void)
 {
     static const char *const names[] = {
@@ -186,6 +193,22 @@ const char *door_name(void)
         if (shim.listener[i].live && !shim.listener[i].ignored)
             return shim.listener[i].foreign ? "shared" : shim.listener[i].unix_ ? "unix" : names[shim.listener[i].door];
     return "none";
+}
+
+bool shim_accept_begins(int lfd)
+{
+    if (!shim_listener(lfd) || !nonblocking(lfd))
+        return false;
+    __atomic_add_fetch(&shim.accepting, 1, __ATOMIC_SEQ_CST);
+    return true;
+}
+
+void shim_accept_ends(int lfd)
+{
+    const struct listener *l = shim_listener(lfd);
+    __atomic_sub_fetch(&shim.accepting, 1, __ATOMIC_SEQ_CST);
+    if (!l || l->door != DOOR_OPEN)
+        shim_wake(NULL);
 }
 
 bool shim_accept_late(int lfd)

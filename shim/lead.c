@@ -155,20 +155,26 @@ static void fill_order(siginfo_t *info, int sig)
     info->si_value.sival_ptr = group_order();
 }
 
-static void order(int at)
+static long send_order(int at, int sig)
 {
     siginfo_t info;
+    long ret = -ENOSYS;
+    fill_order(&info, sig);
+    if (watch[at].fd >= 0)
+        ret = sys4(SYS_pidfd_send_signal, watch[at].fd, sig, &info, 0);
+    return ret == -ENOSYS ? sys3(SYS_rt_sigqueueinfo, pid_of(member(at)), sig, &info) : ret;
+}
+
+static void order(int at)
+{
     struct watch *w = &watch[at];
     if (w->ordered || w->out_of_reach)
         return;
-    fill_order(&info, shim.first_signal);
-    long ret = -ENOSYS;
-    if (w->fd >= 0)
-        ret = sys4(SYS_pidfd_send_signal, w->fd, shim.first_signal, &info, 0);
-    if (ret == -ENOSYS)
-        ret = sys3(SYS_rt_sigqueueinfo, pid_of(member(at)), shim.first_signal, &info);
+    long ret = send_order(at, shim.first_signal);
+    if (ret == -EPERM)
+        ret = send_order(at, SIGCONT); /* signals_hear_leader */
     w->ordered = true;
-    w->out_of_reach = ret != 0; /* another user's, and we are not root: it cannot be released by us either */
+    w->out_of_reach = ret != 0;
 }
 
 static void call_thread(int dir, const char *name, uint64_t tid, void *unused)

@@ -127,6 +127,8 @@ bool shim_is_our_process(void)
 void shim_grow_up(void)
 {
     shim.newborn = false;
+    if (group_self())
+        signals_hear_leader();
     group_serves();
     shim_follow();
 }
@@ -231,6 +233,7 @@ void shim_forked_child(int slot)
     shim.exiting_tid = 0;
     shim.exit_called = 0;
     shim.exit_leave = 0;
+    shim.accepting = 0;
     memset(&shim.counts, 0, sizeof shim.counts);
     memset(&shim.drain, 0, sizeof shim.drain);
     signals_hold();

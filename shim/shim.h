@@ -91,6 +91,7 @@ struct shim {
     uint8_t pump_lock;
     struct conn *witness; /* a connection that release waits for: its changes wake the pump */
     nsec_t last_accept;
+    unsigned accepting; /* calls of accept that do not block, begun while draining */
     nsec_t owed_at; /* when the last thing owed was done */
     struct report_counts counts;
     int fd_top;      /* highest descriptor that ever had a slot */
@@ -145,6 +146,10 @@ void shim_accepted(int lfd, int fd);
 enum { ACCEPT_WAKES = 8 };
 bool shim_accept_late(int lfd);
 bool shim_accept_wakes(int lfd);
+/* While draining, around an accept: what has left the queue and is not known yet is owed. False: it can block, and is not
+ * counted. */
+bool shim_accept_begins(int lfd);
+void shim_accept_ends(int lfd);
 /* accept() on lfd failed with err while draining. True: call it again. *err may be changed. */
 bool shim_accept_failed(int lfd, int *err);
 struct listener *shim_listener(int fd);
@@ -321,6 +326,7 @@ nsec_t shim_since(uint64_t began);
 bool shim_interrupted(unsigned runs);
 bool shim_sigaction(int sig, const struct ksigaction *act, struct ksigaction *old);
 void signals_hold(void);      /* from now on the view of the drain signals is virtual */
+void signals_hear_leader(void); /* a worker: its leader may have no right to send it a drain signal */
 void signals_give_back(void); /* no longer: a release that owes the program nothing */
 /* The next signal is the release: a call that it meets fails with EINTR, if the program's own handler would make it so
  * (uvicorn's parent waits for a futex), and is not restarted after ours. */

@@ -295,6 +295,28 @@ void signals_give_back(void)
     unlock_view(mask);
 }
 
+/* SIGCONT alone may be sent to a process of another user, if it is of the same session (kill(2)): so a leader that may not
+ * signal its workers (root without CAP_KILL, as hardened containers have it) can still give its order. */
+static void on_continue(int sig, siginfo_t *info, void *context)
+{
+    (void)sig;
+    if (shim_is_our_process() && is_order(info))
+        shim_follow();
+    hide_run(context);
+}
+
+void signals_hear_leader(void)
+{
+    struct ksigaction now, ours = {
+        .handler = (uintptr_t)on_continue,
+        .flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_RESTORER_,
+        .restorer = (uintptr_t)signal_return,
+        .mask = ~(uint64_t)0,
+    };
+    if (sys4(SYS_rt_sigaction, SIGCONT, 0, &now, 8) == 0 && now.handler == SIGVIEW_DEFAULT)
+        put_action(SIGCONT, &ours);
+}
+
 static void put_ours(int sig, unsigned long restart)
 {
     struct ksigaction ours = {

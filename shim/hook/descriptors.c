@@ -41,12 +41,14 @@ static int accept_any(int lfd, void *addr, unsigned *len, int flags, bool four)
         if (UNLIKELY(late) && shim_accept_wakes(lfd))
             return (int)hook_result(-ECONNABORTED);
         unsigned runs = hook_runs();
+        bool counted = UNLIKELY(shim_draining()) && shim_accept_begins(lfd);
         int fd = four ? real.accept4(lfd, addr, len, flags) : real.accept(lfd, addr, len);
-        if (LIKELY(fd >= 0)) {
-            if (!shim.off)
-                shim_accepted(lfd, fd);
+        if (LIKELY(fd >= 0) && !shim.off)
+            shim_accepted(lfd, fd);
+        if (UNLIKELY(counted))
+            shim_accept_ends(lfd);
+        if (LIKELY(fd >= 0))
             return fd;
-        }
         if (UNLIKELY(shim_draining())) {
             int *err = libc_errno();
             if (hook_interrupted(runs) || shim_accept_failed(lfd, err))
