@@ -399,6 +399,13 @@ void shim_listening(int fd)
         shim_arm();
 }
 
+void shim_given(int fd)
+{
+    bool unix_, listening;
+    if (slot_of(fd) == 0 && sock_is_stream(fd, &unix_, &listening) && listening)
+        shim_listening(fd);
+}
+
 void shim_accepted(int lfd, int fd)
 {
     struct listener *l = shim_listener(lfd);

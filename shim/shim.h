@@ -137,6 +137,7 @@ bool shim_inherits(void);
 /* ---- listeners ---- */
 void shim_bound(int fd); /* by this process */
 void shim_listening(int fd);
+void shim_given(int fd); /* it may be a listener that another process has made */
 /* accept() on lfd gave fd. */
 void shim_accepted(int lfd, int fd);
 /* While draining, an accept comes to a door that is shut already (late). If it can block, and there is nobody left to

@@ -80,7 +80,12 @@ int hook_getsockname(int fd, void *addr, unsigned *len)
             return 0;
         }
     }
-    return real.getsockname(fd, addr, len);
+    int ret = real.getsockname(fd, addr, len);
+    /* Who is given a listener asks for its name, and may do nothing else with it before its workers accept (nginx after
+     * USR2). */
+    if (UNLIKELY(ret == 0 && !shim.armed && !shim.off))
+        shim_given(fd);
+    return ret;
 }
 
 /* ---- closing ---- */
