@@ -189,9 +189,14 @@ const char *door_name(void)
         [DOOR_OPEN] = "none",      [DOOR_HIDDEN] = "hide",       [DOOR_FILTERED] = "filter", [DOOR_SHUT_UNIX] = "unix",
         [DOOR_TO_EMPTY] = "drain", [DOOR_PLACEHOLDER] = "drain", [DOOR_TO_LEAVE] = "shared",
     };
-    for (unsigned i = 0; i < shim.listeners; i++)
-        if (shim.listener[i].live && !shim.listener[i].ignored)
-            return shim.listener[i].foreign ? "shared" : shim.listener[i].unix_ ? "unix" : names[shim.listener[i].door];
+    for (unsigned i = 0; i < shim.listeners; i++) {
+        const struct listener *l = &shim.listener[i];
+        if (!l->live || l->ignored)
+            continue;
+        if (l->door == DOOR_HIDDEN || l->door == DOOR_FILTERED) /* whoever was forked since shares it so */
+            return names[l->door];
+        return l->foreign ? "shared" : l->unix_ ? "unix" : names[l->door];
+    }
     return "none";
 }
 
