@@ -9,6 +9,7 @@
 
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 
 static bool draining_idle(void)
 {
@@ -184,10 +185,21 @@ static enum owed look_at_ended(struct conn *c, struct census *census, nsec_t now
     return OWED_NOTHING;
 }
 
+/* It is whose that touches it. One that the parent had only accepted is probably ours, though we have not come to it
+ * yet, and the parent may not have closed it yet. */
+static enum owed look_at_inherited(const struct conn *c, struct census *census, nsec_t now)
+{
+    nsec_t until = shim.signal_at + shim.options.idle;
+    if (c->opaque || c->read_bytes + c->written_bytes > 0 || now >= until)
+        return OWED_NOTHING;
+    expires(census, until);
+    return OWED_IDLE;
+}
+
 static enum owed look_at_open(struct conn *c, struct census *census, nsec_t now, bool first)
 {
     if (c->inherited)
-        return OWED_NOTHING; /* it is whose that touches it */
+        return look_at_inherited(c, census, now);
     if (first)
         verify(c);
     if (c->stale)
@@ -304,6 +316,15 @@ bool survey_event(uint64_t token, nsec_t now)
 
 /* ---- the sweep: connections on our ports that the table lacks ------------------------------------------- */
 
+/* A close forgets the descriptor before it happens: then this one is about to go. */
+static bool stays_open(int fd)
+{
+    const struct timespec moment = {0, 1000 * 1000};
+    uint64_t inode = sock_inode(fd);
+    sys2(SYS_nanosleep, &moment, 0);
+    return inode != 0 && sock_inode(fd) == inode;
+}
+
 static void adopt_unknown(int fd, void *found)
 {
     if (slot_of(fd) != 0 || (fd >= shim.fd_high && shim_next_own((unsigned)fd) == fd))
@@ -311,6 +332,10 @@ static void adopt_unknown(int fd, void *found)
     struct conn *c = shim_adopt(fd, true);
     if (!c)
         return;
+    if (!stays_open(fd)) {
+        shim_forget(fd);
+        return;
+    }
     c->shared = false; /* as far as anyone can tell */
     shim.counts.refused_unknown++;
     *(bool *)found = true;
