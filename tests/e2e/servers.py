@@ -65,7 +65,8 @@ class Server:
     def lacking(self):
         """What a scenario may need and it does not have."""
         group = self.group or Group(0, respawns=False)
-        of_group = {'workers': group.workers and not group.deaf, 'respawn': group.respawns, 'reload': group.reload}
+        # A worker to whom the master hands connections cannot refuse one that is handed over in the moment of its end.
+        of_group = {'workers': group.workers and not group.deaf and not group.passed, 'respawn': group.respawns, 'reload': group.reload}
         return self.lacks | {name for name, has in of_group.items() if not has}
 
     def missing(self, build):
@@ -136,7 +137,7 @@ def apache(mpm, cgi, workers, own_cut=0.0, **group):
         conf = configure('apache.conf', directory, LISTEN=f'{host}:{port}', BACKEND=backend, BUILD=build, MPM=mpm, CGI=cgi)
         return ['apache2', '-D', 'FOREGROUND', '-f', conf]
     return Server(f'apache-{mpm}', command, ['apache2', '$BUILD/e2e/thread', '$BUILD/e2e/cgi'], 0, {'/head-pieces', '/close-tokens'},
-                  backend=True, own_end=0.5, own_cut=own_cut,
+                  backend=True, own_end=1, own_cut=own_cut,
                   group=Group(workers, respawns=False, **group))
 
 
