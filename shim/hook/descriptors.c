@@ -105,7 +105,7 @@ int hook_close(int fd)
 static void close_tracked(unsigned first, unsigned last)
 {
     for (unsigned fd = first; fd <= last && (int)fd <= shim.fd_top && fd < FD_MAX; fd++)
-        if (slot_of((int)fd) != 0)
+        if (slot_of((int)fd) != 0 && !fd_slot_is_own(slot_of((int)fd)))
             shim_closing((int)fd, slot_of((int)fd));
 }
 
