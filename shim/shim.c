@@ -506,7 +506,9 @@ void shim_forget(int fd)
     if (slot == 0 || (shim.armed && !shim_is_our_process()))
         return;
     set_slot(fd, 0);
-    if (fd_slot_kind(slot) == FD_LISTENER) {
+    if (fd == group.fd) { /* the program has put another descriptor there: that one is its own */
+        group.fd = -1;
+    } else if (fd_slot_kind(slot) == FD_LISTENER) {
         struct listener *l = &shim.listener[fd_slot_index(slot)];
         if (__atomic_sub_fetch(&l->aliases, 1, __ATOMIC_ACQ_REL) == 0)
             l->live = false;
