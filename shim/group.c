@@ -205,15 +205,17 @@ static int claim(int parent, enum member_state state)
     return at;
 }
 
-static void take_place(bool joined)
+static void take_place(bool joined, struct text *complaints)
 {
     int pid = (int)sys0(SYS_getpid);
     group.at = joined ? members_find(group.table, pid) : MEMBER_NONE; /* forked by a member, then exec'd */
     if (group.at == MEMBER_NONE)
         group.at = claim(joined ? find_parent() : MEMBER_NONE, MEMBER_BORN);
     struct member *self = group_self();
-    if (!self)
+    if (!self) {
+        text_str(complaints, "lastcall: the group is full: this process drains alone\n");
         return;
+    }
     if (!proc_started(pid, &self->born_at))
         self->born_at = group_boottime();
     self->pid = self->own_pid = pid;
@@ -232,7 +234,7 @@ void group_open(struct text *complaints)
         found(complaints);
     if (!group.table)
         return;
-    take_place(joined);
+    take_place(joined, complaints);
     put_entry();
 }
 
