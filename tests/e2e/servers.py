@@ -137,7 +137,7 @@ def apache(mpm, cgi, workers, own_cut=0.0, **group):
         conf = configure('apache.conf', directory, LISTEN=f'{host}:{port}', BACKEND=backend, BUILD=build, MPM=mpm, CGI=cgi)
         return ['apache2', '-D', 'FOREGROUND', '-f', conf]
     return Server(f'apache-{mpm}', command, ['apache2', '$BUILD/e2e/thread', '$BUILD/e2e/cgi'], 0, {'/head-pieces', '/close-tokens'},
-                  backend=True, own_end=1, own_cut=own_cut,
+                  backend=True, own_end=3, own_cut=own_cut,
                   group=Group(workers, respawns=False, **group))
 
 
@@ -227,6 +227,6 @@ SERVERS = {s.name: s for s in (
     Server('puma', puma, ['puma'], -15, {'/head-pieces', '/sendfile', '/early'}, own_grace=True,
            group=Group(ready='booted in', reload='USR1', follow=True), at_once=32, own_end=1),
     Server('forking', lambda build, directory, host, port, backend: [
-        PYTHON, f'{HERE}/servers/threading_server.py', str(port), host, 'fork'], [PYTHON], -15, {'/sendfile'},
+        PYTHON, f'{HERE}/servers/threading_server.py', str(port), host, 'fork'], [PYTHON], -15, {'/sendfile'}, own_end=1,
            group=Group(0, respawns=False, outlive=True)),
 )}
