@@ -44,9 +44,12 @@ int hook_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
 static sig_handler set_handler(int sig, sig_handler handler, unsigned flags, uint64_t mask)
 {
     struct ksigaction now = {.handler = (uintptr_t)handler, .flags = flags, .restorer = 0, .mask = mask}, before;
-    if (!shim_sigaction(sig, &now, &before))
-        return SIG_ERR;
-    return (sig_handler)before.handler;
+    if (shim_sigaction(sig, &now, &before))
+        return (sig_handler)before.handler;
+    /* The release has come since the caller looked: the disposition is the kernel's again. */
+    struct sigaction act, old;
+    to_user(&act, &now);
+    return real.sigaction(sig, &act, &old) == 0 ? old.sa_handler : SIG_ERR;
 }
 
 static uint64_t bit_of(int sig)
@@ -111,7 +114,8 @@ sig_handler hook_sigset(int sig, sig_handler handler)
     if (handler != SIG_HOLD_)
         old = set_handler(sig, handler, 0, 0);
     else
-        old = shim_sigaction(sig, NULL, &now) ? (sig_handler)now.handler : SIG_ERR;
+        old = shim_sigaction(sig, NULL, &now) || sys4(SYS_rt_sigaction, sig, 0, &now, 8) == 0 ? (sig_handler)now.handler
+                                                                                              : SIG_ERR;
     sys4(SYS_rt_sigprocmask, handler == SIG_HOLD_ ? SIG_BLOCK : SIG_UNBLOCK, &bit, &before, 8);
     return before & bit ? SIG_HOLD_ : old;
 }
