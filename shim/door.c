@@ -159,8 +159,20 @@ static unsigned queues(bool late)
             swap(l);
         else if (l->door != DOOR_TO_LEAVE)
             all += queued;
+        all += __atomic_load_n(&l->swapping, __ATOMIC_SEQ_CST); /* by a thread of the program: not closed yet */
     }
     return all;
+}
+
+bool door_leave(void)
+{
+    bool closed = false;
+    for (unsigned i = 0; i < shim.listeners; i++) {
+        struct listener *l = &shim.listener[i];
+        if (l->live && !l->ignored && l->door == DOOR_TO_LEAVE)
+            closed |= swap(l);
+    }
+    return closed;
 }
 
 static void count_doors(struct census *census, const struct drain *drain, nsec_t now)
@@ -241,8 +253,10 @@ bool shim_accept_failed(int lfd, int *err)
         shim_wake(NULL);
         return again;
     }
-    if ((l->door == DOOR_TO_EMPTY || l->door == DOOR_TO_LEAVE) && *err == EAGAIN)
+    if ((l->door == DOOR_TO_EMPTY || l->door == DOOR_TO_LEAVE) && *err == EAGAIN) {
         swap(l);
+        shim_wake(NULL);
+    }
     if (l->door != DOOR_PLACEHOLDER || *err != EINVAL)
         return false;
     /* An accept that was at the old listener while the placeholder came. */

@@ -10,6 +10,9 @@ void door_close(void);
 /* Add what stands in the doors to the census; closes those that had to be emptied first. */
 void door_census(struct census *census, const struct drain *drain, nsec_t now);
 
+/* Close the doors that are left to others, though somebody may stand there. False: there was none. */
+bool door_leave(void);
+
 /* How the first listener was closed, for the report. */
 const char *door_name(void);
 

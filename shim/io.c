@@ -396,8 +396,9 @@ static bool linger(struct conn *c, int fd)
     return true;
 }
 
-void shim_closing(int fd, uint32_t slot)
+void shim_closing(int fd)
 {
+    uint32_t slot = shim_settled_slot(fd);
     if (fd_slot_kind(slot) != FD_CONN || !shim_draining() || !shim_is_our_process()) {
         shim_forget(fd);
         return;

@@ -147,16 +147,24 @@ static bool nothing_owed(const struct census *census)
     return census->queued + census->in_flight + census->idle + census->ending == 0;
 }
 
-static void take_census(struct census *census, nsec_t now)
+static void look_around(struct census *census, nsec_t now)
 {
-    static uint32_t swept_for;
-    uint32_t round = lead_round();
     memset(census, 0, sizeof *census);
     __atomic_store_n(&shim.witness, NULL, __ATOMIC_SEQ_CST);
     census->last_accept = __atomic_load_n(&shim.last_accept, __ATOMIC_ACQUIRE);
     door_census(census, &shim.drain, now);
     survey(census, now, pump.first);
     pump.first = false;
+}
+
+static void take_census(struct census *census, nsec_t now)
+{
+    static uint32_t swept_for;
+    uint32_t round = lead_round();
+    look_around(census, now);
+    /* Nobody may come in behind our back while we decide: who waits at a door that is left to others is theirs. */
+    if (shim.phase >= DRAIN_DOOR && nothing_owed(census) && door_leave())
+        look_around(census, now);
     if (shim.phase >= DRAIN_DOOR && nothing_owed(census) && (!pump.swept || round != swept_for)) {
         pump.swept = true;
         swept_for = round;
@@ -164,6 +172,8 @@ static void take_census(struct census *census, nsec_t now)
             survey(census, now, false);
         door_close(); /* a listener that was not known (uvicorn's parent only binds it) */
     }
+    if (census->queued > 0 || census->half_open > 0)
+        pump.swept = false; /* an accept may be on its way to return one that no call of ours has announced */
     lead_census(census, nothing_owed(census), round, now);
 }
 

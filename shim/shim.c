@@ -43,6 +43,26 @@ static void set_slot(int fd, uint32_t slot)
     __atomic_store_n(&fd_slot[fd], slot, __ATOMIC_RELEASE);
 }
 
+static bool change_slot(int fd, uint32_t from, uint32_t to)
+{
+    if (!__atomic_compare_exchange_n(&fd_slot[fd], &from, to, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+        return false;
+    if (UNLIKELY(fd > shim.fd_top))
+        shim.fd_top = fd;
+    return true;
+}
+
+static const uint32_t LOOKED_AT = (uint32_t)FD_SPECIAL << 30 | SPECIAL_LOOKED_AT;
+
+/* The slot, once the sweep is no longer looking: for a few system calls. */
+uint32_t shim_settled_slot(int fd)
+{
+    uint32_t slot;
+    while (UNLIKELY((slot = slot_of(fd)) == LOOKED_AT))
+        sys0(SYS_sched_yield);
+    return slot;
+}
+
 static void *map_zeroed(size_t size)
 {
     long at = sys6(SYS_mmap, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -219,6 +239,8 @@ void shim_forked_child(int slot)
     if (shim.begun)
         close_own();
     inherit_everything();
+    if (slot_of(shim.looked_at) == LOOKED_AT)
+        set_slot(shim.looked_at, 0);
     group_forked_child(slot);
     shim.newborn = true;
     shim.sig_lock = 0;
@@ -303,8 +325,8 @@ static struct conn *take_conn(void)
     return c;
 }
 
-/* Make an entry for fd; NULL: no memory, the connection passes through unseen. found: the sweep has come across it,
- * and whoever is accepting it at this moment knows it better. */
+/* Make an entry for fd; NULL: no memory, the connection passes through unseen. found: by the sweep, which is looking at it;
+ * what has become of it until now is not known. */
 static struct conn *track(int fd, uint16_t listener, bool unix_, bool found)
 {
     if (!can_have_slot(fd))
@@ -315,19 +337,25 @@ static struct conn *track(int fd, uint16_t listener, bool unix_, bool found)
     if (!c)
         return NULL;
     conn_init(c, fd, listener, unix_);
-    shim_stays();
-    if (shim_draining()) {
-        c->since = shim_now();
-        c->late = true;
+    if (UNLIKELY(found)) {
+        conn_doubt(c, DOUBT_FOUND);
+        c->epoll_fd = -2;
     }
-    uint32_t slot = fd_slot_make(FD_CONN, c->index), none = 0;
-    if (UNLIKELY(found) &&
-        !__atomic_compare_exchange_n(&fd_slot[fd], &none, slot, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
+    shim_stays();
+    uint32_t slot = fd_slot_make(FD_CONN, c->index);
+    if (LIKELY(!shim_draining())) {
+        set_slot(fd, slot);
+        return c;
+    }
+    c->since = shim_now();
+    c->late = true;
+    if (change_slot(fd, found ? LOOKED_AT : 0, slot))
+        return c;
+    if (found) { /* no longer the descriptor that we looked at */
         shim_free(c);
         return NULL;
     }
-    if (UNLIKELY(!found && slot_of(fd) != 0))
-        shim_forget(fd); /* the sweep was faster */
+    shim_forget(fd); /* the sweep was faster: whoever accepts a connection knows it better */
     set_slot(fd, slot);
     return c;
 }
@@ -392,7 +420,7 @@ void shim_bound(int fd)
 /* One that somebody else has bound may be his too (uvicorn's workers listen on what their parent has bound). */
 void shim_listening(int fd)
 {
-    if (shim.off || shim_listener(fd))
+    if (shim.off || fd_slot_kind(shim_settled_slot(fd)) == FD_LISTENER)
         return;
     const struct listener *l = add_listener(fd, slot_of(fd) == fd_slot_make(FD_SPECIAL, SPECIAL_BOUND));
     if (l && !l->ignored)
@@ -409,6 +437,8 @@ void shim_given(int fd)
 void shim_accepted(int lfd, int fd)
 {
     struct listener *l = shim_listener(lfd);
+    if (UNLIKELY(!l) && shim_settled_slot(lfd) != 0)
+        l = shim_listener(lfd);
     if (UNLIKELY(!l)) {
         /* A listener that we did not see being made: inherited, or made before us. */
         if (shim.off || !(l = add_listener(lfd, false))) {
@@ -442,42 +472,64 @@ static bool is_our_port(const struct sock_address *local)
     return false;
 }
 
-struct conn *shim_adopt(int fd, bool opaque)
+/* A listener that we did not see being made. */
+static bool adopt_listener(int fd)
+{
+    const struct listener *l = add_listener(fd, false);
+    if (!l || l->ignored)
+        return false;
+    shim_arm();
+    return true;
+}
+
+/* A stream socket that was handed to us makes this process one that serves. */
+void shim_adopt(int fd)
 {
     struct sock_address local, peer;
     bool unix_, listening;
     if (shim.off || slot_of(fd) != 0 || !sock_is_stream(fd, &unix_, &listening) || unix_)
-        return NULL;
+        return;
     if (listening) {
-        const struct listener *l = add_listener(fd, false);
-        if (l && !l->ignored) {
-            shim_arm();
-            if (!opaque)
-                group_marks(MEMBER_RECEIVED);
-        }
-        return NULL;
+        if (adopt_listener(fd))
+            group_marks(MEMBER_RECEIVED);
+        return;
     }
-    /* A stream socket that was handed to us makes this process one that serves; one made by connect()
-     * has a local port that nobody here listens on. */
-    if (!sock_local(fd, &local) || !sock_peer(fd, &peer) || (opaque && !is_our_port(&local)))
-        return NULL;
+    if (!sock_local(fd, &local) || !sock_peer(fd, &peer))
+        return;
     shim_arm();
-    struct conn *c = track(fd, LISTENERS_MAX, false, opaque);
+    struct conn *c = track(fd, LISTENERS_MAX, false, false);
     if (c) {
         c->shared = true; /* the sender may hold it still */
-        if (!opaque)
-            group_marks(MEMBER_RECEIVED);
-        if (opaque)
-            conn_doubt(c, DOUBT_FOUND);
+        group_marks(MEMBER_RECEIVED);
     }
-    return c;
+}
+
+/* A file that one of our system calls is at outlives its close, and stays in the epoll sets that it is in: the program
+ * would hear of it when it has freed what it knew of it. So a close waits until we have looked. */
+bool shim_find(int fd)
+{
+    struct sock_address local, peer;
+    bool unix_, listening = false;
+    struct conn *c = NULL;
+    shim.looked_at = fd;
+    if (!can_have_slot(fd) || !change_slot(fd, 0, LOOKED_AT))
+        return false;
+    /* One made by connect() has a local port that nobody here listens on. */
+    if (sock_is_stream(fd, &unix_, &listening) && !unix_ && !listening && sock_local(fd, &local) &&
+        sock_peer(fd, &peer) && is_our_port(&local))
+        c = track(fd, LISTENERS_MAX, false, true);
+    if (!c)
+        change_slot(fd, LOOKED_AT, 0);
+    if (!c && listening && !unix_)
+        adopt_listener(fd);
+    return c != NULL;
 }
 
 /* ---- descriptors ------------------------------------------------------------------------------------ */
 
 void shim_alias(int fd, int copy)
 {
-    uint32_t slot = slot_of(fd);
+    uint32_t slot = shim_settled_slot(fd);
     if (fd == copy || !shim_is_our_process())
         return;
     if (slot_of(copy) != 0)
@@ -502,7 +554,7 @@ static int find_alias(int fd, uint32_t slot)
 
 void shim_forget(int fd)
 {
-    uint32_t slot = slot_of(fd);
+    uint32_t slot = shim_settled_slot(fd);
     if (slot == 0 || (shim.armed && !shim_is_our_process()))
         return;
     set_slot(fd, 0);

@@ -96,6 +96,7 @@ struct shim {
     struct report_counts counts;
     int fd_top;      /* highest descriptor that ever had a slot */
     int fd_high;     /* descriptors of ours begin here */
+    int looked_at;   /* by the sweep: its slot says so */
     int exiting_tid; /* a thread is in exit() and waits for its leave */
     uintptr_t exiting_tp;
     uint32_t exit_leave; /* futex: 1 = go */
@@ -156,12 +157,15 @@ bool shim_accept_failed(int lfd, int *err);
 struct listener *shim_listener(int fd);
 
 /* ---- connections ---- */
-/* A descriptor that came by SCM_RIGHTS or was found: track it if it is a connection on our ports. */
-struct conn *shim_adopt(int fd, bool opaque);
+/* A descriptor that came by SCM_RIGHTS: track it if it is a connection. */
+void shim_adopt(int fd);
+/* The sweep has come across a descriptor that has no slot. True: it is a connection on our ports; tracked, opaque. */
+bool shim_find(int fd);
 void shim_alias(int fd, int copy); /* dup */
 /* What a close of fd needs before (begin) and after (the caller's real close). */
 void shim_forget(int fd);                 /* fd is (about to be) closed by means that cannot linger */
-void shim_closing(int fd, uint32_t slot); /* before the program's close of a tracked descriptor */
+void shim_closing(int fd);                /* before the program's close of a tracked descriptor */
+uint32_t shim_settled_slot(int fd);       /* once the sweep does not look at it any more */
 /* The program's epoll_ctl(ep, op, fd, event) has succeeded. */
 void shim_in_epoll(int ep, int op, int fd, uint32_t events, uint64_t data);
 

@@ -329,14 +329,14 @@ static void adopt_unknown(int fd, void *found)
 {
     if (slot_of(fd) != 0 || (fd >= shim.fd_high && shim_next_own((unsigned)fd) == fd))
         return;
-    struct conn *c = shim_adopt(fd, true);
-    if (!c)
+    if (!shim_find(fd))
         return;
+    uint32_t slot = slot_of(fd);
     if (!stays_open(fd)) {
-        shim_forget(fd);
+        if (slot_of(fd) == slot)
+            shim_forget(fd);
         return;
     }
-    c->shared = false; /* as far as anyone can tell */
     shim.counts.refused_unknown++;
     *(bool *)found = true;
 }
@@ -380,7 +380,11 @@ static bool anything_shared(bool listeners)
         if (!c->live || !c->shared)
             continue;
         c->held = false;
-        c->inode = sock_inode(c->fd);
+        c->inode = 0;
+        if (conn_lock(&c->pin)) { /* else it is being closed */
+            c->inode = c->live && !c->dead ? sock_inode(c->fd) : 0;
+            conn_unpin(c);
+        }
         any = true;
     }
     return any;
@@ -420,6 +424,27 @@ static bool is_cut(const struct conn *c)
     return sock_unread(c->fd) > 0;
 }
 
+static void describe_cut(struct report_cut *cut, const struct conn *c)
+{
+    struct sock_counts k;
+    cut->pid = shim.pid;
+    cut->method = conn_method(c);
+    while (cut->method[cut->method_len])
+        cut->method_len++;
+    long unread = sock_unread(c->fd);
+    cut->unread_bytes = unread > 0 ? (uint64_t)unread : 0;
+    cut->request_bytes = c->request_bytes;
+    if (!c->opaque && !http1_between(&c->out)) {
+        cut->response_bytes = c->response_bytes;
+        cut->head_sent = !http1_in_head(&c->out);
+        cut->has_total = cut->head_sent && c->out.facts.has_length;
+        cut->response_total = c->response_bytes + c->out.left;
+    }
+    if (!c->unix_ && sock_counts(c->fd, &k) == 0)
+        cut->age = (nsec_t)k.quiet_in_ms * NSEC_PER_MSEC;
+}
+
+/* The program may go on until it has its signal, and close this one: not while our calls are at it. */
 unsigned survey_cut(void (*f)(const struct report_cut *cut, void *arg), void *arg)
 {
     unsigned cuts = 0;
@@ -427,31 +452,22 @@ unsigned survey_cut(void (*f)(const struct report_cut *cut, void *arg), void *ar
         struct conn *c = pool_at(&shim.pool, i);
         struct report_cut cut;
         struct sock_address peer;
-        struct sock_counts k;
         char text[SOCK_TEXT];
-        if (!is_cut(c))
+        if (!c->live || !conn_lock(&c->pin))
+            continue;
+        bool counts = is_cut(c);
+        if (counts) {
+            memset(&peer, 0, sizeof peer);
+            sock_peer(c->fd, &peer);
+            memset(&cut, 0, sizeof cut);
+            describe_cut(&cut, c);
+        }
+        conn_unpin(c);
+        if (!counts)
             continue;
         cuts++;
-        memset(&peer, 0, sizeof peer);
-        sock_peer(c->fd, &peer);
         sock_text(&peer, text);
-        memset(&cut, 0, sizeof cut);
         cut.peer = text;
-        cut.pid = shim.pid;
-        cut.method = conn_method(c);
-        while (cut.method[cut.method_len])
-            cut.method_len++;
-        long unread = sock_unread(c->fd);
-        cut.unread_bytes = unread > 0 ? (uint64_t)unread : 0;
-        cut.request_bytes = c->request_bytes;
-        if (!c->opaque && !http1_between(&c->out)) {
-            cut.response_bytes = c->response_bytes;
-            cut.head_sent = !http1_in_head(&c->out);
-            cut.has_total = cut.head_sent && c->out.facts.has_length;
-            cut.response_total = c->response_bytes + c->out.left;
-        }
-        if (!c->unix_ && sock_counts(c->fd, &k) == 0)
-            cut.age = (nsec_t)k.quiet_in_ms * NSEC_PER_MSEC;
         f(&cut, arg);
     }
     return cuts;

@@ -98,7 +98,7 @@ int hook_close(int fd)
     if (UNLIKELY(fd_slot_is_own(slot)))
         return (int)hook_result(-EBADF);
     if (shim_is_our_process() || !shim.armed)
-        shim_closing(fd, slot);
+        shim_closing(fd);
     return real.close(fd);
 }
 
@@ -106,7 +106,7 @@ static void close_tracked(unsigned first, unsigned last)
 {
     for (unsigned fd = first; fd <= last && (int)fd <= shim.fd_top && fd < FD_MAX; fd++)
         if (slot_of((int)fd) != 0 && !fd_slot_is_own(slot_of((int)fd)))
-            shim_closing((int)fd, slot_of((int)fd));
+            shim_closing((int)fd);
 }
 
 enum { CLOSE_RANGE_UNSHARE_ = 2, CLOSE_RANGE_CLOEXEC_ = 4 };
@@ -167,7 +167,7 @@ static int copied(int fd, int copy)
 static void about_to_replace(int fd, int to)
 {
     if (UNLIKELY(slot_of(to) != 0) && fd != to && sys2(SYS_fcntl, fd, F_GETFD) >= 0 && shim_is_our_process())
-        shim_closing(to, slot_of(to));
+        shim_closing(to);
 }
 
 int hook_dup(int fd)

@@ -123,7 +123,7 @@ static void adopt_rights(struct msghdr *msg)
             memcpy(&fd, CMSG_DATA(h) + i * sizeof fd, sizeof fd);
             if (slot_of(fd) != 0)
                 shim_forget(fd); /* a number that is new cannot be what we knew */
-            shim_adopt(fd, false);
+            shim_adopt(fd);
         }
     }
 }
