@@ -202,7 +202,8 @@ static void fill(struct report *r, nsec_t now, enum report_end how)
     r->wall_start_ms = shim.signal_wall_ms;
     r->took = now - shim.signal_at;
     r->door = shim.drain.door_closed_at ? shim.drain.door_closed_at - shim.signal_at : 0;
-    r->tail = now - lead_owed_at();
+    nsec_t owed_at = lead_owed_at(); /* may be of a moment ago only: another process's, or a thread's */
+    r->tail = now > owed_at ? now - owed_at : 0;
     r->end = how;
     r->hidden = door_name();
     r->processes = lead_processes(add_process, r);

@@ -29,7 +29,7 @@ enum door_kind {
 struct listener {
     int fd;
     bool live, ignored, unix_;
-    bool given;   /* not bound by this process or one that has forked it */
+    bool given;                   /* not bound by this process or one that has forked it */
     bool shared;                  /* another process may hold it: we did not make it, or have forked */
     bool foreign;                 /* ... and it may be one that does not drain with us */
     bool held, held_by_strangers; /* seen so at the signal */
@@ -92,7 +92,7 @@ struct shim {
     struct conn *witness; /* a connection that release waits for: its changes wake the pump */
     nsec_t last_accept;
     unsigned accepting; /* calls of accept that do not block, begun while draining */
-    nsec_t owed_at; /* when the last thing owed was done */
+    nsec_t owed_at;     /* when the last thing owed was done */
     struct report_counts counts;
     int fd_top;      /* highest descriptor that ever had a slot */
     int fd_high;     /* descriptors of ours begin here */
@@ -163,9 +163,9 @@ void shim_adopt(int fd);
 bool shim_find(int fd);
 void shim_alias(int fd, int copy); /* dup */
 /* What a close of fd needs before (begin) and after (the caller's real close). */
-void shim_forget(int fd);                 /* fd is (about to be) closed by means that cannot linger */
-void shim_closing(int fd);                /* before the program's close of a tracked descriptor */
-uint32_t shim_settled_slot(int fd);       /* once the sweep does not look at it any more */
+void shim_forget(int fd);           /* fd is (about to be) closed by means that cannot linger */
+void shim_closing(int fd);          /* before the program's close of a tracked descriptor */
+uint32_t shim_settled_slot(int fd); /* once the sweep does not look at it any more */
 /* The program's epoll_ctl(ep, op, fd, event) has succeeded. */
 void shim_in_epoll(int ep, int op, int fd, uint32_t events, uint64_t data);
 
@@ -330,9 +330,9 @@ nsec_t shim_since(uint64_t began);
 /* Has our handler run in this thread since `runs`, so that an EINTR is not the program's business? */
 bool shim_interrupted(unsigned runs);
 bool shim_sigaction(int sig, const struct ksigaction *act, struct ksigaction *old);
-void signals_hold(void);      /* from now on the view of the drain signals is virtual */
+void signals_hold(void);        /* from now on the view of the drain signals is virtual */
 void signals_hear_leader(void); /* a worker: its leader may have no right to send it a drain signal */
-void signals_give_back(void); /* no longer: a release that owes the program nothing */
+void signals_give_back(void);   /* no longer: a release that owes the program nothing */
 /* The next signal is the release: a call that it meets fails with EINTR, if the program's own handler would make it so
  * (uvicorn's parent waits for a futex), and is not restarted after ours. */
 void signals_interrupt(void);

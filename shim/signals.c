@@ -308,11 +308,11 @@ static void on_continue(int sig, siginfo_t *info, void *context)
 void signals_hear_leader(void)
 {
     struct ksigaction now, ours = {
-        .handler = (uintptr_t)on_continue,
-        .flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_RESTORER_,
-        .restorer = (uintptr_t)signal_return,
-        .mask = ~(uint64_t)0,
-    };
+                               .handler = (uintptr_t)on_continue,
+                               .flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_RESTORER_,
+                               .restorer = (uintptr_t)signal_return,
+                               .mask = ~(uint64_t)0,
+                           };
     if (sys4(SYS_rt_sigaction, SIGCONT, 0, &now, 8) == 0 && now.handler == SIGVIEW_DEFAULT)
         put_action(SIGCONT, &ours);
 }
