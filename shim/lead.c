@@ -104,12 +104,14 @@ bool lead_event(uint64_t token)
     return true;
 }
 
-/* The process with this number, is it still the one that we mean? A child of ours cannot be another; else its age
- * tells, for a number that is used again belongs to a younger one. */
+/* The process with this number, is it still the one that we mean? Our parent or a child of ours cannot be another; else
+ * its age tells, for a number that is used again belongs to a younger one. */
 static bool is_it(const struct member *who, int pid)
 {
     siginfo_t info;
     nsec_t started;
+    if (pid == (int)sys0(SYS_getppid))
+        return true;
     if (sys5(SYS_waitid, P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT, 0) == 0)
         return true;
     return proc_started(pid, &started) && started + 20 * NSEC_PER_MSEC >= who->born_at &&
@@ -122,22 +124,22 @@ static int pid_of(const struct member *who)
     return pid ? pid : who->own_pid;
 }
 
-/* False: it is dead. */
-static bool watched(int at)
+/* pid: its number here. False: it is dead. */
+static bool watched(int at, int pid)
 {
     struct member *who = member(at);
     struct watch *w = &watch[at];
     if (w->serial == who->serial)
-        return w->fd >= 0 || w->out_of_reach || sys2(SYS_kill, pid_of(who), 0) != -ESRCH;
+        return w->fd >= 0 || w->out_of_reach || sys2(SYS_kill, pid, 0) != -ESRCH;
     drop_watch(w);
     w->serial = who->serial;
-    w->fd = high_move((int)sys2(SYS_pidfd_open, pid_of(who), 0));
+    w->fd = high_move((int)sys2(SYS_pidfd_open, pid, 0));
     if (w->fd == -ESRCH) {
         /* It may have died by the signal that ended a drain of its own, long ago. */
         died(at, who->signal_at + LONE_GRACE >= shim.signal_at);
         return false;
     }
-    w->out_of_reach = !is_it(who, pid_of(who));
+    w->out_of_reach = !is_it(who, pid);
     struct epoll_event want = {EPOLLIN, {.u64 = token_of(at)}};
     if (w->fd >= 0 && !w->out_of_reach)
         sys4(SYS_epoll_ctl, shim.epoll, EPOLL_CTL_ADD, w->fd, &want);
@@ -272,6 +274,14 @@ bool lead_is_member(void)
 
 /* ---- the census -------------------------------------------------------------------------------------------------- */
 
+/* One that lives in a PID namespace below its leader's has no number for it (pid_namespaces(7)), and does not hear of its
+ * death. */
+static bool leader_has_a_number(void)
+{
+    const struct member *self = group_self();
+    return self->pid == self->own_pid && members_reachable(group.table, group.at, group.leader);
+}
+
 static void led_census(struct census *census, bool ours, uint32_t round)
 {
     const struct member *l = leader();
@@ -281,8 +291,8 @@ static void led_census(struct census *census, bool ours, uint32_t round)
     census->leader_again = l->again != 0;
     /* "Nothing new" is true of what was looked at after the question. */
     self->answered = ours && shim.drain.phase >= DRAIN_EMPTYING ? round : 0;
-    if (alive(l))
-        watched(group.leader);
+    if (alive(l) && leader_has_a_number())
+        watched(group.leader, l->own_pid);
 }
 
 static void expires(struct census *census, nsec_t at)
@@ -303,7 +313,7 @@ static bool is_awaited(int at, struct census *census, nsec_t now)
         expires(census, now + shim.options.idle - age);
         return true;
     }
-    if (state != MEMBER_SERVES || (who->flags & MEMBER_DEAF) || !watched(at))
+    if (state != MEMBER_SERVES || (who->flags & MEMBER_DEAF) || !watched(at, pid_of(who)))
         return false;
     order(at);
     if (watch[at].out_of_reach || phase_of(who) == DRAIN_RELEASED)
@@ -458,7 +468,7 @@ static bool means(int pid, bool *nameless)
         const struct member *who = &m->member[i];
         if (!alive(who) || !members_in_scope(m, i, root))
             continue;
-        if (pid_of(who) == pid || who->own_pid == pid)
+        if ((i == root ? who->own_pid : pid_of(who)) == pid) /* as it sees itself: that is where we look from */
             return true;
         *nameless = *nameless || pid_of(who) == 0;
     }
