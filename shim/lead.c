@@ -458,7 +458,8 @@ void lead_free(void)
 
 /* ---- questions ------------------------------------------------------------------------------------------------------ */
 
-/* *nameless: a fork is just under way, and the pid of the child not known yet. */
+/* *nameless: a fork is just under way, and the pid of the child not known yet. One that has left may still be about to
+ * end (its slot keeps the number); one that has gone to another program is a stranger. */
 static bool means(int pid, bool *nameless)
 {
     const struct members *m = group.table;
@@ -466,18 +467,19 @@ static bool means(int pid, bool *nameless)
     *nameless = false;
     for (int i = 0; i < members_top(m); i++) {
         const struct member *who = &m->member[i];
-        if (!alive(who) || !members_in_scope(m, i, root))
+        uint32_t state = __atomic_load_n(&who->state, __ATOMIC_ACQUIRE);
+        if (state == MEMBER_AWAY || !members_in_scope(m, i, root))
             continue;
         if ((i == root ? who->own_pid : pid_of(who)) == pid) /* as it sees itself: that is where we look from */
             return true;
-        *nameless = *nameless || pid_of(who) == 0;
+        *nameless = *nameless || (pid_of(who) == 0 && state != MEMBER_FREE);
     }
     return false;
 }
 
 bool lead_means(uint64_t pid)
 {
-    const struct timespec moment = {0, 100 * 1000};
+    const struct timespec moment = {0, 1000 * 1000};
     bool nameless, yes = false;
     if (!group_self())
         return false;
