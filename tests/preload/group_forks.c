@@ -160,9 +160,9 @@ static void accepted_late(void)
     client_get(fd, "/hold");
     child_signal(&c, SIGTERM);
     child_drains(&c);
-    is_hidden(port);
     child_tell(&c, "accept");
     pid_t holder = (pid_t)child_says_number(&c, "held");
+    is_hidden(&c, port);
     drains_too(&c, holder);
     poll(NULL, 0, 300); /* longer than a newborn child is waited for */
     finish(fd, holder, true);
@@ -295,7 +295,7 @@ static void exec_worker(const char *how)
     drains_too(&c, worker);
     poll(NULL, 0, 200);
     CHECK(!child_said(&c, "gone"), "the worker was killed");
-    is_hidden(port);
+    is_hidden(&c, port);
     finish(fd, holder, true);
     gone_by(&c, worker, SIGTERM);
     all_drained(&c, 2, 1);

@@ -73,7 +73,7 @@ static void to_the_parent(void)
     drains_too(&g.c, holder);
     poll(NULL, 0, 300); /* time to do it wrong */
     CHECK(!child_said(&g.c, "gone"), "a worker was killed");
-    is_hidden(g.port);
+    is_hidden(&g.c, g.port);
     double at = now_s();
     finish(fd, holder, true);
     all_drained(&g.c, 3, 1);

@@ -170,9 +170,12 @@ UNUSED_ static void goes_on(long port, int n)
     }
 }
 
-/* New clients are refused. */
-UNUSED_ static void is_hidden(long port)
+/* Its door is closed (LASTCALL_LOG=debug): new clients are refused. */
+UNUSED_ static void is_hidden(struct child *c, long port)
 {
+    char line[64];
+    snprintf(line, sizeof line, "lastcall[%d] debug: door closed how=hide", (int)c->pid);
+    child_logs(c, "stderr", line);
     int err = try_connect(AF_INET, port);
     CHECK(err == -ECONNREFUSED, "%d", err);
 }
