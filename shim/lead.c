@@ -204,10 +204,12 @@ static const struct member *leader(void)
     return member(group.leader);
 }
 
-/* The thread that waits shall look anew what it waits for. */
+/* The thread that waits shall look anew what it waits for: also if it is only about to wait, so the words change. */
 static void wake_watcher(void)
 {
     uint32_t bit = lead_bit();
+    __atomic_add_fetch(&group.table->reports, 1, __ATOMIC_SEQ_CST);
+    __atomic_add_fetch(&group.table->orders, 1, __ATOMIC_SEQ_CST);
     sys6(SYS_futex, &group.table->reports, FUTEX_WAKE_BITSET, INT32_MAX, 0, 0, bit);
     sys6(SYS_futex, &group.table->orders, FUTEX_WAKE_BITSET, INT32_MAX, 0, 0, bit);
 }
@@ -262,9 +264,12 @@ uint32_t lead_bit(void)
 
 uint32_t *lead_word(uint32_t *value)
 {
-    uint32_t *word = group.leader == MEMBER_NONE ? &group.table->reports : &group.table->orders;
-    *value = __atomic_load_n(word, __ATOMIC_ACQUIRE);
-    return word;
+    /* The values before the choice: whoever changes the leader changes them afterwards. */
+    uint32_t reports = __atomic_load_n(&group.table->reports, __ATOMIC_SEQ_CST);
+    uint32_t orders = __atomic_load_n(&group.table->orders, __ATOMIC_SEQ_CST);
+    bool leads = __atomic_load_n(&group.leader, __ATOMIC_SEQ_CST) == MEMBER_NONE;
+    *value = leads ? reports : orders;
+    return leads ? &group.table->reports : &group.table->orders;
 }
 
 bool lead_is_member(void)
