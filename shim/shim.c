@@ -153,6 +153,15 @@ void shim_grow_up(void)
     shim_follow();
 }
 
+/* It has shown what tells a worker that was exec'd from an heir: if its group drains already, so does it. */
+static void show(uint32_t what)
+{
+    if (LIKELY((group.marks & what) == what))
+        return;
+    group_marks(what);
+    shim_follow();
+}
+
 bool shim_inherits(void)
 {
     for (uint32_t i = 0, n = pool_size(&shim.pool); i < n; i++)
@@ -455,8 +464,7 @@ void shim_accepted(int lfd, int fd)
         return;
     }
     track(fd, (uint16_t)(l - shim.listener), l->unix_, false);
-    if (UNLIKELY((group.marks & MEMBER_ACCEPTS) == 0))
-        group_marks(MEMBER_ACCEPTS);
+    show(MEMBER_ACCEPTS);
     if (shim_draining()) {
         __atomic_store_n(&shim.last_accept, shim_now(), __ATOMIC_RELEASE);
         shim_wake(NULL);
@@ -491,7 +499,7 @@ void shim_adopt(int fd)
         return;
     if (listening) {
         if (adopt_listener(fd))
-            group_marks(MEMBER_RECEIVED);
+            show(MEMBER_RECEIVED);
         return;
     }
     if (!sock_local(fd, &local) || !sock_peer(fd, &peer))
@@ -500,7 +508,7 @@ void shim_adopt(int fd)
     struct conn *c = track(fd, LISTENERS_MAX, false, false);
     if (c) {
         c->shared = true; /* the sender may hold it still */
-        group_marks(MEMBER_RECEIVED);
+        show(MEMBER_RECEIVED);
     }
 }
 
@@ -587,7 +595,7 @@ static void listener_in_epoll(struct listener *l, int ep, int op, uint32_t event
 {
     unsigned i = 0;
     if (op == EPOLL_CTL_ADD)
-        group_marks(MEMBER_ACCEPTS);
+        show(MEMBER_ACCEPTS);
     while (i < l->epolls && i < LISTENER_EPOLLS && l->epoll[i].fd != ep)
         i++;
     if (op == EPOLL_CTL_DEL) {

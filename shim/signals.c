@@ -153,6 +153,7 @@ void shim_follow(void)
     if (!leader || leader == group_self())
         return;
     begin_drain(shim_holds(leader->signal) ? leader->signal : lowest_held(), leader);
+    group_report(); /* it may not know of us yet */
 }
 
 /* The program was sent the signal, and is owed it. */
