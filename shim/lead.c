@@ -217,7 +217,7 @@ static void wake_watcher(void)
 /* Our leader has died without a word: then the signal was meant for us too, for nobody will pass it on. */
 static void take_over(void)
 {
-    group.leader = MEMBER_NONE;
+    __atomic_store_n(&group.leader, MEMBER_NONE, __ATOMIC_SEQ_CST);
     if (!shim.owed) {
         shim.owed_signal = shim.first_signal;
         __atomic_store_n(&shim.owed, 1, __ATOMIC_RELEASE);
@@ -239,8 +239,8 @@ static void follow(void)
     }
     if (top == group.leader && now)
         return;
-    group.leader = top;
     group.leader_serial = member(top)->serial;
+    __atomic_store_n(&group.leader, top, __ATOMIC_SEQ_CST);
     wake_watcher();
 }
 

@@ -281,12 +281,13 @@ static void pump_main(void *unused)
 static void watch_group(void *unused)
 {
     (void)unused;
-    uint32_t seen;
-    do {
-        uint32_t *word = lead_word(&seen);
+    for (;;) {
+        uint32_t seen, *word = lead_word(&seen);
+        if (__atomic_load_n(&shim.releasing, __ATOMIC_SEQ_CST)) /* set before the words change for the last time */
+            return;
         pump_poke();
         sys6(SYS_futex, word, FUTEX_WAIT_BITSET, seen, 0, 0, lead_bit());
-    } while (!__atomic_load_n(&shim.releasing, __ATOMIC_ACQUIRE));
+    }
 }
 
 unsigned pump_threads(void)
