@@ -295,7 +295,7 @@ void group_serves(void)
 bool group_has_grown(void)
 {
     const struct member *self = group_self();
-    return self && __atomic_load_n(&self->state, __ATOMIC_ACQUIRE) != MEMBER_BORN;
+    return self && __atomic_load_n(&self->state, __ATOMIC_ACQUIRE) == MEMBER_SERVES; /* AWAY: it is at its exec */
 }
 
 void group_unmarks(uint32_t flags)
