@@ -106,6 +106,17 @@ static void give_eof(struct conn *c, nsec_t now)
         sys2(SYS_shutdown, c->fd, SHUT_RD);
 }
 
+/* Another process held it when we looked: a child on its way to exec (CGI) perhaps, which has gone since. */
+static bool is_shared_still(const struct conn *c, nsec_t now)
+{
+    static nsec_t looked_at; /* a walk through /proc is not for every connection */
+    if (c->shared && !c->sent && now >= looked_at + shim.options.idle) {
+        looked_at = now;
+        survey_shared(false);
+    }
+    return c->shared;
+}
+
 /* Idle, or opaque and quiet, until `until`: then the virtual EOF, and as long again to react to it. */
 static enum owed idle_until(struct conn *c, struct census *census, nsec_t until, nsec_t now)
 {
@@ -115,7 +126,7 @@ static enum owed idle_until(struct conn *c, struct census *census, nsec_t until,
         expires(census, until);
         return OWED_IDLE;
     }
-    if (c->stage == CONN_EOF || c->shared)
+    if (c->stage == CONN_EOF || is_shared_still(c, now))
         return OWED_NOTHING; /* the program does not care for it: the exit closes it */
     if (!c->opaque && sock_unread(c->fd) > 0)
         return OWED_IN_FLIGHT;

@@ -177,6 +177,8 @@ static void visit_process(int dir, const char *name, uint64_t pid, void *arg)
     int fds = open_dir(dir, path);
     if (fds >= 0)
         each_number(fds, visit_descriptor, w);
+    else if (fds == -ENOENT || fds == -ESRCH)
+        return; /* it has just ended */
     else if (w->at_kin)
         w->unseen->kin = true;
     else if (fds == -EACCES && sys1(SYS_getsid, pid) == sys1(SYS_getsid, 0))

@@ -418,6 +418,14 @@ class Test:
             time.sleep(0.005)
         raise Failure('the door stays open')
 
+    def wait_orders(self):
+        """Until the workers have heard that they drain: the master may close the door a moment earlier. Some servers put
+        the standard error of their workers elsewhere (nginx, apache): to them it is a pause."""
+        deadline = time.monotonic() + 0.3
+        while (self.server.group and not self.bare and time.monotonic() < deadline and
+               self.read('log').count('drains with its group') < self.server.group.workers):
+            time.sleep(0.005)
+
     # ---- the clients
     def load(self, requests, **options):
         load = Load(self, requests, **options)

@@ -321,6 +321,7 @@ def finish_late(t, head, answer, rest=b''):
             t.get()  # what was sent before this has been received
             t.term()
             t.wait_door()
+            t.wait_orders()
             wire.send(head[len(head) // 2:] + rest)
             answer(wire)
     except WireError as e:
