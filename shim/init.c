@@ -1,4 +1,5 @@
 /* init.c: the constructor. */
+#include "handoff.h"
 #include "hook/hook.h"
 #include "shim.h"
 #include "sys/libc.h"
@@ -67,5 +68,6 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     libc_bind_facts();
     syscall_bind();
     configure(env);
+    handoff_bind(env);
     __atomic_store_n(&shim.off, false, __ATOMIC_RELEASE);
 }

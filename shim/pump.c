@@ -3,6 +3,7 @@
 
 #include "door.h"
 #include "group.h"
+#include "handoff.h"
 #include "lead.h"
 #include "sys/high.h"
 #include "sys/proc.h"
@@ -153,6 +154,7 @@ static void look_around(struct census *census, nsec_t now)
     __atomic_store_n(&shim.witness, NULL, __ATOMIC_SEQ_CST);
     census->last_accept = __atomic_load_n(&shim.last_accept, __ATOMIC_ACQUIRE);
     door_census(census, &shim.drain, now);
+    handoff_census(census, now);
     survey(census, now, pump.first);
     pump.first = false;
 }
@@ -162,6 +164,8 @@ static void take_census(struct census *census, nsec_t now)
     static uint32_t swept_for;
     uint32_t round = lead_round();
     look_around(census, now);
+    if (shim.phase >= DRAIN_DOOR && handoff_leave(nothing_owed(census), now))
+        look_around(census, now);
     /* Nobody may come in behind our back while we decide: who waits at a door that is left to others is theirs. */
     if (shim.phase >= DRAIN_DOOR && nothing_owed(census) && door_leave())
         look_around(census, now);
@@ -252,7 +256,7 @@ static bool take_events(int timeout)
         if (events[i].data.u64 == UINT64_MAX) {
             sys3(SYS_read, shim.event, &count, sizeof count);
             changed = true;
-        } else if (lead_event(events[i].data.u64)) {
+        } else if (events[i].data.u64 == HANDOFF_TOKEN || lead_event(events[i].data.u64)) {
             changed = true;
         } else if (survey_event(events[i].data.u64, now)) {
             changed = true;

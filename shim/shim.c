@@ -2,6 +2,7 @@
 #include "shim.h"
 
 #include "group.h"
+#include "handoff.h"
 #include "sys/libc.h"
 #include "sys/log.h"
 #include "sys/syscall.h"
@@ -251,6 +252,7 @@ void shim_forked_child(int slot)
     if (slot_of(shim.looked_at) == LOOKED_AT)
         set_slot(shim.looked_at, 0);
     group_forked_child(slot);
+    handoff_forget();
     shim.newborn = true;
     shim.sig_lock = 0;
     /* The drain is the parent's, and so is the pump that is not here: the child serves, or execs. */
@@ -568,6 +570,8 @@ void shim_forget(int fd)
     set_slot(fd, 0);
     if (fd == group.fd) { /* the program has put another descriptor there: that one is its own */
         group.fd = -1;
+    } else if (handoff_is(slot)) {
+        handoff_closed();
     } else if (fd_slot_kind(slot) == FD_LISTENER) {
         struct listener *l = &shim.listener[fd_slot_index(slot)];
         if (__atomic_sub_fetch(&l->aliases, 1, __ATOMIC_ACQ_REL) == 0)
@@ -656,4 +660,10 @@ void shim_signal_descriptor(int fd)
 {
     if (!shim.off && can_have_slot(fd))
         set_slot(fd, fd_slot_make(FD_SPECIAL, SPECIAL_SIGNALFD));
+}
+
+void shim_handoff_descriptor(int fd)
+{
+    if (can_have_slot(fd))
+        set_slot(fd, fd_slot_make(FD_SPECIAL, SPECIAL_HANDOFF));
 }

@@ -177,6 +177,8 @@ void shim_shut(uint32_t slot);
 bool shim_has_ended(uint32_t slot);
 /* fd is a signalfd. */
 void shim_signal_descriptor(int fd);
+/* fd is the socket over which connections are handed to us. */
+void shim_handoff_descriptor(int fd);
 /* The first descriptor of our own from `from` on; FD_MAX if there is none. */
 int shim_next_own(unsigned from);
 

@@ -64,6 +64,7 @@ const char *trace_name(enum trace what)
         [TRACE_DROPPED] = "lingering socket closed",
         [TRACE_CROSSED] = "bytes crossed our close, swallowed",
         [TRACE_OPAQUE] = "opaque",
+        [TRACE_HANDED] = "the primary hands over no more",
     };
     return names[what];
 }

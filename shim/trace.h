@@ -15,6 +15,7 @@ enum trace {
     TRACE_DROPPED,  /* the lingering socket is closed */
     TRACE_CROSSED,  /* bytes came after the end */
     TRACE_OPAQUE,   /* not understood any more: value says why (enum doubt) */
+    TRACE_HANDED,   /* no connection can come from the primary any more; value: so many have come */
     TRACE_KINDS
 };
 

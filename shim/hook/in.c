@@ -1,6 +1,8 @@
 /* in.c: hooks of the calls that bring bytes in. */
 #include "tracked.h"
 
+#include "../handoff.h"
+
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -128,16 +130,32 @@ static void adopt_rights(struct msghdr *msg)
     }
 }
 
+static ssize_t recv_rights(int fd, struct msghdr *msg, int flags)
+{
+    ssize_t n = real.recvmsg(fd, msg, flags);
+    while (UNLIKELY(n > 0 && shim.armed && !(flags & MSG_PEEK)) && hook_is_withheld_command(msg, n))
+        n = real.recvmsg(fd, msg, flags);
+    if (n >= 0 && msg->msg_controllen >= CMSG_LEN(sizeof(int)) && !(flags & MSG_PEEK) && !shim.off)
+        adopt_rights(msg);
+    return n;
+}
+
+/* From the primary of node's cluster: what it hands over is known to be here before the call is over. */
+static NOINLINE ssize_t recv_handoff(int fd, struct msghdr *msg, int flags)
+{
+    handoff_begin();
+    ssize_t n = recv_rights(fd, msg, flags);
+    handoff_read(as_chunks(msg->msg_iov), msg->msg_iovlen, flags & MSG_PEEK ? 0 : n);
+    return n;
+}
+
 ssize_t hook_recvmsg(int fd, struct msghdr *msg, int flags)
 {
     uint32_t slot = slot_of(fd);
     if (LIKELY(fd_slot_kind(slot) != FD_CONN)) {
-        ssize_t n = real.recvmsg(fd, msg, flags);
-        while (UNLIKELY(n > 0 && shim.armed && !(flags & MSG_PEEK)) && hook_is_withheld_command(msg, n))
-            n = real.recvmsg(fd, msg, flags);
-        if (n >= 0 && msg->msg_controllen >= CMSG_LEN(sizeof(int)) && !(flags & MSG_PEEK) && !shim.off)
-            adopt_rights(msg);
-        return n;
+        if (UNLIKELY(fd == handoff.fd && fd >= 0))
+            return recv_handoff(fd, msg, flags);
+        return recv_rights(fd, msg, flags);
     }
     READ_TRACKED(fd, slot, as_chunks(msg->msg_iov), flags & MSG_TRUNC ? 0 : msg->msg_iovlen, flags & NOT_OF_STREAM,
                  real.recvmsg(fd, msg, flags));

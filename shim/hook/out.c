@@ -1,6 +1,8 @@
 /* out.c: hooks of the calls that send bytes; while draining a response head leaves with its farewell. */
 #include "tracked.h"
 
+#include "../handoff.h"
+
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -76,6 +78,31 @@ static size_t total_of(const struct rewrite_chunk *chunks, size_t count)
         return sent;                                                                                           \
     } while (0)
 
+/* To the primary of node's cluster. */
+#define WRITE_HANDOFF(chunks, count, real_call) \
+    do {                                        \
+        handoff_begin();                        \
+        ssize_t wrote = real_call;              \
+        handoff_wrote(chunks, count, wrote);    \
+        return wrote;                           \
+    } while (0)
+
+static NOINLINE ssize_t write_handoff(int fd, const void *buf, size_t n)
+{
+    struct rewrite_chunk chunk = {buf, n};
+    WRITE_HANDOFF(&chunk, 1, real.write(fd, buf, n));
+}
+
+static NOINLINE ssize_t writev_handoff(int fd, const struct iovec *iov, int count)
+{
+    WRITE_HANDOFF(as_chunks(iov), (size_t)count, real.writev(fd, iov, count));
+}
+
+static NOINLINE ssize_t sendmsg_handoff(int fd, const struct msghdr *msg, int flags)
+{
+    WRITE_HANDOFF(as_chunks(msg->msg_iov), msg->msg_iovlen, real.sendmsg(fd, msg, flags));
+}
+
 static const struct msghdr no_name;
 
 static NOINLINE ssize_t write_tracked(int fd, const void *buf, size_t n, uint32_t slot)
@@ -87,8 +114,11 @@ static NOINLINE ssize_t write_tracked(int fd, const void *buf, size_t n, uint32_
 ssize_t hook_write(int fd, const void *buf, size_t n)
 {
     uint32_t slot = slot_of(fd);
-    if (LIKELY(fd_slot_kind(slot) != FD_CONN))
+    if (LIKELY(fd_slot_kind(slot) != FD_CONN)) {
+        if (UNLIKELY(handoff_is(slot)))
+            return write_handoff(fd, buf, n);
         return real.write(fd, buf, n);
+    }
     return write_tracked(fd, buf, n, slot);
 }
 
@@ -100,8 +130,11 @@ static NOINLINE ssize_t writev_tracked(int fd, const struct iovec *iov, int coun
 ssize_t hook_writev(int fd, const struct iovec *iov, int count)
 {
     uint32_t slot = slot_of(fd);
-    if (LIKELY(fd_slot_kind(slot) != FD_CONN || count < 0))
+    if (LIKELY(fd_slot_kind(slot) != FD_CONN || count < 0)) {
+        if (UNLIKELY(handoff_is(slot) && count > 0))
+            return writev_handoff(fd, iov, count);
         return real.writev(fd, iov, count);
+    }
     return writev_tracked(fd, iov, count, slot);
 }
 
@@ -148,6 +181,8 @@ ssize_t hook_sendmsg(int fd, const struct msghdr *msg, int flags)
     if (LIKELY(fd_slot_kind(slot) != FD_CONN)) {
         if (msg && msg->msg_controllen >= CMSG_LEN(sizeof(int)))
             share_rights(msg);
+        if (UNLIKELY(handoff_is(slot) && msg))
+            return sendmsg_handoff(fd, msg, flags);
         return real.sendmsg(fd, msg, flags);
     }
     WRITE_TRACKED(fd, slot, as_chunks(msg->msg_iov), msg->msg_iovlen, msg, flags, real.sendmsg(fd, msg, flags));

@@ -145,22 +145,40 @@ def term_all(t):
         last_report(t)
 
 
+def end_worker(t, within):
+    """TERM to one of them."""
+    worker = Target(random.choice(t.workers()))
+    try:
+        worker.kill(signal.SIGTERM)
+        t.check(worker.ends(within + t.server.own_end), 'the worker does not end')
+    finally:
+        worker.close()
+
+
 @scenario(group=True, needs='workers')
 def term_worker(t):
     """TERM to one worker under load: it ends, its siblings and the master serve on, and nobody notices."""
     t.start()
     loads = talking(t)
-    worker = Target(random.choice(t.workers()))
-    try:
-        worker.kill(signal.SIGTERM)
-        t.check(worker.ends(5 + t.server.own_end), 'the worker does not end')
-    finally:
-        worker.close()
+    end_worker(t, 5)
     if t.server.group.respawns:
         t.until('it has all its workers again', lambda: t.is_whole(replaced=1))
     t.check(t.process.wait(0.2) is None, 'the master ended too')
     all_served(t, loads, 0)
     ends_under_load(t)
+
+
+@scenario(group=True, only=('node-cluster-rr',))
+def handed_over(t):
+    """The same, where the master hands out the connections, and while the worker always has long requests: new ones go to
+    its siblings from then on, so that it ends when those that it has are served."""
+    t.start()
+    load = t.load(f'GET /sleep?ms=500 {EXACT}', clients=16, fresh=True, ready_ok=16, duration=25000)
+    load.wait_ready()
+    end_worker(t, 2)
+    t.until('it has all its workers again', lambda: t.is_whole(replaced=1))
+    load.stop()
+    t.no_loss(load)
 
 
 # ---- who dies before the others -----------------------------------------------------------------------

@@ -65,8 +65,7 @@ class Server:
     def lacking(self):
         """What a scenario may need and it does not have."""
         group = self.group or Group(0, respawns=False)
-        # A worker to whom the master hands connections cannot refuse one that is handed over in the moment of its end.
-        of_group = {'workers': group.workers and not group.deaf and not group.passed, 'respawn': group.respawns, 'reload': group.reload}
+        of_group = {'workers': group.workers and not group.deaf, 'respawn': group.respawns, 'reload': group.reload}
         return self.lacks | {name for name, has in of_group.items() if not has}
 
     def missing(self, build):
