@@ -188,11 +188,24 @@ static void count_doors(struct census *census, const struct drain *drain, nsec_t
     }
 }
 
+/* Is a thread on its way out of an accept? Two orders that meet in one thread are answered by one. */
+static bool is_called(void)
+{
+    return __atomic_load_n(&shim.called_back, __ATOMIC_SEQ_CST) < __atomic_load_n(&shim.called, __ATOMIC_SEQ_CST);
+}
+
 void door_census(struct census *census, const struct drain *drain, nsec_t now)
 {
     count_doors(census, drain, now);
     /* After the placeholders came: whoever is still at the old listener has said so before. */
     census->queued += __atomic_load_n(&shim.accepting, __ATOMIC_SEQ_CST);
+    /* Or, if that accept blocks, was called: until it answers it may take a connection that only the sweep finds. */
+    nsec_t until = drain->door_from + shim.options.idle;
+    if (is_called() && now < until) {
+        census->queued++;
+        if (census->next_expiry == 0 || until < census->next_expiry)
+            census->next_expiry = until;
+    }
 }
 
 const char *door_name(void)

@@ -183,10 +183,12 @@ static void call_thread(int dir, const char *name, uint64_t tid, void *unused)
 {
     siginfo_t info;
     (void)dir, (void)name, (void)unused;
-    if ((long)tid == sys0(SYS_gettid))
+    if ((long)tid == sys0(SYS_gettid) || proc_blocks((int)tid, shim.first_signal))
         return;
     fill_order(&info, shim.first_signal);
-    sys4(SYS_rt_tgsigqueueinfo, shim.pid, tid, shim.first_signal, &info);
+    __atomic_add_fetch(&shim.called, 1, __ATOMIC_SEQ_CST); /* before it can answer */
+    if (sys4(SYS_rt_tgsigqueueinfo, shim.pid, tid, shim.first_signal, &info) != 0)
+        __atomic_sub_fetch(&shim.called, 1, __ATOMIC_SEQ_CST);
 }
 
 void lead_call_out(void)

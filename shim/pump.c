@@ -172,8 +172,8 @@ static void take_census(struct census *census, nsec_t now)
     if (shim.phase >= DRAIN_DOOR && nothing_owed(census) && (!pump.swept || round != swept_for)) {
         pump.swept = true;
         swept_for = round;
-        if (survey_sweep())
-            survey(census, now, false);
+        survey_sweep();
+        survey(census, now, false); /* it finds, too, what an accept has made known since the last look */
         door_close(); /* a listener that was not known (uvicorn's parent only binds it) */
     }
     if (census->queued > 0 || census->half_open > 0)

@@ -7,8 +7,8 @@
 /* survey.c: look at every connection: act on what is due (idle windows, ends of lingering), and count what
  * release still waits for. */
 void survey(struct census *census, nsec_t now, bool first);
-/* Are there connections on our ports that the table lacks? Adopts them; true if any were found. */
-bool survey_sweep(void);
+/* Are there connections on our ports that the table lacks? Adopts them. */
+void survey_sweep(void);
 /* Of what a fork has shared: what does no other process hold any more? That is ours alone again. listeners: look also if
  * only those are shared. */
 void survey_shared(bool listeners);

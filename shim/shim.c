@@ -267,6 +267,7 @@ void shim_forked_child(int slot)
     shim.exit_called = 0;
     shim.exit_leave = 0;
     shim.accepting = 0;
+    shim.called = shim.called_back = 0;
     memset(&shim.counts, 0, sizeof shim.counts);
     memset(&shim.drain, 0, sizeof shim.drain);
     signals_hold();

@@ -92,6 +92,7 @@ struct shim {
     struct conn *witness; /* a connection that release waits for: its changes wake the pump */
     nsec_t last_accept;
     unsigned accepting; /* calls of accept that do not block, begun while draining */
+    unsigned called, called_back; /* threads that were called out of accept, and that have come */
     nsec_t owed_at;     /* when the last thing owed was done */
     struct report_counts counts;
     int fd_top;      /* highest descriptor that ever had a slot */

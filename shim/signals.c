@@ -194,6 +194,10 @@ bool shim_signal(int sig, const void *siginfo)
     if (__atomic_load_n(&shim.releasing, __ATOMIC_ACQUIRE))
         return true;
     if (is_order(siginfo)) {
+        if (((const siginfo_t *)siginfo)->si_pid == shim.pid) {
+            __atomic_add_fetch(&shim.called_back, 1, __ATOMIC_SEQ_CST);
+            shim_wake(NULL);
+        }
         shim_follow();
         return false;
     }

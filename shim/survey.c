@@ -336,8 +336,9 @@ static bool stays_open(int fd)
     return inode != 0 && sock_inode(fd) == inode;
 }
 
-static void adopt_unknown(int fd, void *found)
+static void adopt_unknown(int fd, void *unused)
 {
+    (void)unused;
     if (slot_of(fd) != 0 || (fd >= shim.fd_high && shim_next_own((unsigned)fd) == fd))
         return;
     if (!shim_find(fd))
@@ -349,14 +350,11 @@ static void adopt_unknown(int fd, void *found)
         return;
     }
     shim.counts.refused_unknown++;
-    *(bool *)found = true;
 }
 
-bool survey_sweep(void)
+void survey_sweep(void)
 {
-    bool found = false;
-    proc_own_descriptors(adopt_unknown, &found);
-    return found;
+    proc_own_descriptors(adopt_unknown, NULL);
 }
 
 /* ---- what a fork has left shared ------------------------------------------------------------------------- */

@@ -158,6 +158,27 @@ int proc_parent(int pid)
     return stat_field(pid, PARENT, &parent) ? (int)parent : 0;
 }
 
+bool proc_blocks(int tid, int sig)
+{
+    static const char name[] = "SigBlk:\t";
+    char path[64], buf[2048];
+    int fd = (int)sys4(SYS_openat, AT_FDCWD, proc_path(path, tid, "/status"), O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    long n = sys3(SYS_read, fd, buf, sizeof buf);
+    sys1(SYS_close, fd);
+    const size_t digits = 16, skip = sizeof name - 1;
+    for (size_t at = 0; n > 0 && at + skip + digits <= (size_t)n; at++) {
+        if (memcmp(buf + at, name, skip) != 0)
+            continue;
+        unsigned digit = (unsigned)(sig - 1) / 4; /* from the right */
+        char c = buf[at + skip + digits - 1 - digit];
+        unsigned value = (unsigned)(c <= '9' ? c - '0' : c - 'a' + 10);
+        return value >> ((unsigned)(sig - 1) % 4) & 1;
+    }
+    return false;
+}
+
 static bool is_ancestor(const struct socket_walk *w, int pid)
 {
     for (int i = 0; i < ANCESTORS && w->ancestors[i] > 0; i++)

@@ -23,6 +23,9 @@ bool proc_started(int pid, nsec_t *at);
 /* Its parent; 0: none here, or it cannot be known. */
 int proc_parent(int pid);
 
+/* Does this thread block the signal? False if that cannot be known. */
+bool proc_blocks(int tid, int sig);
+
 /* Call f for every descriptor of this process. False: there is no /proc. */
 bool proc_own_descriptors(void (*f)(int fd, void *arg), void *arg);
 
