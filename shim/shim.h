@@ -91,9 +91,9 @@ struct shim {
     uint8_t pump_lock;
     struct conn *witness; /* a connection that release waits for: its changes wake the pump */
     nsec_t last_accept;
-    unsigned accepting; /* calls of accept that do not block, begun while draining */
+    unsigned accepting;           /* calls of accept that do not block, begun while draining */
     unsigned called, called_back; /* threads that were called out of accept, and that have come */
-    nsec_t owed_at;     /* when the last thing owed was done */
+    nsec_t owed_at;               /* when the last thing owed was done */
     struct report_counts counts;
     int fd_top;      /* highest descriptor that ever had a slot */
     int fd_high;     /* descriptors of ours begin here */
