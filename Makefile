@@ -7,7 +7,7 @@ CFLAGS   ?= -O2 -g
 Q         = $(if $(V),,@)
 say       = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)')
 
-all: $(BUILD)/liblastcall.so
+all: $(BUILD)/liblastcall.so $(BUILD)/lastcall
 
 # ---- the preloaded object: freestanding, position-independent, exports only hooks ------------------
 SHIM_SRC  = $(wildcard shim/*.c shim/core/*.c shim/sys/*.c shim/hook/*.c) $(wildcard shim/sys/*.S shim/hook/*.S)
@@ -36,11 +36,12 @@ $(BUILD)/shim/%.S.o: shim/%.S
 
 -include $(SHIM_OBJ:.o=.d)
 
-include tests/tests.mk
+include shim/cli/cli.mk tests/tests.mk
 
 PREFIX ?= /usr
-install: $(BUILD)/liblastcall.so
+install: $(BUILD)/liblastcall.so $(BUILD)/lastcall
 	install -D -m 755 $(BUILD)/liblastcall.so $(DESTDIR)$(PREFIX)/lib/liblastcall.so
+	install -D -m 755 $(BUILD)/lastcall $(DESTDIR)$(PREFIX)/bin/lastcall
 	install -D -m 644 shim/man/lastcall.7 $(DESTDIR)$(PREFIX)/share/man/man7/lastcall.7
 
 clean:

@@ -27,6 +27,7 @@ suite unit
 suite guard
 suite preload
 suite fuzz FUZZ_SECONDS=20
+suite cli
 suite e2e
 
 passed=$(grep -cE '^ok |^\[       OK \] ' "$log")

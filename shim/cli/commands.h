@@ -1,0 +1,9 @@
+/* commands.h: every command of `lastcall`: one file each (run.c, check.c ...), one row each in lastcall.c. */
+#ifndef LASTCALL_COMMANDS_H
+#define LASTCALL_COMMANDS_H
+
+#include "cli.h"
+
+extern const struct command command_version;
+
+#endif

@@ -1,0 +1,82 @@
+"""Cases of one command: `@case` registers a function; main() runs all, or those named, and prints a verdict for each."""
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, os.path.join(ROOT, 'tests', 'e2e'))  # procfs, wire, harness: what the other suite has already
+
+BOUND = 30  # seconds: nothing here waits longer for anything
+_cases = []
+build = ''
+
+
+class Failure(Exception):
+    pass
+
+
+def check(truth, otherwise):
+    if not truth:
+        raise Failure(otherwise)
+
+
+def case(function):
+    _cases.append(function)
+    return function
+
+
+def until(what, question, seconds=BOUND):
+    """The first true answer."""
+    deadline = time.monotonic() + seconds
+    while not (answer := question()):
+        check(time.monotonic() < deadline, f'not within {seconds} s: {what}')
+        time.sleep(0.01)
+    return answer
+
+
+def lastcall(*words, stdin=None, env=None, seconds=BOUND, **how):
+    """Run it to its end: returncode, stdout, stderr."""
+    return subprocess.run([f'{build}/lastcall', *map(str, words)], input=stdin, env=env, timeout=seconds, text=True,
+                          capture_output=True, check=False, **how)
+
+
+def says(run, status, pattern):
+    """It ended with this status, and said this (a regular expression) on standard error."""
+    check(run.returncode == status, f'exit status {run.returncode}, not {status}: {run.stderr}')
+    check(re.search(pattern, run.stderr), f'it said {run.stderr!r}, not {pattern!r}')
+
+
+def directory():
+    """For `with`: removed afterwards."""
+    return tempfile.TemporaryDirectory(prefix='lastcall-cli-')
+
+
+def main():
+    global build
+    p = argparse.ArgumentParser()
+    p.add_argument('--build', default='build')
+    p.add_argument('names', nargs='*', help='of cases, as they are printed')
+    o = p.parse_args()
+    build = os.path.abspath(o.build)
+    of = os.path.basename(sys.argv[0]).removesuffix('_test.py')
+    failed = 0
+    for f in _cases:
+        name = f'{of}/{f.__name__.replace("_", "-")}'
+        if o.names and name not in o.names:
+            continue
+        try:
+            note = f()
+            print(f'ok {name}' + (f': {note}' if note else ''), flush=True)
+        except (Failure, subprocess.TimeoutExpired) as e:
+            failed += 1
+            print(f'FAIL {name}: {e}', flush=True)
+        except Exception:  # the suite's own fault is a failure too
+            failed += 1
+            print(f'FAIL {name}: {traceback.format_exc()}', flush=True)
+    sys.exit(failed > 0)
