@@ -4,6 +4,7 @@
 
 #include "cli.h"
 
+extern const struct command command_check;
 extern const struct command command_version;
 
 #endif

@@ -1,0 +1,213 @@
+/* elffile.c: see elffile.h. */
+#include "elffile.h"
+
+#include <string.h>
+
+/* No table of a real program is larger; a lie must not make us allocate. */
+static const uint64_t CHUNK_MAX = 256 << 20;
+
+/* ---- program headers -------------------------------------------------------------------------------- */
+
+static const char *read_interpreter(struct elffile *e, const GElf_Phdr *p)
+{
+    if (p->p_filesz < 2 || p->p_filesz > sizeof e->interpreter)
+        return " names a dynamic linker of impossible length";
+    Elf_Data *d = elf_getdata_rawchunk(e->elf, (int64_t)p->p_offset, p->p_filesz, ELF_T_BYTE);
+    if (!d)
+        return " is cut off: the name of its dynamic linker is missing";
+    memcpy(e->interpreter, d->d_buf, d->d_size);
+    if (e->interpreter[d->d_size - 1] || !e->interpreter[0])
+        return " names a dynamic linker that is no string";
+    return NULL;
+}
+
+/* Type 4, "Go\0\0": the build id that Go's linker writes. */
+static void read_note(struct elffile *e, const GElf_Phdr *p)
+{
+    if (p->p_filesz > 65536)
+        return;
+    Elf_Data *d = elf_getdata_rawchunk(e->elf, (int64_t)p->p_offset, p->p_filesz, ELF_T_NHDR);
+    GElf_Nhdr note;
+    size_t name, text, at = 0;
+    while (d && (at = gelf_getnote(d, at, &note, &name, &text)) != 0)
+        if (note.n_type == 4 && note.n_namesz == 4 && memcmp((char *)d->d_buf + name, "Go\0", 4) == 0)
+            e->go_note = true;
+}
+
+static const char *read_segment(struct elffile *e, const GElf_Phdr *p)
+{
+    switch (p->p_type) {
+    case PT_INTERP: return read_interpreter(e, p);
+    case PT_NOTE: read_note(e, p); break;
+    case PT_DYNAMIC:
+        if (p->p_filesz && p->p_filesz < CHUNK_MAX)
+            e->dynamic = elf_getdata_rawchunk(e->elf, (int64_t)p->p_offset, p->p_filesz, ELF_T_DYN);
+        if (!e->dynamic)
+            return " is cut off: its dynamic section is missing";
+        break;
+    case PT_LOAD:
+        if (e->load_count < ELFFILE_LOADS)
+            e->loads[e->load_count++] = *p;
+        break;
+    }
+    return NULL;
+}
+
+static const char *read_segments(struct elffile *e)
+{
+    size_t count;
+    if (elf_getphdrnum(e->elf, &count) != 0 || count > 65535)
+        return " is damaged: its program headers cannot be counted";
+    for (size_t i = 0; i < count; i++) {
+        GElf_Phdr p;
+        if (!gelf_getphdr(e->elf, (int)i, &p))
+            return " is cut off: its program headers are missing";
+        const char *wrong = read_segment(e, &p);
+        if (wrong)
+            return wrong;
+    }
+    return NULL;
+}
+
+Elf_Data *elffile_at(struct elffile *e, uint64_t address, uint64_t size, Elf_Type type)
+{
+    for (unsigned i = 0; i < e->load_count; i++) {
+        const GElf_Phdr *p = &e->loads[i];
+        uint64_t in = address - p->p_vaddr;
+        if (address < p->p_vaddr || in >= p->p_filesz)
+            continue;
+        if (size > p->p_filesz - in)
+            size = p->p_filesz - in;
+        return size && size <= CHUNK_MAX ? elf_getdata_rawchunk(e->elf, (int64_t)(p->p_offset + in), size, type) : NULL;
+    }
+    return NULL;
+}
+
+/* ---- the dynamic section ---------------------------------------------------------------------------- */
+
+/* The entry at i, or false at the end. */
+static bool get_dynamic(const struct elffile *e, unsigned i, GElf_Dyn *d)
+{
+    return e->dynamic && gelf_getdyn(e->dynamic, (int)i, d) && d->d_tag != DT_NULL;
+}
+
+static void read_entry(struct elffile *e, const GElf_Dyn *d, struct elffile_table *names)
+{
+    uint64_t value = d->d_un.d_val;
+    switch (d->d_tag) {
+    case DT_STRTAB: names->address = value; break;
+    case DT_STRSZ: names->size = value; break;
+    case DT_SYMTAB: e->symbols = value; break;
+    case DT_VERNEED: e->verneed = value; break;
+    case DT_FLAGS_1: e->flags_1 = value; break;
+    case DT_RELA: e->rela.address = value; break;
+    case DT_RELASZ: e->rela.size = value; break;
+    case DT_REL: e->rel.address = value; break;
+    case DT_RELSZ: e->rel.size = value; break;
+    case DT_JMPREL: e->plt.address = value; break;
+    case DT_PLTRELSZ: e->plt.size = value; break;
+    case DT_PLTREL: e->plt_is_rela = value == DT_RELA; break;
+    }
+}
+
+static void read_dynamic(struct elffile *e)
+{
+    struct elffile_table names = {0};
+    GElf_Dyn d;
+    for (unsigned i = 0; get_dynamic(e, i, &d); i++)
+        read_entry(e, &d, &names);
+    if (names.address)
+        e->names = elffile_at(e, names.address, names.size, ELF_T_BYTE);
+}
+
+const char *elffile_name(const struct elffile *e, uint64_t offset)
+{
+    const Elf_Data *d = e->names;
+    if (!d || offset >= d->d_size || !memchr((char *)d->d_buf + offset, 0, d->d_size - offset))
+        return "";
+    return (char *)d->d_buf + offset;
+}
+
+const char *elffile_next(const struct elffile *e, int64_t tag, unsigned *at)
+{
+    GElf_Dyn d;
+    while (get_dynamic(e, *at, &d)) {
+        ++*at;
+        if (d.d_tag == tag)
+            return elffile_name(e, d.d_un.d_val);
+    }
+    return NULL;
+}
+
+/* ---- what it imports -------------------------------------------------------------------------------- */
+
+/* Relocations name exactly the symbols that are looked up. The symbol table has no length of its own. */
+struct imports {
+    struct elffile *e;
+    Elf_Data *symbols;
+    void (*see)(void *to, const char *name);
+    void *to;
+};
+
+static void see_symbol(const struct imports *m, uint64_t index)
+{
+    GElf_Sym s;
+    if (index && index < INT32_MAX && gelf_getsym(m->symbols, (int)index, &s) && s.st_shndx == SHN_UNDEF)
+        m->see(m->to, elffile_name(m->e, s.st_name));
+}
+
+static void see_table(const struct imports *m, const struct elffile_table *t, bool is_rela)
+{
+    Elf_Data *d = t->address ? elffile_at(m->e, t->address, t->size, is_rela ? ELF_T_RELA : ELF_T_REL) : NULL;
+    GElf_Rela rela;
+    GElf_Rel rel;
+    for (int i = 0; d && (is_rela ? !!gelf_getrela(d, i, &rela) : !!gelf_getrel(d, i, &rel)); i++)
+        see_symbol(m, GELF_R_SYM(is_rela ? rela.r_info : rel.r_info));
+}
+
+void elffile_imports(struct elffile *e, void (*see)(void *to, const char *name), void *to)
+{
+    struct imports m = {e, NULL, see, to};
+    if (e->symbols)
+        m.symbols = elffile_at(e, e->symbols, CHUNK_MAX, ELF_T_SYM);
+    if (!m.symbols)
+        return;
+    see_table(&m, &e->rela, true);
+    see_table(&m, &e->rel, false);
+    see_table(&m, &e->plt, e->plt_is_rela);
+}
+
+/* ---- open and close --------------------------------------------------------------------------------- */
+
+static const char *read_header(struct elffile *e, int fd)
+{
+    elf_version(EV_CURRENT);
+    e->elf = elf_begin(fd, ELF_C_READ, NULL);
+    if (!e->elf)
+        return " is no ELF file that can be read";
+    switch (elf_kind(e->elf)) {
+    case ELF_K_ELF: break;
+    case ELF_K_AR: return " is an archive, not a program";
+    default: return " is neither an ELF file nor a script with a #! line";
+    }
+    if (!gelf_getehdr(e->elf, &e->header))
+        return " is cut off: its ELF header is not whole";
+    return read_segments(e);
+}
+
+const char *elffile_open(struct elffile *e, int fd)
+{
+    memset(e, 0, sizeof *e);
+    const char *wrong = read_header(e, fd);
+    if (wrong)
+        elffile_close(e);
+    else
+        read_dynamic(e);
+    return wrong;
+}
+
+void elffile_close(struct elffile *e)
+{
+    elf_end(e->elf);
+    e->elf = NULL;
+}

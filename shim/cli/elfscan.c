@@ -1,0 +1,100 @@
+/* elfscan.c: see elfscan.h. What the kernel and the dynamic linker read is read here in their way: by program
+ * headers, never by sections, which a program may lack. */
+#include "elfscan.h"
+
+#include "elffile.h"
+#include "follow.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+/* ---- the header ------------------------------------------------------------------------------------- */
+
+static const struct machine {
+    unsigned number;
+    const char *name;
+} machines[] = {
+    {EM_X86_64, "x86_64"}, {EM_AARCH64, "aarch64"},     {EM_386, "i386"},        {EM_ARM, "arm"},
+    {EM_RISCV, "riscv"},   {EM_PPC64, "ppc64"},         {EM_S390, "s390"},       {EM_MIPS, "mips"},
+    {EM_PPC, "ppc"},       {EM_LOONGARCH, "loongarch"}, {EM_SPARCV9, "sparc64"},
+};
+
+static void read_machine(const GElf_Ehdr *header, struct elf_facts *f)
+{
+    f->bits = header->e_ident[EI_CLASS] == ELFCLASS64 ? 64 : 32;
+    f->big_endian = header->e_ident[EI_DATA] == ELFDATA2MSB;
+    f->machine = header->e_machine;
+    snprintf(f->machine_name, sizeof f->machine_name, "machine %u", f->machine);
+    for (unsigned i = 0; i < COUNT(machines); i++)
+        if (machines[i].number == f->machine)
+            snprintf(f->machine_name, sizeof f->machine_name, "%s", machines[i].name);
+}
+
+/* A shared object has the same type as a PIE; the linker marks the PIE, and only a program has an interpreter. */
+static void read_kind(const struct elffile *e, struct elf_facts *f)
+{
+    bool has_interpreter = f->interpreter[0] != '\0';
+    f->pie = e->header.e_type == ET_DYN;
+    f->kind = ELF_PROGRAM;
+    if (e->header.e_type != ET_EXEC && e->header.e_type != ET_DYN)
+        f->kind = ELF_OTHER;
+    else if (f->pie && !has_interpreter && !(e->flags_1 & DF_1_PIE))
+        f->kind = ELF_LIBRARY;
+    f->link = has_interpreter ? ELF_DYNAMIC : f->pie ? ELF_STATIC_PIE : ELF_STATIC;
+}
+
+int elfscan_file(int fd, struct elf_facts *f)
+{
+    struct elffile e;
+    const char *wrong = elffile_open(&e, fd);
+    if (wrong) {
+        follow_problem(f, 0, "", f->path, wrong);
+        return -ENOEXEC;
+    }
+    read_machine(&e.header, f);
+    memcpy(f->interpreter, e.interpreter, sizeof f->interpreter);
+    read_kind(&e, f);
+    f->go = e.go_note;
+    elffile_close(&e);
+    return 0;
+}
+
+/* ---- the file --------------------------------------------------------------------------------------- */
+
+/* What makes the kernel set AT_SECURE (cap_bprm_creds_from_file): the dynamic linker then ignores LD_PRELOAD. */
+static void read_privileges(int fd, struct elf_facts *f)
+{
+    struct stat s;
+    struct statvfs fs;
+    if (fstat(fd, &s) != 0)
+        return;
+    f->setuid = s.st_mode & S_ISUID;
+    f->setgid = s.st_mode & S_ISGID;
+    f->capabilities = fgetxattr(fd, "security.capability", NULL, 0) > 0;
+    bool grants = fstatvfs(fd, &fs) != 0 || !(fs.f_flag & ST_NOSUID);
+    f->secure = grants && ((f->setuid && s.st_uid != getuid()) || (f->setgid && s.st_gid != getgid()) ||
+                           (f->capabilities && getuid() != 0));
+}
+
+int elfscan_command(char *const *argv, struct elf_facts *facts)
+{
+    memset(facts, 0, sizeof *facts);
+    int fd = follow_command(argv, facts);
+    if (fd < 0)
+        return fd;
+    read_privileges(fd, facts);
+    int status = elfscan_file(fd, facts);
+    close(fd);
+    return status ? status : facts->executable ? 0 : -EACCES;
+}
+
+int elfscan_program(const char *command, struct elf_facts *facts)
+{
+    char *argv[] = {(char *)command, NULL};
+    return elfscan_command(argv, facts);
+}

@@ -1,0 +1,19 @@
+/* hooklist.c: see hooklist.h. */
+#include "hooklist.h"
+
+#include <string.h>
+
+const char *const hook_names[HOOKS] = {
+#define HOOK(returns, name, parameters, arguments, early) #name,
+#define HOOK_ASM                                          HOOK
+#define HOOK_VARIADIC(returns, name, parameters)          #name,
+#include "../hook/hooks.def"
+};
+
+enum hook hook_find(const char *name)
+{
+    enum hook i = 0;
+    while (i < HOOKS && strcmp(hook_names[i], name) != 0)
+        i++;
+    return i;
+}
