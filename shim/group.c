@@ -238,6 +238,22 @@ void group_open(struct text *complaints)
     put_entry();
 }
 
+/* Also of a fork's child: its memory is laid out as its parent's. */
+static void show(struct member *self)
+{
+    self->timeout = group.timeout;
+    __atomic_store_n(&self->view, group.view, __ATOMIC_RELEASE);
+}
+
+void group_show(const void *view, nsec_t timeout)
+{
+    struct member *self = group_self();
+    group.view = (uintptr_t)view;
+    group.timeout = timeout;
+    if (self)
+        show(self);
+}
+
 /* ---- the life of a member ------------------------------------------------------------------------------------ */
 
 int group_fork_begin(void)
@@ -264,8 +280,10 @@ void group_forked_child(int slot)
     group.leader = MEMBER_NONE;
     group.marks = 0;
     struct member *self = group_self();
-    if (self)
-        __atomic_store_n(&self->own_pid, (int32_t)sys0(SYS_getpid), __ATOMIC_RELEASE);
+    if (!self)
+        return;
+    show(self);
+    __atomic_store_n(&self->own_pid, (int32_t)sys0(SYS_getpid), __ATOMIC_RELEASE);
 }
 
 void group_marks(uint32_t flags)

@@ -16,12 +16,17 @@ struct group {
     /* Whom our drain follows, and its serial; MEMBER_NONE: nobody, or we lead. Pump only. */
     int leader;
     uint32_t leader_serial;
+    uint64_t view; /* what group_show has said */
+    nsec_t timeout;
 };
 extern HIDDEN struct group group;
 
 /* The process begins to serve: join the group of the environment or of an ancestor, or found one. What is wrong with
  * the environment's is said in complaints. */
 void group_open(struct text *complaints);
+
+/* What `lastcall status` is told of this process and its forks: where its view lies, and how long a drain may take. */
+void group_show(const void *view, nsec_t timeout);
 
 /* A fork: begin gives a slot for the child (MEMBER_NONE: there is none); then one of the others, in each process.
  * pid < 0: the fork has failed. A fork that was not seen: the child comes with MEMBER_NONE. */

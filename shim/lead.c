@@ -222,6 +222,8 @@ static void take_over(void)
     __atomic_store_n(&group.leader, MEMBER_NONE, __ATOMIC_SEQ_CST);
     if (!shim.owed) {
         shim.owed_signal = shim.first_signal;
+        if (group_self())
+            group_self()->owed = shim.owed_signal;
         __atomic_store_n(&shim.owed, 1, __ATOMIC_RELEASE);
     }
     announce_open();

@@ -1,6 +1,7 @@
 /* shim.c: the process and its descriptors: what serves, what is a connection, what is ours. */
 #include "shim.h"
 
+#include "core/view.h"
 #include "group.h"
 #include "handoff.h"
 #include "sys/libc.h"
@@ -110,6 +111,13 @@ static void join_group(void)
     keep_descriptor(group.fd);
 }
 
+static void show_view(void)
+{
+    static struct view view;
+    view_init(&view, &shim.pool);
+    group_show(&view, shim.options.timeout);
+}
+
 void shim_arm(void)
 {
     static uint8_t once;
@@ -127,6 +135,7 @@ void shim_arm(void)
         trace_open(map_zeroed(trace_size()));
     log_remember_stderr(&shim.fd2_dev, &shim.fd2_ino);
     join_group();
+    show_view();
     if (shim.complaints[0])
         log_complaints();
     pump_prepare();

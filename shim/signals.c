@@ -162,6 +162,8 @@ static void note_owed(int sig, const void *siginfo)
     if (__atomic_exchange_n(&shim.owed, 1, __ATOMIC_ACQ_REL))
         return;
     shim.owed_signal = sig;
+    if (group_self())
+        group_self()->owed = sig;
     if (siginfo) {
         memcpy(shim.first_info, siginfo, sizeof shim.first_info);
         shim.have_info = true;

@@ -3,11 +3,11 @@
 
 static const char magic[8] = "lastcall";
 
-enum { VERSION = 1, TAKEN = 1000 /* no state at all: the slot is being filled */ };
+enum { TAKEN = 1000 /* no state at all: the slot is being filled */ };
 
 void members_init(struct members *m, uint64_t cookie)
 {
-    m->version = VERSION;
+    m->version = MEMBERS_VERSION;
     m->size = sizeof *m;
     m->cookie = cookie;
     memcpy(m->magic, magic, sizeof magic);
@@ -15,7 +15,7 @@ void members_init(struct members *m, uint64_t cookie)
 
 bool members_are_valid(const struct members *m, uint64_t cookie)
 {
-    return memcmp(m->magic, magic, sizeof magic) == 0 && m->version == VERSION && m->size == sizeof *m &&
+    return memcmp(m->magic, magic, sizeof magic) == 0 && m->version == MEMBERS_VERSION && m->size == sizeof *m &&
            m->cookie == cookie;
 }
 

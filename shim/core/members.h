@@ -8,7 +8,7 @@
 #include "drain.h"
 #include "report.h"
 
-enum { MEMBERS_MAX = 512, MEMBERS_DOORS = 64, MEMBERS_CUTS = 64, MEMBER_NONE = -1 };
+enum { MEMBERS_VERSION = 2, MEMBERS_MAX = 512, MEMBERS_DOORS = 64, MEMBERS_CUTS = 64, MEMBER_NONE = -1 };
 
 enum member_state {
     MEMBER_FREE,
@@ -47,6 +47,10 @@ struct member {
     nsec_t signal_at, owed_at;
     uint64_t wall_ms;
     struct report_counts counts;
+    /* for those who look from outside (`lastcall status`) */
+    int32_t owed;   /* a signal that is withheld from it; 0: none */
+    nsec_t timeout; /* its deadline, from signal_at; 0: none */
+    uint64_t view;  /* where its struct view lies, in its own memory; 0: not known */
 };
 
 enum { MEMBER_KILLED = 100 };

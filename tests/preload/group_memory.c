@@ -353,7 +353,7 @@ static void give_memory(void *arg)
     if (!m || fd < 0)
         _exit(110);
     memcpy(m->magic, "lastcall", sizeof m->magic);
-    m->version = 1;
+    m->version = MEMBERS_VERSION;
     m->size = sizeof *m;
     m->cookie = COOKIE;
     if (g->damage)

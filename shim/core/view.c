@@ -1,0 +1,76 @@
+/* view.c: see view.h. */
+#include "view.h"
+
+static const char magic[8] = "lc-view";
+
+/* VERSION is for changes of meaning, which no size shows. */
+enum { VERSION = 1 };
+
+#define CONN(field)  offsetof(struct conn, field)
+#define HTTP1(field) offsetof(struct http1, field)
+
+static const uint32_t facts[] = {
+    sizeof(struct conn_pool),
+    offsetof(struct conn_pool, chunk),
+    offsetof(struct conn_pool, chunks),
+    POOL_CHUNK,
+    POOL_CHUNKS,
+    sizeof(struct conn_chunk),
+    offsetof(struct conn_chunk, used),
+    offsetof(struct conn_chunk, conn),
+    sizeof(struct conn),
+    CONN(fd),
+    CONN(generation),
+    CONN(live),
+    CONN(dead),
+    CONN(opaque),
+    CONN(inherited),
+    CONN(stale),
+    CONN(in),
+    CONN(out),
+    CONN(pending),
+    CONN(request_bytes),
+    CONN(response_bytes),
+    CONN(stage),
+    CONN(fin),
+    CONN(from_before),
+    CONN(unix_),
+    CONN_LINGERING,
+    sizeof(struct http1),
+    HTTP1(state),
+    HTTP1(facts),
+    HTTP1_LAST_BETWEEN,
+    offsetof(struct http1_facts, method),
+    offsetof(struct http1_facts, method_len),
+    HTTP1_METHOD_MAX,
+};
+
+/* FNV-1a, a fact at a time. */
+uint64_t view_layout(void)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (unsigned i = 0; i < COUNT(facts); i++)
+        hash = (hash ^ facts[i]) * 0x100000001b3u;
+    return hash;
+}
+
+void view_init(struct view *v, const struct conn_pool *pool)
+{
+    memset(v, 0, sizeof *v);
+    v->version = VERSION;
+    v->size = sizeof *v;
+    v->layout = view_layout();
+    memcpy(v->build, LASTCALL_VERSION, sizeof LASTCALL_VERSION);
+    v->pool = (uintptr_t)pool;
+    memcpy(v->magic, magic, sizeof magic);
+}
+
+_Static_assert(sizeof LASTCALL_VERSION <= sizeof((struct view *)0)->build, "room for it");
+
+enum view_verdict view_check(const struct view *v)
+{
+    if (memcmp(v->magic, magic, sizeof magic) != 0)
+        return VIEW_NONE;
+    bool same = v->version == VERSION && v->size == sizeof *v && v->layout == view_layout();
+    return same ? VIEW_GOOD : VIEW_OTHER_BUILD;
+}

@@ -1,0 +1,55 @@
+/* test_view.c: what a reader of another process's memory believes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/view.h"
+
+static struct conn_pool pool;
+
+static void its_own_is_good(void **unused UNUSED)
+{
+    struct view v;
+    memset(&v, 0xff, sizeof v);
+    view_init(&v, &pool);
+    assert_int_equal(view_check(&v), VIEW_GOOD);
+    assert_true(v.pool == (uintptr_t)&pool);
+    assert_string_equal(v.build, LASTCALL_VERSION);
+    assert_true(v.layout != 0);
+}
+
+static void other_bytes_are_none(void **unused UNUSED)
+{
+    struct view v;
+    memset(&v, 0, sizeof v);
+    assert_int_equal(view_check(&v), VIEW_NONE);
+    view_init(&v, &pool);
+    v.magic[7] = 'x';
+    assert_int_equal(view_check(&v), VIEW_NONE);
+}
+
+static void another_build_is_told_apart(void **unused UNUSED)
+{
+    struct view v;
+    view_init(&v, &pool);
+    v.version++;
+    assert_int_equal(view_check(&v), VIEW_OTHER_BUILD);
+    view_init(&v, &pool);
+    v.size += 8;
+    assert_int_equal(view_check(&v), VIEW_OTHER_BUILD);
+    view_init(&v, &pool);
+    v.layout ^= 1;
+    assert_int_equal(view_check(&v), VIEW_OTHER_BUILD);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(its_own_is_good),
+        cmocka_unit_test(other_bytes_are_none),
+        cmocka_unit_test(another_build_is_told_apart),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
