@@ -1,6 +1,7 @@
 # tests.mk: everything below `make test`, and the longer suites.
 
-# ---- unit tests: tests/unit/test_X.c is one cmocka program linked with the whole pure core ----------
+# ---- unit tests: tests/unit/test_X.c is one cmocka program linked with the whole pure core, and with those files of
+# shim/cli that it needs --------------------------------------------------------------------------------
 CORE_SRC   = $(wildcard shim/core/*.c)
 UNIT_SRC   = $(wildcard tests/unit/test_*.c)
 UNIT_BIN   = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
@@ -12,12 +13,23 @@ $(BUILD)/unit/core/%.o: shim/core/%.c
 	$(Q)mkdir -p $(dir $@)
 	$(Q)$(CC) $(UNIT_FLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/unit/%: tests/unit/%.c $(UNIT_CORE)
+UNIT_CLI   = $(patsubst shim/cli/%.c,$(BUILD)/unit/cli/%.o,$(wildcard shim/cli/*.c))
+
+$(BUILD)/unit/cli/%.o: shim/cli/%.c
+	$(call say,CC,$< (sanitized))
+	$(Q)mkdir -p $(dir $@)
+	$(Q)$(CC) $(UNIT_FLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/unit/cli.a: $(UNIT_CLI)
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $(UNIT_CLI)
+
+$(BUILD)/unit/%: tests/unit/%.c $(UNIT_CORE) $(BUILD)/unit/cli.a
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(dir $@)
-	$(Q)$(CC) $(UNIT_FLAGS) -MMD -MP -Ishim -o $@ $< $(UNIT_CORE) -lcmocka
+	$(Q)$(CC) $(UNIT_FLAGS) -MMD -MP -Ishim -o $@ $< $(UNIT_CORE) $(BUILD)/unit/cli.a -lcmocka $(CLI_LIBS)
 
--include $(UNIT_CORE:.o=.d) $(UNIT_BIN:=.d)
+-include $(UNIT_CORE:.o=.d) $(UNIT_CLI:.o=.d) $(UNIT_BIN:=.d)
 
 # Each program prints cmocka's own lines; the count is made by `make test`.
 unit: $(UNIT_BIN)

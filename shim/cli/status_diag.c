@@ -1,0 +1,142 @@
+/* status_diag.c: see status_diag.h. Source: sock_diag(7), linux/inet_diag.h. */
+#include "status_diag.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* tcp_states.h. Connections: all but TIME_WAIT, NEW_SYN_RECV and such, which no process holds. */
+enum { LISTENING = 1 << 10, CONNECTED = 1 << 1 | 1 << 4 | 1 << 5 | 1 << 8 | 1 << 9 | 1 << 11 };
+
+struct query {
+    struct nlmsghdr head;
+    struct inet_diag_req_v2 body;
+};
+
+static void take_info(struct diag_socket *s, const struct nlmsghdr *h)
+{
+    const char *at = (const char *)h + NLMSG_LENGTH(sizeof(struct inet_diag_msg));
+    const char *end = (const char *)h + h->nlmsg_len;
+    while (end - at >= (long)sizeof(struct rtattr)) {
+        struct rtattr a;
+        memcpy(&a, at, sizeof a);
+        if (a.rta_len < sizeof a || a.rta_len > end - at)
+            return;
+        size_t need = offsetof(struct tcp_info, tcpi_last_data_recv) + sizeof s->quiet_ms;
+        if (a.rta_type == INET_DIAG_INFO && a.rta_len >= RTA_LENGTH(need)) {
+            memcpy(&s->quiet_ms, at + RTA_LENGTH(offsetof(struct tcp_info, tcpi_last_data_recv)), sizeof s->quiet_ms);
+            s->aged = true;
+        }
+        at += RTA_ALIGN(a.rta_len);
+    }
+}
+
+static void take(const struct nlmsghdr *h, void (*f)(const struct diag_socket *s, void *arg), void *arg)
+{
+    struct inet_diag_msg m;
+    struct diag_socket s = {0};
+    if (h->nlmsg_len < NLMSG_LENGTH(sizeof m))
+        return;
+    memcpy(&m, NLMSG_DATA(h), sizeof m);
+    s.inode = m.idiag_inode;
+    s.listening = m.idiag_state == TCP_LISTEN;
+    s.family = m.idiag_family == AF_INET6 ? 6 : 4;
+    memcpy(s.local, m.id.idiag_src, sizeof s.local);
+    memcpy(s.peer, m.id.idiag_dst, sizeof s.peer);
+    s.local_port = ntohs(m.id.idiag_sport);
+    s.peer_port = ntohs(m.id.idiag_dport);
+    if (!s.listening)
+        take_info(&s, h);
+    f(&s, arg);
+}
+
+/* One answer of the kernel. 1: more will come, 0: that was all, -1: it has refused. */
+static int take_all(const char *buf, size_t len, void (*f)(const struct diag_socket *s, void *arg), void *arg)
+{
+    size_t at = 0;
+    while (len - at >= sizeof(struct nlmsghdr)) {
+        const struct nlmsghdr *h = (const void *)(buf + at);
+        if (h->nlmsg_len < sizeof *h || h->nlmsg_len > len - at || h->nlmsg_type == NLMSG_ERROR)
+            return -1;
+        if (h->nlmsg_type == NLMSG_DONE)
+            return 0;
+        take(h, f, arg);
+        size_t step = NLMSG_ALIGN(h->nlmsg_len);
+        if (step > len - at)
+            break;
+        at += step;
+    }
+    return 1;
+}
+
+static bool ask(int nl, int family, bool listeners, uint16_t port, void (*f)(const struct diag_socket *s, void *arg),
+                void *arg)
+{
+    char buf[32768] __attribute__((aligned(8)));
+    struct query q = {
+        .head = {.nlmsg_len = sizeof q, .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
+        .body = {.sdiag_family = (uint8_t)family,
+                 .sdiag_protocol = IPPROTO_TCP,
+                 .idiag_ext = 1 << (INET_DIAG_INFO - 1),
+                 .idiag_states = listeners ? LISTENING : CONNECTED,
+                 .id = {.idiag_sport = htons(port)}}};
+    int more = send(nl, &q, sizeof q, 0) == sizeof q ? 1 : -1;
+    while (more > 0) {
+        ssize_t n = recv(nl, buf, sizeof buf, 0);
+        more = n <= 0 ? -1 : take_all(buf, (size_t)n, f, arg);
+    }
+    return more == 0;
+}
+
+/* A netlink socket stays in the namespace that it was made in. */
+static int netlink_in(int network)
+{
+    const struct timeval patience = {2, 0};
+    int home = network < 0 ? -1 : open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    if (network >= 0 && (home < 0 || setns(network, CLONE_NEWNET) != 0)) {
+        if (home >= 0)
+            close(home);
+        return -1;
+    }
+    int nl = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+    if (nl >= 0)
+        setsockopt(nl, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    if (home >= 0) {
+        if (setns(home, CLONE_NEWNET) != 0 && nl >= 0) { /* it has been possible a moment ago */
+            close(nl);
+            nl = -1;
+        }
+        close(home);
+    }
+    return nl;
+}
+
+bool diag_each(int network, bool listeners, uint16_t port, void (*f)(const struct diag_socket *s, void *arg), void *arg)
+{
+    int nl = netlink_in(network);
+    if (nl < 0)
+        return false;
+    bool known = ask(nl, AF_INET, listeners, port, f, arg);
+    known = ask(nl, AF_INET6, listeners, port, f, arg) || known;
+    close(nl);
+    return known;
+}
+
+void diag_text(uint8_t family, const uint8_t *address, uint16_t port, char *out)
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    char text[INET6_ADDRSTRLEN] = "?";
+    bool four = family == 4 || memcmp(address, mapped, sizeof mapped) == 0;
+    inet_ntop(four ? AF_INET : AF_INET6, family == 4 || !four ? address : address + 12, text, sizeof text);
+    snprintf(out, 64, four ? "%s:%u" : "[%s]:%u", text, port);
+}

@@ -1,0 +1,11 @@
+/* status_watch.h: `lastcall status --watch`. */
+#ifndef LASTCALL_STATUS_WATCH_H
+#define LASTCALL_STATUS_WATCH_H
+
+#include "status_read.h"
+
+/* Look again and again until nothing of the wish is left, or, on a terminal, until q or ^C. On a terminal a page that is
+ * redrawn; else a line (json: an object) for each change. Returns the exit status. */
+int status_watch(const struct status_wish *wish, bool json);
+
+#endif
