@@ -89,7 +89,7 @@ static void page_left(FILE *to, const struct status_group *g)
 /* The page of a small terminal has no room for what is hardly ever there. */
 static bool has_column(const struct status_group *g, unsigned kind)
 {
-    return kind <= KIND_OPAQUE || g->conn[kind] > 0;
+    return g->conn[kind] > 0 || kind <= KIND_OPAQUE;
 }
 
 static void page_process(FILE *to, const struct status_group *g, const struct status_process *p)
