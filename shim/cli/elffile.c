@@ -5,6 +5,7 @@
 
 /* No table of a real program is larger; a lie must not make us allocate. */
 static const uint64_t CHUNK_MAX = 256 << 20;
+enum { VERSIONS_MAX = 1 << 20 };
 
 /* ---- program headers -------------------------------------------------------------------------------- */
 
@@ -175,6 +176,60 @@ void elffile_imports(struct elffile *e, void (*see)(void *to, const char *name),
     see_table(&m, &e->rela, true);
     see_table(&m, &e->rel, false);
     see_table(&m, &e->plt, e->plt_is_rela);
+}
+
+/* ---- versions, sections ------------------------------------------------------------------------------ */
+
+/* The chain goes by offsets from entry to entry. One of another byte order is not read. */
+static bool get_part(const Elf_Data *d, uint64_t at, void *part, size_t size)
+{
+    if (at > d->d_size || size > d->d_size - at)
+        return false;
+    memcpy(part, (char *)d->d_buf + at, size);
+    return true;
+}
+
+static void see_file_versions(const struct elffile *e, const Elf_Data *d, uint64_t at, const Elf64_Verneed *file,
+                              void (*see)(void *to, const char *file, const char *version), void *to)
+{
+    Elf64_Vernaux v;
+    at += file->vn_aux;
+    for (unsigned i = 0; i < file->vn_cnt && get_part(d, at, &v, sizeof v); i++) {
+        see(to, elffile_name(e, file->vn_file), elffile_name(e, v.vna_name));
+        if (!v.vna_next)
+            break;
+        at += v.vna_next;
+    }
+}
+
+void elffile_versions(struct elffile *e, void (*see)(void *to, const char *file, const char *version), void *to)
+{
+    const unsigned files_max = 1024;
+    bool swapped = e->header.e_ident[EI_DATA] != ELFDATA2LSB;
+    Elf_Data *d = e->verneed && !swapped ? elffile_at(e, e->verneed, VERSIONS_MAX, ELF_T_BYTE) : NULL;
+    Elf64_Verneed file;
+    uint64_t at = 0;
+    for (unsigned i = 0; d && i < files_max && get_part(d, at, &file, sizeof file); i++) {
+        see_file_versions(e, d, at, &file, see, to);
+        if (!file.vn_next)
+            break;
+        at += file.vn_next;
+    }
+}
+
+Elf_Scn *elffile_section(const struct elffile *e, const char *name)
+{
+    size_t names;
+    Elf_Scn *s = NULL;
+    GElf_Shdr header;
+    if (elf_getshdrstrndx(e->elf, &names) != 0)
+        return NULL;
+    while ((s = elf_nextscn(e->elf, s))) {
+        const char *own = gelf_getshdr(s, &header) ? elf_strptr(e->elf, names, header.sh_name) : NULL;
+        if (own && strcmp(own, name) == 0)
+            return s;
+    }
+    return NULL;
 }
 
 /* ---- open and close --------------------------------------------------------------------------------- */

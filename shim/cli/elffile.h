@@ -46,4 +46,10 @@ const char *elffile_next(const struct elffile *e, int64_t tag, unsigned *at);
 /* Calls `see` with the name of each symbol that the dynamic linker would look up for it. */
 void elffile_imports(struct elffile *e, void (*see)(void *to, const char *name), void *to);
 
+/* The section of this name, if there are sections. NULL = none. */
+Elf_Scn *elffile_section(const struct elffile *e, const char *name);
+
+/* Calls `see` with each version of a symbol that it asks of another file ("libc.so.6", "GLIBC_2.34"). */
+void elffile_versions(struct elffile *e, void (*see)(void *to, const char *file, const char *version), void *to);
+
 #endif

@@ -3,7 +3,9 @@
 #include "elfscan.h"
 
 #include "elffile.h"
+#include "elfneeds.h"
 #include "follow.h"
+#include "gobuild.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,6 +14,12 @@
 #include <sys/statvfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
+
+#if defined(__x86_64__)
+enum { OWN_MACHINE = EM_X86_64 };
+#elif defined(__aarch64__)
+enum { OWN_MACHINE = EM_AARCH64 };
+#endif
 
 /* ---- the header ------------------------------------------------------------------------------------- */
 
@@ -29,6 +37,7 @@ static void read_machine(const GElf_Ehdr *header, struct elf_facts *f)
     f->bits = header->e_ident[EI_CLASS] == ELFCLASS64 ? 64 : 32;
     f->big_endian = header->e_ident[EI_DATA] == ELFDATA2MSB;
     f->machine = header->e_machine;
+    f->foreign = f->machine != OWN_MACHINE || f->bits != 64 || f->big_endian;
     snprintf(f->machine_name, sizeof f->machine_name, "machine %u", f->machine);
     for (unsigned i = 0; i < COUNT(machines); i++)
         if (machines[i].number == f->machine)
@@ -48,20 +57,35 @@ static void read_kind(const struct elffile *e, struct elf_facts *f)
     f->link = has_interpreter ? ELF_DYNAMIC : f->pie ? ELF_STATIC_PIE : ELF_STATIC;
 }
 
+static void read_go(struct elffile *e, struct elf_facts *f)
+{
+    struct gobuild build;
+    f->go = gobuild_read(e, &build);
+    f->go_cgo = build.cgo;
+    memcpy(f->go_version, build.version, sizeof f->go_version);
+}
+
+static void read_program(struct elffile *e, struct elf_facts *f)
+{
+    read_go(e, f);
+    f->interpreter_missing = f->interpreter[0] && access(f->interpreter, F_OK) != 0;
+    if (f->link == ELF_DYNAMIC)
+        elfneeds_read(e, f);
+}
+
 int elfscan_file(int fd, struct elf_facts *f)
 {
-    struct elffile e;
+    static struct elffile e; /* large; nobody is here twice at once */
     const char *wrong = elffile_open(&e, fd);
-    if (wrong) {
-        follow_problem(f, 0, "", f->path, wrong);
-        return -ENOEXEC;
-    }
+    if (wrong)
+        return follow_problem(f, -ENOEXEC, "", f->path, wrong);
     read_machine(&e.header, f);
     memcpy(f->interpreter, e.interpreter, sizeof f->interpreter);
     read_kind(&e, f);
-    f->go = e.go_note;
+    if (f->kind == ELF_PROGRAM)
+        read_program(&e, f);
     elffile_close(&e);
-    return 0;
+    return f->kind == ELF_PROGRAM ? 0 : -ENOEXEC;
 }
 
 /* ---- the file --------------------------------------------------------------------------------------- */

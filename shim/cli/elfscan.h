@@ -9,6 +9,13 @@
 
 enum { ELF_LIBRARIES_MAX = 192, ELF_NAME_MAX = 96, ELF_VERSION_MAX = 48, ELF_PROBLEM_MAX = 640 };
 
+/* Who imports a name: 0 = nobody; 1 = the program; n + 2 = library n, and not the program. */
+typedef uint8_t elf_importer;
+
+/* Functions of libc that act on a connection or a signal without a call that is interposed. */
+enum { ELF_PAST = 20 };
+extern const char *const elf_past_names[ELF_PAST];
+
 enum elf_kind {              /* of the file that the kernel would run at last */
                 ELF_UNKNOWN, /* it could not be read, or is no ELF file: `problem` says why */
                 ELF_PROGRAM,
@@ -26,7 +33,7 @@ struct elf_library {         /* one that the dynamic linker would load with the 
 
 struct elf_facts {
     char asked[PATH_MAX];          /* the command, as given */
-    char path[PATH_MAX];           /* the program, behind scripts and env */
+    char path[PATH_MAX];           /* the program, behind scripts, env and symbolic links */
     char script[PATH_MAX];         /* the first script on the way; "" = none */
     char problem[ELF_PROBLEM_MAX]; /* what is in the way, one sentence; "" = nothing */
     unsigned scripts;              /* how many #! lines lay on the way */
@@ -38,6 +45,7 @@ struct elf_facts {
     bool big_endian, pie;
     unsigned machine;           /* EM_X86_64 ... */
     char machine_name[24];      /* "x86_64", "aarch64" ... or "machine N" */
+    bool foreign;               /* not what this launcher and its object were built for */
     char interpreter[PATH_MAX]; /* the dynamic linker; "" = none */
     bool interpreter_missing;
 
@@ -53,12 +61,12 @@ struct elf_facts {
     bool secure;                       /* so that the caller, starting it, would have LD_PRELOAD ignored (AT_SECURE) */
     bool executable;                   /* for the caller */
 
-    unsigned library_count;
+    unsigned library_count; /* what the dynamic linker loads with it, and what that needs in turn */
     struct elf_library libraries[ELF_LIBRARIES_MAX];
-    uint8_t imports[HOOKS]; /* 0 = nobody; 1 = the program; n + 2 = library n, and not the program */
-    bool loads_more;        /* dlopen: what that brings is not looked at */
-    bool syscalls_raw;      /* makes system calls past its libc (static, Go) */
-    bool io_uring, libssl, stdio_sockets;
+    elf_importer imports[HOOKS], past[ELF_PAST];
+    elf_importer dlopen;   /* it may load more, which nobody looks at here */
+    elf_importer ssl;      /* SSL_read and its kin of a shared libssl */
+    elf_importer io_uring; /* liburing */
 };
 
 /* What `command` would run: looked up in PATH if it has no slash, then through #! lines and env. Fills all of
@@ -72,5 +80,8 @@ int elfscan_command(char *const *argv, struct elf_facts *facts);
 /* What one open ELF file says of itself: everything but the way to it and its permissions, with facts->path for
  * $ORIGIN and for sentences. 0 or -ENOEXEC. */
 int elfscan_file(int fd, struct elf_facts *facts);
+
+/* Of versions such as "2.9" and "2.36": below 0, 0, above 0; "" comes before all. */
+int elfscan_compare_versions(const char *a, const char *b);
 
 #endif

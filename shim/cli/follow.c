@@ -286,6 +286,7 @@ int follow_command(char *const *argv, struct elf_facts *facts)
         if (fd == 0)
             fd = step(&walk);
     }
-    memcpy(facts->path, walk.place, sizeof facts->path);
+    if (fd < 0 || !realpath(walk.place, facts->path))
+        memcpy(facts->path, walk.place, sizeof facts->path);
     return fd;
 }

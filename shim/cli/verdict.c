@@ -1,15 +1,11 @@
-/* verdict.c: see verdict.h. */
+/* verdict.c: see verdict.h. Each judge_ function looks at one thing; the first that finds something in the way gives
+ * the first reason, and the later ones can only make it worse. */
 #include "verdict.h"
 
 #include "../core/text.h"
 
-#include <elf.h>
-
-#if defined(__x86_64__)
-#define OWN_MACHINE EM_X86_64
-#elif defined(__aarch64__)
-#define OWN_MACHINE EM_AARCH64
-#endif
+#include <stdarg.h>
+#include <string.h>
 
 const char *verdict_name(enum verdict_kind kind)
 {
@@ -17,7 +13,9 @@ const char *verdict_name(enum verdict_kind kind)
     return names[kind];
 }
 
-/* One sentence; those that do not fit are left out, the first never. */
+/* ---- the words -------------------------------------------------------------------------------------- */
+
+/* One sentence; `name` comes from a file and is escaped, NULL = it has none. One too many is left out. */
 static void say(struct verdict *v, const char *before, const char *name, const char *after)
 {
     if (v->reason_count == VERDICT_REASONS_MAX)
@@ -25,53 +23,147 @@ static void say(struct verdict *v, const char *before, const char *name, const c
     struct text t;
     text_init(&t, v->reasons[v->reason_count++], VERDICT_REASON_MAX);
     text_str(&t, before);
-    text_str(&t, name);
+    if (name)
+        text_quoted(&t, name, strlen(name), false);
     text_str(&t, after);
 }
 
-static void decide(struct verdict *v, enum verdict_kind kind, enum verdict_way way)
+static void lower(struct verdict *v, enum verdict_kind kind, enum verdict_way way)
 {
-    v->kind = kind;
-    v->way = way;
+    if (kind > v->kind)
+        v->kind = kind;
+    if (way > v->way)
+        v->way = way;
 }
+
+/* ---- what is in the way ----------------------------------------------------------------------------- */
 
 /* false: nobody could start it here, so nothing else matters. */
 static bool judge_start(const struct elf_facts *f, struct verdict *v)
 {
-    decide(v, VERDICT_NONE, VERDICT_NO_WAY);
     if (f->problem[0])
-        say(v, f->problem, "", "");
+        say(v, f->problem, NULL, "");
     else if (f->kind == ELF_LIBRARY)
-        say(v, "it is a shared library, not a program", "", "");
+        say(v, "it is a shared library, not a program", NULL, "");
     else if (f->kind != ELF_PROGRAM)
-        say(v, "it is an ELF file, but no program", "", "");
-    else if (f->machine != OWN_MACHINE || f->bits != 64 || f->big_endian)
-        say(v, "it is for another machine: ", f->machine_name, f->bits == 32 ? ", 32-bit" : "");
+        say(v, "it is an ELF file, but no program", NULL, "");
+    else if (f->foreign)
+        say(v, "it is for another machine: ", f->machine_name, f->bits == 32 ? ", 32-bit" : ", 64-bit");
+    else if (f->interpreter_missing)
+        say(v, "its dynamic linker ", f->interpreter, " does not exist here");
+    else if (f->libc == ELF_LIBC_GLIBC && f->libc_found[0] &&
+             elfscan_compare_versions(f->libc_needed, f->libc_found) > 0)
+        say(v, "it was built for a newer glibc, ", f->libc_needed, ", than the one here");
+    if (v->reason_count)
+        lower(v, VERDICT_NONE, VERDICT_NO_WAY);
     return v->reason_count == 0;
-}
-
-/* The way in, were it not for its privileges. */
-static void judge_way(const struct elf_facts *f, struct verdict *v)
-{
-    decide(v, VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE);
-    if (f->go) {
-        say(v, "it is a Go program, which makes its system calls without libc", "", "");
-    } else if (f->link != ELF_DYNAMIC) {
-        say(v, "it is linked statically: there is no dynamic linker that could load anything into it", "", "");
-    } else {
-        decide(v, VERDICT_FULL, VERDICT_BY_PRELOAD);
-        say(v, "it is linked dynamically", "", "");
-    }
 }
 
 static void judge_privileges(const struct elf_facts *f, struct verdict *v)
 {
     if (!f->setuid && !f->setgid && !f->capabilities)
         return;
-    v->kind = VERDICT_OUTSIDE;
-    say(v, "it gains privileges when it starts: LD_PRELOAD is ignored", "", "");
-    if (f->secure)
-        v->way = VERDICT_FROM_OUTSIDE;
+    const char *what = f->setuid ? "set-user-ID" : f->setgid ? "set-group-ID" : "given capabilities of its own";
+    char before[96];
+    struct text t;
+    text_init(&t, before, sizeof before);
+    text_str(&t, "it is ");
+    text_str(&t, what);
+    say(v, before, NULL,
+        f->secure ? ": LD_PRELOAD is ignored when you start it"
+                  : ": LD_PRELOAD is ignored when most users start it, though not when you do");
+    lower(v, VERDICT_OUTSIDE, f->secure ? VERDICT_FROM_OUTSIDE : VERDICT_BY_PRELOAD);
+}
+
+static void judge_env(const struct elf_facts *f, struct verdict *v)
+{
+    if (!f->env_clears)
+        return;
+    say(v, "on the way to it, env takes LD_PRELOAD out of the environment", NULL, "");
+    lower(v, VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE);
+}
+
+/* ---- the ways in ------------------------------------------------------------------------------------ */
+
+/* The one place that knows for which builds of Go our object can stand before the system calls (DESIGN section 10):
+ * VERDICT_BY_PRELOAD or VERDICT_BY_LAUNCHER, and until there is such a build, from outside. */
+static enum verdict_way way_into_go(const struct elf_facts *f)
+{
+    (void)f;
+    return VERDICT_FROM_OUTSIDE;
+}
+
+static void judge_go(const struct elf_facts *f, struct verdict *v)
+{
+    enum verdict_way way = way_into_go(f);
+    const char *version = f->go_version[0] ? f->go_version : "an unknown version";
+    if (way == VERDICT_FROM_OUTSIDE)
+        say(v, "it is a Go program (", version, "), which makes its system calls without libc");
+    else if (way == VERDICT_BY_LAUNCHER)
+        say(v, "it is a static Go program (", version, "): `lastcall run` puts the hooks into it as it starts");
+    else
+        say(v, "it is a Go program (", version, "): the hooks stand before the system calls that it makes itself");
+    lower(v, way == VERDICT_FROM_OUTSIDE ? VERDICT_OUTSIDE : VERDICT_FULL, way);
+}
+
+static void judge_static(struct verdict *v)
+{
+    say(v, "it is linked statically: there is no dynamic linker that could load anything into it", NULL, "");
+    lower(v, VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE);
+}
+
+static bool imports_any(const struct elf_facts *f)
+{
+    for (unsigned i = 0; i < HOOKS; i++)
+        if (f->imports[i])
+            return true;
+    return false;
+}
+
+static void judge_accept(const struct elf_facts *f, struct verdict *v)
+{
+    elf_importer who = f->imports[HOOK_accept4] ? f->imports[HOOK_accept4] : f->imports[HOOK_accept];
+    if (who == 1)
+        say(v, "it takes its connections through libc", NULL, "");
+    else if (who)
+        say(v, "it takes its connections through libc, in ", f->libraries[who - 2].name, "");
+    else if (f->dlopen)
+        say(v, "it takes no connection itself; what it loads as it runs (dlopen) or starts is reached as well", NULL,
+            "");
+    else
+        say(v, "it takes no connection itself; what it starts is reached as well", NULL, "");
+}
+
+static void judge_dynamic(const struct elf_facts *f, struct verdict *v)
+{
+    if (!imports_any(f) && !f->dlopen) {
+        say(v, "it is linked dynamically, but makes none of the calls that are interposed", NULL, "");
+        lower(v, VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE);
+        return;
+    }
+    if (f->libc == ELF_LIBC_OTHER) {
+        say(v, "its libc is none that is known: its dynamic linker is ", f->interpreter, "");
+        lower(v, VERDICT_PARTIAL, VERDICT_BY_PRELOAD);
+    }
+    if (f->io_uring) {
+        say(v, "it uses io_uring: what that does with a connection is not seen", NULL, "");
+        lower(v, VERDICT_PARTIAL, VERDICT_BY_PRELOAD);
+    }
+    judge_accept(f, v);
+}
+
+/* ---- what else should be known ---------------------------------------------------------------------- */
+
+static void add_remarks(const struct elf_facts *f, struct verdict *v)
+{
+    const char *slash = strrchr(f->path, '/');
+    if (strncmp(slash ? slash + 1 : f->path, "uwsgi", 5) == 0)
+        say(v, "TERM means reload to uwsgi: set LASTCALL_FORWARD=QUIT or its die-on-term", NULL, "");
+    if (f->ssl && v->kind < VERDICT_OUTSIDE)
+        say(v, "TLS, which it does by libssl, is opaque: let finish while bytes move", NULL, "");
+    for (unsigned i = 0; i < f->library_count; i++)
+        if (!f->libraries[i].path[0])
+            say(v, "its library ", f->libraries[i].name, " was not found; it may not start");
 }
 
 void verdict_of(const struct elf_facts *f, struct verdict *v)
@@ -79,6 +171,13 @@ void verdict_of(const struct elf_facts *f, struct verdict *v)
     *v = (struct verdict){0};
     if (!judge_start(f, v))
         return;
-    judge_way(f, v);
     judge_privileges(f, v);
+    judge_env(f, v);
+    if (f->go)
+        judge_go(f, v);
+    else if (f->link != ELF_DYNAMIC)
+        judge_static(v);
+    else
+        judge_dynamic(f, v);
+    add_remarks(f, v);
 }
