@@ -149,7 +149,8 @@ static void judge_dynamic(const struct elf_facts *f, struct verdict *v)
         say(v, "it uses io_uring: what that does with a connection is not seen", NULL, "");
         lower(v, VERDICT_PARTIAL, VERDICT_BY_PRELOAD);
     }
-    judge_accept(f, v);
+    if (v->kind < VERDICT_OUTSIDE)
+        judge_accept(f, v);
 }
 
 /* ---- what else should be known ---------------------------------------------------------------------- */
