@@ -105,7 +105,7 @@ static void print_libraries(const struct elf_facts *f)
     for (unsigned i = 0; i < f->library_count; i++)
         missing += !f->libraries[i].path[0];
     if (f->library_count)
-        row("libraries", "%u, %u of them not found", f->library_count, missing);
+        row("libraries", missing ? "%u, of which %u were not found" : "%u", f->library_count, missing);
     for (unsigned i = 0; i < f->library_count; i++)
         if (!f->libraries[i].path[0])
             row("  not found", "%s", shown(f->libraries[i].name));

@@ -99,17 +99,24 @@ static void read_imports(struct needs *n, struct elffile *e, const char *path)
     elffile_imports(e, see_import, n);
 }
 
-/* Only a regular file comes here (libpath_find has looked). */
-static void read_library(struct needs *n, const char *path)
+/* Only a regular file comes here: libpath_find has looked. Its descriptor, or -1 without e. */
+static int open_library(struct elffile *e, const char *path)
 {
     int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0 || !elffile_open(e, fd))
+        return fd;
+    close(fd);
+    return -1;
+}
+
+static void read_library(struct needs *n, const char *path)
+{
     struct elffile e;
+    int fd = open_library(&e, path);
     if (fd < 0)
         return;
-    if (!elffile_open(&e, fd)) {
-        read_imports(n, &e, path);
-        elffile_close(&e);
-    }
+    read_imports(n, &e, path);
+    elffile_close(&e);
     close(fd);
 }
 
@@ -162,33 +169,41 @@ static void find_glibc_version(struct elf_facts *f, const char *s, size_t n)
 
 static void find_musl_version(struct elf_facts *f, const char *s, size_t n)
 {
-    char version[ELF_VERSION_MAX];
+    char version[ELF_VERSION_MAX] = "";
     for (const char *at = s; (at = memmem(at, (size_t)(s + n - at), "\0001.", 3)); at++) {
         const char *end = memchr(at + 1, 0, (size_t)(s + n - at) - 1);
         copy_version(version, at + 1, end ? (size_t)(end - at) - 1 : 0);
-        if (end && strlen(version) >= 5 && version[3] == '.' && strlen(version) == (size_t)(end - at) - 1) {
+        if (end && strlen(version) >= sizeof "1.2.3" - 1 && version[3] == '.' &&
+            strlen(version) == (size_t)(end - at) - 1) {
             memcpy(f->libc_found, version, sizeof version);
             return;
         }
     }
 }
 
-static void read_libc_version(struct elf_facts *f, const char *path)
+/* Constants lie in a segment of their own, or, where the linker did not separate them, with the code. */
+static void find_libc_version(struct elf_facts *f, struct elffile *e, bool in_code)
 {
-    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    struct elffile e;
-    if (fd < 0)
-        return;
-    bool is_elf = !elffile_open(&e, fd);
-    for (unsigned i = 0; is_elf && i < e.load_count && !f->libc_found[0]; i++) {
-        Elf_Data *d = elffile_at(&e, e.loads[i].p_vaddr, e.loads[i].p_filesz, ELF_T_BYTE);
+    for (unsigned i = 0; i < e->load_count && !f->libc_found[0]; i++) {
+        if (!(e->loads[i].p_flags & PF_X) == in_code)
+            continue;
+        Elf_Data *d = elffile_at(e, e->loads[i].p_vaddr, e->loads[i].p_filesz, ELF_T_BYTE);
         if (d && f->libc == ELF_LIBC_GLIBC)
             find_glibc_version(f, d->d_buf, d->d_size);
         else if (d)
             find_musl_version(f, d->d_buf, d->d_size);
     }
-    if (is_elf)
-        elffile_close(&e);
+}
+
+static void read_libc(struct needs *n, const char *path)
+{
+    struct elffile e;
+    int fd = open_library(&e, path);
+    if (fd < 0)
+        return;
+    find_libc_version(n->facts, &e, false);
+    find_libc_version(n->facts, &e, true);
+    elffile_close(&e);
     close(fd);
 }
 
@@ -217,6 +232,6 @@ void elfneeds_read(struct elffile *program, struct elf_facts *f)
         if (library->path[0] && !is_libc(library->name))
             read_library(&n, library->path);
         else if (library->path[0] && begins(library->name, "libc.") && !f->libc_found[0])
-            read_libc_version(f, library->path);
+            read_libc(&n, library->path);
     }
 }

@@ -271,8 +271,8 @@ static void begin(struct walk *w, char *const *argv, struct elf_facts *facts)
         w->line.words[w->line.count] = argv[w->line.count];
         w->line.count++;
     }
-    size_t n = strnlen(argv[0], sizeof facts->asked - 1);
-    memcpy(facts->asked, argv[0], n);
+    const char *asked = w->line.count ? w->line.words[0] : "";
+    memcpy(facts->asked, asked, strnlen(asked, sizeof facts->asked - 1));
     facts->executable = true;
 }
 
@@ -282,7 +282,7 @@ int follow_command(char *const *argv, struct elf_facts *facts)
     begin(&walk, argv, facts);
     int fd = 0;
     while (fd == 0) {
-        fd = locate(&walk, walk.line.words[0], !walk.script);
+        fd = locate(&walk, walk.line.count ? walk.line.words[0] : "", !walk.script);
         if (fd == 0)
             fd = step(&walk);
     }
