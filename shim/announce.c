@@ -4,6 +4,7 @@
 #include "door.h"
 #include "group.h"
 #include "lead.h"
+#include "record.h"
 #include "sys/log.h"
 #include "sys/syscall.h"
 #include "trace.h"
@@ -207,6 +208,9 @@ static void fill(struct report *r, nsec_t now, enum report_end how)
     r->end = how;
     r->hidden = door_name();
     r->processes = lead_processes(add_process, r);
+    r->hidden_at = shim.drain.door_from ? shim.drain.door_from - shim.signal_at : 0;
+    r->deadline = shim.options.timeout;
+    r->left_out = lead_left_out();
 }
 
 static void count_cut(const struct report_cut *cut, void *unused)
@@ -287,6 +291,27 @@ static void process_to_json(const struct report_process *p, void *fd)
     put_to(*(int *)fd, &line);
 }
 
+/* There may be thousands: not a system call for each. */
+static void connection_to_json(const struct report_connection *c, void *line)
+{
+    enum { AT_MOST = 2048 };
+    struct text *t = line;
+    if (t->size - t->len < AT_MOST) {
+        put_to(shim.report_fd, t);
+        text_init(t, t->at, t->size);
+    }
+    report_json_connection(t, &json_line, c);
+}
+
+static void connections_to_json(void)
+{
+    struct text line;
+    char buf[16384];
+    text_init(&line, buf, sizeof buf);
+    lead_connections(connection_to_json, &line);
+    put_to(shim.report_fd, &line);
+}
+
 static void json_to(int fd, const struct report *r)
 {
     struct text line;
@@ -298,6 +323,8 @@ static void json_to(int fd, const struct report *r)
         lead_processes(process_to_json, &fd);
     survey_cut(cut_to_json, &fd);
     lead_cuts(cut_to_json, &fd);
+    if (r->connections)
+        connections_to_json();
     text_init(&line, buf, sizeof buf);
     report_json_end(&line, &json_line);
     put_to(fd, &line);
@@ -310,7 +337,9 @@ void announce_end(nsec_t now, enum report_end how)
     fill(&r, now, how);
     if (shim.report_fd >= 0) {
         sys2(SYS_flock, shim.report_fd, LOCK_EX); /* the line comes in pieces, and the file may be others' too */
+        r.connections = record_on();
         json_to(shim.report_fd, &r);
+        r.connections = false; /* in the log nobody looks for them */
         sys2(SYS_flock, shim.report_fd, LOCK_UN);
     }
     if (!wants(LOG_INFO) && !(wants(LOG_WARN) && r.counts.cut > 0))

@@ -9,6 +9,7 @@
 #include <linux/futex.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 
 HIDDEN struct group group = {.at = MEMBER_NONE, .fd = -1, .leader = MEMBER_NONE};
@@ -96,16 +97,27 @@ static void put_entry(void)
 
 /* ---- joining -------------------------------------------------------------------------------------------------- */
 
+/* The table, and, where its founder was told to keep one, the history of the group's drains. No page of that costs
+ * anything before something is written there. */
+struct memory {
+    struct members members;
+    struct history history;
+};
+
 static bool join(int fd, uint64_t cookie, bool any_cookie)
 {
-    struct members *m = shared_join(fd, sizeof *m);
+    size_t size = sizeof(struct members);
+    struct members *m = shared_join(fd, size);
+    if (!m)
+        m = shared_join(fd, size = sizeof(struct memory));
     if (!m)
         return false;
     if (!members_are_valid(m, any_cookie ? m->cookie : cookie)) {
-        sys2(SYS_munmap, m, sizeof *m);
+        sys2(SYS_munmap, m, size);
         return false;
     }
     group.table = m;
+    group.history = size == sizeof(struct memory) ? &((struct memory *)m)->history : NULL;
     group.fd = fd;
     return true;
 }
@@ -143,10 +155,20 @@ static void join_ancestor(void)
     }
 }
 
-static void found(struct text *complaints)
+/* A file larger than the process may make would be a SIGXFSZ. */
+static bool may_be_large(void)
+{
+    struct rlimit limit;
+    return sys4(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, &limit) == 0 && limit.rlim_cur >= sizeof(struct memory);
+}
+
+static void found(struct text *complaints, bool history)
 {
     uint64_t cookie = 0;
-    group.table = shared_make(sizeof *group.table, &group.fd);
+    history = history && may_be_large();
+    group.table = shared_make(history ? sizeof(struct memory) : sizeof *group.table, &group.fd);
+    if (group.table && history)
+        group.history = &((struct memory *)group.table)->history;
     if (!group.table) {
         text_str(complaints, "lastcall: no memory that processes could share; each drains alone\n");
         return;
@@ -224,14 +246,14 @@ static void take_place(bool joined, struct text *complaints)
     __atomic_store_n(&self->state, MEMBER_SERVES, __ATOMIC_RELEASE);
 }
 
-void group_open(struct text *complaints)
+void group_open(struct text *complaints, bool history)
 {
     join_environment(complaints);
     if (!group.table)
         join_ancestor();
     bool joined = group.table != NULL;
     if (!joined)
-        found(complaints);
+        found(complaints, history);
     if (!group.table)
         return;
     take_place(joined, complaints);

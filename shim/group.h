@@ -4,15 +4,17 @@
 #ifndef LASTCALL_GROUP_H
 #define LASTCALL_GROUP_H
 
+#include "core/history.h"
 #include "core/members.h"
 #include "core/text.h"
 
 struct group {
-    struct members *table; /* NULL: alone */
-    int at;                /* our slot; MEMBER_NONE: none, for want of room */
-    int fd;                /* the table's memory, kept for processes that exec; -1 */
-    uint32_t marks;        /* what group_marks has said of this process */
-    uint32_t state;        /* before group_exec */
+    struct members *table;   /* NULL: alone */
+    struct history *history; /* of its drains, behind the table; NULL: none is kept */
+    int at;                  /* our slot; MEMBER_NONE: none, for want of room */
+    int fd;                  /* the table's memory, kept for processes that exec; -1 */
+    uint32_t marks;          /* what group_marks has said of this process */
+    uint32_t state;          /* before group_exec */
     /* Whom our drain follows, and its serial; MEMBER_NONE: nobody, or we lead. Pump only. */
     int leader;
     uint32_t leader_serial;
@@ -21,9 +23,9 @@ struct group {
 };
 extern HIDDEN struct group group;
 
-/* The process begins to serve: join the group of the environment or of an ancestor, or found one. What is wrong with
- * the environment's is said in complaints. */
-void group_open(struct text *complaints);
+/* The process begins to serve: join the group of the environment or of an ancestor, or found one; history: one that keeps
+ * a history of its drains. What is wrong with the environment's is said in complaints. */
+void group_open(struct text *complaints, bool history);
 
 /* What `lastcall status` is told of this process and its forks: where its view lies, and how long a drain may take. */
 void group_show(const void *view, nsec_t timeout);

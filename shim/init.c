@@ -54,6 +54,10 @@ static void configure(const char *const *envp)
     o->log_file = keep(o->log_file, shim.strings[0], &t);
     o->report = keep(o->report, shim.strings[1], &t);
     o->health = keep(o->health, shim.strings[2], &t);
+    if (o->report_connections && !o->report)
+        text_str(
+            &t,
+            "lastcall: LASTCALL_REPORT_CONNECTIONS=1 adds to the report, but LASTCALL_REPORT names no file for it\n");
 }
 
 /* glibc's loader passes argc, argv, envp; musl's passes nothing: there environ is always to be had. */

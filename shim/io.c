@@ -1,4 +1,5 @@
 /* io.c: the bytes of a connection: followed in service, and while draining ended with a farewell. */
+#include "record.h"
 #include "shim.h"
 
 #include "sys/syscall.h"
@@ -79,6 +80,7 @@ void shim_end(struct conn *c, nsec_t now)
     c->must_linger = conn_request_open(c);
     sys2(SYS_shutdown, c->fd, SHUT_WR);
     trace(TRACE_ENDED, c->fd, 0);
+    record(c, HISTORY_ENDED);
     __atomic_store_n(&shim.owed_at, now, __ATOMIC_RELEASE);
     await_ack(c, now);
 }
@@ -120,8 +122,10 @@ static ssize_t read_while_draining(struct conn *c, ssize_t n, bool was_in_flight
         count_crossing(c, (uint64_t)n);
         return 0;
     }
-    if (n > 0 && !was_in_flight && !c->from_before && conn_in_flight(c))
-        c->late = true;
+    if (n > 0 && !was_in_flight && conn_in_flight(c)) {
+        c->late = c->late || !c->from_before;
+        record(c, HISTORY_IN_FLIGHT);
+    }
     if (n == 0 && stage_of(c) == CONN_EOF && !conn_in_flight(c) && !c->opaque) {
         __atomic_add_fetch(&shim.counts.idle_closed, 1, __ATOMIC_RELAXED);
         shim_end(c, shim_now());
@@ -186,6 +190,8 @@ static void response_done(struct conn *c, unsigned done)
         trace(TRACE_IDLE, c->fd, 0);
         shim_wake(NULL); /* an idle window begins that the pump does not know of */
     }
+    if (stage_of(c) < CONN_ENDED)
+        record(c, HISTORY_IDLE);
 }
 
 static unsigned follow_out(struct conn *c, size_t n, uint64_t wire, const struct rewrite_chunk *chunks, size_t count)
@@ -390,6 +396,7 @@ static bool linger(struct conn *c, int fd)
     __atomic_store_n(&shim.owed_at, now, __ATOMIC_RELEASE);
     __atomic_store_n(&c->stage, CONN_LINGERING, __ATOMIC_RELEASE);
     trace(TRACE_LINGER, fd, unread);
+    record(c, HISTORY_LINGERING);
     struct epoll_event want = {EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
                                {.u64 = (uint64_t)c->generation << 32 | c->index}};
     sys4(SYS_epoll_ctl, shim.epoll, EPOLL_CTL_ADD, c->fd, &want);
@@ -426,6 +433,7 @@ void shim_shut(uint32_t slot)
         return;
     nsec_t now = shim_now();
     __atomic_store_n(&shim.owed_at, now, __ATOMIC_RELEASE);
+    record(c, HISTORY_ENDED);
     conn_pin(c);
     await_ack(c, now);
     conn_unpin(c);

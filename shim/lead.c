@@ -4,6 +4,7 @@
 #include "pump.h"
 
 #include "group.h"
+#include "record.h"
 #include "sys/high.h"
 #include "sys/proc.h"
 #include "sys/syscall.h"
@@ -90,6 +91,7 @@ static void died(int at, bool of_our_drain)
     if (in_the_middle) {
         who->end = MEMBER_KILLED;
         who->counts.cut += who->open;
+        record_died(serial);
     }
     members_leave(group.table, at, serial, of_our_drain && group.leader == MEMBER_NONE && phase > DRAIN_SERVING);
 }
@@ -569,6 +571,28 @@ void lead_cuts(void (*f)(const struct report_cut *cut, void *arg), void *arg)
             cut.method_len++;
         f(&cut, arg);
     }
+}
+
+void lead_connections(void (*f)(const struct report_connection *c, void *arg), void *arg)
+{
+    record_each(recording.serial, shim.pid, f, arg);
+    record_drop(recording.serial);
+    for (int i = 0; group_self() && i < members_top(group.table); i++) {
+        const struct member *who = member(i);
+        if (!is_reported(i))
+            continue;
+        record_each(who->serial, pid_of(who), f, arg);
+        record_drop(who->serial);
+    }
+}
+
+uint64_t lead_left_out(void)
+{
+    uint64_t count = recording.left_out;
+    for (int i = 0; group_self() && i < members_top(group.table); i++)
+        if (is_reported(i))
+            count += member(i)->missed;
+    return count;
 }
 
 nsec_t lead_owed_at(void)

@@ -51,6 +51,10 @@ void lead_call_out(void);
 unsigned lead_processes(void (*f)(const struct report_process *p, void *arg), void *arg);
 void lead_cuts(void (*f)(const struct report_cut *cut, void *arg), void *arg);
 
+/* And for every connection that was recorded, of all; once, then they are forgotten. Of how many there is nothing? */
+void lead_connections(void (*f)(const struct report_connection *c, void *arg), void *arg);
+uint64_t lead_left_out(void);
+
 /* When the last thing was done that any of them owed. */
 nsec_t lead_owed_at(void);
 

@@ -4,6 +4,7 @@
 #include "core/view.h"
 #include "group.h"
 #include "handoff.h"
+#include "record.h"
 #include "sys/libc.h"
 #include "sys/log.h"
 #include "sys/syscall.h"
@@ -107,7 +108,7 @@ static void join_group(void)
     while (shim.complaints[n])
         n++;
     text_init(&complaints, shim.complaints + n, sizeof shim.complaints - n);
-    group_open(&complaints);
+    group_open(&complaints, shim.options.report && shim.options.report_connections);
     keep_descriptor(group.fd);
 }
 
@@ -201,6 +202,7 @@ static void inherit(struct conn *c)
         return;
     }
     c->inherited = c->live;
+    c->track = 0;
     c->calls_in = c->calls_out = c->live ? CONN_UNTOUCHED : 0;
     c->epoll_fd = c->epoll_fd == -1 ? -1 : -2; /* the parent's set: hands off */
 }
@@ -257,6 +259,7 @@ void shim_forked_child(int slot)
         *shim.fork_page = 1;
     if (shim.begun)
         close_own();
+    record_forget();
     inherit_everything();
     if (slot_of(shim.looked_at) == LOOKED_AT)
         set_slot(shim.looked_at, 0);
@@ -370,6 +373,8 @@ static struct conn *track(int fd, uint16_t listener, bool unix_, bool found)
     }
     c->since = shim_now();
     c->late = true;
+    if (!found)
+        record_new(c, HISTORY_IDLE, c->since); /* else the survey says what it is */
     if (change_slot(fd, found ? LOOKED_AT : 0, slot))
         return c;
     if (found) { /* no longer the descriptor that we looked at */
@@ -596,8 +601,10 @@ void shim_forget(int fd)
             return;
         }
         bool draining = shim_draining();
-        if (draining)
+        if (draining) {
             conn_pin(c); /* the pump may be at it; conn_init opens the pin for the next use */
+            record(c, HISTORY_CLOSED);
+        }
         shim_free(c);
         if (draining)
             shim_wake(c);

@@ -2,6 +2,7 @@
 #include "shim.h"
 
 #include "group.h"
+#include "record.h"
 #include "sys/syscall.h"
 
 #include <signal.h>
@@ -132,6 +133,7 @@ static bool begin_drain(int sig, const struct member *leader)
     note_moment(leader);
     /* A connection that is closed now is kept for lingering: the thread may be long in coming. */
     pump_open();
+    record_open();
     /* From here on every hook says farewells. */
     __atomic_store_n(&shim.phase, DRAIN_DUCK, __ATOMIC_SEQ_CST);
     bool waits = pump_start();

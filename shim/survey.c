@@ -2,6 +2,7 @@
 #include "pump.h"
 
 #include "lead.h"
+#include "record.h"
 
 #include "sys/proc.h"
 #include "sys/syscall.h"
@@ -100,6 +101,7 @@ enum owed { OWED_NOTHING, OWED_IDLE, OWED_ENDING, OWED_IN_FLIGHT };
 static void give_eof(struct conn *c, nsec_t now)
 {
     trace(TRACE_EOF, c->fd, 0);
+    record(c, HISTORY_EOF);
     c->since = now;
     __atomic_store_n(&c->stage, CONN_EOF, __ATOMIC_SEQ_CST); /* before a reader can see it */
     if (!c->shared)
@@ -142,6 +144,7 @@ static enum owed look_at_opaque(struct conn *c, struct census *census, nsec_t no
         c->counted_opaque = true;
         shim.counts.opaque++;
         trace(TRACE_OPAQUE, c->fd, c->doubt);
+        record(c, HISTORY_OPAQUE);
     }
     nsec_t quiet_since = later(shim.signal_at, c->since);
     if (!c->unix_) {
@@ -228,6 +231,7 @@ static enum owed look_at_open(struct conn *c, struct census *census, nsec_t now,
 static void drop_lingering(struct conn *c)
 {
     trace(TRACE_DROPPED, c->fd, c->crossed_bytes);
+    record(c, HISTORY_CLOSED);
     sys1(SYS_close, c->fd);
     shim_free(c);
 }
@@ -265,6 +269,8 @@ static enum owed look_at(struct conn *c, struct census *census, nsec_t now, bool
         case CONN_LINGERING: owed = look_at_lingering(c, census, now); break;
         default: owed = look_at_open(c, census, now, first);
         }
+    if (record_on())
+        record_look(c, owed == OWED_IN_FLIGHT, first ? shim.signal_at : now);
     conn_unpin(c);
     return owed;
 }
@@ -466,6 +472,7 @@ unsigned survey_cut(void (*f)(const struct report_cut *cut, void *arg), void *ar
             continue;
         bool counts = is_cut(c);
         if (counts) {
+            record_cut(c);
             memset(&peer, 0, sizeof peer);
             sock_peer(c->fd, &peer);
             memset(&cut, 0, sizeof cut);

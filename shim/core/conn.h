@@ -80,6 +80,7 @@ struct conn {
     bool from_before;                     /* its request was in flight at the signal */
     bool late;                            /* its request came after the signal */
     bool verified;                        /* its counts were compared with the kernel's */
+    uint32_t track;                       /* its number in the history of the drain; 0: none (record.h) */
     struct rewrite rewrite;
     nsec_t since; /* last response complete, or accepted, or stage entered */
     nsec_t acked_at;

@@ -42,6 +42,7 @@ struct member {
     uint32_t end;      /* enum report_end, or MEMBER_KILLED */
     int32_t signal;    /* that began its drain */
     uint32_t open;     /* requests in flight now */
+    uint32_t missed;   /* connections of its drain that the history (history.h) has no room for */
     uint32_t handed;   /* cluster_sum() of the listeners that it is handed connections of; 0: none */
     nsec_t born_at;    /* CLOCK_BOOTTIME, as in /proc/PID/stat; at most as exact as that */
     nsec_t signal_at, owed_at;

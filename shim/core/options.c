@@ -522,6 +522,8 @@ const struct option_row option_rows[] = {
      read_path, FIELD(log_file)},
     {"LASTCALL_REPORT", "off", "append the final report to this file as one JSON line",
      read_path, FIELD(report)},
+    {"LASTCALL_REPORT_CONNECTIONS", "0", "1: the report also tells of each connection (lastcall timeline)",
+     read_switch, FIELD(report_connections)},
 };
 // clang-format on
 const unsigned option_rows_count = COUNT(option_rows);

@@ -35,6 +35,7 @@ struct options {
     enum log_level log;
     enum log_format log_format;
     const char *log_file, *report; /* paths, or NULL */
+    bool report_connections;
 };
 
 struct options_complaint {

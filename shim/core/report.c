@@ -154,6 +154,11 @@ static void put_totals(struct text *t, const struct report *r)
     put_time(t, LOG_JSON, "door", r->door);
     put_time(t, LOG_JSON, "tail", r->tail);
     put_counters(t, LOG_JSON, &r->counts);
+    if (!r->connections)
+        return;
+    put_time(t, LOG_JSON, "hidden_at", r->hidden_at);
+    put_time(t, LOG_JSON, "deadline", r->deadline);
+    put_u64(t, LOG_JSON, "connections_left_out", r->left_out);
 }
 
 /* ---- one process of a group ----------------------------------------------------------------------- */
@@ -241,6 +246,41 @@ static void put_cut(struct text *t, const struct report_cut *c)
     text_char(t, '}');
 }
 
+/* ---- one connection ------------------------------------------------------------------------------- */
+
+static void put_change(struct text *t, unsigned state, uint64_t at_us)
+{
+    text_char(t, '[');
+    put_json(t, history_state_name(state));
+    text_char(t, ',');
+    text_u64(t, at_us);
+    text_char(t, ']');
+}
+
+static void put_connection(struct text *t, const struct report_connection *c)
+{
+    text_str(t, "{\"pid\":");
+    text_i64(t, c->pid);
+    put_key(t, LOG_JSON, "peer", "");
+    put_json(t, c->peer);
+    put_key(t, LOG_JSON, "method", "");
+    put_json(t, c->method);
+    put_u64(t, LOG_JSON, "in_bytes", c->in_bytes);
+    put_u64(t, LOG_JSON, "out_bytes", c->out_bytes);
+    put_key(t, LOG_JSON, "cut", "");
+    text_str(t, c->cut ? "true" : "false");
+    put_key(t, LOG_JSON, "changes", "");
+    text_char(t, '[');
+    for (unsigned i = 0; i < c->changes; i++) {
+        if (i > 0)
+            text_char(t, ',');
+        put_change(t, c->states[i], c->at_us[i]);
+    }
+    text_char(t, ']');
+    put_u64(t, LOG_JSON, "left_out", c->left_out);
+    text_char(t, '}');
+}
+
 /* ---- lines that stay whole in a small buffer ------------------------------------------------------ */
 
 static size_t room_in(const struct text *t)
@@ -265,15 +305,16 @@ static bool keeps(struct text *t, size_t mark, bool was_cut, size_t reserve)
 /* ---- the JSON line, piece by piece ---------------------------------------------------------------- */
 
 /* What goes between what was written and the next piece; "" = that piece may not come now. A reader finds
- * `cuts` always, `processes` only in the report of a group. */
+ * `cuts` always, `processes` only in the report of a group, `connections` only if there are any. */
 static const struct joint {
-    char process[16], cut[16], end[16];
+    char process[16], cut[16], connection[32], end[16];
 } joints[] = {
-    [REPORT_JSON_TOTALS] = {"", "", "{}\n"},
-    [REPORT_JSON_FIRST] = {",\"processes\":[", ",\"cuts\":[", ",\"cuts\":[]}\n"},
-    [REPORT_JSON_PROCESS] = {",", "],\"cuts\":[", "],\"cuts\":[]}\n"},
-    [REPORT_JSON_CUT] = {"", ",", "]}\n"},
-    [REPORT_JSON_BEGIN] = {"", "", ""},
+    [REPORT_JSON_TOTALS] = {"", "", "", "{}\n"},
+    [REPORT_JSON_FIRST] = {",\"processes\":[", ",\"cuts\":[", ",\"cuts\":[],\"connections\":[", ",\"cuts\":[]}\n"},
+    [REPORT_JSON_PROCESS] = {",", "],\"cuts\":[", "],\"cuts\":[],\"connections\":[", "],\"cuts\":[]}\n"},
+    [REPORT_JSON_CUT] = {"", ",", "],\"connections\":[", "]}\n"},
+    [REPORT_JSON_CONNECTION] = {"", "", ",", "]}\n"},
+    [REPORT_JSON_BEGIN] = {"", "", "", ""},
 };
 
 /* Is there room left for the end that follows a piece? Only then has the line come to `next`. */
@@ -313,6 +354,17 @@ void report_json_cut(struct text *t, enum report_json *line, const struct report
     text_str(t, join);
     put_cut(t, c);
     advance(t, line, REPORT_JSON_CUT, mark, was_cut);
+}
+
+void report_json_connection(struct text *t, enum report_json *line, const struct report_connection *c)
+{
+    const char *join = joints[*line].connection;
+    size_t mark = t->len;
+    bool was_cut = t->cut;
+    t->cut = !*join;
+    text_str(t, join);
+    put_connection(t, c);
+    advance(t, line, REPORT_JSON_CONNECTION, mark, was_cut);
 }
 
 /* If it does not fit, it may be said again into another buffer. */

@@ -2,6 +2,7 @@
 #ifndef LASTCALL_REPORT_H
 #define LASTCALL_REPORT_H
 
+#include "history.h"
 #include "options.h"
 #include "text.h"
 
@@ -29,6 +30,10 @@ struct report {
     enum report_end end;
     const char *hidden;          /* how the listeners were closed: "hide", "filter", "drain"; NULL = "none" */
     struct report_counts counts; /* of all processes together */
+    bool connections;            /* it tells of each connection, and therefore also of the next three */
+    nsec_t hidden_at;            /* signal to listeners hidden; 0 = they were not */
+    nsec_t deadline;             /* from the signal; 0 = none */
+    uint64_t left_out;           /* connections that it does not tell of */
 };
 
 struct report_process { /* one process of a group */
@@ -50,29 +55,44 @@ struct report_cut {     /* one connection that was cut */
     uint64_t unread_bytes;
 };
 
+struct report_connection { /* one connection, through all of the drain */
+    int pid;               /* whose */
+    const char *peer;
+    const char *method; /* of its last request; "" = opaque or not known; may be cut */
+    uint64_t in_bytes, out_bytes;
+    bool cut;
+    unsigned changes; /* of its state */
+    const uint8_t *states;
+    const uint64_t *at_us; /* from the signal */
+    uint64_t left_out;     /* more changes than could be kept */
+};
+
 /* Adds each of them; a sum stops at UINT64_MAX. */
 void report_counts_add(struct report_counts *to, const struct report_counts *more);
 
-/* One whole line each, with its newline, NUL-terminated. 1024 bytes hold any report or process. */
+/* One whole line each, with its newline, NUL-terminated. 1024 bytes hold any report or process,
+ * 2048 any connection. */
 void report_text(struct text *t, const struct report *r);
 void report_text_process(struct text *t, const struct report_process *p);
 void report_text_cut(struct text *t, const struct report_cut *c);
 
-/* The JSON line comes in pieces: begin, its processes, its cuts, end. *line is what it expects next; it is
+/* The JSON line comes in pieces: begin, its processes, its cuts, its connections, end. *line is what it expects next; it is
  * the caller's, set by begin and from then on changed by these functions only. Each piece may go into a
  * buffer of its own that is written before the next, or all into one. A piece for which there is no room,
  * or that comes out of turn, is left out whole (t->cut tells), so that the line is valid JSON in the end:
  * `{}` if not even the totals fitted. The end fits after any piece in the same buffer, else needs 16 bytes. */
 enum report_json {
-    REPORT_JSON_TOTALS,  /* nothing is written: the totals did not fit */
-    REPORT_JSON_FIRST,   /* a first process, a first cut or the end: no array is open */
-    REPORT_JSON_PROCESS, /* another process, a first cut or the end */
-    REPORT_JSON_CUT,     /* another cut or the end */
-    REPORT_JSON_BEGIN,   /* the line has ended */
+    REPORT_JSON_TOTALS,     /* nothing is written: the totals did not fit */
+    REPORT_JSON_FIRST,      /* a first process, a first cut or the end: no array is open */
+    REPORT_JSON_PROCESS,    /* another process, a first cut or the end */
+    REPORT_JSON_CUT,        /* another cut, a first connection or the end */
+    REPORT_JSON_CONNECTION, /* another connection or the end */
+    REPORT_JSON_BEGIN,      /* the line has ended */
 };
 void report_json_begin(struct text *t, enum report_json *line, const struct report *r);
 void report_json_process(struct text *t, enum report_json *line, const struct report_process *p);
 void report_json_cut(struct text *t, enum report_json *line, const struct report_cut *c);
+void report_json_connection(struct text *t, enum report_json *line, const struct report_connection *c);
 void report_json_end(struct text *t, enum report_json *line);
 
 const char *report_end_name(enum report_end end);

@@ -194,6 +194,46 @@ def drain_once(t, **env):
     t.loads, t.process = [], None
 
 
+@scenario(only=('epoll', 'thread', 'nginx', 'nginx-2', 'gunicorn-gthread', 'node-cluster-none'))
+def report_connections(t):
+    """LASTCALL_REPORT_CONNECTIONS=1: the report tells of every connection of every process; without it, of none."""
+    for on in ('1', '0'):
+        t.start(LASTCALL_REPORT_CONNECTIONS=on, LASTCALL_IDLE='300ms')
+        idle = t.load(f'GET / {EXACT}', clients=4, limit=1, hold=True, ready_ok=4, duration=20000)
+        busy = t.load(f'GET /sleep?ms=500 {EXACT}', clients=4, limit=1, ready_sent=4)
+        for load in (idle, busy):
+            load.wait_ready()
+        t.get()  # by now they are read
+        t.term()
+        t.no_loss(busy)
+        t.no_loss(idle)
+        t.exits(within=3)
+        if not t.bare:
+            (check_connections if on == '1' else check_no_connections)(t, t.report())
+        t.again()
+
+
+def check_no_connections(t, report):
+    t.check(not any(name.startswith('connections') or name == 'deadline_us' for name in report), f'without the variable: {report}')
+
+
+def check_connections(t, report):
+    found = report['connections']
+    pids = {p['pid'] for p in report.get('processes', [report])}
+    t.check(len(found) == 8 and report['connections_left_out'] == 0, f'{len(found)} connections: {found}')
+    t.check({c['pid'] for c in found} <= pids, f'processes other than {pids}: {found}')
+    first = [c['changes'][0] for c in found]
+    t.check(first.count(['in_flight', 0]) == 4 and first.count(['idle', 0]) == 4, f'they begin with {first}')
+    for c in found:
+        at = [us for _, us in c['changes']]
+        t.check(at == sorted(at) and at[-1] <= report['took_us'], f'out of order, or after the release: {c}')
+        t.check(c['method'] == 'GET' and c['in_bytes'] > 20 and c['out_bytes'] > 64 and not c['cut'], f'it says {c}')
+        if c['changes'][0][0] == 'in_flight':
+            t.check(c['changes'][1][0] == 'ended' and c['changes'][1][1] > 200_000, f'the response came after 500 ms: {c}')
+        else:
+            t.check(c['changes'][1][0] == 'eof' and 290_000 < c['changes'][1][1] < 600_000, f'let go after 300 ms: {c}')
+
+
 HOSTILE_VALUE = 'so"on\n\x1b[31m\\ \xe9'
 
 

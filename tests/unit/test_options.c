@@ -437,10 +437,11 @@ static void reads_a_whole_environment(void **state UNUSED)
         "LASTCALL_LOG_FORMAT=json",
         "LASTCALL_LOG_FILE=/tmp/log",
         "LASTCALL_REPORT=/dev/tty",
+        "LASTCALL_REPORT_CONNECTIONS=1",
         NULL,
     };
     assert_int_equal(options_read(&o, envp, complaints, OPTIONS_COMPLAINTS_MAX), 0);
-    assert_true(o.disable && !o.inject);
+    assert_true(o.disable && !o.inject && o.report_connections);
     assert_true(o.signals == (BIT(SIGTERM) | BIT(SIGINT)));
     assert_int_equal(o.forward, SIGQUIT);
     assert_true(o.timeout == 0 && o.delay == 5 * NSEC_PER_SEC && o.quiet == 500 * NSEC_PER_MSEC);

@@ -251,6 +251,60 @@ static void reports_a_group_to_machines(void **state UNUSED)
     assert_true(is_json_line(line.at));
 }
 
+static const uint8_t idle_states[] = {HISTORY_IDLE, HISTORY_EOF, HISTORY_CLOSED};
+static const uint64_t idle_times[] = {0, 1000012, UINT64_MAX >> 8};
+static const struct report_connection idle = {
+    14, "[::1]:5", "GET", 78, 312, false, 3, idle_states, idle_times, 0,
+};
+
+static void reports_connections_to_machines(void **state UNUSED)
+{
+    struct report r = drained;
+    r.connections = true;
+    r.hidden_at = 90 * NSEC_PER_USEC;
+    r.deadline = 25 * NSEC_PER_SEC;
+    r.left_out = 7;
+    report_json_begin(fresh(), &next, &r);
+    assert_non_null(strstr(line.at, ",\"hidden_at_us\":90,\"deadline_us\":25000000,\"connections_left_out\":7"));
+    size_t totals = line.len;
+    struct report_connection cut = idle;
+    cut.cut = true;
+    cut.peer = "a\"<b";
+    cut.changes = 0;
+    cut.left_out = 3;
+    report_json_connection(&line, &next, &idle);
+    report_json_connection(&line, &next, &cut);
+    report_json_end(&line, &next);
+    assert_string_equal(line.at + totals,
+                        ",\"cuts\":[],\"connections\":["
+                        "{\"pid\":14,\"peer\":\"[::1]:5\",\"method\":\"GET\",\"in_bytes\":78,\"out_bytes\":312,"
+                        "\"cut\":false,\"changes\":[[\"idle\",0],[\"eof\",1000012],[\"closed\",72057594037927935]],"
+                        "\"left_out\":0},"
+                        "{\"pid\":14,\"peer\":\"a\\\"<b\",\"method\":\"GET\",\"in_bytes\":78,\"out_bytes\":312,"
+                        "\"cut\":true,\"changes\":[],\"left_out\":3}]}\n");
+    assert_true(is_json_line(line.at));
+}
+
+static void the_largest_connection_fits_in_two_kilobytes(void **state UNUSED)
+{
+    uint8_t states[HISTORY_CHANGES];
+    uint64_t times[HISTORY_CHANGES];
+    char peer[HISTORY_PEER], method[HISTORY_METHOD];
+    memset(peer, 1, sizeof peer);
+    memset(method, 1, sizeof method);
+    peer[sizeof peer - 1] = method[sizeof method - 1] = '\0';
+    for (unsigned i = 0; i < HISTORY_CHANGES; i++) {
+        states[i] = i % 2 ? HISTORY_IN_FLIGHT : HISTORY_LINGERING;
+        times[i] = UINT64_MAX;
+    }
+    const struct report_connection c = {INT32_MIN,       peer,   method, UINT64_MAX, UINT64_MAX, true,
+                                        HISTORY_CHANGES, states, times,  UINT64_MAX};
+    report_json_begin(fresh(), &next, &drained);
+    text_init(&line, room, 2048);
+    report_json_connection(&line, &next, &c);
+    assert_false(line.cut);
+}
+
 static void reports_nothing_to_machines(void **state UNUSED)
 {
     report_json_begin(fresh(), &next, &nothing);
@@ -263,7 +317,7 @@ static void reports_nothing_to_machines(void **state UNUSED)
 
 /* ---- the JSON line in pieces ----------------------------------------------------------------------- */
 
-enum { BEGIN, PROCESS, ODD, CUT, LONG, END, PIECES };
+enum { BEGIN, PROCESS, ODD, CUT, LONG, CONNECTION, END, PIECES };
 
 static void piece(struct text *t, enum report_json *at, int which)
 {
@@ -273,6 +327,7 @@ static void piece(struct text *t, enum report_json *at, int which)
     case ODD: report_json_process(t, at, &odd); break;
     case CUT: report_json_cut(t, at, &opaque); break;
     case LONG: report_json_cut(t, at, &hostile); break;
+    case CONNECTION: report_json_connection(t, at, &idle); break;
     case END: report_json_end(t, at); break;
     default: fail();
     }
@@ -359,19 +414,21 @@ static void an_end_without_room_can_be_said_again(void **state UNUSED)
     assert_true(is_json_line(whole));
 }
 
-/* Every order of five pieces behind a begin, and the end: what may not come is left out, the rest stays. */
+/* Every order of five of the six pieces behind a begin, and the end: what may not come is left out, the rest stays. */
 static void pieces_out_of_turn_are_left_out(void **state UNUSED)
 {
-    for (unsigned order = 0; order < 5 * 5 * 5 * 5 * 5; order++) {
-        bool ended = false, cuts = false;
+    for (unsigned order = 0; order < 6 * 6 * 6 * 6 * 6; order++) {
+        bool ended = false, cuts = false, connections = false;
         report_json_begin(fresh(), &next, &nothing);
-        for (unsigned i = 0, rest = order; i < 5; i++, rest /= 5) {
-            int which = PROCESS + (int)(rest % 5);
-            bool in_turn = which == END || (!ended && (which >= CUT || !cuts));
+        for (unsigned i = 0, rest = order; i < 5; i++, rest /= 6) {
+            int which = PROCESS + (int)(rest % 6);
+            bool in_turn =
+                which == END || (!ended && (which == CONNECTION || (!connections && (which >= CUT || !cuts))));
             line.cut = false;
             piece(&line, &next, which);
             assert_int_equal(line.cut, !in_turn);
             cuts = cuts || which == CUT || which == LONG;
+            connections = connections || which == CONNECTION;
             ended = ended || which == END;
         }
         report_json_end(&line, &next);
@@ -451,6 +508,7 @@ static void largest_pieces_fit_in_a_kilobyte(void **state UNUSED)
     r.pid = r.signal = INT32_MIN;
     r.end = REPORT_SECOND_SIGNAL;
     r.hidden = "filter";
+    r.connections = true;
     text_init(&line, room, 1024);
     report_json_begin(&line, &next, &r);
     report_json_end(&line, &next);
@@ -482,7 +540,8 @@ static size_t length_of_all_pieces(void)
 /* Whatever the buffer, the line is whole: elements are left out, never halved. `{}` is the least. */
 static void json_is_valid_at_every_size(void **state UNUSED)
 {
-    static const int order[] = {BEGIN, ODD, PROCESS, LONG, CUT, END}; /* too long at first, while the next fits */
+    static const int order[] = {BEGIN, ODD,        PROCESS, LONG,
+                                CUT,   CONNECTION, END}; /* too long at first, while the next fits */
     size_t full = length_of_all_pieces() + 1;
     for (size_t size = 1; size <= full; size++) {
         struct text t;
@@ -605,6 +664,8 @@ int main(void)
         cmocka_unit_test(reports_cuts_to_people),
         cmocka_unit_test(reports_to_machines),
         cmocka_unit_test(reports_a_group_to_machines),
+        cmocka_unit_test(reports_connections_to_machines),
+        cmocka_unit_test(the_largest_connection_fits_in_two_kilobytes),
         cmocka_unit_test(reports_nothing_to_machines),
         cmocka_unit_test(streams_in_pieces),
         cmocka_unit_test(streams_any_number_of_processes),
