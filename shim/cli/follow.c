@@ -79,7 +79,9 @@ static int look_in_path(struct walk *w, const char *name)
     }
     if (denied)
         return follow_problem(w->facts, -EACCES, "", name, " is in PATH, but may not be executed");
-    return follow_problem(w->facts, -ENOENT, "", name, " is not in PATH");
+    return follow_problem(w->facts, -ENOENT, "", name,
+                          access(name, F_OK) == 0 ? " is not in PATH; for the file here, write ./ before it"
+                                                  : " is not in PATH");
 }
 
 static int locate(struct walk *w, const char *name, bool use_path)
@@ -255,7 +257,9 @@ static int step(struct walk *w)
         return fd;
     char head[SCRIPT_LINE];
     ssize_t n = pread(fd, head, sizeof head, 0);
-    if (n >= 2 && head[0] == '#' && head[1] == '!')
+    if (n <= 0)
+        more = follow_problem(w->facts, -ENOEXEC, "", w->place, n ? " cannot be read" : " is empty");
+    else if (n >= 2 && head[0] == '#' && head[1] == '!')
         more = enter_script(w, head, (size_t)n);
     else if (!is_env(w->place) || (more = enter_env(w)) == 0)
         return fd;
