@@ -2,6 +2,7 @@
 #include "elffile.h"
 
 #include <string.h>
+#include <unistd.h>
 
 /* No table of a real program is larger; a lie must not make us allocate. */
 static const uint64_t CHUNK_MAX = 256 << 20;
@@ -54,15 +55,19 @@ static const char *read_segment(struct elffile *e, const GElf_Phdr *p)
     return NULL;
 }
 
+static const char program_headers_cut[] = " is cut off: its program headers are missing";
+
 static const char *read_segments(struct elffile *e)
 {
     size_t count;
     if (elf_getphdrnum(e->elf, &count) != 0 || count > 65535)
         return " is damaged: its program headers cannot be counted";
+    if (count < e->header.e_phnum && e->header.e_phnum != PN_XNUM) /* libelf leaves out those beyond the end */
+        return program_headers_cut;
     for (size_t i = 0; i < count; i++) {
         GElf_Phdr p;
         if (!gelf_getphdr(e->elf, (int)i, &p))
-            return " is cut off: its program headers are missing";
+            return program_headers_cut;
         const char *wrong = read_segment(e, &p);
         if (wrong)
             return wrong;
@@ -234,20 +239,27 @@ Elf_Scn *elffile_section(const struct elffile *e, const char *name)
 
 /* ---- open and close --------------------------------------------------------------------------------- */
 
+static const char header_cut[] = " is cut off: its ELF header is not whole";
+
+/* libelf takes what is too short, or of a class that does not exist, for no ELF file at all. */
+static bool looks_like_elf(int fd)
+{
+    char magic[SELFMAG];
+    return pread(fd, magic, sizeof magic, 0) == sizeof magic && memcmp(magic, ELFMAG, SELFMAG) == 0;
+}
+
 static const char *read_header(struct elffile *e, int fd)
 {
     elf_version(EV_CURRENT);
     e->elf = elf_begin(fd, ELF_C_READ, NULL);
     if (!e->elf)
-        return " is no ELF file that can be read";
+        return " cannot be read";
     switch (elf_kind(e->elf)) {
     case ELF_K_ELF: break;
     case ELF_K_AR: return " is an archive, not a program";
-    default: return " is neither an ELF file nor a script with a #! line";
+    default: return looks_like_elf(fd) ? header_cut : " is neither an ELF file nor a script with a #! line";
     }
-    if (!gelf_getehdr(e->elf, &e->header))
-        return " is cut off: its ELF header is not whole";
-    return read_segments(e);
+    return gelf_getehdr(e->elf, &e->header) ? read_segments(e) : header_cut;
 }
 
 const char *elffile_open(struct elffile *e, int fd)

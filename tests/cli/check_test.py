@@ -479,7 +479,9 @@ def not_a_program():
         none(write(f'{at}/empty', ''), 'is empty')
         none(write(f'{at}/text', 'exit 0\n'), 'neither an ELF file nor a script')
         none(write(f'{at}/archive', '!<arch>\n'), 'archive')
-        none(write(f'{at}/magic', b'\x7fELF'), 'cut off')
+        for n in (4, 20, 63, 80):
+            with open('/usr/bin/true', 'rb') as f:
+                none(write(f'{at}/cut', f.read(n)), 'cut off')
         none(f'{cases.build}/liblastcall.so', 'shared library')
         none('/dev/null', 'is a device')
         os.mkfifo(f'{at}/fifo', 0o777)
