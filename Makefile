@@ -42,6 +42,7 @@ PREFIX ?= /usr
 install: $(BUILD)/liblastcall.so $(BUILD)/lastcall
 	install -D -m 755 $(BUILD)/liblastcall.so $(DESTDIR)$(PREFIX)/lib/liblastcall.so
 	install -D -m 755 $(BUILD)/lastcall $(DESTDIR)$(PREFIX)/bin/lastcall
+	install -D -m 644 shim/man/lastcall.1 $(DESTDIR)$(PREFIX)/share/man/man1/lastcall.1
 	install -D -m 644 shim/man/lastcall.7 $(DESTDIR)$(PREFIX)/share/man/man7/lastcall.7
 
 clean:

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Every variable of the table in options.c is in the man page, with its default, and in the README;
-# neither names one that is not in the table; and the page renders without a warning.
+# neither names one that is not in the table; and all pages render without a warning.
 . "$(dirname "$0")/lib.sh"
 page=shim/man/lastcall.7
 need $page
@@ -27,6 +27,8 @@ verdict "$({
         done
     done
     if command -v groff >/dev/null; then
-        groff -man -Tutf8 -ww -z $page 2>&1
+        for file in shim/man/*; do
+            groff -man -Tutf8 -ww -z "$file" 2>&1
+        done
     fi
 } | sort -u)"
