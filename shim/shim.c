@@ -349,17 +349,33 @@ static struct conn *take_conn(void)
     return c;
 }
 
+static void forget_slot(int fd, uint32_t slot);
+
+/* The number is this connection's from now on. What we knew of it is forgotten only then: it may be the same connection,
+ * which the sweep has found (whoever accepts it knows it better), and the pump must never look at a moment in which it is
+ * in no table. */
+static void claim_number(int fd, uint32_t slot)
+{
+    uint32_t before;
+    do
+        before = shim_settled_slot(fd);
+    while (!change_slot(fd, before, slot));
+    if (before != 0 && (!shim.armed || shim_is_our_process()))
+        forget_slot(fd, before);
+}
+
 /* Make an entry for fd; NULL: no memory, the connection passes through unseen. found: by the sweep, which is looking at it;
  * what has become of it until now is not known. */
 static struct conn *track(int fd, uint16_t listener, bool unix_, bool found)
 {
     if (!can_have_slot(fd))
         return NULL;
-    if (fd_slot[fd] != 0 && !found)
-        shim_forget(fd); /* stale: closed where we could not see it */
     struct conn *c = take_conn();
-    if (!c)
+    if (!c) {
+        if (fd_slot[fd] != 0 && !found)
+            shim_forget(fd); /* stale: closed where we could not see it */
         return NULL;
+    }
     conn_init(c, fd, listener, unix_);
     if (UNLIKELY(found)) {
         conn_doubt(c, DOUBT_FOUND);
@@ -367,22 +383,18 @@ static struct conn *track(int fd, uint16_t listener, bool unix_, bool found)
     }
     shim_stays();
     uint32_t slot = fd_slot_make(FD_CONN, c->index);
-    if (LIKELY(!shim_draining())) {
-        set_slot(fd, slot);
-        return c;
+    if (UNLIKELY(shim_draining())) {
+        c->since = shim_now();
+        c->late = true;
+        if (!found)
+            record_new(c, HISTORY_IDLE, c->since); /* else the survey says what it is */
     }
-    c->since = shim_now();
-    c->late = true;
-    if (!found)
-        record_new(c, HISTORY_IDLE, c->since); /* else the survey says what it is */
-    if (change_slot(fd, found ? LOOKED_AT : 0, slot))
-        return c;
-    if (found) { /* no longer the descriptor that we looked at */
+    if (LIKELY(!found)) {
+        claim_number(fd, slot);
+    } else if (!change_slot(fd, LOOKED_AT, slot)) { /* no longer the descriptor that we looked at */
         shim_free(c);
         return NULL;
     }
-    shim_forget(fd); /* the sweep was faster: whoever accepts a connection knows it better */
-    set_slot(fd, slot);
     return c;
 }
 
@@ -583,6 +595,12 @@ void shim_forget(int fd)
     if (slot == 0 || (shim.armed && !shim_is_our_process()))
         return;
     set_slot(fd, 0);
+    forget_slot(fd, slot);
+}
+
+/* What was under this number is there no longer. */
+static void forget_slot(int fd, uint32_t slot)
+{
     if (fd == group.fd) { /* the program has put another descriptor there: that one is its own */
         group.fd = -1;
     } else if (handoff_is(slot)) {
