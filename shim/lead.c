@@ -218,10 +218,17 @@ static void wake_watcher(void)
     sys6(SYS_futex, &group.table->orders, FUTEX_WAKE_BITSET, INT32_MAX, 0, 0, bit);
 }
 
+static void set_leader(int at)
+{
+    group.leader_serial = at == MEMBER_NONE ? 0 : member(at)->serial;
+    __atomic_store_n(&group_self()->follows, group.leader_serial, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&group.leader, at, __ATOMIC_SEQ_CST);
+}
+
 /* Our leader has died without a word: then the signal was meant for us too, for nobody will pass it on. */
 static void take_over(void)
 {
-    __atomic_store_n(&group.leader, MEMBER_NONE, __ATOMIC_SEQ_CST);
+    set_leader(MEMBER_NONE);
     if (!shim.owed) {
         shim.owed_signal = shim.first_signal;
         if (group_self())
@@ -230,6 +237,16 @@ static void take_over(void)
     }
     announce_open();
     wake_watcher();
+}
+
+/* Is the drain that we lead or follow past its lame duck? Then it ends by itself, though an outer one begins now: its
+ * doors may be left to the others, and nobody would serve those who stand in them (nginx's worker that holds the accept
+ * mutex) while it waited for all. The outer leader waits for it. */
+static bool goes_its_way(const struct member *now)
+{
+    if (group.leader == MEMBER_NONE)
+        return shim.drain.phase >= DRAIN_DOOR;
+    return now && alive(now) && phase_of(now) >= DRAIN_DOOR;
 }
 
 static void follow(void)
@@ -243,10 +260,9 @@ static void follow(void)
             take_over();
         return;
     }
-    if (top == group.leader && now)
+    if ((top == group.leader && now) || goes_its_way(now))
         return;
-    group.leader_serial = member(top)->serial;
-    __atomic_store_n(&group.leader, top, __ATOMIC_SEQ_CST);
+    set_leader(top);
     wake_watcher();
 }
 
@@ -329,7 +345,11 @@ static bool is_awaited(int at, struct census *census, nsec_t now)
     order(at);
     if (watch[at].out_of_reach || phase_of(who) == DRAIN_RELEASED)
         return false;
-    return phase_of(who) != DRAIN_DRAINED || who->answered != group_self()->round || who->answered == 0;
+    if (phase_of(who) != DRAIN_DRAINED)
+        return true;
+    const struct member *self = group_self();
+    bool asked = __atomic_load_n(&who->follows, __ATOMIC_ACQUIRE) == self->serial; /* else by an outer leader */
+    return asked && (who->answered != self->round || who->answered == 0);
 }
 
 static void leaders_census(struct census *census, bool ours, nsec_t now)

@@ -37,7 +37,8 @@ struct member {
     uint32_t flags;
     uint32_t phase;    /* enum drain_phase */
     uint32_t round;    /* as leader: how often it has asked "all drained, nothing new?" */
-    uint32_t answered; /* the question of its leader that it has said yes to */
+    uint32_t follows;  /* serial of the process that leads its drain; 0: nobody */
+    uint32_t answered; /* the question of that one that it has said yes to */
     uint32_t again;    /* as leader: released by a second signal */
     uint32_t end;      /* enum report_end, or MEMBER_KILLED */
     int32_t signal;    /* that began its drain */

@@ -145,6 +145,22 @@ def term_all(t):
         last_report(t)
 
 
+@scenario(group=True, needs='workers')
+def term_late(t):
+    """TERM to all under load, but to one worker a moment before: it has just decided that it drains alone, or not yet."""
+    t.start()
+    loads = talking(t, until_refused=True)
+    pids = t.everyone()
+    early = random.choice(t.workers())
+    t.kill([early], signal.SIGTERM)
+    time.sleep(random.uniform(0.09, 0.13))  # lead.c: LONE_GRACE
+    t.termed = time.monotonic()
+    t.kill([pid for pid in pids if pid != early], signal.SIGTERM)
+    refused_in_the_end(t, loads)
+    t.exits(within=3)
+    last_report(t)
+
+
 def end_worker(t, within):
     """TERM to one of them."""
     worker = Target(random.choice(t.workers()))

@@ -201,6 +201,64 @@ static void to_one_worker(void)
     child_dies(&g.c, SIGTERM);
 }
 
+/* It says that its door is closed, by itself: left to the others. */
+static void leaves_the_door(struct child *c, pid_t pid)
+{
+    char line[64];
+    snprintf(line, sizeof line, "lastcall[%d] debug: door closed how=shared", (int)pid);
+    child_logs(c, "stderr", line);
+}
+
+/* TERM to one worker, and to the master when that one has let go of the listener: it ends as it began, alone. Were it to
+ * wait for the group, what it holds besides (nginx's accept mutex) would keep the others from those who still stand in the
+ * queue, and so the group from its end. */
+static void to_one_worker_then_to_the_parent(void)
+{
+    struct group g;
+    pid_t alone, other;
+    start_group(&g, NULL, "2", NULL);
+    int first = hold_one(&g.c, g.port, &alone), second = hold_one(&g.c, g.port, &other);
+    CHECK(alone != other);
+    CHECK(kill(alone, SIGTERM) == 0);
+    leaves_the_door(&g.c, alone);
+    child_signal(&g.c, SIGTERM);
+    drains_too(&g.c, other);
+    is_hidden(&g.c, g.port);
+    finish(first, alone, true);
+    gone_by(&g.c, alone, SIGTERM);
+    poll(NULL, 0, 100);
+    CHECK(!child_said(&g.c, "gone"), "the other worker is gone");
+    finish(second, other, true);
+    child_dies(&g.c, SIGTERM);
+    CHECK(times(child_file(&g.c, "report"), "\"end\":\"drained\"") == 2, "%s", child_file(&g.c, "report"));
+    CHECK(times(child_file(&g.c, "report"), "\"cut\":0") >= 4, "%s", child_file(&g.c, "report"));
+}
+
+/* The same with a whole branch: it goes on following the one that ordered it. */
+static void to_the_middle_then_to_the_parent(void)
+{
+    struct child c;
+    pid_t holder, second;
+    long port = start_generations(&c);
+    int first = hold_one(&c, port, &holder), fd = hold_one(&c, port, &second);
+    CHECK(holder != second);
+    pid_t middle = (pid_t)atoi(stat_of(holder) + 2);
+    CHECK(kill(middle, SIGTERM) == 0);
+    leaves_the_door(&c, middle);
+    leaves_the_door(&c, holder);
+    child_signal(&c, SIGTERM);
+    drains_too(&c, second);
+    poll(NULL, 0, 100);
+    CHECK(!child_said(&c, "gone"), "a worker was killed");
+    finish(first, holder, true);
+    gone_by(&c, holder, SIGTERM);
+    gone_by(&c, middle, SIGTERM);
+    CHECK(!child_said(&c, "gone"), "the other worker is gone");
+    finish(fd, second, true);
+    child_dies(&c, SIGTERM);
+    CHECK(times(child_file(&c, "report"), "\"end\":\"drained\"") == 2, "%s", child_file(&c, "report"));
+}
+
 /* One that waits in a blocking accept, and has nothing to do. */
 static void to_one_idle_worker(void)
 {
@@ -326,6 +384,8 @@ int main(int argc, char **argv)
         {"group/to-the-middle", to_the_middle},
         {"group/to-one-worker", to_one_worker},
         {"group/to-one-worker/idle", to_one_idle_worker},
+        {"group/to-one-worker/then-to-the-parent", to_one_worker_then_to_the_parent},
+        {"group/to-the-middle/then-to-the-parent", to_the_middle_then_to_the_parent},
         {"group/to-all/parent-first", to_all_parent_first},
         {"group/to-all/workers-first", to_all_workers_first},
         {"group/killed/worker", worker_killed},
