@@ -434,3 +434,9 @@ void group_command(void)
     if (group.table)
         wake(&group.table->orders);
 }
+
+void group_queue_moved(void)
+{
+    group_report();
+    group_command();
+}

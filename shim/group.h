@@ -73,6 +73,10 @@ void *group_order(void);
 void group_report(void);
 void group_command(void);
 
+/* In a drain, we have taken a connection from an accept queue that all hold: whoever waits for the queue to be empty hears
+ * of it by nothing else, if the kernel has woken us alone (a mutex around accept, EPOLLEXCLUSIVE, a blocking accept). */
+void group_queue_moved(void);
+
 nsec_t group_boottime(void);
 
 #endif

@@ -29,7 +29,8 @@ struct watch {
 };
 
 static struct watch watch[MEMBERS_MAX];
-static bool looked; /* into /proc, for this drain's listeners */
+static bool looked;            /* into /proc, for this drain's listeners */
+static uint32_t said_answered; /* what the others were last told */
 
 /* The epoll set's words for them: below the one of the event descriptor, above all that stand for connections. */
 static uint64_t token_of(int at)
@@ -386,12 +387,11 @@ void lead_census(struct census *census, bool ours, uint32_t round, nsec_t now)
 
 void lead_publish(const struct census *census)
 {
-    static uint32_t answered;
     struct member *self = group_self();
     if (!self)
         return;
-    bool changed = self->phase != shim.drain.phase || self->answered != answered;
-    answered = self->answered;
+    bool changed = self->phase != shim.drain.phase || self->answered != said_answered;
+    said_answered = self->answered;
     self->counts = shim.counts;
     self->open = census->in_flight;
     self->owed_at = __atomic_load_n(&shim.owed_at, __ATOMIC_ACQUIRE);

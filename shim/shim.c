@@ -497,6 +497,8 @@ void shim_accepted(int lfd, int fd)
     if (shim_draining()) {
         __atomic_store_n(&shim.last_accept, shim_now(), __ATOMIC_RELEASE);
         shim_wake(NULL);
+        if (l->shared)
+            group_queue_moved();
     }
 }
 

@@ -128,10 +128,11 @@ static enum owed idle_until(struct conn *c, struct census *census, nsec_t until,
         expires(census, until);
         return OWED_IDLE;
     }
-    if (c->stage == CONN_EOF || is_shared_still(c, now))
-        return OWED_NOTHING; /* the program does not care for it: the exit closes it */
+    /* Before anything else: a request may have come in the last moment, also of the time after the virtual EOF. */
     if (!c->opaque && sock_unread(c->fd) > 0)
         return OWED_IN_FLIGHT;
+    if (c->stage == CONN_EOF || is_shared_still(c, now))
+        return OWED_NOTHING; /* the program does not care for it: the exit closes it */
     give_eof(c, now);
     expires(census, now + shim.options.idle);
     return OWED_IDLE;

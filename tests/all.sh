@@ -25,6 +25,7 @@ suite() {
 suite both-compilers
 suite unit
 suite guard
+suite explore
 suite preload
 suite fuzz FUZZ_SECONDS=20
 suite cli

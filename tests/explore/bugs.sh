@@ -1,0 +1,76 @@
+#!/bin/sh
+# bugs.sh BUILD: proof that the explorer finds bugs: each of these, put into a copy of the source by itself, must be
+# found. A line: the source, and what sed makes of it. The two of world.c are bugs that shim.c and survey.c have had.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+dir=$1/explore
+cc=${CC:-cc}
+flags='-std=c11 -D_GNU_SOURCE -O1 -w -iquote shim -iquote shim/core -iquote tests/explore'
+
+bugs='
+drain.c   s/c->in_flight == 0 && c->idle == 0/c->idle == 0/
+drain.c   s/c->queued == 0 && //;s/if (c->queued > 0)/if (false)/
+drain.c   s/c->idle == 0 && c->ending/c->ending/
+drain.c   s/ && c->ending == 0//
+drain.c   s/ && c->members == 0;/;/
+drain.c   s/return c->half_open == 0 || /return true || /
+drain.c   s/act.wake_at = earlier(end, c->next_expiry)/act.wake_at = c->next_expiry/
+drain.c   s/act.wake_at = earlier(end, c->next_expiry)/act.wake_at = end/
+drain.c   s/now - d->signal_at >= DRAIN_REPEAT/now - d->signal_at > 100 * DRAIN_REPEAT/
+drain.c   s/if (c->members > 0) .*/if (false)/
+drain.c   s/d->phase = DRAIN_DRAINED/release(d, \&act, now)/
+drain.c   s/^        act.wake_at = now;//
+drain.c   s/(end != 0 && now >= end)/(end != 0 \&\& now > end)/
+drain.c   s/nsec_t end = d->duck_from + o->delay/nsec_t end = d->duck_from/
+members.c s/if (drains(&m->member\[at\]))/if (leader == MEMBER_NONE \&\& drains(\&m->member[at]))/
+conn.c    s/return __atomic_load_n(&c->pending, __ATOMIC_ACQUIRE) > 0 ||/return/
+conn.c    s/|| conn_request_open(c) ||/||/
+conn.c    s/__atomic_sub_fetch(&c->pending, 1, __ATOMIC_RELEASE)//
+lead.c    s/if (ours && census->members > 0 && unready == 0/if (false/
+lead.c    s/^    bool changed = .*/    bool changed = false;/
+lead.c    s/^    wake_watcher();//
+world.c   s/group_report();//;s/group_command();//
+world.c   s/} else if (c->sent > c->read) {/} else if (c->sent > c->read \&\& k->stage != CONN_EOF) {/
+'
+
+# try SOURCE CHANGE: prints why not, if it is not found.
+try()
+{
+    rm -rf "$dir/bug"
+    mkdir -p "$dir/bug"
+    for from in shim/core/$1 shim/$1 tests/explore/$1; do
+        [ ! -e "$from" ] || break
+    done
+    sed "$2" "$from" >"$dir/bug/$1"
+    if cmp -s "$from" "$dir/bug/$1"; then
+        echo "changes nothing"
+        return
+    fi
+    object=$dir/$1.o source=$dir/bug/$1
+    [ "$1" = lead.c ] && object=$dir/edge.c.o source=tests/explore/edge.c
+    others=$(printf '%s\n' "$dir"/*.o | grep -vF "$object")
+    # shellcheck disable=SC2086
+    if ! "$cc" -iquote "$dir/bug" $flags -c -o "$dir/bug/bug" "$source" || ! "$cc" -o "$dir/bug/explore" "$dir/bug/bug" $others; then
+        echo "does not compile"
+    elif "$dir/bug/explore" >"$dir/bug/log" 2>&1; then
+        echo "is not found"
+    elif ! grep -q '^FAIL explore' "$dir/bug/log"; then
+        echo "is not found, but the explorer ends with: $(tail -1 "$dir/bug/log")"
+    fi
+}
+
+found=0 failed=0
+while read -r source change; do
+    [ -n "$source" ] || continue
+    why=$(try "$source" "$change")
+    if [ -n "$why" ]; then
+        echo "FAIL explore_bugs: $source $change: $why"
+        failed=1
+    fi
+    found=$((found + 1))
+done <<EOF
+$bugs
+EOF
+rm -rf "$dir/bug"
+[ "$failed" -ne 0 ] || echo "ok explore_bugs: all $found are found"
+exit $failed

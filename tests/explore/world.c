@@ -1,0 +1,675 @@
+/* world.c: see world.h. */
+#include "kernel.h"
+
+#include "edge.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *const event_names[EVENTS] = {
+    [PUMP_STEPS] = "the pump steps",
+    [IS_SENT_TERM] = "is sent TERM",
+    [GETS_ORDER] = "gets its order",
+    [FORKS] = "forks",
+    [GROWS_UP] = "grows up",
+    [EXITS] = "exits",
+    [ENDS] = "ends",
+    [IS_KILLED] = "is killed",
+    [ACCEPTS] = "accepts",
+    [CONNECTS] = "connects",
+    [IS_QUEUED] = "is queued",
+    [SENDS] = "sends",
+    [IS_READ] = "is read",
+    [IS_ANSWERED] = "is answered",
+    [READS_EOF] = "is read to its end",
+    [IS_CLOSED] = "is closed",
+    [IS_ACKED] = "acknowledges",
+    [HANGS_UP] = "hangs up",
+    [TIME_PASSES] = "time passes",
+};
+
+const struct game *game;
+
+static const char *const pieces[] = {"GET / HT", "TP/1.1\r\nHost: a\r\n\r\n", "GET /2 HTTP/1.1\r\nHost: a\r\n\r\n"};
+static const char response[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+/* ---- the real connections: each different one is kept once ------------------------------------------------------ */
+
+enum { CONNS_MAX = 1 << 16 };
+static struct conn *conns;
+static uint32_t conns_seen, *conn_index;
+
+static uint64_t mix(const void *data, size_t n)
+{
+    uint64_t h = 0x9e3779b97f4a7c15;
+    for (const char *at = data, *end = at + n; at + 8 <= end; at += 8) {
+        uint64_t word;
+        memcpy(&word, at, 8);
+        h = (h ^ word) * 0xff51afd7ed558ccd;
+        h ^= h >> 32;
+    }
+    return h;
+}
+
+static uint32_t keep_conn(struct conn *c)
+{
+    /* What only counts bytes, or remembers them, says nothing of what is to come. */
+    c->read_bytes = c->written_bytes = c->request_bytes = c->response_bytes = c->crossed_bytes = 0;
+    c->in.facts.method_len = 0;
+    if (c->ring_head == c->ring_tail && c->run_left == 0) {
+        c->ring_head = c->ring_tail = 0;
+        memset(c->ring, 0, sizeof c->ring);
+    }
+    if (!conns) {
+        conns = calloc(CONNS_MAX, sizeof *conns);
+        conn_index = calloc(CONNS_MAX * 4, sizeof *conn_index);
+    }
+    uint32_t at = (uint32_t)mix(c, sizeof *c & ~(size_t)7) % (CONNS_MAX * 4);
+    for (; conn_index[at]; at = (at + 1) % (CONNS_MAX * 4))
+        /* With its padding, which nobody writes. NOLINTNEXTLINE(bugprone-suspicious-memory-comparison) */
+        if (memcmp(&conns[conn_index[at]], c, sizeof *c) == 0)
+            return conn_index[at];
+    if (++conns_seen >= CONNS_MAX) {
+        fprintf(stderr, "explore: more different connections than there is room for\n");
+        abort();
+    }
+    memcpy(&conns[conns_seen], c, sizeof *c);
+    return conn_index[at] = conns_seen;
+}
+
+unsigned world_conns(void)
+{
+    return conns_seen;
+}
+
+static struct conn conn_of(const struct client *c)
+{
+    return conns[c->conn];
+}
+
+static enum conn_stage stage_of(const struct client *c)
+{
+    return (enum conn_stage)conns[c->conn].stage;
+}
+
+/* ---- what is so, whoever believes what -------------------------------------------------------------------------- */
+
+static unsigned requests_begun(const struct client *c)
+{
+    return (c->sent >= HALF) + (c->sent >= SECOND);
+}
+
+static unsigned requests_whole(unsigned pieces_there)
+{
+    return (pieces_there >= FIRST) + (pieces_there >= SECOND);
+}
+
+static bool is_owed_an_answer(const struct client *c)
+{
+    return !c->crossed && requests_begun(c) > c->answered;
+}
+
+static bool is_bound(const struct process *p) /* it has not yet been given its signal */
+{
+    return p->life == ALIVE && p->begun && !p->releasing;
+}
+
+/* What would be lost if this process had its signal now? */
+static const char *lost_with(const struct world *w, unsigned who, bool with_idle)
+{
+    const struct process *p = &w->proc[who];
+    for (const struct client *c = w->client; c < w->client + CLIENTS; c++) {
+        if (c->place != AT_TABLE || c->owner != who || c->crossed)
+            continue;
+        const struct conn k = conn_of(c);
+        if (stage_of(c) < CONN_ENDED && is_owed_an_answer(c))
+            return "released with a request in flight";
+        if (stage_of(c) >= CONN_ENDED && c->unsent == UNSENT_BYTES)
+            return "released with output that is not acknowledged";
+        nsec_t window = (k.since > p->signal_at ? k.since : p->signal_at) + game->options.idle;
+        if (with_idle && stage_of(c) == CONN_OPEN && w->now < window)
+            return "released within an idle window";
+    }
+    return NULL;
+}
+
+static const char *lost_in_queue(const struct world *w, unsigned who)
+{
+    bool closed = w->now >= w->proc[who].drain.door_from + game->options.idle;
+    for (const struct client *c = w->client; c < w->client + CLIENTS; c++)
+        if ((c->place == QUEUED && !c->crossed) || (c->place == KNOCKING && !closed))
+            return "released with a connection in the accept queue";
+    return NULL;
+}
+
+static bool is_meant(const struct world *w, unsigned who, unsigned leader)
+{
+    const struct slot *s = &w->slot[who];
+    return who == leader || (w->proc[who].life == ALIVE && s->state == MEMBER_SERVES && s->parent != 0 &&
+                             s->parent == w->slot[leader].serial && !(w->proc[leader].watch[who] & 4));
+}
+
+/* The process has just been released: was that right? */
+static const char *judge_release(const struct world *w, unsigned who, bool led)
+{
+    const struct process *p = &w->proc[who];
+    const char *lost = NULL;
+    if (p->unclean)
+        return NULL;
+    if (p->exits) /* nobody could serve them: it has no other threads */
+        return NULL;
+    if (led)
+        return lost_with(w, who, false);
+    if (p->door != 2)
+        lost = lost_in_queue(w, who);
+    for (unsigned q = 0; q < PROCS && !lost; q++)
+        if (is_meant(w, q, who) && !w->proc[q].exits && !w->proc[q].unclean)
+            lost = lost_with(w, q, true);
+    return lost;
+}
+
+/* ---- the pump: what pump.c, survey.c and door.c do, in short ------------------------------------------------------- */
+
+static void expires(struct census *census, nsec_t at)
+{
+    if (census->next_expiry == 0 || at < census->next_expiry)
+        census->next_expiry = at;
+}
+
+static void idle_until(struct client *c, struct conn *k, struct census *census, nsec_t until, nsec_t now)
+{
+    if (!drain_may_close_idle(&shim.drain)) {
+        census->idle++;
+    } else if (now < until) {
+        expires(census, until);
+        census->idle++;
+    } else if (c->sent > c->read) {
+        census->in_flight++;
+    } else if (k->stage != CONN_EOF) {
+        k->since = now;
+        k->stage = CONN_EOF;
+        expires(census, now + game->options.idle);
+        census->idle++;
+    }
+}
+
+static void survey_one(struct client *c, struct census *census, nsec_t now, bool first)
+{
+    struct conn k = conn_of(c);
+    if (k.stage >= CONN_ENDED) {
+        if (!c->unsent)
+            k.acked = true;
+        census->ending += !k.acked;
+        if (!k.acked && shim.exiting_tid)
+            census->in_flight++;
+        if (k.acked && k.stage == CONN_LINGERING)
+            c->place = GONE;
+    } else if (conn_in_flight(&k) || (first && c->sent > c->read)) {
+        census->in_flight += !shim.exiting_tid;
+    } else {
+        nsec_t since = k.since > shim.signal_at ? k.since : shim.signal_at;
+        idle_until(c, &k, census, since + game->options.idle, now);
+    }
+    c->conn = keep_conn(&k);
+}
+
+static void look_around(struct world *w, unsigned who, struct census *census, bool first)
+{
+    const struct process *p = &w->proc[who];
+    memset(census, 0, sizeof *census);
+    census->last_accept = p->served_at;
+    census->leaving = p->exits;
+    shim.exiting_tid = p->exits;
+    for (struct client *c = w->client; c < w->client + CLIENTS; c++) {
+        if (c->place == AT_TABLE && c->owner == who)
+            survey_one(c, census, w->now, first);
+        if (p->door != 2 && !p->left)
+            census->queued += c->place == QUEUED;
+        if (shim.drain.phase == DRAIN_DOOR)
+            census->half_open += c->place == KNOCKING;
+    }
+}
+
+/* A listener that others use on is left to them. */
+static void close_door(struct world *w, struct process *p)
+{
+    struct listener *l = &shim.listener[0];
+    l->foreign = false;
+    lead_decide(l);
+    p->door = l->foreign ? 2 : 1;
+    if (l->foreign)
+        p->left = 1;
+    else
+        w->hidden = w->hidden ? w->hidden : w->now;
+}
+
+static void take_signals(struct world *w, struct process *p)
+{
+    bool begins = !p->started;
+    if (begins)
+        drain_signal(&shim.drain, shim.signal_at);
+    if (p->signals > p->seen + (p->seen == 0))
+        drain_signal(&shim.drain, w->now);
+    p->seen = p->signals;
+    p->started = 1;
+}
+
+static bool nothing_owed(const struct census *c)
+{
+    return c->queued + c->in_flight + c->idle + c->ending == 0;
+}
+
+static enum report_end how_it_ended(void)
+{
+    if (shim.drain.again)
+        return REPORT_SECOND_SIGNAL;
+    return shim.drain.expired ? REPORT_DEADLINE : REPORT_DRAINED;
+}
+
+static const char *judge_step(const struct world *w, const struct process *p, uint8_t before, struct drain_actions act)
+{
+    nsec_t duck = shim.signal_at + game->options.delay;
+    uint8_t after = shim.drain.phase;
+    if (after < before && !(before == DRAIN_DRAINED && after == DRAIN_EMPTYING))
+        return "a phase comes back";
+    if ((after == DRAIN_RELEASED) != act.release)
+        return "released without saying so, or the other way round";
+    if (act.hide && game->options.quiet == 0 && w->now < duck && group.leader == MEMBER_NONE)
+        return "the door is closed in the lame duck's time";
+    if (p->urgent && !act.release)
+        return "a second signal does not release";
+    if (game->options.timeout && w->now >= shim.signal_at + game->options.timeout && !act.release)
+        return "the deadline does not release";
+    return NULL;
+}
+
+static const char *give_signal(struct world *w, unsigned who)
+{
+    struct process *p = &w->proc[who];
+    bool led = group.leader != MEMBER_NONE;
+    bool leader_freed = led && w->proc[group.leader].releasing;
+    p->unclean = shim.drain.again || shim.drain.expired || (led && w->proc[group.leader].unclean);
+    lead_end(p->exits ? REPORT_EXIT : how_it_ended());
+    p->releasing = 1;
+    lead_free();
+    if (led && !leader_freed && !p->unclean && !p->exits && w->proc[group.leader].life == ALIVE)
+        return "released before its leader";
+    return judge_release(w, who, led);
+}
+
+static const char *pump_step(struct world *w, unsigned who)
+{
+    struct process *p = &w->proc[who];
+    struct census census;
+    bool first = !p->started;
+    p->poked = 0;
+    if (first)
+        lead_begin();
+    for (unsigned q = 0; q < PROCS; q++)
+        if (p->deaths >> q & 1)
+            lead_event(UINT64_MAX - 1 - q);
+    p->deaths = 0;
+    take_signals(w, p);
+    uint32_t round = lead_round();
+    look_around(w, who, &census, first);
+    lead_census(&census, nothing_owed(&census), round, w->now);
+
+    uint8_t before = shim.drain.phase;
+    struct drain_actions act = drain_step(&shim.drain, &census, &shim.options, w->now);
+    const char *wrong = judge_step(w, p, before, act);
+    if (act.hide)
+        close_door(w, p);
+    shim.phase = shim.drain.phase;
+    if (!act.release)
+        lead_publish(&census);
+    else if (!wrong)
+        wrong = give_signal(w, who);
+    p->wake_at = act.wake_at;
+    uint32_t value;
+    p->waits_orders = lead_word(&value) == &edge_table()->orders;
+    return wrong;
+}
+
+static bool can_step(const struct world *w, unsigned who)
+{
+    const struct process *p = &w->proc[who];
+    return is_bound(p) && (p->poked || (p->wake_at != 0 && p->wake_at <= w->now));
+}
+
+/* ---- processes ------------------------------------------------------------------------------------------------------ */
+
+static void free_clients(struct world *w, unsigned who)
+{
+    for (struct client *c = w->client; c < w->client + CLIENTS; c++)
+        if (c->place == AT_TABLE && c->owner == who)
+            c->place = GONE;
+    bool somebody = false;
+    for (unsigned q = 0; q < PROCS; q++)
+        somebody = somebody || (w->proc[q].life == ALIVE && !w->proc[q].left);
+    for (struct client *c = w->client; c < w->client + CLIENTS && !somebody; c++)
+        if (c->place == QUEUED || c->place == KNOCKING)
+            c->place = GONE;
+}
+
+static void die(struct world *w, unsigned who)
+{
+    w->proc[who].life = DEAD;
+    w->proc[who].order = 0;
+    for (unsigned q = 0; q < PROCS; q++)
+        if (q != who && is_bound(&w->proc[q]) && (w->proc[q].watch[who] & 5) == 1) {
+            w->proc[q].deaths |= (uint8_t)(1 << who);
+            w->proc[q].poked = 1;
+        }
+    free_clients(w, who);
+}
+
+static void send_term(struct world *w, unsigned who)
+{
+    struct process *p = &w->proc[who];
+    p->terms++;
+    if (!p->owed && edge_is_free()) { /* its leader's doing, after the release */
+        p->unclean = w->proc[1 - who].unclean;
+        p->releasing = 1;
+        return;
+    }
+    if (p->terms > 1 && w->now >= shim.signal_at + DRAIN_REPEAT)
+        p->urgent = 1;
+    shim.owed = 1;
+    p->signals++;
+    edge_begin(p, NULL, w->now);
+}
+
+static bool process_event(struct world *w, enum event e, unsigned who, const char **wrong)
+{
+    struct process *p = &w->proc[who];
+    if (p->life != ALIVE && e != FORKS)
+        return false;
+    switch (e) {
+    case PUMP_STEPS:
+        if (!can_step(w, who))
+            return false;
+        *wrong = pump_step(w, who);
+        return true;
+    case IS_SENT_TERM:
+        if (p->terms >= game->terms || p->releasing || w->slot[who].state != MEMBER_SERVES)
+            return false;
+        send_term(w, who);
+        return true;
+    case GETS_ORDER:
+        if (!p->order)
+            return false;
+        p->order = 0;
+        if (!p->releasing)
+            edge_follow(p, w->now);
+        return true;
+    case FORKS: /* who: the child */
+        if (!game->forks || who != 1 || p->life != UNBORN || w->proc[0].life != ALIVE || w->proc[0].releasing)
+            return false;
+        members_claim(edge_table(), 0, MEMBER_BORN, w->now);
+        p->life = ALIVE;
+        p->leader = MEMBER_NONE;
+        return true;
+    case GROWS_UP:
+        if (w->slot[who].state != MEMBER_BORN)
+            return false;
+        edge_grow();
+        edge_follow(p, w->now);
+        return true;
+    case EXITS:
+        if (!game->exits || who != 1 || p->exits || !is_bound(p))
+            return false;
+        p->exits = p->poked = 1;
+        return true;
+    case ENDS: /* the program had its signal, or its leave */
+        if (!p->releasing || (!p->owed && !p->exits && w->proc[1 - who].life == ALIVE))
+            return false;
+        edge_leave();
+        return true;
+    case IS_KILLED: return game->kills;
+    case ACCEPTS:
+        if (p->left || p->releasing || p->exits || w->slot[who].state != MEMBER_SERVES)
+            return false;
+        for (struct client *c = w->client; c < w->client + CLIENTS; c++)
+            if (c->place == QUEUED) {
+                struct conn k;
+                memset(&k, 0, sizeof k);
+                conn_init(&k, 3, 0, false);
+                k.since = w->now;
+                c->place = AT_TABLE;
+                c->owner = (uint8_t)who;
+                c->conn = keep_conn(&k);
+                p->poked = p->begun;
+                if (p->begun) {
+                    group_report();
+                    group_command();
+                }
+                if (p->begun && game->options.quiet)
+                    p->served_at = w->now;
+                return true;
+            }
+        return false;
+    default: return false;
+    }
+}
+
+/* ---- connections ---------------------------------------------------------------------------------------------------- */
+
+static void end_conn(struct client *c, struct conn *k, uint8_t unsent, nsec_t now)
+{
+    k->since = now;
+    k->stage = CONN_ENDED;
+    c->unsent = unsent;
+}
+
+static void read_pieces(struct client *c, struct conn *k)
+{
+    for (; c->read < c->sent; c->read++)
+        if (k->stage < CONN_ENDED)
+            conn_received(k, pieces[c->read], strlen(pieces[c->read]));
+}
+
+/* The whole response; it says farewell if it is the last that is owed (io.c, conn_last_head). */
+static void answer(struct client *c, struct conn *k, const struct process *p, nsec_t now)
+{
+    struct rewrite_chunk chunk = {response, sizeof response - 1};
+    bool last = p->phase != DRAIN_SERVING && conn_last_head(k, &chunk, 1, c->sent > c->read) == 0;
+    conn_sent(k, response, sizeof response - 1, sizeof response - 1);
+    c->answered++;
+    k->since = now;
+    if (p->phase != DRAIN_SERVING && k->pending == 0 && (last || k->stage == CONN_EOF))
+        end_conn(c, k, UNSENT_BYTES, now);
+}
+
+static bool is_last_chance_over(const struct client *c, nsec_t now)
+{
+    const struct conn k = conn_of(c);
+    return k.stage >= CONN_ENDED || (k.stage == CONN_EOF && now >= k.since + game->options.idle);
+}
+
+static bool taken_event(struct client *c, enum event e, struct world *w)
+{
+    struct process *p = &w->proc[c->owner];
+    struct conn k = conn_of(c);
+    bool drains = p->phase >= DRAIN_DOOR;
+    if (p->life != ALIVE || p->releasing)
+        return false;
+    switch (e) {
+    case IS_READ:
+        if (c->read >= c->sent || k.stage == CONN_LINGERING)
+            return false;
+        read_pieces(c, &k);
+        break;
+    case IS_ANSWERED:
+        if (k.stage >= CONN_ENDED || requests_whole(c->read) <= c->answered)
+            return false;
+        answer(c, &k, p, w->now);
+        break;
+    case READS_EOF: /* the virtual one */
+        if (k.stage != CONN_EOF || c->read < c->sent || conn_in_flight(&k) || !drains)
+            return false;
+        end_conn(c, &k, UNSENT_FIN, w->now);
+        break;
+    case IS_CLOSED: /* because it was ended, or the client has gone */
+        if (c->read < c->sent || k.stage == CONN_LINGERING || (k.stage != CONN_ENDED && !c->hung_up) ||
+            (k.stage != CONN_ENDED && requests_whole(c->read) > c->answered))
+            return false;
+        k.stage = CONN_LINGERING;
+        if (!c->unsent)
+            c->place = GONE;
+        break;
+    case IS_ACKED:
+        if (!c->unsent)
+            return false;
+        c->unsent = 0;
+        break;
+    default: return false;
+    }
+    c->conn = keep_conn(&k);
+    p->poked = p->begun;
+    return true;
+}
+
+static bool client_event(struct world *w, enum event e, unsigned who)
+{
+    struct client *c = &w->client[who];
+    bool talks = c->place == QUEUED || (c->place == AT_TABLE && !w->proc[c->owner].releasing);
+    switch (e) {
+    case CONNECTS:
+        if (c->place != AT_HOME || w->hidden)
+            return false;
+        c->place = KNOCKING;
+        return true;
+    case IS_QUEUED:
+        if (c->place != KNOCKING)
+            return false;
+        c->place = QUEUED;
+        c->crossed = w->hidden && w->now >= w->hidden + game->options.idle; /* so long a handshake is waited for */
+        for (unsigned q = 0; q < PROCS; q++)
+            w->proc[q].poked |= is_bound(&w->proc[q]) && !w->proc[q].left;
+        return true;
+    case SENDS:
+        if (!talks || c->hung_up || c->sent >= (game->requests > 1 ? SECOND : FIRST))
+            return false;
+        if (c->place == AT_TABLE && is_last_chance_over(c, w->now))
+            c->crossed = 1;
+        c->sent++;
+        return true;
+    case HANGS_UP:
+        if (c->place != AT_TABLE || c->hung_up || is_owed_an_answer(c))
+            return false;
+        c->hung_up = 1;
+        return true;
+    default: return c->place == AT_TABLE && taken_event(c, e, w);
+    }
+}
+
+/* ---- time ------------------------------------------------------------------------------------------------------------ */
+
+/* To the next moment at which anybody has something to do; no further than the next second. */
+static bool time_passes(struct world *w, const char **wrong)
+{
+    nsec_t next = (w->now / NSEC_PER_SEC + 1) * NSEC_PER_SEC;
+    bool drains = false;
+    for (unsigned q = 0; q < PROCS; q++) {
+        const struct process *p = &w->proc[q];
+        if (can_step(w, q))
+            return false;
+        drains = drains || is_bound(p);
+        if (is_bound(p) && p->wake_at > w->now && p->wake_at < next)
+            next = p->wake_at;
+    }
+    if (!drains)
+        return false;
+    w->now = next;
+    for (unsigned q = 0; q < PROCS && game->options.timeout; q++)
+        if (is_bound(&w->proc[q]) && next > w->proc[q].signal_at + game->options.timeout)
+            *wrong = "it sleeps over its deadline";
+    return true;
+}
+
+/* ---- all of it --------------------------------------------------------------------------------------------------------- */
+
+static int compare(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct client));
+}
+
+bool world_event(struct world *w, enum event e, unsigned who, const char **wrong)
+{
+    *wrong = NULL;
+    if (e == TIME_PASSES)
+        return who == 0 && time_passes(w, wrong);
+    if (e > ACCEPTS) {
+        if (who >= CLIENTS || (who > 0 && memcmp(&w->client[who], &w->client[who - 1], sizeof w->client[0]) == 0))
+            return false; /* its twin does the same */
+        if (!client_event(w, e, who))
+            return false;
+        if (w->client[who].place == GONE)
+            memset(&w->client[who], 0, sizeof w->client[who]), w->client[who].place = GONE;
+        qsort(w->client, CLIENTS, sizeof w->client[0], compare);
+        return true;
+    }
+    if (who >= PROCS)
+        return false;
+    edge_load(w, who);
+    bool happens = process_event(w, e, who, wrong);
+    if (!happens)
+        return false;
+    edge_save(w, who);
+    if (e == ENDS || e == IS_KILLED)
+        die(w, who);
+    for (struct client *c = w->client; c < w->client + CLIENTS; c++)
+        if (c->place == GONE)
+            memset(c, 0, sizeof *c), c->place = GONE;
+    qsort(w->client, CLIENTS, sizeof w->client[0], compare);
+    return true;
+}
+
+bool world_done(const struct world *w)
+{
+    for (unsigned q = 0; q < PROCS; q++)
+        if (is_bound(&w->proc[q]))
+            return false;
+    return true;
+}
+
+/* Nobody comes, nobody says anything that they have not begun to say; whoever waits for an end of file waits. */
+bool world_fair(const struct world *w, enum event *e, unsigned *who)
+{
+    static const enum event order[] = {PUMP_STEPS, GETS_ORDER,  ENDS,      ACCEPTS,   IS_QUEUED, IS_READ,
+                                       SENDS,      IS_ANSWERED, READS_EOF, IS_CLOSED, IS_ACKED,  TIME_PASSES};
+    if (world_done(w))
+        return false;
+    for (unsigned i = 0; i < COUNT(order); i++)
+        for (unsigned q = 0; q < CLIENTS; q++) {
+            struct world copy = *w;
+            const char *wrong;
+            if (order[i] == SENDS && w->client[q].sent != HALF)
+                continue;
+            if (!world_event(&copy, order[i], q, &wrong))
+                continue;
+            *e = order[i];
+            *who = q;
+            return true;
+        }
+    return false;
+}
+
+void world_begin(struct world *w)
+{
+    memset(w, 0, sizeof *w);
+    w->now = WORLD_BEGINS;
+    for (unsigned i = game->clients; i < CLIENTS; i++)
+        w->client[i].place = GONE;
+    for (unsigned i = 0; i < PROCS; i++)
+        w->proc[i].leader = MEMBER_NONE;
+    for (unsigned i = 0; i < PROCS; i++) {
+        if (i > 0 && !game->worker)
+            continue;
+        edge_load(w, i);
+        members_claim(edge_table(), i > 0 ? 0 : MEMBER_NONE, MEMBER_SERVES, w->now - NSEC_PER_SEC * 9);
+        w->proc[i].life = ALIVE;
+        edge_save(w, i);
+    }
+}

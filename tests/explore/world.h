@@ -1,0 +1,133 @@
+/* world.h: a small world for the drain: two processes, three clients, a clock; and every event that can happen in it.
+ *
+ * Real are drain.c, members.c, conn.c with http1.c, and lead.c. Modelled, as small as it can be, are the kernel, the
+ * program, the clients, and what stands between: the pump's step, the survey of the connections, the door. */
+#ifndef LASTCALL_WORLD_H
+#define LASTCALL_WORLD_H
+
+#include "core/members.h"
+
+enum { PROCS = 2, CLIENTS = 3, WORDS_MAX = 160 };
+
+enum place {
+    AT_HOME,  /* has not connected */
+    KNOCKING, /* its handshake is under way */
+    QUEUED,   /* in the accept queue */
+    AT_TABLE, /* accepted */
+    GONE,
+};
+
+/* A client sends at most three pieces: half a head, the rest of it, and another whole request. */
+enum { HALF = 1, FIRST = 2, SECOND = 3 };
+
+enum unsent { UNSENT_NOTHING, UNSENT_FIN, UNSENT_BYTES };
+
+struct client {
+    uint8_t place; /* enum place */
+    uint8_t owner;
+    uint8_t sent, read; /* pieces */
+    uint8_t answered;   /* requests */
+    uint8_t unsent;     /* there is output that is not acknowledged: enum unsent */
+    uint8_t hung_up;    /* it has closed its end */
+    uint8_t crossed;    /* it spoke after it was told goodbye, or came after all its chances: that may be lost */
+    uint32_t conn;      /* the process's struct conn: see conn_of */
+};
+
+enum life { UNBORN, ALIVE, DEAD };
+
+/* The words of lead.c, pump.c, shim.c and group.c for one process. */
+struct process {
+    struct drain drain;
+    nsec_t signal_at, wake_at, served_at /* the last accept */;
+    uint32_t said, signals, seen, leader_serial;
+    int32_t leader;
+    uint8_t life, begun, started, owed, releasing, phase;
+    uint8_t poked;         /* its pump has been woken */
+    uint8_t waits_orders;  /* which of the group's words its watcher waits for */
+    uint8_t order;         /* an order is on its way to it */
+    uint8_t deaths;        /* bit q: process q's pidfd says that it is dead */
+    uint8_t watch[PROCS];  /* 1 watched, 2 ordered, 4 out of reach */
+    uint8_t exits;         /* the program is in exit() */
+    uint8_t left;          /* it has let go of the listener that others hold */
+    uint8_t terms, urgent; /* TERMs that it was sent; one that must end it at once */
+    uint8_t door;          /* it has closed its door: 1 for all, 2 for itself */
+    uint8_t unclean;       /* it was released by a deadline or a second signal, or follows one that was */
+    uint8_t hidden_here;   /* it has hidden the listener */
+    uint8_t pad[5];
+};
+
+struct slot { /* of the group's table: what is not the same in every world */
+    nsec_t born_at, signal_at;
+    uint32_t state, serial, parent, parent_at, flags, phase, round, answered, again, end;
+};
+
+#define WORLD_BEGINS (10 * NSEC_PER_SEC)
+
+struct world {
+    nsec_t now;
+    nsec_t hidden; /* since when; 0: the listener is open */
+    struct process proc[PROCS];
+    struct slot slot[PROCS];
+    struct member_door door[2];
+    struct client client[CLIENTS];
+};
+
+/* How it is played. */
+struct game {
+    const char *name;
+    struct options options;
+    unsigned clients;  /* that may come */
+    unsigned requests; /* each */
+    bool worker;       /* a second process is there from the beginning */
+    bool forks;        /* or it is made in the course */
+    bool kills, exits; /* processes may be killed, may exit */
+    unsigned terms;    /* TERMs for each process at most */
+    unsigned depth;    /* events */
+};
+extern const struct game *game;
+
+/* What can happen; of whom is the second number. */
+enum event {
+    /* of a process's pump */
+    PUMP_STEPS,
+    /* of a process */
+    IS_SENT_TERM,
+    GETS_ORDER,
+    FORKS,
+    GROWS_UP,
+    EXITS,
+    ENDS,
+    IS_KILLED,
+    ACCEPTS,
+    /* of a client's connection */
+    CONNECTS,
+    IS_QUEUED,
+    SENDS,
+    IS_READ,
+    IS_ANSWERED,
+    READS_EOF,
+    IS_CLOSED,
+    IS_ACKED,
+    HANGS_UP,
+    /* of all */
+    TIME_PASSES,
+    EVENTS,
+};
+extern const char *const event_names[EVENTS];
+
+void world_begin(struct world *w);
+
+/* Can it happen? Then it does. False: it cannot. *wrong: what was found to be wrong in it, or NULL. */
+bool world_event(struct world *w, enum event e, unsigned who, const char **wrong);
+
+/* The event that a fair world lets happen next: everybody does what they owe, and nobody anything new. False: there is
+ * none, and all that drained are released. */
+bool world_fair(const struct world *w, enum event *e, unsigned *who);
+
+/* Is every process that drains released? */
+bool world_done(const struct world *w);
+
+/* The number of different struct conns seen. */
+unsigned world_conns(void);
+
+#endif
