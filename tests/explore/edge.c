@@ -12,6 +12,7 @@ enum { FIRST_PID = 100, FIRST_FD = 10 };
 
 struct shim shim;
 struct group group;
+struct record recording;
 static struct members table;
 static struct world *here;
 static unsigned me;
@@ -78,6 +79,21 @@ void survey_shared(bool listeners)
     (void)listeners;
     shim.listener[0].foreign =
         here->proc[other].life == ALIVE && !here->proc[other].left && !lead_means(FIRST_PID + other);
+}
+
+void record_died(uint32_t serial)
+{
+    (void)serial;
+}
+
+void record_each(uint32_t serial, int pid, void (*f)(const struct report_connection *c, void *arg), void *arg)
+{
+    (void)serial, (void)pid, (void)f, (void)arg;
+}
+
+void record_drop(uint32_t serial)
+{
+    (void)serial;
 }
 
 bool proc_started(int pid, nsec_t *at)
@@ -152,6 +168,7 @@ static void load_slot(struct member *to, const struct slot *from, unsigned at)
     to->flags = from->flags;
     to->phase = from->phase;
     to->round = from->round;
+    to->follows = from->follows;
     to->answered = from->answered;
     to->again = from->again;
     to->end = from->end;
@@ -170,6 +187,7 @@ static void save_slot(struct slot *to, const struct member *from)
     to->flags = from->flags;
     to->phase = from->phase;
     to->round = from->round;
+    to->follows = from->follows;
     to->answered = from->answered;
     to->again = from->again;
     to->end = from->end;

@@ -58,7 +58,8 @@ struct process {
 
 struct slot { /* of the group's table: what is not the same in every world */
     nsec_t born_at, signal_at;
-    uint32_t state, serial, parent, parent_at, flags, phase, round, answered, again, end;
+    uint32_t state, serial, parent, parent_at, flags, phase, round, follows, answered, again, end;
+    uint32_t pad;
 };
 
 #define WORLD_BEGINS (10 * NSEC_PER_SEC)
