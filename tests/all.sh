@@ -27,7 +27,7 @@ suite unit
 suite guard
 suite explore
 suite preload
-suite fuzz FUZZ_SECONDS=20
+suite fuzz FUZZ_SECONDS=30
 suite cli
 suite e2e
 
