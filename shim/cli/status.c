@@ -82,8 +82,8 @@ static int say_why_not(int pid)
     snprintf(path, sizeof path, "/proc/%d", pid);
     if (stat(path, &st) != 0)
         return cli_fail(NOT_THERE, "process %d has ended", pid);
-    return cli_fail(NOT_PERMITTED, "process %d belongs to user %u: only that user and root may look into it", pid,
-                    (unsigned)st.st_uid);
+    return cli_fail(NOT_PERMITTED, "process %d belongs to user %u, and the kernel does not let the caller look into it",
+                    pid, (unsigned)st.st_uid);
 }
 
 /* ---- showing -------------------------------------------------------------------------------------------------------------- */
@@ -130,7 +130,7 @@ static int run(int argc, char **argv)
     const struct status_wish wish = {.pid = w.pid ? proc_of_thread(w.pid) : 0};
     if (!status_read(&s, &wish))
         return cli_fail(NOT_PERMITTED, "/proc cannot be read");
-    bool watches = w.watch && s.groups > 0 && !s.group[0].problem;
+    bool watches = w.watch && s.groups > 0 && !(w.pid && s.group[0].problem);
     status = watches ? watch(&s, &w) : show_once(&s, &w);
     status_free(&s);
     return status;

@@ -146,10 +146,6 @@ static void page_requests(FILE *to, const struct status_group *g, unsigned max)
 
 static void page_group(FILE *to, const struct status_group *g, unsigned max)
 {
-    if (g->problem) {
-        fprintf(to, "%d: the memory that it has %s\n", g->problem_pid, g->problem);
-        return;
-    }
     page_head(to, g);
     page_left(to, g);
     page_processes(to, g);
@@ -158,11 +154,18 @@ static void page_group(FILE *to, const struct status_group *g, unsigned max)
 
 void status_page(FILE *to, const struct status *s, unsigned max)
 {
+    bool first = true;
     for (unsigned i = 0; i < s->groups; i++) {
-        if (i > 0)
+        if (s->group[i].problem)
+            continue;
+        if (!first)
             putc('\n', to);
+        first = false;
         page_group(to, &s->group[i], max);
     }
+    for (unsigned i = 0; i < s->groups; i++)
+        if (s->group[i].problem)
+            fprintf(to, "process %d: the memory that it has %s\n", s->group[i].problem_pid, s->group[i].problem);
 }
 
 /* ---- one line ------------------------------------------------------------------------------------------------------------ */

@@ -58,8 +58,9 @@ static void draw(const char *page)
     fputs("\033[H", stdout);
     for (unsigned row = 0; *page && row + 1 < rows; row++) {
         size_t n = strcspn(page, "\n");
+        fputs("\033[K", stdout); /* before: behind the last column it would take that one away */
         fwrite(page, 1, n < columns ? n : columns, stdout);
-        fputs("\033[K\r\n", stdout);
+        putc('\n', stdout);
         page += n + (page[n] == '\n');
     }
     fputs("\033[J", stdout);
