@@ -333,6 +333,22 @@ def memory_is_refused():
             check([s.value for s in seen[0].samples] == [0], f'{seen}')
 
 
+@case
+def workers_of_another_user():
+    """Root in a container may look into its master, but not into the workers, who have changed their user."""
+    less = ['setpriv', '--bounding-set', '-sys_ptrace']
+    with serving('nginx-2', prefix=less) as t, clients(t):
+        def look():
+            run = subprocess.run([*less, f'{cases.build}/lastcall', 'status', '--json', str(pid_of(t))], capture_output=True, text=True,
+                                 timeout=cases.BOUND, check=True)
+            return json.loads(run.stdout)['groups'][0]['processes']
+        found = look()
+        check([p['pid'] for p in found] == [p['pid'] for p in group(t)['processes']], f'{found}')
+        check([p['connections'] is None for p in found] == [False, True, True], f'{found}')
+        t.term()
+        until('the workers drain', lambda: [p['state'] for p in look()][1:].count('draining') == 1)
+
+
 # ---- who is not under us -------------------------------------------------------------------------------------------------
 
 @contextlib.contextmanager
