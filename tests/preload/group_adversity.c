@@ -113,7 +113,7 @@ static void start_group(struct group *g, const char *hardship, const char *how)
 static void hold_both(struct group *g, int fd[2])
 {
     pid_t holder;
-    fd[1] = -1;
+    fd[0] = fd[1] = -1;
     for (int i = 0; i < (g->sibling ? 2 : 1); i++) {
         int got = hold_one(&g->c, g->port, &holder);
         fd[holder == g->sibling] = got;
