@@ -114,7 +114,11 @@ int elfscan_command(char *const *argv, struct elf_facts *facts)
     read_privileges(fd, facts);
     int status = elfscan_file(fd, facts);
     close(fd);
-    return status ? status : facts->executable ? 0 : -EACCES;
+    if (status == 0 && facts->foreign)
+        status = -ENOEXEC;
+    if (status == 0 && facts->interpreter_missing)
+        status = -ENOENT;
+    return facts->executable ? status : -EACCES;
 }
 
 int elfscan_program(const char *command, struct elf_facts *facts)

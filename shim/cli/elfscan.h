@@ -70,8 +70,8 @@ struct elf_facts {
 };
 
 /* What `command` would run: looked up in PATH if it has no slash, then through #! lines and env. Fills all of
- * *facts. 0, or as exec would say: -ENOENT, -EACCES, -ENOEXEC, -ELOOP ...; -EPERM: it may be started, but
- * not read. facts->problem has the sentence. */
+ * *facts. 0, or as exec would say: -ENOENT, -EACCES, -ENOEXEC, -ELOOP ...; -EPERM: it may be started, but not
+ * read. What is in the way verdict_of() puts into a sentence. */
 int elfscan_program(const char *command, struct elf_facts *facts);
 
 /* The same for a whole command line, since `env A=b server` runs the server. argv ends in NULL, argv[0] exists. */
