@@ -1,5 +1,6 @@
 /* init.c: the constructor. */
 #include "handoff.h"
+#include "hook/go.h"
 #include "hook/hook.h"
 #include "shim.h"
 #include "sys/libc.h"
@@ -60,8 +61,23 @@ static void configure(const char *const *envp)
             "lastcall: LASTCALL_REPORT_CONNECTIONS=1 adds to the report, but LASTCALL_REPORT names no file for it\n");
 }
 
-/* glibc's loader passes argc, argv, envp; musl's passes nothing: there environ is always to be had. */
-__attribute__((constructor)) static void start(int argc, char **argv, char **envp)
+/* What the kernel has put behind the environment on the first stack; NULL if this environment is not there any more. */
+static const unsigned long *auxv_behind(const char *const *env)
+{
+    const uintptr_t stack_max = 64 << 20;
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    if ((uintptr_t)env - here > stack_max)
+        return NULL;
+    while (*env)
+        env++;
+    return (const unsigned long *)(env + 1);
+}
+
+extern HIDDEN void start(int argc, char **argv, char **envp);
+
+/* glibc's loader passes argc, argv, envp, and so does the entry for static programs (go_*.S); musl's passes nothing: there
+ * environ is always to be had. */
+__attribute__((constructor)) void start(int argc, char **argv, char **envp)
 {
     (void)argc;
     (void)argv;
@@ -73,5 +89,6 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     syscall_bind();
     configure(env);
     handoff_bind(env);
+    go_attach(auxv_behind(env));
     __atomic_store_n(&shim.off, false, __ATOMIC_RELEASE);
 }

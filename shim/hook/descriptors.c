@@ -35,26 +35,14 @@ int hook_listen(int fd, int backlog)
 /* accept and accept4: the real call, retried where only our doings made it fail. */
 static int accept_any(int lfd, void *addr, unsigned *len, int flags, bool four)
 {
-    shim_stays();
-    bool late = UNLIKELY(shim_draining()) && shim_accept_late(lfd);
+    struct hook_accept a;
+    hook_accept_enter(&a, lfd);
     for (;;) {
-        if (UNLIKELY(late) && shim_accept_wakes(lfd))
+        if (!hook_accept_begin(&a))
             return (int)hook_result(-ECONNABORTED);
-        unsigned runs = hook_runs();
-        bool counted = UNLIKELY(shim_draining()) && shim_accept_begins(lfd);
         int fd = four ? real.accept4(lfd, addr, len, flags) : real.accept(lfd, addr, len);
-        if (LIKELY(fd >= 0) && !shim.off)
-            shim_accepted(lfd, fd);
-        if (UNLIKELY(counted))
-            shim_accept_ends(lfd);
-        if (LIKELY(fd >= 0))
+        if (!hook_accept_end(&a, fd, NULL))
             return fd;
-        if (UNLIKELY(shim_draining())) {
-            int *err = libc_errno();
-            if (hook_interrupted(runs) || shim_accept_failed(lfd, err))
-                continue;
-        }
-        return fd;
     }
 }
 

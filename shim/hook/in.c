@@ -67,6 +67,11 @@ ssize_t hook_readv(int fd, const struct iovec *iov, int count)
 /* Bytes that are looked at only, or are not of the stream, or are thrown away in the kernel. */
 enum { NOT_OF_STREAM = MSG_PEEK | MSG_OOB | MSG_ERRQUEUE };
 
+bool hook_off_stream(int flags)
+{
+    return (flags & NOT_OF_STREAM) != 0;
+}
+
 static NOINLINE ssize_t recv_oddly(int fd, void *buf, size_t n, int flags, uint32_t slot)
 {
     struct rewrite_chunk chunk = {buf, n};
@@ -114,7 +119,7 @@ ssize_t hook___recvfrom_chk(int fd, void *buf, size_t n, size_t size, int flags,
 }
 
 /* Connections handed to us over a unix socket (SCM_RIGHTS, unix(7)). */
-static void adopt_rights(struct msghdr *msg)
+void hook_adopt_rights(struct msghdr *msg)
 {
     for (struct cmsghdr *h = CMSG_FIRSTHDR(msg); h; h = CMSG_NXTHDR(msg, h)) {
         if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS || h->cmsg_len < CMSG_LEN(0))
@@ -136,7 +141,7 @@ static ssize_t recv_rights(int fd, struct msghdr *msg, int flags)
     while (UNLIKELY(n > 0 && shim.armed && !(flags & MSG_PEEK)) && hook_is_withheld_command(msg, n))
         n = real.recvmsg(fd, msg, flags);
     if (n >= 0 && msg->msg_controllen >= CMSG_LEN(sizeof(int)) && !(flags & MSG_PEEK) && !shim.off)
-        adopt_rights(msg);
+        hook_adopt_rights(msg);
     return n;
 }
 

@@ -4,6 +4,7 @@
 #include "../handoff.h"
 
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -16,10 +17,13 @@ enum { WIRE_MAX = 96 }; /* pieces of one write; a longer vector is written short
 /* MSG_ZEROCOPY and urgent data are not ours to touch. */
 enum { UNTOUCHABLE = MSG_OOB | MSG_ZEROCOPY };
 
-/* Send chunks with a farewell in the right place. Returns false if there is none to say. `like` is the program's
- * message (its name and control data) or NULL for write and writev, which take no flags. */
-static bool send_farewell(struct shim_call *call, int fd, const struct rewrite_chunk *chunks, size_t count,
-                          const struct msghdr *like, int flags, ssize_t *result)
+bool hook_untouchable(int flags)
+{
+    return (flags & UNTOUCHABLE) != 0;
+}
+
+bool hook_send_farewell(struct shim_call *call, int fd, const struct rewrite_chunk *chunks, size_t count,
+                        const struct msghdr *like, int flags, ssize_t *result)
 {
     struct rewrite_chunk wire[WIRE_MAX];
     struct farewell f;
@@ -62,20 +66,20 @@ static size_t total_of(const struct rewrite_chunk *chunks, size_t count)
     return total;
 }
 
-#define WRITE_TRACKED(fd, slot, chunks, count, like, flags, real_call)                                         \
-    do {                                                                                                       \
-        struct shim_call call;                                                                                 \
-        ssize_t sent;                                                                                          \
-        bool draining = shim_draining();                                                                       \
-        if (!shim_write_begin(&call, slot, draining))                                                          \
-            return (ssize_t)total_of(chunks, count); /* ended: swallowed */                                    \
-        if (draining && !((flags)&UNTOUCHABLE) && send_farewell(&call, fd, chunks, count, like, flags, &sent)) \
-            return sent;                                                                                       \
-        do                                                                                                     \
-            sent = real_call;                                                                                  \
-        while (UNLIKELY(sent < 0) && hook_again(&call.runs));                                                  \
-        shim_write_end(&call, sent, chunks, count);                                                            \
-        return sent;                                                                                           \
+#define WRITE_TRACKED(fd, slot, chunks, count, like, flags, real_call)                                              \
+    do {                                                                                                            \
+        struct shim_call call;                                                                                      \
+        ssize_t sent;                                                                                               \
+        bool draining = shim_draining();                                                                            \
+        if (!shim_write_begin(&call, slot, draining))                                                               \
+            return (ssize_t)total_of(chunks, count); /* ended: swallowed */                                         \
+        if (draining && !((flags)&UNTOUCHABLE) && hook_send_farewell(&call, fd, chunks, count, like, flags, &sent)) \
+            return sent;                                                                                            \
+        do                                                                                                          \
+            sent = real_call;                                                                                       \
+        while (UNLIKELY(sent < 0) && hook_again(&call.runs));                                                       \
+        shim_write_end(&call, sent, chunks, count);                                                                 \
+        return sent;                                                                                                \
     } while (0)
 
 /* To the primary of node's cluster. */
@@ -162,7 +166,7 @@ ssize_t hook_sendto(int fd, const void *buf, size_t n, int flags, const void *ad
 }
 
 /* Connections that leave over a unix socket are no longer ours alone. */
-static void share_rights(const struct msghdr *msg)
+void hook_share_rights(const struct msghdr *msg)
 {
     for (struct cmsghdr *h = CMSG_FIRSTHDR(msg); h; h = CMSG_NXTHDR((struct msghdr *)msg, h)) {
         if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS || h->cmsg_len < CMSG_LEN(0))
@@ -180,7 +184,7 @@ ssize_t hook_sendmsg(int fd, const struct msghdr *msg, int flags)
     uint32_t slot = slot_of(fd);
     if (LIKELY(fd_slot_kind(slot) != FD_CONN)) {
         if (msg && msg->msg_controllen >= CMSG_LEN(sizeof(int)))
-            share_rights(msg);
+            hook_share_rights(msg);
         if (UNLIKELY(handoff_is(slot) && msg))
             return sendmsg_handoff(fd, msg, flags);
         return real.sendmsg(fd, msg, flags);
@@ -205,16 +209,28 @@ int hook_sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags)
     return done > 0 ? (int)done : -1;
 }
 
-/* Bytes that go from file to socket inside the kernel: counted, not seen. An ended connection swallows them: the
- * file's position moves as if they had gone. */
-static ssize_t swallow_file(int in, off_t *offset, size_t n)
+/* Bytes that go from file to socket inside the kernel: counted, not seen. */
+/* No more than there is: a program that sends until nothing is left (Go) would never end. */
+static size_t left_of_file(int in, long at, size_t n)
 {
-    if (offset) {
+    struct stat about;
+    if (sys2(SYS_fstat, in, &about) != 0 || !S_ISREG(about.st_mode))
+        return n;
+    size_t left = about.st_size > at ? (size_t)(about.st_size - at) : 0;
+    return left < n ? left : n;
+}
+
+ssize_t hook_swallow_file(int in, off_t *offset, size_t n)
+{
+    long at = offset ? *offset : sys3(SYS_lseek, in, 0, SEEK_CUR);
+    if (at < 0)
+        return hook_result(at);
+    n = left_of_file(in, at, n);
+    if (offset)
         *offset += (off_t)n;
-        return (ssize_t)n;
-    }
-    long at = sys3(SYS_lseek, in, n, SEEK_CUR);
-    return at < 0 ? hook_result(at) : (ssize_t)n;
+    else
+        sys3(SYS_lseek, in, n, SEEK_CUR);
+    return (ssize_t)n;
 }
 
 static NOINLINE ssize_t sendfile_tracked(int out, int in, off_t *offset, size_t n, uint32_t slot,
@@ -223,7 +239,7 @@ static NOINLINE ssize_t sendfile_tracked(int out, int in, off_t *offset, size_t 
     struct shim_call call;
     ssize_t sent;
     if (!shim_write_begin(&call, slot, shim_draining()))
-        return swallow_file(in, offset, n);
+        return hook_swallow_file(in, offset, n);
     do
         sent = next(out, in, offset, n);
     while (UNLIKELY(sent < 0) && hook_again(&call.runs));

@@ -59,7 +59,6 @@ static const uint16_t numbers[] = {
 };
 
 extern void syscall_bind(void);
-extern long syscall_dispatch(long nr, long a, long b, long c, long d, long e, long f);
 
 void syscall_bind(void)
 {
@@ -143,7 +142,7 @@ static long raw_fork(void)
     return pid;
 }
 
-HIDDEN long syscall_dispatch(long nr, long a, long b, long c, long d, long e, long f)
+long syscall_dispatch(long nr, long a, long b, long c, long d, long e, long f)
 {
     sigset_t wide;
     switch (nr) {

@@ -43,6 +43,65 @@ static inline long hook_result(long ret)
     return -1;
 }
 
+/* ---- one accept, as both edges make it: enter, and then begin, the call, end, until end says that it is over ---- */
+struct hook_accept {
+    int lfd;
+    unsigned runs;
+    bool late, counted;
+};
+
+static INLINE void hook_accept_enter(struct hook_accept *a, int lfd)
+{
+    shim_stays();
+    a->lfd = lfd;
+    a->late = UNLIKELY(shim_draining()) && shim_accept_late(lfd);
+}
+
+/* False: no call, the answer is ECONNABORTED. */
+static INLINE bool hook_accept_begin(struct hook_accept *a)
+{
+    if (UNLIKELY(a->late) && shim_accept_wakes(a->lfd))
+        return false;
+    a->runs = hook_runs();
+    a->counted = UNLIKELY(shim_draining()) && shim_accept_begins(a->lfd);
+    return true;
+}
+
+/* The call gave fd; below 0: *err (NULL: errno), which may be changed. True: again. */
+static INLINE bool hook_accept_end(struct hook_accept *a, int fd, int *err)
+{
+    if (LIKELY(fd >= 0) && !shim.off)
+        shim_accepted(a->lfd, fd);
+    if (UNLIKELY(a->counted))
+        shim_accept_ends(a->lfd);
+    if (LIKELY(fd >= 0) || !shim_draining())
+        return false;
+    if (!err)
+        err = libc_errno();
+    return (*err == EINTR && shim_interrupted(a->runs)) || shim_accept_failed(a->lfd, err);
+}
+
+/* ---- what the hooks of libc's functions lend to the other edge (go.c) ---- */
+
+/* Any system call of the table, by number; -1 and errno (syscall.c). */
+long syscall_dispatch(long nr, long a, long b, long c, long d, long e, long f);
+
+/* Descriptors that have come, or will go, with a message (SCM_RIGHTS). */
+void hook_adopt_rights(struct msghdr *msg);
+void hook_share_rights(const struct msghdr *msg);
+
+/* Bytes that a flag of recv makes not those of the stream (in.c); those that no farewell may touch (out.c). */
+bool hook_off_stream(int flags);
+bool hook_untouchable(int flags);
+
+/* Send chunks with a farewell in the right place. Returns false if there is none to say. `like` is the program's
+ * message (its name and control data) or NULL for write and writev, which take no flags. *result: -1 and errno. */
+bool hook_send_farewell(struct shim_call *call, int fd, const struct rewrite_chunk *chunks, size_t count,
+                        const struct msghdr *like, int flags, ssize_t *result);
+
+/* An ended connection swallows a file's bytes: *offset, or its position, moves as if they had gone. */
+ssize_t hook_swallow_file(int in, off_t *offset, size_t n);
+
 /* Is this message of a master to its worker a drain signal by other means (channel.c)? Then the program does not get
  * it; the signal will come at release. */
 bool hook_is_withheld_command(const struct msghdr *msg, ssize_t n);

@@ -29,6 +29,17 @@ static inline uint64_t arch_ticks(void)
     return __builtin_ia32_rdtsc();
 }
 
+/* A jump to anywhere, that changes no register but r11, which a system call destroys as well: movabs $to, %r11; jmp *%r11. */
+enum { ARCH_JUMP = 13 };
+static inline void arch_write_jump(unsigned char *at, void (*to)(void))
+{
+    uintptr_t target = (uintptr_t)to;
+    at[0] = 0x49, at[1] = 0xbb;
+    for (int i = 0; i < 8; i++)
+        at[2 + i] = (unsigned char)(target >> 8 * i);
+    at[10] = 0x41, at[11] = 0xff, at[12] = 0xe3;
+}
+
 /* A handler's context: has the signal made a system call fail with EINTR, with nothing in between? (A handler that is
  * stacked upon another one sees that one's first instruction, with 0 in rax: setup_rt_frame.) */
 #define arch_interrupted_call(context) (((const ucontext_t *)(context))->uc_mcontext.gregs[REG_RAX] == -EINTR)

@@ -1,6 +1,8 @@
 /* libc.c: see libc.h. Everything here is a weak reference: the object loads without any libc. */
 #include "libc.h"
 
+#include "stacks.h"
+
 #define WEAK __attribute__((weak, visibility("default")))
 
 extern int *__errno_location(void) WEAK;
@@ -37,7 +39,10 @@ void libc_clear_error(void)
 int *libc_errno(void)
 {
     static int nobodys;
-    return __errno_location ? __errno_location() : &nobodys;
+    if (LIKELY(__errno_location))
+        return __errno_location();
+    int *of_stack = stacks_errno();
+    return of_stack ? of_stack : &nobodys;
 }
 
 static bool gnu;

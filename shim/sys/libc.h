@@ -11,7 +11,7 @@ void *libc_next(const char *name);
 /* Forget the "symbol not found" that a failed libc_next may have left for the program's dlerror. */
 void libc_clear_error(void);
 
-/* The calling thread's errno; a throw-away int in a program without libc. */
+/* The calling thread's errno; in a program without libc that of the stack of ours that it runs on, or a throw-away int. */
 int *libc_errno(void);
 
 /* glibc? (They differ in what signal() leaves behind.) */

@@ -35,6 +35,25 @@ $(BUILD)/e2e/Server.class: tests/e2e/servers/Server.java
 	$(Q)mkdir -p $(dir $@)
 	$(Q)if command -v javac >/dev/null; then javac -d $(dir $@) $<; else echo 'e2e: no javac: java is missing' >&2; touch $@; fi
 
+# ---- the servers in Go, each in the builds that people make: with cgo it is dynamic, with libc; then dynamic without
+# libc, static, and static without a symbol ----
+GO        ?= go
+GO_ENV     = GO111MODULE=off GOFLAGS= GOTOOLCHAIN=local GOPATH=/usr/share/gocode GOCACHE=$(abspath $(BUILD))/e2e/go-cache
+GO_BUILDS  = go_cgo go_pie go_static go_stripped
+go_cgo     = $(BUILD)/e2e/go-$(1): HOW = CGO_ENABLED=1 $(GO) build
+go_pie     = $(BUILD)/e2e/go-$(1)-pie: HOW = CGO_ENABLED=0 $(GO) build -buildmode=pie
+go_static  = $(BUILD)/e2e/go-$(1)-static: HOW = CGO_ENABLED=0 $(GO) build
+go_stripped = $(BUILD)/e2e/go-$(1)-stripped: HOW = CGO_ENABLED=0 $(GO) build -ldflags='-s -w'
+define go_server
+$(foreach b,$(GO_BUILDS),$(eval $(call $(b),$(1))))
+GO_BIN += $(BUILD)/e2e/go-$(1) $(BUILD)/e2e/go-$(1)-pie $(BUILD)/e2e/go-$(1)-static $(BUILD)/e2e/go-$(1)-stripped
+$(BUILD)/e2e/go-$(1) $(BUILD)/e2e/go-$(1)-pie $(BUILD)/e2e/go-$(1)-static $(BUILD)/e2e/go-$(1)-stripped: tests/e2e/servers/go/$(1)/main.go
+	$$(call say,GO,$$@)
+	$$(Q)mkdir -p $$(dir $$@)
+	$$(Q)if command -v $(GO) >/dev/null; then $(GO_ENV) $$(HOW) -o $$@ $$<; else echo 'e2e: no go: its servers are missing' >&2; fi
+endef
+$(foreach s,nethttp fasthttp,$(eval $(call go_server,$(s))))
+
 # A key for tests only, made anew with each build directory.
 $(E2E_KEY):
 	$(call say,OPENSSL,$@)
@@ -42,7 +61,7 @@ $(E2E_KEY):
 	$(Q)if command -v openssl >/dev/null; then openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 365 \
 	    -subj /CN=lastcall -keyout $@ -out $(dir $@)cert.pem 2>/dev/null; else echo 'e2e: no openssl: TLS is missing' >&2; fi
 
-e2e-build: $(E2E_BIN) $(E2E_KEY) $(BUILD)/e2e/Server.class
+e2e-build: $(E2E_BIN) $(GO_BIN) $(E2E_KEY) $(BUILD)/e2e/Server.class
 
 e2e: $(BUILD)/liblastcall.so e2e-build
 	$(Q)$(E2E_PYTHON) tests/e2e/load_test.py $(BUILD)

@@ -287,7 +287,7 @@ def upgraded(t, w):
     return exchange
 
 
-TUNNELS = ('nginx', 'node', 'aiohttp', 'epoll', 'thread')
+TUNNELS = ('nginx', 'node', 'aiohttp', 'epoll', 'thread', 'go-nethttp', 'go-fasthttp')
 
 
 @scenario(only=TUNNELS)

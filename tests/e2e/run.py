@@ -4,7 +4,7 @@
   run.py                                   the racing scenarios once; on servers of several processes not those that
                                            ask about one connection only, unless a server or a scenario is named
   run.py --all                             those too
-  run.py --repeat 20 --group-repeat 5      the racing ones 20 times on nginx, node and epoll, 5 times on groups
+  run.py --repeat 20 --group-repeat 5      the racing ones 20 times on nginx, node and epoll, 5 times on groups and Go
   run.py --racing --repeat 200             only those
   run.py --server nginx,node --scenario hammer --repeat 5 -v --env LASTCALL_IDLE=200ms
   run.py --bare                            without us: what would be lost
@@ -76,8 +76,13 @@ def wanted(options, server, scenario):
 
 
 def wanted_single(options, server, scenario):
+    everything = options.all or options.server or options.scenario
+    if server.plain and scenario.name not in server.plain and not everything:
+        return 0
     if not scenario.racing:
         return 0 if options.racing else 1
+    if server.name in scenarios.REPEATED_LESS:
+        return options.group_repeat
     repeated = server.name in scenarios.REPEATED or options.server
     return options.repeat if repeated else 0 if options.racing else 1
 

@@ -187,6 +187,20 @@ def small(program, status, family='ipv4'):
                   [f'$BUILD/e2e/{program}'], status, family=family)
 
 
+FASTHTTP_LACKS = {'/head-pieces', '/early', '/close-tokens'}
+# Of a plain run, on builds that differ from the first only in how our object comes before their system calls.
+GO_PLAIN = ('inflight', 'hammer', 'think', 'churn', 'reuse', 'backlog', 'idle', 'big', 'sendfile', 'upload', 'pipeline')
+
+
+def go(library, build='', shutdown=False):
+    """A server in Go in one of its builds; with shutdown: it calls its library's own, when it sees TERM."""
+    name = f'go-{library}' + (f'-{build}' if build else '')
+    return Server(name + ('-shutdown' if shutdown else ''), lambda build, directory, host, port, backend: [
+        f'{build}/e2e/{name}', str(port), host, *(['shutdown'] if shutdown else [])],
+        [f'$BUILD/e2e/{name}'], 0 if shutdown else -15, FASTHTTP_LACKS if library == 'fasthttp' else set(), own_grace=shutdown,
+        plain=GO_PLAIN if build or shutdown else ())
+
+
 SERVERS = {s.name: s for s in (
     Server('nginx', nginx, ['nginx', '$BUILD/e2e/thread'], 0, {'/head-pieces', '/close-tokens'}, backend=True),
     Server('node', node(), ['node'], -15, {'/sendfile'}),
@@ -228,4 +242,10 @@ SERVERS = {s.name: s for s in (
     Server('forking', lambda build, directory, host, port, backend: [
         PYTHON, f'{HERE}/servers/threading_server.py', str(port), host, 'fork'], [PYTHON], -15, {'/sendfile'}, own_end=1,
            group=Group(0, respawns=False, outlive=True)),
+    go('nethttp'),
+    go('fasthttp'),
+    go('nethttp', shutdown=True),
+    go('fasthttp', shutdown=True),
+    go('nethttp', 'pie'),
+    go('fasthttp', 'pie'),
 )}

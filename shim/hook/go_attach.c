@@ -1,0 +1,135 @@
+/* go_attach.c: is this program a Go program, and if so, its system calls are ours to see. Before its first instruction, so
+ * nobody is in the code that changes. All others pay for it with a look at what the kernel and the loader have read anyway. */
+#include "go.h"
+
+#include "../core/gocode.h"
+#include "../core/text.h"
+#include "../sys/stacks.h"
+
+#include <elf.h>
+#include <sys/mman.h>
+
+/* ---- the main program, as it lies in memory ---- */
+
+struct program {
+    const Elf64_Phdr *header;
+    size_t headers;
+    uintptr_t bias;
+};
+
+static bool find_program(const unsigned long *auxv, struct program *p)
+{
+    enum { ENTRIES_MAX = 64 };
+    memset(p, 0, sizeof *p);
+    for (unsigned i = 0; auxv && i < ENTRIES_MAX && auxv[2 * i] != AT_NULL; i++) {
+        if (auxv[2 * i] == AT_PHDR)
+            p->header = (const Elf64_Phdr *)auxv[2 * i + 1];
+        else if (auxv[2 * i] == AT_PHNUM)
+            p->headers = auxv[2 * i + 1];
+        else if (auxv[2 * i] == AT_PHENT && auxv[2 * i + 1] != sizeof(Elf64_Phdr))
+            return false;
+    }
+    for (size_t i = 0; p->header && i < p->headers; i++)
+        if (p->header[i].p_type == PT_PHDR) {
+            p->bias = (uintptr_t)p->header - p->header[i].p_vaddr;
+            return true;
+        }
+    return false;
+}
+
+static const uint8_t *in_memory(const struct program *p, const Elf64_Phdr *h)
+{
+    return (const uint8_t *)(p->bias + h->p_vaddr);
+}
+
+/* Go's linker reserves one word of thread-local storage, for g (runtime.tlsg). */
+static bool has_room_for_g(const struct program *p)
+{
+    for (size_t i = 0; i < p->headers; i++)
+        if (p->header[i].p_type == PT_TLS)
+            return p->header[i].p_memsz == sizeof(void *) && p->header[i].p_filesz == 0;
+    return false;
+}
+
+static bool has_buildinfo(const struct program *p, const Elf64_Phdr *h)
+{
+    enum { LOOK = 64 << 10 }; /* as far as debug/buildinfo looks */
+    return h->p_type == PT_LOAD && (h->p_flags & PF_W) != 0 && (h->p_flags & PF_R) != 0 &&
+           gocode_has_buildinfo(in_memory(p, h), h->p_filesz < LOOK ? h->p_filesz : LOOK);
+}
+
+static bool is_go(const struct program *p)
+{
+    bool perhaps = has_room_for_g(p);
+    for (size_t i = 0; i < p->headers; i++) {
+        const Elf64_Phdr *h = &p->header[i];
+        if (h->p_type == PT_NOTE && gocode_is_note(in_memory(p, h), h->p_filesz))
+            return true;
+        if (perhaps && has_buildinfo(p, h))
+            return true;
+    }
+    return false;
+}
+
+/* ---- its routine ---- */
+
+static uint8_t *find_routine(const struct program *p, unsigned *hits)
+{
+    struct gocode found = {0, 0};
+    uint8_t *at = NULL;
+    for (size_t i = 0; i < p->headers; i++) {
+        const Elf64_Phdr *h = &p->header[i];
+        unsigned before = found.hits;
+        if (h->p_type != PT_LOAD || (h->p_flags & (PF_R | PF_W | PF_X)) != (PF_R | PF_X))
+            continue;
+        gocode_find(in_memory(p, h), h->p_filesz, p->bias + h->p_vaddr, &found);
+        if (found.hits > before)
+            at = (uint8_t *)(p->bias + h->p_vaddr) + found.at;
+    }
+    *hits = found.hits;
+    return at;
+}
+
+/* Writable and executable at once: where that is refused (MemoryDenyWriteExecute, SELinux), so is the first request, and
+ * nothing has changed. */
+static bool patch(uint8_t *at)
+{
+    uintptr_t first = (uintptr_t)at & ~(uintptr_t)4095,
+              size = (((uintptr_t)at + ARCH_JUMP + 4095) & ~(uintptr_t)4095) - first;
+    if (sys3(SYS_mprotect, first, size, PROT_READ | PROT_WRITE | PROT_EXEC) != 0)
+        return false;
+    arch_write_jump(at, go_entry);
+    sys3(SYS_mprotect, first, size, PROT_READ | PROT_EXEC);
+    return true;
+}
+
+/* Said at once, on the standard error: this program will not be heard of again. */
+static void complain(const char *why)
+{
+    char line[256];
+    struct text t;
+    text_init(&t, line, sizeof line);
+    text_str(&t, "lastcall: this Go program is not drained: ");
+    text_str(&t, why);
+    text_str(&t, "\n");
+    if (shim.options.log >= LOG_WARN)
+        sys3(SYS_write, 2, line, t.len);
+}
+
+void go_attach(const unsigned long *auxv)
+{
+    struct program program;
+    unsigned hits;
+    if (!find_program(auxv, &program) || !is_go(&program))
+        return;
+    uint8_t *at = find_routine(&program, &hits);
+    if (hits != 1)
+        complain(hits == 0 ? "its Syscall6 is not one that is known (Go before 1.19, or changed by someone else)"
+                           : "it has more than one Syscall6");
+    else if (!stacks_make())
+        complain("there is no memory for stacks");
+    else if (!patch(at))
+        complain("its code may not be changed (MemoryDenyWriteExecute, SELinux)");
+    else
+        go_want_numbers();
+}
