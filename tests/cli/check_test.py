@@ -327,6 +327,24 @@ def io_uring():
 
 
 @case
+def library_of_the_cache():
+    """One that only /etc/ld.so.cache knows: another cache, in a mount namespace."""
+    with directory() as at:
+        write(f'{at}/lib.c', 'int here(void) { return 0; }')
+        write(f'{at}/main.c', C_PROGRAM.replace('return', 'extern int here(void); here(); return'))
+        os.mkdir(f'{at}/lib')
+        made('gcc', '-shared', '-o', f'{at}/lib/libhere.so.1', '-Wl,-soname,libhere.so.1', f'{at}/lib.c')
+        made('gcc', '-o', f'{at}/program', f'{at}/main.c', f'{at}/lib/libhere.so.1')
+        write(f'{at}/conf', f'{at}/lib\n')
+        made('ldconfig', '-X', '-C', f'{at}/cache', '-f', f'{at}/conf')
+        inside = f'mount --bind {at}/cache /etc/ld.so.cache && {at}/program; {cases.build}/lastcall check --json {at}/program'
+        run = tool('unshare', '-m', 'sh', '-c', inside)
+        check(run.stdout.startswith('here\n'), f'it does not start: {run}')
+        libraries = json.loads(run.stdout.removeprefix('here\n'))[0]['libraries']
+        equal([l['path'] for l in libraries if l['name'] == 'libhere.so.1'], [f'{at}/lib/libhere.so.1'], 'where')
+
+
+@case
 def without_sections():
     """Stripped of its section headers, it says the same."""
     with directory() as at:
@@ -378,6 +396,8 @@ def scripts_lead_where_the_kernel_goes():
             found = inspect_one(path)
             equal(found['program'], tool(path).stdout.splitlines()[0], line)
             equal((found['script'], found['verdict']), (path, 'full'), line)
+        path = script(at, 'script', '#!/usr/bin/env true \t ')
+        equal((inspect_one(path)['program'], kernel_says(path)), (os.path.realpath('/usr/bin/true'), 0), 'blanks at the end')
     return f'{len(LINES)} lines'
 
 
