@@ -118,7 +118,8 @@ static void print_program(const struct elf_facts *f)
     if (f->link == ELF_DYNAMIC)
         print_libc(f);
     if (f->go)
-        row("Go", "%s%s", f->go_version[0] ? f->go_version : "unknown version", f->go_cgo ? ", built with cgo" : "");
+        row("Go", "%s%s%s", f->go_version[0] ? f->go_version : "unknown version", f->go_cgo ? ", built with cgo" : "",
+            f->go_entries == 1 ? ", its routine for system calls is known" : "");
     print_privileges(f);
     print_libraries(f);
     print_imports(&(struct names){"hooks", hook_names, f->imports, HOOKS}, f);
@@ -180,10 +181,10 @@ static json_t *json_program(const struct elf_facts *f)
                           f->big_endian ? "big" : "little", "machine", f->machine_name, "link", link_names[f->link],
                           "pie", f->pie, "interpreter", json_name(f->interpreter), "libc", libc_names[f->libc],
                           "libc_asked", json_name(f->libc_needed), "libc_found", json_name(f->libc_found));
-    json_object_update_new(p, json_pack("{s:b, s:o, s:b, s:b, s:b, s:b, s:b, s:o}", "go", f->go, "go_version",
-                                        json_name(f->go_version), "go_cgo", f->go_cgo, "setuid", f->setuid, "setgid",
-                                        f->setgid, "capabilities", f->capabilities, "executable", f->executable,
-                                        "libraries", json_libraries(f)));
+    json_object_update_new(p, json_pack("{s:b, s:o, s:b, s:b, s:b, s:b, s:b, s:b, s:o}", "go", f->go, "go_version",
+                                        json_name(f->go_version), "go_cgo", f->go_cgo, "go_routine", f->go_entries == 1,
+                                        "setuid", f->setuid, "setgid", f->setgid, "capabilities", f->capabilities,
+                                        "executable", f->executable, "libraries", json_libraries(f)));
     json_object_update_new(p, json_pack("{s:o, s:o, s:o, s:o, s:o}", "hooks",
                                         json_imports(&(struct names){"", hook_names, f->imports, HOOKS}, f), "past",
                                         json_imports(&(struct names){"", elf_past_names, f->past, ELF_PAST}, f),

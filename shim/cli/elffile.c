@@ -1,6 +1,8 @@
 /* elffile.c: see elffile.h. */
 #include "elffile.h"
 
+#include "../core/gocode.h"
+
 #include <string.h>
 #include <unistd.h>
 
@@ -23,17 +25,14 @@ static const char *read_interpreter(struct elffile *e, const GElf_Phdr *p)
     return NULL;
 }
 
-/* Type 4, "Go\0\0": the build id that Go's linker writes. */
 static void read_note(struct elffile *e, const GElf_Phdr *p)
 {
-    if (p->p_filesz > 65536)
+    enum { NOTE_MAX = 64 << 10 };
+    if (!p->p_filesz || p->p_filesz > NOTE_MAX)
         return;
-    Elf_Data *d = elf_getdata_rawchunk(e->elf, (int64_t)p->p_offset, p->p_filesz, ELF_T_NHDR);
-    GElf_Nhdr note;
-    size_t name, text, at = 0;
-    while (d && (at = gelf_getnote(d, at, &note, &name, &text)) != 0)
-        if (note.n_type == 4 && note.n_namesz == 4 && memcmp((char *)d->d_buf + name, "Go\0", 4) == 0)
-            e->go_note = true;
+    Elf_Data *d = elf_getdata_rawchunk(e->elf, (int64_t)p->p_offset, p->p_filesz, ELF_T_BYTE);
+    if (d && gocode_is_note(d->d_buf, d->d_size))
+        e->go_note = true;
 }
 
 static const char *read_segment(struct elffile *e, const GElf_Phdr *p)
@@ -41,6 +40,7 @@ static const char *read_segment(struct elffile *e, const GElf_Phdr *p)
     switch (p->p_type) {
     case PT_INTERP: return read_interpreter(e, p);
     case PT_NOTE: read_note(e, p); break;
+    case PT_TLS: e->one_word_tls = p->p_memsz == sizeof(void *) && p->p_filesz == 0; break;
     case PT_DYNAMIC:
         if (p->p_filesz && p->p_filesz < CHUNK_MAX)
             e->dynamic = elf_getdata_rawchunk(e->elf, (int64_t)p->p_offset, p->p_filesz, ELF_T_DYN);

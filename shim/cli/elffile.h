@@ -21,6 +21,7 @@ struct elffile {
     unsigned load_count;
     char interpreter[PATH_MAX]; /* "" = none */
     bool go_note;               /* it has a note of Go's linker */
+    bool one_word_tls;          /* of thread-local storage it has one word, and no initial value for it */
     Elf_Data *dynamic;          /* NULL = none that can be read */
     Elf_Data *names;            /* the string table of the dynamic section */
     uint64_t flags_1;

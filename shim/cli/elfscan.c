@@ -62,6 +62,8 @@ static void read_go(struct elffile *e, struct elf_facts *f)
     struct gobuild build;
     f->go = gobuild_read(e, &build);
     f->go_cgo = build.cgo;
+    f->go_marked = build.marked;
+    f->go_entries = build.entries;
     memcpy(f->go_version, build.version, sizeof f->go_version);
 }
 

@@ -4,6 +4,8 @@
  * a varint, or at 16 the addresses of two Go strings: the version, and lines about modules and the build. */
 #include "gobuild.h"
 
+#include "../core/gocode.h"
+
 #include <string.h>
 
 enum { HEADER = 32, FLAG_BIG_ENDIAN = 1, FLAG_INLINE = 2, ALIGNMENT = 16, SEARCH_MAX = 64 << 20 };
@@ -85,14 +87,11 @@ static void set_version(struct gobuild *to, struct bytes version)
     memcpy(to->version, version.at, n);
 }
 
-bool gobuild_read(struct elffile *e, struct gobuild *to)
+static void read_strings(struct elffile *e, struct bytes info, struct gobuild *to)
 {
     static const char cgo[] = "build\tCGO_ENABLED=1\n";
-    memset(to, 0, sizeof *to);
-    struct bytes info = find_info(e), version, build;
-    if (!info.at)
-        return e->go_note;
     unsigned flags = info.at[15], size = info.at[14] == 4 ? 4 : 8;
+    struct bytes version, build;
     if (flags & FLAG_INLINE) {
         struct bytes rest = {info.at + HEADER, info.n - HEADER};
         version = take_inline(&rest);
@@ -104,5 +103,34 @@ bool gobuild_read(struct elffile *e, struct gobuild *to)
     }
     set_version(to, version);
     to->cgo = build.n && memmem(build.at, build.n, cgo, sizeof cgo - 1);
+}
+
+/* As go_attach.c looks at them once they are in memory. */
+static void read_segments(struct elffile *e, struct gobuild *to)
+{
+    enum { LOOK = 64 << 10 };
+    struct gocode found = {0, 0};
+    to->marked = e->go_note;
+    for (unsigned i = 0; i < e->load_count; i++) {
+        const GElf_Phdr *p = &e->loads[i];
+        bool code = (p->p_flags & (PF_R | PF_W | PF_X)) == (PF_R | PF_X), data = p->p_flags & PF_W && e->one_word_tls;
+        Elf_Data *d = code || data ? elffile_at(e, p->p_vaddr, code ? p->p_filesz : LOOK, ELF_T_BYTE) : NULL;
+        if (d && code)
+            gocode_find(d->d_buf, d->d_size, p->p_vaddr, &found);
+        else if (d && gocode_has_buildinfo(d->d_buf, d->d_size))
+            to->marked = true;
+    }
+    to->entries = found.hits;
+}
+
+bool gobuild_read(struct elffile *e, struct gobuild *to)
+{
+    memset(to, 0, sizeof *to);
+    struct bytes info = find_info(e);
+    if (!info.at && !e->go_note)
+        return false;
+    if (info.at)
+        read_strings(e, info, to);
+    read_segments(e, to);
     return true;
 }

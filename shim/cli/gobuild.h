@@ -1,4 +1,5 @@
-/* gobuild.h: what Go's linker left in a program about its build (debug/buildinfo of Go reads the same). */
+/* gobuild.h: what Go's linker left in a program about its build (debug/buildinfo of Go reads the same), and whether our
+ * object would find its way into it. */
 #ifndef LASTCALL_GOBUILD_H
 #define LASTCALL_GOBUILD_H
 
@@ -7,6 +8,8 @@
 struct gobuild {
     char version[48]; /* "go1.19.8"; "" = not known */
     bool cgo;         /* built with CGO_ENABLED=1 */
+    bool marked;      /* the object, which looks at less, takes it for Go too */
+    unsigned entries; /* so many routines that make system calls are known by their bytes: it takes exactly one */
 };
 
 /* false = there is nothing of Go's, as far as can be seen. Stripped programs have it too. */

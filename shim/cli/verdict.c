@@ -85,12 +85,20 @@ static void judge_env(const struct elf_facts *f, struct verdict *v)
 
 /* ---- the ways in ------------------------------------------------------------------------------------ */
 
-/* The one place that knows for which builds of Go our object can stand before the system calls (DESIGN section 10):
- * VERDICT_BY_PRELOAD or VERDICT_BY_LAUNCHER, and until there is such a build, from outside. */
+/* The one place that knows for which builds of Go our object can stand before the system calls (DESIGN section 10).
+ * Static ones are VERDICT_BY_LAUNCHER once `lastcall run` can put it into them. */
 static enum verdict_way way_into_go(const struct elf_facts *f)
 {
-    (void)f;
-    return VERDICT_FROM_OUTSIDE;
+    bool reachable = f->go_marked && f->go_entries == 1;
+    return reachable && f->link == ELF_DYNAMIC ? VERDICT_BY_PRELOAD : VERDICT_FROM_OUTSIDE;
+}
+
+static const char *why_not_into_go(const struct elf_facts *f)
+{
+    if (f->link != ELF_DYNAMIC)
+        return "), linked statically: nothing can be loaded into it";
+    return f->go_entries != 1 ? ") whose routine for system calls is none that is known"
+                              : ") without what our object knows Go by";
 }
 
 static void judge_go(const struct elf_facts *f, struct verdict *v)
@@ -98,9 +106,9 @@ static void judge_go(const struct elf_facts *f, struct verdict *v)
     enum verdict_way way = way_into_go(f);
     const char *version = f->go_version[0] ? f->go_version : "an unknown version";
     if (way == VERDICT_FROM_OUTSIDE)
-        say(v, "it is a Go program (", version, "), which makes its system calls without libc");
+        say(v, "it is a Go program (", version, why_not_into_go(f));
     else if (way == VERDICT_BY_LAUNCHER)
-        say(v, "it is a static Go program (", version, "): `lastcall run` puts the hooks into it as it starts");
+        say(v, "it is a static Go program (", version, "): `lastcall run` puts the hooks before its system calls");
     else
         say(v, "it is a Go program (", version, "): the hooks stand before the system calls that it makes itself");
     lower(v, way == VERDICT_FROM_OUTSIDE ? VERDICT_OUTSIDE : VERDICT_FULL, way);

@@ -129,11 +129,12 @@ def compare(found):
 # ---- programs of Debian -----------------------------------------------------------------------------------
 
 FULL = ('nginx apache2 node python3 java javac ruby perl php haproxy h2o lighttpd gunicorn uvicorn puma wrk curl openssl '
-        'h2load bash dash env systemd-socket-activate gcc strace ip debootstrap').split()
+        'h2load bash dash env systemd-socket-activate gcc strace ip debootstrap '
+        'caddy runc go').split()
 # by whom connections are taken, where it is told
 ACCEPTS = {'nginx': 'itself', 'apache2': 'libapr-1.so.0', 'node': None, 'python3': 'itself', 'haproxy': 'itself',
            'h2o': 'itself', 'lighttpd': 'itself', 'bash': None}
-OUTSIDE = 'busybox ldconfig caddy runc go gofmt su passwd mount'.split()
+OUTSIDE = 'busybox ldconfig gofmt su passwd mount'.split()
 PATH = '/usr/bin:/bin:/usr/sbin:/sbin'
 
 
@@ -165,7 +166,7 @@ for name in OUTSIDE:
 def privileges_in_words():
     check('set-user-ID' in inspect_one('/bin/su')['reasons'][0], 'su')
     check('static' in inspect_one('/bin/busybox')['reasons'][0], 'busybox')
-    check('Go' in inspect_one('/usr/bin/caddy')['reasons'][0], 'caddy')
+    check('Go program' in inspect_one('/usr/bin/caddy')['reasons'][0], 'caddy')
 
 
 # ---- programs made here -----------------------------------------------------------------------------------
@@ -190,26 +191,51 @@ def go_build(at, *flags, cgo='0', arch='amd64', source=GO_PROGRAM):
     return f'{at}/program'
 
 
-def go_case(name, link, libc, *flags, runs=True, **how):
+def go_case(name, verdict, link, libc, *flags, **how):
     def program():
         with directory() as at:
             path = go_build(at, *flags, **how)
             found = inspect_one(path)
             equal((found['link'], found['libc'], found['go']), (link, libc, True), 'kind')
             check(found['go_version'], 'no Go version')
-            equal(found['verdict'], 'outside', 'verdict')
-            check(not runs or tool(path).stderr == 'here\n', 'it does not run')
+            equal(found['verdict'], verdict, 'verdict')
+            runs_as_said(found)
             return compare(found)
     program.__name__ = f'go_{name}'
     case(program)
 
 
+def runs_as_said(found):
+    """A dynamic one with our object: that complains if it cannot do what the verdict promises."""
+    said = tool(found['program'], env={'LD_PRELOAD': os.path.abspath(f'{cases.build}/liblastcall.so')}).stderr
+    check(said.endswith('here\n'), f'it does not run: {said}')
+    if found['link'] == 'dynamic':
+        equal('not drained' in said, found['verdict'] != 'full', 'what the object complains of')
+
+
 CGO = 'package main\n\n// #include <stdio.h>\nimport "C"\n\nfunc main() { println("here") }\n'
-go_case('static', 'static', 'none')
-go_case('stripped', 'static', 'none', '-ldflags', '-s -w -buildid=')
-go_case('dynamic', 'dynamic', 'glibc', source=CGO, cgo='1')
-go_case('dynamic_stripped', 'dynamic', 'glibc', '-ldflags', '-s -w', source=CGO, cgo='1')
-go_case('pie', 'dynamic', 'none', '-buildmode=pie')
+go_case('static', 'outside', 'static', 'none')
+go_case('stripped', 'outside', 'static', 'none', '-ldflags', '-s -w -buildid=')
+go_case('dynamic', 'full', 'dynamic', 'glibc', source=CGO, cgo='1')
+go_case('dynamic_stripped', 'full', 'dynamic', 'glibc', '-ldflags', '-s -w', source=CGO, cgo='1')
+go_case('pie', 'full', 'dynamic', 'none', '-buildmode=pie')
+go_case('pie_stripped', 'full', 'dynamic', 'none', '-buildmode=pie', '-ldflags', '-s -w -buildid=')
+
+
+@case
+def go_changed_by_somebody():
+    """One byte of the routine is another; the object leaves it alone, and so do we say."""
+    routine = bytes.fromhex('4989f24889fa4889ce4889df0f05483d01f0ffff')
+    with directory() as at:
+        path = go_build(at, '-buildmode=pie')
+        with open(path, 'rb') as f:
+            program = f.read()
+        check(program.count(routine) == 1, f'the routine is there {program.count(routine)} times')
+        write(path, program.replace(routine, routine[:-1] + b'\xfe'))
+        found = inspect_one(path)
+        equal((found['verdict'], found['go_routine']), ('outside', False), 'kind')
+        runs_as_said(found)
+        return compare(found)
 
 
 @case

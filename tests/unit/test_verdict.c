@@ -168,13 +168,28 @@ static void compares_versions_as_numbers(void **state UNUSED)
     expect(VERDICT_FULL, VERDICT_BY_PRELOAD, "");
 }
 
+static struct elf_facts *as_go(struct elf_facts *f)
+{
+    f->go = f->go_marked = true;
+    f->go_entries = 1;
+    strcpy(f->go_version, "go1.22.3");
+    return f;
+}
+
 static void go(void **state UNUSED)
 {
-    plain_static()->go = true;
-    strcpy(facts.go_version, "go1.22.3");
-    expect(VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE, "Go program (\"go1.22.3\")");
-    plain()->go = true;
-    expect(VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE, "an unknown version");
+    as_go(plain());
+    expect(VERDICT_FULL, VERDICT_BY_PRELOAD, "Go program (\"go1.22.3\"): the hooks stand before");
+    memset(facts.imports, 0, sizeof facts.imports); /* a PIE without libc */
+    expect(VERDICT_FULL, VERDICT_BY_PRELOAD, "the hooks stand before");
+    as_go(plain())->go_entries = 0;
+    expect(VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE, "none that is known");
+    as_go(plain())->go_entries = 2;
+    expect(VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE, "none that is known");
+    as_go(plain())->go_marked = false;
+    expect(VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE, "without what our object knows Go by");
+    as_go(plain_static())->go_version[0] = '\0';
+    expect(VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE, "an unknown version\"), linked statically");
 }
 
 static void remarks(void **state UNUSED)
