@@ -283,6 +283,27 @@ static void take_age(const struct diag_socket *s, void *arg)
     diag_text(s->family, s->peer, s->peer_port, r->peer);
 }
 
+static bool all_found(const struct status_group *g)
+{
+    for (unsigned i = 0; i < g->requests; i++)
+        if (g->request[i].inode != 0 && g->request[i].peer[0] == '\0')
+            return false;
+    return true;
+}
+
+static void take_ages(struct sockets *of, int network)
+{
+    struct status_group *g = of->g;
+    for (unsigned i = 0; i < g->requests; i++)
+        g->request[i].inode = proc_socket(g->request[i].pid, g->request[i].fd);
+    if (g->requests == 0)
+        return;
+    qsort(g->request, g->requests, sizeof *g->request, by_inode);
+    diag_each(network, false, of->port, take_age, of);
+    if (of->port != 0 && !all_found(g)) /* there is a listener that we have not come across */
+        diag_each(network, false, 0, take_age, of);
+}
+
 static void ask_kernel(struct status_group *g, const struct holders *all)
 {
     struct sockets of = {.g = g, .all = all};
@@ -291,12 +312,7 @@ static void ask_kernel(struct status_group *g, const struct holders *all)
     if (g->processes == 0 || foreign)
         return;
     diag_each(network, true, 0, take_listener, &of);
-    for (unsigned i = 0; i < g->requests; i++)
-        g->request[i].inode = proc_socket(g->request[i].pid, g->request[i].fd);
-    if (g->requests > 0) {
-        qsort(g->request, g->requests, sizeof *g->request, by_inode);
-        diag_each(network, false, of.port, take_age, &of);
-    }
+    take_ages(&of, network);
     if (network >= 0)
         close(network);
 }

@@ -28,7 +28,7 @@ import servers
 from cases import case, check, directory, lastcall, says, until
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-NOBODY, LONELY = 65534, 64321  # a user who may have servers, and one who has none
+SOMEBODY, LONELY = 64320, 64321  # a user who has a server, and one who has none
 KINDS = {'in_flight', 'idle', 'opaque', 'eof', 'ended', 'lingering', 'inherited'}
 
 
@@ -296,11 +296,11 @@ def as_user(uid, *argv):
 def another_users():
     with directory() as d, serving('epoll') as ours:
         its = private_lastcall(d)
-        with serving('epoll', build=d, prefix=user(NOBODY), LASTCALL_REPORT='') as theirs:
-            run = as_user(NOBODY, its, 'status', pid_of(ours))
+        with serving('epoll', build=d, prefix=user(SOMEBODY), LASTCALL_REPORT='') as theirs:
+            run = as_user(SOMEBODY, its, 'status', pid_of(ours))
             says(run, 3, rf'^lastcall: process {pid_of(ours)} belongs to user 0, and the kernel does not let the caller look into it\n$')
             check(run.stdout == '', f'it shows {run.stdout}')
-            seen = json.loads(as_user(NOBODY, its, 'status', '--json').stdout)
+            seen = json.loads(as_user(SOMEBODY, its, 'status', '--json').stdout)
             check([g['pid'] for g in seen['groups']] == [pid_of(theirs)] and seen['hidden'] > 0, f'{seen}')
             check(seen['groups'][0]['processes'][0]['connections'] is not None, f'{seen}')
             everything = {g['pid'] for g in read_json()['groups']}
@@ -318,10 +318,10 @@ def memory_is_refused():
         its = private_lastcall(d)
         with open(f'{d}/nothing', 'w') as f:
             os.fchmod(f.fileno(), 0)
-        with serving('epoll', build=d, prefix=user(NOBODY), LASTCALL_REPORT='') as t, clients(t):
+        with serving('epoll', build=d, prefix=user(SOMEBODY), LASTCALL_REPORT='') as t, clients(t):
             def look(*words):
                 return subprocess.run(['unshare', '--mount', '/bin/sh', '-c', OVER_MEMORY, 'sh', f'{d}/nothing', str(pid_of(t)),
-                                       *user(NOBODY), its, 'status', *words, str(pid_of(t))], capture_output=True, text=True,
+                                       *user(SOMEBODY), its, 'status', *words, str(pid_of(t))], capture_output=True, text=True,
                                       timeout=cases.BOUND, check=False)
             p = json.loads(look('--json').stdout)['groups'][0]['processes'][0]
             check(p['connections'] is None and 'the kernel lets the caller read its table only' in p['unseen'], f'{p}')
