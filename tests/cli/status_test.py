@@ -4,6 +4,7 @@ somebody else has prepared."""
 import contextlib
 import ctypes
 import fcntl
+import itertools
 import json
 import os
 import pty
@@ -525,7 +526,9 @@ def ends_while_it_is_read():
     looker.start()
     try:
         with directory() as d:
-            for i in range(25):
+            for i in itertools.count():
+                if i >= 25 and len(found) > 10:
+                    break
                 port = harness.free_port()
                 child = harness.Process([f'{cases.build}/e2e/epoll', str(port)],
                                         {**os.environ, 'LD_PRELOAD': f'{cases.build}/liblastcall.so'}, f'{d}/log')
@@ -536,7 +539,7 @@ def ends_while_it_is_read():
         stop.set()
         looker.join()
     bad = [run for run in found if run.returncode or run.stderr or not fits(json.loads(run.stdout), SHAPE)]
-    check(not bad and len(found) > 10, f'{len(bad)} of {len(found)}: {bad[:1]}')
+    check(not bad, f'{len(bad)} of {len(found)}: {bad[:1]}')
     return f'read {len(found)} times'
 
 

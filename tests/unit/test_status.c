@@ -203,6 +203,7 @@ static void half_a_method_is_none(void **unused UNUSED)
     c->pending = 1;
     assert_true(status_take_conn(&p, &r, c));
     assert_string_equal(r.method, "");
+    memset(c->in.facts.method, 'A', sizeof c->in.facts.method);
     c->in.facts.method_len = 200;
     assert_true(status_take_conn(&p, &r, c));
     assert_string_equal(r.method, "");
