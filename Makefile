@@ -18,7 +18,7 @@ SHIM_LINK  = -shared -nostdlib -Wl,-Bsymbolic -Wl,-z,defs -Wl,-z,noexecstack -Wl
              -Wl,--hash-style=both -Wl,--build-id -Wl,-soname,liblastcall.so -Wl,--gc-sections
 # Two segments, no .bss, no relro: each more would be a system call of the loader's in every process. (What relro
 # protects here points nowhere new: the bound names themselves are written at start.)
-SHIM_LINK += -Wl,-z,noseparate-code -Wl,-z,norelro -Wl,-T,shim/bss.ld
+SHIM_LINK += -Wl,-e,go_injected -Wl,-z,noseparate-code -Wl,-z,norelro -Wl,-T,shim/bss.ld
 
 $(BUILD)/liblastcall.so: $(SHIM_OBJ) shim/bss.ld
 	$(call say,LINK,$@)

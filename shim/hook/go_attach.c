@@ -42,13 +42,18 @@ static const uint8_t *in_memory(const struct program *p, const Elf64_Phdr *h)
     return (const uint8_t *)(p->bias + h->p_vaddr);
 }
 
-/* Go's linker reserves one word of thread-local storage, for g (runtime.tlsg). */
-static bool has_room_for_g(const struct program *p)
+/* Worth a look into its data? Go's linker reserves one word of thread-local storage, for g (runtime.tlsg); and nothing of
+ * ours is in a static program that is not Go. */
+static bool may_be_go(const struct program *p)
 {
-    for (size_t i = 0; i < p->headers; i++)
-        if (p->header[i].p_type == PT_TLS)
-            return p->header[i].p_memsz == sizeof(void *) && p->header[i].p_filesz == 0;
-    return false;
+    bool is_static = true;
+    for (size_t i = 0; i < p->headers; i++) {
+        const Elf64_Phdr *h = &p->header[i];
+        if (h->p_type == PT_TLS && h->p_memsz == sizeof(void *) && h->p_filesz == 0)
+            return true;
+        is_static &= h->p_type != PT_INTERP;
+    }
+    return is_static;
 }
 
 static bool has_buildinfo(const struct program *p, const Elf64_Phdr *h)
@@ -60,7 +65,7 @@ static bool has_buildinfo(const struct program *p, const Elf64_Phdr *h)
 
 static bool is_go(const struct program *p)
 {
-    bool perhaps = has_room_for_g(p);
+    bool perhaps = may_be_go(p);
     for (size_t i = 0; i < p->headers; i++) {
         const Elf64_Phdr *h = &p->header[i];
         if (h->p_type == PT_NOTE && gocode_is_note(in_memory(p, h), h->p_filesz))

@@ -12,13 +12,18 @@ GROUP_SOAK  ?= 100
 E2E_PYTHON  ?= /usr/bin/python3
 E2E_FLAGS    = -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -pthread
 E2E_SERVERS  = thread select poll epoll signalfd sigwait
-E2E_BIN      = $(BUILD)/e2e/load $(BUILD)/e2e/cgi $(E2E_SERVERS:%=$(BUILD)/e2e/%)
+E2E_BIN      = $(BUILD)/e2e/load $(BUILD)/e2e/inject $(BUILD)/e2e/cgi $(E2E_SERVERS:%=$(BUILD)/e2e/%)
 E2E_KEY      = $(BUILD)/e2e/key.pem
 
 $(BUILD)/e2e/load: tests/e2e/load_main.c shim/cli/load.c shim/cli/load_response.c shim/cli/load.h shim/cli/load_response.h
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(dir $@)
 	$(Q)$(CC) $(E2E_FLAGS) -o $@ $(filter %.c,$^)
+
+$(BUILD)/e2e/inject: tests/e2e/inject_main.c $(addprefix $(BUILD)/host/shim/,cli/inject.o cli/tracee.o cli/elffile.o core/gocode.o)
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(dir $@)
+	$(Q)$(CC) $(E2E_FLAGS) -static -o $@ $^ -lelf -lz
 
 $(BUILD)/e2e/cgi: tests/e2e/servers/cgi.c
 	$(call say,CC,$@)

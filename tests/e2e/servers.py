@@ -195,8 +195,9 @@ GO_PLAIN = ('inflight', 'hammer', 'think', 'churn', 'reuse', 'backlog', 'idle', 
 def go(library, build='', shutdown=False):
     """A server in Go in one of its builds; with shutdown: it calls its library's own, when it sees TERM."""
     name = f'go-{library}' + (f'-{build}' if build else '')
+    by = ['inject'] if build in ('static', 'stripped') else []
     return Server(name + ('-shutdown' if shutdown else ''), lambda build, directory, host, port, backend: [
-        f'{build}/e2e/{name}', str(port), host, *(['shutdown'] if shutdown else [])],
+        *(f'{build}/e2e/{program}' for program in [*by, name]), str(port), host, *(['shutdown'] if shutdown else [])],
         [f'$BUILD/e2e/{name}'], 0 if shutdown else -15, FASTHTTP_LACKS if library == 'fasthttp' else set(), own_grace=shutdown,
         plain=GO_PLAIN if build or shutdown else ())
 
@@ -248,4 +249,8 @@ SERVERS = {s.name: s for s in (
     go('fasthttp', shutdown=True),
     go('nethttp', 'pie'),
     go('fasthttp', 'pie'),
+    go('nethttp', 'static'),
+    go('fasthttp', 'static'),
+    go('nethttp', 'stripped'),
+    go('fasthttp', 'stripped'),
 )}
