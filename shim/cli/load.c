@@ -1,7 +1,7 @@
 /* load.c: see load.h. A client is a small state machine; one epoll drives them all. */
 #include "load.h"
+#include "load_address.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
@@ -13,7 +13,6 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -50,8 +49,7 @@ struct load {
     const struct load_config *config;
     struct load_result *result;
     struct client *clients;
-    struct sockaddr_storage address;
-    socklen_t address_len;
+    struct load_address address;
     int epoll;
     unsigned living;
     bool stopping, resumed, ready_called;
@@ -94,49 +92,7 @@ static nsec_t timeout_at(const struct load *l)
     return l->now + (l->config->timeout ? l->config->timeout : 30 * NSEC_PER_SEC);
 }
 
-/* ---- the address ------------------------------------------------------------------------------------ */
-
-static bool parse_unix(struct load *l, const char *path)
-{
-    struct sockaddr_un *sun = (void *)&l->address;
-    size_t n = strlen(path);
-    if (!n || n >= sizeof sun->sun_path)
-        return false;
-    sun->sun_family = AF_UNIX;
-    memcpy(sun->sun_path, path, n);
-    if (*path == '@')
-        sun->sun_path[0] = 0;
-    l->address_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + (*path != '@'));
-    return true;
-}
-
-static bool parse_address(struct load *l, const char *text)
-{
-    if (!strncmp(text, "unix:", 5))
-        return parse_unix(l, text + 5);
-    struct sockaddr_in *sin = (void *)&l->address;
-    struct sockaddr_in6 *sin6 = (void *)&l->address;
-    const char *colon = strrchr(text, ':');
-    char host[64], *end;
-    bool v6 = *text == '[';
-    size_t n = colon ? (size_t)(colon - text) - 2 * v6 : sizeof host;
-    if (!colon || colon < text + 2 * v6 || n >= sizeof host || (v6 && colon[-1] != ']'))
-        return false;
-    unsigned long port = strtoul(colon + 1, &end, 10);
-    if (end == colon + 1 || *end || !port || port > 65535)
-        return false;
-    memcpy(host, text + v6, n);
-    host[n] = 0;
-    l->address_len = v6 ? sizeof *sin6 : sizeof *sin;
-    if (v6) {
-        sin6->sin6_family = AF_INET6;
-        sin6->sin6_port = htons((uint16_t)port);
-        return inet_pton(AF_INET6, host, &sin6->sin6_addr) == 1;
-    }
-    sin->sin_family = AF_INET;
-    sin->sin_port = htons((uint16_t)port);
-    return inet_pton(AF_INET, host, &sin->sin_addr) == 1;
-}
+/* ---- how requests end ------------------------------------------------------------------------------- */
 
 static uint16_t port_of(int fd)
 {
@@ -147,8 +103,6 @@ static uint16_t port_of(int fd)
         return ntohs(((struct sockaddr_in *)(void *)&a)->sin_port);
     return a.ss_family == AF_INET6 ? ntohs(((struct sockaddr_in6 *)(void *)&a)->sin6_port) : 0;
 }
-
-/* ---- how requests end ------------------------------------------------------------------------------- */
 
 static void check_ready(struct load *l)
 {
@@ -162,7 +116,7 @@ static void check_ready(struct load *l)
 static void end_request(struct load *l, struct client *c, enum load_class class, const char *why)
 {
     struct load_result *r = l->result;
-    r->count[class]++;
+    __atomic_fetch_add(&r->count[class], 1, __ATOMIC_RELAXED); /* who started us may look on */
     if (class == LOAD_OK || class == LOAD_REFUSED || r->losses == LOAD_LOSSES_MAX)
         return;
     struct load_loss *loss = &r->loss[r->losses++];
@@ -297,9 +251,9 @@ static void format_head(struct load *l, struct client *c, const struct load_requ
     char length[48] = "";
     if (r->upload)
         snprintf(length, sizeof length, "Content-Length: %llu\r\n", (unsigned long long)r->upload);
-    c->out_len +=
-        (size_t)snprintf(c->out + c->out_len, HEAD_MAX, "%s %s HTTP/1.%d\r\nHost: lastcall\r\n%s%s%s\r\n", r->method,
-                         r->path, !config->http10, connection, length, r->headers ? r->headers : "");
+    c->out_len += (size_t)snprintf(c->out + c->out_len, HEAD_MAX, "%s %s HTTP/1.%d\r\nHost: %s\r\n%s%s%s\r\n",
+                                   r->method, r->path, !config->http10, config->host ? config->host : "lastcall",
+                                   connection, length, r->headers ? r->headers : "");
 }
 
 static void begin_response(struct client *c)
@@ -399,7 +353,7 @@ static void connect_failed(struct load *l, struct client *c, int error)
 
 static void open_connection(struct load *l, struct client *c)
 {
-    int family = l->address.ss_family, one = 1, small = THROTTLED_BUFFER;
+    int family = l->address.at.ss_family, one = 1, small = THROTTLED_BUFFER;
     c->fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (c->fd < 0)
         return connect_failed(l, c, errno);
@@ -407,7 +361,7 @@ static void open_connection(struct load *l, struct client *c)
         setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     if (l->config->rate)
         setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
-    int error = connect(c->fd, (struct sockaddr *)&l->address, l->address_len) ? errno : 0;
+    int error = connect(c->fd, (struct sockaddr *)&l->address.at, l->address.len) ? errno : 0;
     if (error == EAGAIN) { /* AF_UNIX: the queue is full. No connection was made, so this is not a retry */
         hang_up(c);
         c->asked -= c->batch_len;
@@ -694,7 +648,8 @@ static bool valid(const struct load_config *c)
         return false;
     for (unsigned i = 0; i < c->request_count; i++) {
         const struct load_request *r = &c->requests[i];
-        size_t n = strlen(r->method) + strlen(r->path) + (r->headers ? strlen(r->headers) : 0);
+        size_t n = strlen(r->method) + strlen(r->path) + (r->headers ? strlen(r->headers) : 0) +
+                   (c->host ? strlen(c->host) : 0);
         if (n > HEAD_MAX - 256 || (r->upload && c->pipeline > 1))
             return false;
     }
@@ -749,7 +704,7 @@ int load_run(const struct load_config *config, struct load_result *result)
     l->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (l->epoll < 0)
         error = -errno;
-    else if (!valid(config) || !parse_address(l, config->address))
+    else if (!valid(config) || !load_address_parse(&l->address, config->address))
         error = -EINVAL;
     else if (make_clients(l))
         error = watch_stop(l) ? 0 : -errno;

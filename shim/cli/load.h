@@ -26,7 +26,8 @@ struct load_request {
 };
 
 struct load_config {
-    const char *address;                 /* "127.0.0.1:80", "[::1]:80", "unix:/path" */
+    const char *address;                 /* load_address.h */
+    const char *host;                    /* what the Host field says; NULL = "lastcall" */
     const struct load_request *requests; /* each client walks through them, again and again */
     unsigned request_count, clients;
     unsigned limit;              /* requests per client; 0 = until duration, stop_fd or a refusal */
@@ -62,7 +63,7 @@ struct load_loss {
 enum { LOAD_LOSSES_MAX = 64 };
 
 struct load_result {
-    uint64_t count[LOAD_CLASSES];
+    uint64_t count[LOAD_CLASSES]; /* another thread may read these, atomically, while it runs */
     uint64_t connections;
     uint64_t idle_closed; /* FIN while we had nothing outstanding: no loss */
     uint64_t idle_reset;  /* RST then: no request lost, but not clean */

@@ -32,20 +32,34 @@ static void bad(struct response *r, const char *why)
     r->why = why;
 }
 
+static bool has_exact_length(const struct load_body *expect)
+{
+    return expect->kind == LOAD_BODY_TEXT || (expect->kind == LOAD_BODY_PATTERN && expect->length);
+}
+
 static void finish(struct response *r)
 {
-    bool counts = r->expect.kind != LOAD_BODY_ANY && r->expect.length && !r->head && r->status < 300;
+    bool counts = has_exact_length(&r->expect) && !r->head && r->status < 300;
     if (counts && r->body != r->expect.length)
         bad(r, "a body of another length than expected");
     else
         r->state = RESPONSE_DONE;
 }
 
+static void keep(const struct response *r, const char *data, size_t n)
+{
+    uint64_t room = r->body < r->expect.length ? r->expect.length - r->body : 0;
+    if (room)
+        memcpy(r->expect.keep + r->body, data, n < room ? n : (size_t)room);
+}
+
 static bool body_matches(const struct response *r, const char *data, size_t n)
 {
-    if (r->expect.kind == LOAD_BODY_ANY || r->status >= 300)
+    if (r->expect.kind == LOAD_BODY_KEEP)
+        keep(r, data, n);
+    if (r->expect.kind == LOAD_BODY_ANY || r->expect.kind == LOAD_BODY_KEEP || r->status >= 300)
         return true;
-    if (r->expect.length && r->body + n > r->expect.length)
+    if (has_exact_length(&r->expect) && r->body + n > r->expect.length)
         return false;
     if (r->expect.kind == LOAD_BODY_TEXT)
         return !memcmp(data, r->expect.text + r->body, n);

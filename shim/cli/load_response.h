@@ -9,12 +9,14 @@ enum load_body_kind {
     LOAD_BODY_ANY,
     LOAD_BODY_PATTERN, /* exactly length bytes of the pattern (length 0: as many as come) */
     LOAD_BODY_TEXT,    /* exactly text, length bytes */
+    LOAD_BODY_KEEP,    /* any, of whatever status; its first length bytes are stored at keep */
 };
 
 struct load_body {
     enum load_body_kind kind;
     uint64_t length;
     const char *text;
+    char *keep;
 };
 
 enum response_state { /* named by what is expected next */

@@ -15,10 +15,12 @@ E2E_SERVERS  = thread select poll epoll signalfd sigwait
 E2E_BIN      = $(BUILD)/e2e/load $(BUILD)/e2e/inject $(BUILD)/e2e/cgi $(E2E_SERVERS:%=$(BUILD)/e2e/%)
 E2E_KEY      = $(BUILD)/e2e/key.pem
 
-$(BUILD)/e2e/load: tests/e2e/load_main.c shim/cli/load.c shim/cli/load_response.c shim/cli/load.h shim/cli/load_response.h
+E2E_LOAD     = load load_address load_json load_response
+
+$(BUILD)/e2e/load: tests/e2e/load_main.c $(E2E_LOAD:%=shim/cli/%.c) $(E2E_LOAD:%=shim/cli/%.h)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(dir $@)
-	$(Q)$(CC) $(E2E_FLAGS) -o $@ $(filter %.c,$^)
+	$(Q)$(CC) $(E2E_FLAGS) -o $@ $(filter %.c,$^) -ljansson
 
 $(BUILD)/e2e/inject: tests/e2e/inject_main.c $(addprefix $(BUILD)/host/shim/,cli/inject.o cli/tracee.o cli/elffile.o core/gocode.o)
 	$(call say,CC,$@)

@@ -1,10 +1,9 @@
-/* load_main.c: the strict load client (shim/cli/load.h) as a command for the harness and the demo. Prints
+/* load_main.c: the strict load client (shim/cli/load.h) as a command for the harness. Prints
  * "ready" once the --ready-* counts are reached, and at the end one line of JSON. Stops asking when its
  * standard input ends (--stop-on-stdin; with --resume those who hold ask once more instead). Exit status: 0 nothing lost, 1 something, 2 usage. */
-#include "../../shim/cli/load.h"
+#include "../../shim/cli/load_json.h"
 
 #include <getopt.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +46,7 @@ static bool add_request(char *spec)
         else if (!strncmp(word, "pattern=", 8))
             r->body.length = number(word + 8);
         else if (!strncmp(word, "text=", 5))
-            r->body = (struct load_body){LOAD_BODY_TEXT, strlen(word + 5), word + 5};
+            r->body = (struct load_body){.kind = LOAD_BODY_TEXT, .length = strlen(word + 5), .text = word + 5};
         else if (!strcmp(word, "any"))
             r->body.kind = LOAD_BODY_ANY;
         else
@@ -114,28 +113,6 @@ static bool set_option(int key)
     return true;
 }
 
-static void print_result(const struct load_result *r)
-{
-    printf("{");
-    for (int i = 0; i < LOAD_CLASSES; i++)
-        printf("\"%s\":%" PRIu64 ",", load_class_name((enum load_class)i), r->count[i]);
-    printf("\"lost\":%" PRIu64 ",\"connections\":%" PRIu64 ",\"idle_closed\":%" PRIu64 ",\"idle_reset\":%" PRIu64,
-           load_lost(r), r->connections, r->idle_closed, r->idle_reset);
-    printf(",\"unclosed\":%" PRIu64 ",\"farewells\":%" PRIu64, r->unclosed, r->farewells);
-    printf(",\"started\":%" PRIu64 ",\"first_response\":%" PRIu64 ",\"last_response\":%" PRIu64
-           ",\"last_fin\":%" PRIu64,
-           r->started, r->first_response, r->last_response, r->last_fin);
-    printf(",\"losses\":[");
-    for (unsigned i = 0; i < r->losses; i++) {
-        const struct load_loss *l = &r->loss[i];
-        printf("%s{\"class\":\"%s\",\"client\":%u,\"request\":%u,\"reused\":%u,\"port\":%u,\"bytes\":%" PRIu64
-               ",\"after_us\":%" PRIu64 ",\"why\":\"%s\"}",
-               i ? "," : "", load_class_name(l->class), l->client, l->request, l->reused, l->port, l->bytes,
-               l->after / NSEC_PER_USEC, l->why);
-    }
-    printf("]}\n");
-}
-
 int main(int argc, char **argv)
 {
     static struct load_result result;
@@ -156,6 +133,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "load: %s: %s\n", config.address, strerror(-error));
         return 2;
     }
-    print_result(&result);
+    json_dumpf(load_json(&result), stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    putchar('\n');
     return load_lost(&result) > 0;
 }
