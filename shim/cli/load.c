@@ -1,5 +1,6 @@
 /* load.c: see load.h. A client is a small state machine; one epoll drives them all. */
 #include "load.h"
+#include "clock.h"
 #include "load_address.h"
 
 #include <errno.h>
@@ -13,7 +14,6 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { BATCH_MAX = 32, HEAD_MAX = 2048, READ_SIZE = 65536, THROTTLED_BUFFER = 128 << 10 };
@@ -70,13 +70,6 @@ uint64_t load_lost(const struct load_result *r)
 {
     return r->count[LOAD_RESET] + r->count[LOAD_TRUNCATED] + r->count[LOAD_BAD] + r->count[LOAD_CROSSING] +
            r->count[LOAD_TIMEOUT];
-}
-
-static nsec_t clock_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (nsec_t)t.tv_sec * NSEC_PER_SEC + (nsec_t)t.tv_nsec;
 }
 
 static uint64_t random_below(struct load *l, uint64_t limit)
