@@ -102,10 +102,10 @@ static int ended_by_itself(struct rehearsal *r, const struct scenario *s)
 static int wait_middle(struct loading *l, struct rehearsal *r, const struct scenario *s)
 {
     enum waited w = rehearse_wait(r, l->ready, true, clock_now() + s->ready_most);
-    if (s->slow && w == WAITED_FD) { /* all have asked: some way into the answer */
-        nsec_t some = r->slow.took / 2;
+    /* at this very moment clients and server are in step; with the slow page all have asked: some way into the answer */
+    nsec_t some = s->slow ? r->slow.took / 2 : 50 * NSEC_PER_MSEC;
+    if (w == WAITED_FD)
         w = rehearse_wait(r, -1, true, clock_now() + (some < NSEC_PER_SEC / 2 ? some : NSEC_PER_SEC / 2));
-    }
     if (w == WAITED_INTERRUPT)
         return 128 + r->interrupt;
     return w == WAITED_END ? ended_by_itself(r, s) : 0;

@@ -17,6 +17,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -185,8 +186,9 @@ static int ended_early(struct rehearsal *r)
 {
     static struct tree left;
     const char *said = output_end(r), *with = r->side == SIDE_WITH ? " with lastcall" : "";
+    bool in_use = strcasestr(said, "already in use") || strstr(said, "EADDRINUSE");
     tree_read(&left);
-    if (port_lingers(r))
+    if (in_use && port_lingers(r))
         return AGAIN;
     if (!r->status && left.count)
         return rehearse_fail(
@@ -194,7 +196,7 @@ static int ended_early(struct rehearsal *r)
             "%s put itself into the background (process %d goes on), where nobody can wait for it: start it in the "
             "foreground",
             r->command[0], (int)left.pid[0]);
-    if (strcasestr(said, "already in use") || strstr(said, "EADDRINUSE"))
+    if (in_use)
         rehearse_fail(CLI_USAGE, "%s ended with %d before it served%s: its port is in use", r->command[0], r->status,
                       with);
     else
@@ -274,12 +276,11 @@ static int bad_page(const struct rehearsal *r, const char *path, int status)
                          path == r->url.path ? "--url" : "--slow");
 }
 
-/* One try: 0 with *error and p->status telling how it went. */
+/* One try: 0 with *error and p->status telling how it went, as before if there was none. */
 static int look(struct rehearsal *r, struct probe *p, int *error, nsec_t until)
 {
     int status = r->known || r->url_given ? 0 : find_url(r);
     nsec_t now = clock_now();
-    *error = -ECONNREFUSED;
     if (status || !*r->url.address || now >= until)
         return status;
     *error = probe_get(p, &r->url, r->url.path, until - now, r->signals);
@@ -311,7 +312,7 @@ static enum waited settle(struct rehearsal *r)
 static int wait_serving(struct rehearsal *r, struct probe *p)
 {
     nsec_t until = clock_now() + r->ready_timeout;
-    int error = 0, status;
+    int error = -ECONNREFUSED, status;
     enum waited w = WAITED_TIME;
     do {
         status = look(r, p, &error, until);
@@ -409,12 +410,23 @@ static int wait_for_port(struct rehearsal *r)
     return 0;
 }
 
+/* A server that is killed leaves its socket's name behind; not every one removes it before it binds. */
+static void remove_socket(const struct rehearsal *r)
+{
+    struct stat found;
+    const char *path = r->url.address + strlen("unix:");
+    if (r->known && !strncmp(r->url.address, "unix:/", 6) && !stat(path, &found) && S_ISSOCK(found.st_mode))
+        unlink(path);
+}
+
 static int start_once(struct rehearsal *r, struct probe *p)
 {
     r->doing = "starting";
     int status = port_is_free(r);
-    if (!status)
-        status = spawn(r);
+    if (status)
+        return status;
+    remove_socket(r);
+    status = spawn(r);
     return status ? status : wait_serving(r, p);
 }
 
