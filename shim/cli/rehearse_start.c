@@ -283,7 +283,8 @@ static int look(struct rehearsal *r, struct probe *p, int *error, nsec_t until)
     nsec_t now = clock_now();
     if (status || !*r->url.address || now >= until)
         return status;
-    *error = probe_get(p, &r->url, r->url.path, until - now, r->signals);
+    nsec_t least = 300 * NSEC_PER_MSEC; /* a last look shall not be cut short */
+    *error = probe_get(p, &r->url, r->url.path, until - now > least ? until - now : least, r->signals);
     if (!*error && p->status >= 400 && p->status < 500)
         return bad_page(r, r->url.path, p->status);
     return 0;
@@ -353,8 +354,16 @@ static bool same_body(const struct page *page, const struct probe *p)
     return p->length == page->length && page->length <= PAGE_MAX && !memcmp(p->body, page->body, p->length);
 }
 
-/* p is the first answer; a second one, more than a second later, tells whether the body stays. */
-static int learn(struct rehearsal *r, struct page *page, const char *path, struct probe *p, nsec_t first)
+/* When the wall clock's next second has begun: until then a body that tells the time would look the same. */
+static nsec_t next_second(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return clock_now() + NSEC_PER_SEC - (nsec_t)t.tv_nsec + 20 * NSEC_PER_MSEC;
+}
+
+/* p is the first answer; a second one, in another second, tells whether the body stays. */
+static int learn(struct rehearsal *r, struct page *page, const char *path, struct probe *p)
 {
     size_t kept = p->length < PAGE_MAX ? (size_t)p->length : PAGE_MAX;
     struct probe again = {.body = malloc(PAGE_MAX), .room = PAGE_MAX};
@@ -363,7 +372,7 @@ static int learn(struct rehearsal *r, struct page *page, const char *path, struc
     if (!again.body || !page->body)
         return rehearse_fail(CLI_USAGE, "no memory");
     memcpy(page->body, p->body, kept);
-    if (rehearse_wait(r, -1, true, first + 1100 * NSEC_PER_MSEC) == WAITED_INTERRUPT)
+    if (rehearse_wait(r, -1, true, next_second()) == WAITED_INTERRUPT)
         return interrupt_status(r);
     int status = get_again(r, path, &again);
     if (!status && again.status != page->status)
@@ -376,16 +385,15 @@ static int learn(struct rehearsal *r, struct page *page, const char *path, struc
 
 static int learn_all(struct rehearsal *r, struct probe *first)
 {
-    nsec_t then = clock_now();
     static char body[PAGE_MAX];
     struct probe slow = {.body = body, .room = PAGE_MAX};
     int status = 0;
     if (r->slow_given)
         status = get_again(r, r->slow_given, &slow);
     if (!status && r->slow_given)
-        status = learn(r, &r->slow, r->slow_given, &slow, then);
+        status = learn(r, &r->slow, r->slow_given, &slow);
     if (!status)
-        status = learn(r, &r->page, r->url.path, first, then);
+        status = learn(r, &r->page, r->url.path, first);
     r->known = !status;
     return status;
 }

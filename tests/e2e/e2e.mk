@@ -82,7 +82,7 @@ matrix: $(BUILD)/liblastcall.so e2e-build
 
 demo:
 	$(Q)scripts/deps demo
-	$(Q)$(MAKE) --no-print-directory $(BUILD)/liblastcall.so $(BUILD)/e2e/load
+	$(Q)$(MAKE) --no-print-directory $(BUILD)/liblastcall.so $(BUILD)/lastcall
 	$(Q)BUILD=$(BUILD) scripts/demo
 
 .PHONY: e2e-build e2e matrix soak demo
