@@ -27,7 +27,7 @@ static int choose(struct rehearsal *r, char *list)
     char *save = NULL;
     for (char *name = strtok_r(list, ",", &save); name; name = strtok_r(NULL, ",", &save)) {
         unsigned i = 0;
-        while (i < scenarios_count && strcmp(scenarios[i].name, name))
+        while (i < scenarios_count && strcmp(scenarios[i].name, name) != 0)
             i++;
         if (i == scenarios_count)
             return cli_usage("rehearse", "there is no scenario '%s'; rehearse --help names them", name);
