@@ -102,8 +102,9 @@ static int ended_by_itself(struct rehearsal *r, const struct scenario *s)
 static int wait_middle(struct loading *l, struct rehearsal *r, const struct scenario *s)
 {
     enum waited w = rehearse_wait(r, l->ready, true, clock_now() + s->ready_most);
-    /* at this very moment clients and server are in step; with the slow page all have asked: some way into the answer */
-    nsec_t some = s->slow ? r->slow.took / 2 : 50 * NSEC_PER_MSEC;
+    /* With the slow page all have asked: some way into the answer. Clients that keep their connections are in step with
+     * the server at this very moment: out of step. */
+    nsec_t some = s->slow ? r->slow.took / 2 : s->load.fresh ? 0 : 50 * NSEC_PER_MSEC;
     if (w == WAITED_FD)
         w = rehearse_wait(r, -1, true, clock_now() + (some < NSEC_PER_SEC / 2 ? some : NSEC_PER_SEC / 2));
     if (w == WAITED_INTERRUPT)
