@@ -126,6 +126,8 @@ static void print_program(const struct elf_facts *f)
     print_imports(&(struct names){"past them", elf_past_names, f->past, ELF_PAST}, f);
     static const char *const others[] = {"dlopen", "libssl", "io_uring"};
     print_imports(&(struct names){"uses", others, (elf_importer[]){f->dlopen, f->ssl, f->io_uring}, COUNT(others)}, f);
+    if (f->ssl_inside)
+        row("built in", "libssl");
 }
 
 static void print_table(const struct elf_facts *f, const struct verdict *v)
@@ -175,34 +177,54 @@ static json_t *json_libraries(const struct elf_facts *f)
     return all;
 }
 
-static json_t *json_program(const struct elf_facts *f)
+static void add_format(json_t *o, const struct elf_facts *f)
 {
-    json_t *p = json_pack("{s:i, s:s, s:s, s:s, s:b, s:o, s:s, s:o, s:o}", "bits", (int)f->bits, "byte_order",
-                          f->big_endian ? "big" : "little", "machine", f->machine_name, "link", link_names[f->link],
-                          "pie", f->pie, "interpreter", json_name(f->interpreter), "libc", libc_names[f->libc],
-                          "libc_asked", json_name(f->libc_needed), "libc_found", json_name(f->libc_found));
-    json_object_update_new(p, json_pack("{s:b, s:o, s:b, s:b, s:b, s:b, s:b, s:b, s:o}", "go", f->go, "go_version",
-                                        json_name(f->go_version), "go_cgo", f->go_cgo, "go_routine", f->go_entries == 1,
-                                        "setuid", f->setuid, "setgid", f->setgid, "capabilities", f->capabilities,
-                                        "executable", f->executable, "libraries", json_libraries(f)));
-    json_object_update_new(p, json_pack("{s:o, s:o, s:o, s:o, s:o}", "hooks",
-                                        json_imports(&(struct names){"", hook_names, f->imports, HOOKS}, f), "past",
-                                        json_imports(&(struct names){"", elf_past_names, f->past, ELF_PAST}, f),
-                                        "dlopen", json_importer(f, f->dlopen), "libssl", json_importer(f, f->ssl),
-                                        "io_uring", json_importer(f, f->io_uring)));
-    return p;
+    json_object_set_new(o, "bits", json_integer(f->bits));
+    json_object_set_new(o, "byte_order", json_string(f->big_endian ? "big" : "little"));
+    json_object_set_new(o, "machine", json_string(f->machine_name));
+    json_object_set_new(o, "link", json_string(link_names[f->link]));
+    json_object_set_new(o, "pie", json_boolean(f->pie));
+    json_object_set_new(o, "interpreter", json_name(f->interpreter));
+    json_object_set_new(o, "libc", json_string(libc_names[f->libc]));
+    json_object_set_new(o, "libc_asked", json_name(f->libc_needed));
+    json_object_set_new(o, "libc_found", json_name(f->libc_found));
+    json_object_set_new(o, "go", json_boolean(f->go));
+    json_object_set_new(o, "go_version", json_name(f->go_version));
+    json_object_set_new(o, "go_cgo", json_boolean(f->go_cgo));
+    json_object_set_new(o, "go_routine", json_boolean(f->go_entries == 1));
+    json_object_set_new(o, "setuid", json_boolean(f->setuid));
+    json_object_set_new(o, "setgid", json_boolean(f->setgid));
+    json_object_set_new(o, "capabilities", json_boolean(f->capabilities));
+    json_object_set_new(o, "executable", json_boolean(f->executable));
+}
+
+static void add_needs(json_t *o, const struct elf_facts *f)
+{
+    struct names hooks = {"", hook_names, f->imports, HOOKS}, past = {"", elf_past_names, f->past, ELF_PAST};
+    json_object_set_new(o, "libraries", json_libraries(f));
+    json_object_set_new(o, "hooks", json_imports(&hooks, f));
+    json_object_set_new(o, "past", json_imports(&past, f));
+    json_object_set_new(o, "dlopen", json_importer(f, f->dlopen));
+    json_object_set_new(o, "libssl", f->ssl_inside ? json_string("built in") : json_importer(f, f->ssl));
+    json_object_set_new(o, "io_uring", json_importer(f, f->io_uring));
 }
 
 static json_t *json_check(const struct elf_facts *f, const struct verdict *v)
 {
-    json_t *reasons = json_array();
+    json_t *o = json_object(), *reasons = json_array();
     for (unsigned i = 0; i < v->reason_count; i++)
         json_array_append_new(reasons, json_name(v->reasons[i]));
-    json_t *o = json_pack("{s:o, s:s, s:s, s:o, s:o, s:o, s:i}", "file", json_name(f->asked), "verdict",
-                          verdict_name(v->kind), "way", way_names[v->way], "reasons", reasons, "program",
-                          json_name(f->path), "script", json_name(f->script), "scripts", (int)f->scripts);
-    if (f->kind == ELF_PROGRAM)
-        json_object_update_new(o, json_program(f));
+    json_object_set_new(o, "file", json_name(f->asked));
+    json_object_set_new(o, "verdict", json_string(verdict_name(v->kind)));
+    json_object_set_new(o, "way", json_string(way_names[v->way]));
+    json_object_set_new(o, "reasons", reasons);
+    json_object_set_new(o, "program", json_name(f->path));
+    json_object_set_new(o, "script", json_name(f->script));
+    json_object_set_new(o, "scripts", json_integer(f->scripts));
+    if (f->kind == ELF_PROGRAM) {
+        add_format(o, f);
+        add_needs(o, f);
+    }
     return o;
 }
 

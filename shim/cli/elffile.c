@@ -104,6 +104,7 @@ static void read_entry(struct elffile *e, const GElf_Dyn *d, struct elffile_tabl
     case DT_STRTAB: names->address = value; break;
     case DT_STRSZ: names->size = value; break;
     case DT_SYMTAB: e->symbols = value; break;
+    case DT_GNU_HASH: e->gnu_hash = value; break;
     case DT_VERNEED: e->verneed = value; break;
     case DT_FLAGS_1: e->flags_1 = value; break;
     case DT_RELA: e->rela.address = value; break;
@@ -181,6 +182,56 @@ void elffile_imports(struct elffile *e, void (*see)(void *to, const char *name),
     see_table(&m, &e->rela, true);
     see_table(&m, &e->rel, false);
     see_table(&m, &e->plt, e->plt_is_rela);
+}
+
+/* ---- what it exports -------------------------------------------------------------------------------- */
+
+/* All of it is words of 32 bits: four of a header, a filter, buckets, chains (glibc, do_lookup_x). */
+struct gnu_hash {
+    const uint32_t *word;
+    size_t words, chains; /* chains: where the first begins */
+    uint32_t buckets, first_symbol;
+};
+
+static bool read_gnu_hash(struct elffile *e, struct gnu_hash *h)
+{
+    Elf_Data *d = e->gnu_hash ? elffile_at(e, e->gnu_hash, CHUNK_MAX, ELF_T_WORD) : NULL;
+    h->word = d ? d->d_buf : NULL;
+    h->words = d ? d->d_size / sizeof *h->word : 0;
+    if (h->words < 4)
+        return false;
+    bool is_64 = e->header.e_ident[EI_CLASS] == ELFCLASS64;
+    h->buckets = h->word[0];
+    h->first_symbol = h->word[1];
+    h->chains = 4 + (size_t)h->word[2] * (is_64 ? 2 : 1) + h->buckets;
+    return h->buckets && h->chains <= h->words;
+}
+
+static bool is_export(const struct elffile *e, Elf_Data *symbols, size_t index, const char *name)
+{
+    GElf_Sym s;
+    return index < INT32_MAX && gelf_getsym(symbols, (int)index, &s) && s.st_shndx != SHN_UNDEF &&
+           strcmp(elffile_name(e, s.st_name), name) == 0;
+}
+
+bool elffile_exports(struct elffile *e, const char *name)
+{
+    struct gnu_hash h;
+    Elf_Data *symbols = e->symbols ? elffile_at(e, e->symbols, CHUNK_MAX, ELF_T_SYM) : NULL;
+    if (!symbols || !read_gnu_hash(e, &h))
+        return false;
+    uint32_t hash = 5381;
+    for (const char *s = name; *s; s++)
+        hash = hash * 33 + (uint8_t)*s;
+    size_t index = h.word[h.chains - h.buckets + hash % h.buckets];
+    for (; index >= h.first_symbol && index - h.first_symbol < h.words - h.chains; index++) {
+        uint32_t link = h.word[h.chains + index - h.first_symbol]; /* its lowest bit: the chain's end */
+        if ((link | 1) == (hash | 1) && is_export(e, symbols, index, name))
+            return true;
+        if (link & 1)
+            return false;
+    }
+    return false;
 }
 
 /* ---- versions, sections ------------------------------------------------------------------------------ */

@@ -25,7 +25,7 @@ struct elffile {
     Elf_Data *dynamic;          /* NULL = none that can be read */
     Elf_Data *names;            /* the string table of the dynamic section */
     uint64_t flags_1;
-    uint64_t verneed, symbols;           /* addresses; 0 = not there */
+    uint64_t verneed, symbols, gnu_hash; /* addresses; 0 = not there */
     struct elffile_table rel, rela, plt; /* relocations */
     bool plt_is_rela;
 };
@@ -46,6 +46,9 @@ const char *elffile_next(const struct elffile *e, int64_t tag, unsigned *at);
 
 /* Calls `see` with the name of each symbol that the dynamic linker would look up for it. */
 void elffile_imports(struct elffile *e, void (*see)(void *to, const char *name), void *to);
+
+/* Has it a symbol of this name for others? By DT_GNU_HASH; without that table: no. */
+bool elffile_exports(struct elffile *e, const char *name);
 
 /* The section of this name, if there are sections. NULL = none. */
 Elf_Scn *elffile_section(const struct elffile *e, const char *name);

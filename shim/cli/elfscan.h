@@ -69,6 +69,7 @@ struct elf_facts {
     elf_importer dlopen;   /* it may load more, which nobody looks at here */
     elf_importer ssl;      /* SSL_read and its kin of a shared libssl */
     elf_importer io_uring; /* liburing */
+    bool ssl_inside;       /* it has an SSL_read of its own */
 };
 
 /* What `command` would run: looked up in PATH if it has no slash, then through #! lines and env. Fills all of

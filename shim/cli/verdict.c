@@ -170,6 +170,8 @@ static void add_remarks(const struct elf_facts *f, struct verdict *v)
         say(v, "TERM means reload to uwsgi: set LASTCALL_FORWARD=QUIT or its die-on-term", NULL, "");
     if (f->ssl && v->kind < VERDICT_OUTSIDE)
         say(v, "TLS, which it does by libssl, is opaque: let finish while bytes move", NULL, "");
+    else if (f->ssl_inside && v->kind < VERDICT_OUTSIDE)
+        say(v, "TLS, which it does by a libssl of its own, is opaque: let finish while bytes move", NULL, "");
     for (unsigned i = 0; i < f->library_count; i++)
         if (!f->libraries[i].path[0])
             say(v, "its library ", f->libraries[i].name, " was not found; it may not start");

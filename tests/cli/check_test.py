@@ -132,8 +132,8 @@ FULL = ('nginx apache2 node python3 java javac ruby perl php haproxy h2o lighttp
         'h2load bash dash env systemd-socket-activate gcc strace ip debootstrap '
         'caddy runc go').split()
 # by whom connections are taken, where it is told
-ACCEPTS = {'nginx': 'itself', 'apache2': 'libapr-1.so.0', 'node': None, 'python3': 'itself', 'haproxy': 'itself',
-           'h2o': 'itself', 'lighttpd': 'itself', 'bash': None}
+ACCEPTS = {'nginx': 'itself', 'apache2': 'libapr-1.so.0', 'node': 'itself', 'python3': 'itself', 'haproxy': 'itself',
+           'h2o': 'itself', 'lighttpd': 'itself', 'bash': None, 'perl': 'itself', 'php': 'itself'}
 OUTSIDE = 'busybox ldconfig gofmt su passwd mount'.split()
 PATH = '/usr/bin:/bin:/usr/sbin:/sbin'
 
@@ -144,8 +144,11 @@ def of_debian(name, verdict):
     equal(found['script'], shutil.which(name, path=PATH) if found['scripts'] else None, 'script')
     if not found['scripts']:
         equal(found['program'], os.path.realpath(shutil.which(name, path=PATH)), 'program')
-    if name in ACCEPTS and ACCEPTS[name]:
+    if name in ACCEPTS:
         equal(found['hooks'].get('accept4', found['hooks'].get('accept')), ACCEPTS[name], 'who accepts')
+    symbols = tool('readelf', '--dyn-syms', '-W', found['program']).stdout
+    equal(found['libssl'] == 'built in', bool(re.search(r' [0-9]+ SSL_read\b', symbols)), 'libssl within')
+    equal(found['libssl'] == 'itself', bool(re.search(r' UND SSL_(read|write)', symbols)), 'libssl')
     return compare(found)
 
 
