@@ -223,7 +223,8 @@ void elfneeds_read(struct elffile *program, struct elf_facts *f)
 {
     struct needs n = {.facts = f, .who = 1};
     f->libc = which_libc(f, program);
-    snprintf(n.rpath, sizeof n.rpath, "%s", search_path(program, DT_RPATH));
+    if (!*search_path(program, DT_RUNPATH)) /* else it does not count */
+        snprintf(n.rpath, sizeof n.rpath, "%s", search_path(program, DT_RPATH));
     f->ssl_inside = elffile_exports(program, "SSL_read");
     elffile_versions(program, see_version, f);
     read_imports(&n, program, f->path);

@@ -18,13 +18,14 @@ C_PROGRAM = '''#include <stdio.h>
 #include <unistd.h>
 int main(void) { puts("here"); return accept(-1, 0, 0) + (int)read(-1, 0, 0) + 2; }
 '''
+PATH = '/usr/bin:/bin:/usr/sbin:/sbin'
 # Machine code for nobody here: only its header and its sections matter.
 FOREIGN = '.globl _start\n_start: .long 0\n'
 
 
 def tool(*words, **how):
     """What a witness says."""
-    env = {**os.environ, 'LC_ALL': 'C'} | how.pop('env', {})
+    env = {**os.environ, 'LC_ALL': 'C', 'PATH': f'{os.environ["PATH"]}:{PATH}'} | how.pop('env', {})
     return subprocess.run([str(w) for w in words], capture_output=True, text=True, check=False, env=env, **how)
 
 
@@ -135,7 +136,6 @@ FULL = ('nginx apache2 node python3 java javac ruby perl php haproxy h2o lighttp
 ACCEPTS = {'nginx': 'itself', 'apache2': 'libapr-1.so.0', 'node': 'itself', 'python3': 'itself', 'haproxy': 'itself',
            'h2o': 'itself', 'lighttpd': 'itself', 'bash': None, 'perl': 'itself', 'php': 'itself'}
 OUTSIDE = 'busybox ldconfig gofmt su passwd mount'.split()
-PATH = '/usr/bin:/bin:/usr/sbin:/sbin'
 
 
 def of_debian(name, verdict):
@@ -188,7 +188,7 @@ def made(*words, **how):
 
 def go_build(at, *flags, cgo='0', arch='amd64', source=GO_PROGRAM):
     write(f'{at}/main.go', source)
-    cache = os.path.abspath(f'{cases.build}/go-cache')
+    cache = os.path.abspath(f'{cases.build}/e2e/go-cache')
     made('go', 'build', '-o', f'{at}/program', *flags, f'{at}/main.go', cwd=at,
          env={'CGO_ENABLED': cgo, 'GOARCH': arch, 'GOCACHE': cache, 'GOFLAGS': '', 'GO111MODULE': 'off'})
     return f'{at}/program'
