@@ -175,11 +175,11 @@ static bool read_script_line(const char *s, size_t n, struct script_line *to)
 {
     const char *end = memchr(s, '\n', n), *whole = s + n;
     bool cut = !end && n == SCRIPT_LINE;
-    if (!end)
-        end = whole;
-    s = skip_blanks(s + 2, end);
-    if (cut && find_blank(s, end) == end) /* the name itself does not fit */
+    s = skip_blanks(s + 2, end ? end : whole);
+    if (cut && find_blank(s, whole) == whole) /* the name itself is cut */
         return false;
+    if (!end)
+        end = whole - cut; /* the kernel puts its NUL there */
     while (end > s && (end[-1] == ' ' || end[-1] == '\t'))
         end--;
     const char *word = find_blank(s, end);

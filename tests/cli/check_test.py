@@ -451,6 +451,22 @@ def kernel_says(path):
 
 
 @case
+def long_lines():
+    """The kernel reads 256 bytes; a name that does not end in them is none, an argument is cut."""
+    refused = 0
+    with directory() as at:
+        for tail in ('\n', ' \n', ' x\n', '', ' '):
+            for length in range(250, 262):
+                line = '#!' + 'usr/bin/true'.rjust(length - 2, '/')
+                path = write(f'{at}/script', line + tail)
+                starts = kernel_says(path) == 0
+                equal(inspect_one(path)['verdict'], 'full' if starts else 'none', f'{length} and {tail!r}')
+                refused += not starts
+    check(0 < refused < 60, f'{refused} refused')
+    return f'60 lines, of which the kernel refuses {refused}'
+
+
+@case
 def chains_of_scripts():
     """As many as the kernel follows, and not one more."""
     with directory() as at:
