@@ -37,6 +37,7 @@ struct elf_facts {
     char script[PATH_MAX];         /* the first script on the way; "" = none */
     char problem[ELF_PROBLEM_MAX]; /* what is in the way, one sentence; "" = nothing */
     unsigned scripts;              /* how many #! lines lay on the way */
+    bool by_env;                   /* an env on the way executes it, not the caller */
     bool env_clears;               /* an env on the way takes LD_PRELOAD out of the environment again */
 
     enum elf_kind kind;

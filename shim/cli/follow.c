@@ -237,6 +237,7 @@ static int enter_env(struct walk *w)
         return 0;
     if (++w->envs > ENVS_MAX)
         return follow_problem(w->facts, -ELOOP, "", w->facts->asked, " leads from env to env without end");
+    w->facts->by_env = true;
     w->facts->env_clears |= outcome.preload_gone;
     if (outcome.path || outcome.path_gone)
         w->path = outcome.path ? outcome.path : DEFAULT_PATH;

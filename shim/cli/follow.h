@@ -4,7 +4,7 @@
 
 #include "elfscan.h"
 
-/* Fills asked, path, script, scripts, env_clears, executable and, if something is in the way, problem.
+/* Fills asked, path, script, scripts, by_env, env_clears, executable and, if something is in the way, problem.
  * The open file (the caller closes it), or -errno as exec would say. A FIFO or device is never opened. */
 int follow_command(char *const *argv, struct elf_facts *facts);
 

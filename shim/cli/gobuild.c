@@ -110,10 +110,11 @@ static void read_segments(struct elffile *e, struct gobuild *to)
 {
     enum { LOOK = 64 << 10 };
     struct gocode found = {0, 0};
+    bool may_be_go = e->one_word_tls || !e->interpreter[0];
     to->marked = e->go_note;
     for (unsigned i = 0; i < e->load_count; i++) {
         const GElf_Phdr *p = &e->loads[i];
-        bool code = (p->p_flags & (PF_R | PF_W | PF_X)) == (PF_R | PF_X), data = p->p_flags & PF_W && e->one_word_tls;
+        bool code = (p->p_flags & (PF_R | PF_W | PF_X)) == (PF_R | PF_X), data = p->p_flags & PF_W && may_be_go;
         Elf_Data *d = code || data ? elffile_at(e, p->p_vaddr, code ? p->p_filesz : LOOK, ELF_T_BYTE) : NULL;
         if (d && code)
             gocode_find(d->d_buf, d->d_size, p->p_vaddr, &found);
