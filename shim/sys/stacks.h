@@ -5,7 +5,7 @@
 #define LASTCALL_STACKS_H
 
 #define STACKS_WORDS 4  /* 64 stacks each */
-#define STACKS_SHIFT 15 /* 32 KiB each: the deepest hook uses less than 8 (tests/e2e/go.py measures it) */
+#define STACKS_SHIFT 15 /* 32 KiB each: the deepest hook uses 8 (tests/e2e/go_stress.py measures it) */
 
 #ifndef __ASSEMBLER__
 #include "../base.h"

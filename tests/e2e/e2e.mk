@@ -2,7 +2,7 @@
 #   make e2e    every server x every scenario, on groups a choice; the racing ones E2E_REPEAT times on nginx, node,
 #               epoll, and GROUP_REPEAT times on groups
 #   make matrix every server x every scenario
-#   make soak   the racing ones SOAK_REPEAT times, and GROUP_SOAK times on nginx-2, nginx-4, gunicorn
+#   make soak   the racing ones SOAK_REPEAT times, and GROUP_SOAK times on nginx-2, nginx-4, gunicorn, Go's net/http and fasthttp
 #   make demo   nginx without us and with us, side by side
 # E2E='--server nginx --scenario hammer -v' goes to run.py as it is.
 E2E_REPEAT  ?= 20
@@ -61,6 +61,17 @@ $(BUILD)/e2e/go-$(1) $(BUILD)/e2e/go-$(1)-pie $(BUILD)/e2e/go-$(1)-static $(BUIL
 endef
 $(foreach s,nethttp fasthttp,$(eval $(call go_server,$(s))))
 
+# A process that talks to itself under us; the race detector's build takes long, so it is the soak's.
+GO_STRESS  = $(BUILD)/e2e/go-stress $(BUILD)/e2e/go-stress-static
+GO_CALLS  ?= 400000
+$(BUILD)/e2e/go-stress: HOW = CGO_ENABLED=1 $(GO) build
+$(BUILD)/e2e/go-stress-static: HOW = CGO_ENABLED=0 $(GO) build
+$(BUILD)/e2e/go-stress-race: HOW = CGO_ENABLED=1 $(GO) build -race
+$(GO_STRESS) $(BUILD)/e2e/go-stress-race: tests/e2e/servers/go/stress/main.go
+	$(call say,GO,$@)
+	$(Q)mkdir -p $(dir $@)
+	$(Q)if command -v $(GO) >/dev/null; then $(GO_ENV) $(HOW) -o $@ $<; else echo 'e2e: no go: its programs are missing' >&2; fi
+
 # A key for tests only, made anew with each build directory.
 $(E2E_KEY):
 	$(call say,OPENSSL,$@)
@@ -68,13 +79,15 @@ $(E2E_KEY):
 	$(Q)if command -v openssl >/dev/null; then openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 365 \
 	    -subj /CN=lastcall -keyout $@ -out $(dir $@)cert.pem 2>/dev/null; else echo 'e2e: no openssl: TLS is missing' >&2; fi
 
-e2e-build: $(E2E_BIN) $(GO_BIN) $(E2E_KEY) $(BUILD)/e2e/Server.class
+e2e-build: $(E2E_BIN) $(GO_BIN) $(GO_STRESS) $(E2E_KEY) $(BUILD)/e2e/Server.class
 
 e2e: $(BUILD)/liblastcall.so e2e-build
 	$(Q)$(E2E_PYTHON) tests/e2e/load_test.py $(BUILD)
+	$(Q)$(E2E_PYTHON) tests/e2e/go_stress.py $(BUILD) --calls $(GO_CALLS) --only one,two,many,static
 	$(Q)$(E2E_PYTHON) tests/e2e/run.py --build $(BUILD) --repeat $(E2E_REPEAT) --group-repeat $(GROUP_REPEAT) $(E2E)
 
-soak: $(BUILD)/liblastcall.so e2e-build
+soak: $(BUILD)/liblastcall.so e2e-build $(BUILD)/e2e/go-stress-race
+	$(Q)$(E2E_PYTHON) tests/e2e/go_stress.py $(BUILD) --calls 10000000
 	$(Q)$(E2E_PYTHON) tests/e2e/run.py --build $(BUILD) --racing --repeat $(SOAK_REPEAT) --group-repeat $(GROUP_SOAK) $(E2E)
 
 matrix: $(BUILD)/liblastcall.so e2e-build
