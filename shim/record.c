@@ -38,9 +38,13 @@ static struct history_track *track_of(const struct conn *c)
 /* It changes before the survey has come to it: then this tells what it was at the signal. */
 static void put_before(struct conn *c, enum history_state now)
 {
-    bool was_idle = now == HISTORY_IN_FLIGHT || now == HISTORY_LINGERING || now == HISTORY_CLOSED;
+    static const uint8_t before[HISTORY_STATES] = {
+        [HISTORY_IDLE] = HISTORY_IN_FLIGHT, [HISTORY_ENDED] = HISTORY_IN_FLIGHT, /* its response was completed */
+        [HISTORY_IN_FLIGHT] = HISTORY_IDLE, [HISTORY_EOF] = HISTORY_IDLE,        [HISTORY_LINGERING] = HISTORY_IDLE,
+        [HISTORY_CLOSED] = HISTORY_IDLE,    [HISTORY_OPAQUE] = HISTORY_OPAQUE, /* the survey's first look */
+    };
     if (!c->inherited && !c->stale)
-        record_put_new(c, was_idle ? HISTORY_IDLE : HISTORY_IN_FLIGHT, shim.signal_at);
+        record_put_new(c, before[now], shim.signal_at);
 }
 
 void record_put(struct conn *c, enum history_state state)
