@@ -7,7 +7,7 @@ import struct
 def fields_of(path):
     """Of a stat file, after the name, which may have anything in it."""
     try:
-        with open(path) as f:
+        with open(path, errors='replace') as f:
             return f.read().rpartition(') ')[2].split()
     except OSError:
         return None
