@@ -2,7 +2,7 @@
 CLI_SRC   = $(wildcard shim/cli/*.c) $(wildcard shim/core/*.c)
 CLI_OBJ   = $(patsubst %.c,$(BUILD)/host/%.o,$(CLI_SRC))
 CLI_FLAGS = -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -MMD -MP
-CLI_LIBS  = -lelf -lz -ljansson
+CLI_LIBS  = -lelf -lz -ljansson -lm
 
 $(BUILD)/host/%.o: %.c
 	$(call say,CC,$< (host))

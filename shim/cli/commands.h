@@ -7,6 +7,7 @@
 extern const struct command command_check;
 extern const struct command command_status;
 extern const struct command command_rehearse;
+extern const struct command command_timeline;
 extern const struct command command_version;
 
 #endif

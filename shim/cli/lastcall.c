@@ -9,6 +9,7 @@ static const struct command *const commands[] = {
     &command_check,
     &command_status,
     &command_rehearse,
+    &command_timeline,
     &command_version,
 };
 

@@ -1,0 +1,77 @@
+"""Real drains for the tests of `lastcall timeline`: a server of the other suite, clients of known kinds, TERM, the report."""
+import argparse
+import contextlib
+import json
+import os
+import time
+
+import harness
+import servers
+
+import cases
+
+EXACT = f'pattern={servers.SMALL}'
+
+
+@contextlib.contextmanager
+def server(name, **env):
+    options = argparse.Namespace(build=cases.build, bare=False, control=False, env={})
+    harness.adopt_orphans()
+    test = harness.Test(servers.SERVERS[name], options)
+    try:
+        test.start(LASTCALL_REPORT_CONNECTIONS='1', **env)
+        yield test
+    finally:
+        test.close()
+
+
+def clients(t, number, path, ready='ready_sent', **options):
+    load = t.load(f'GET {path} {EXACT}', clients=number, limit=1, duration=25000, **{ready: number}, **options)
+    load.wait_ready()
+    return load
+
+
+def drain(name, idle, sleeps, cut=0, **env):
+    """`idle` connections that have been served once; for each of `sleeps` (ms: how many) requests in flight; `cut` that no
+    deadline waits for. Returns the report, and the file's text."""
+    with server(name, **env) as t:
+        loads = [clients(t, idle, '/', 'ready_ok', hold=True)] if idle else []
+        lost = clients(t, cut, '/sleep?ms=60000') if cut else None
+        for ms in sorted(sleeps, reverse=True):  # the shortest last: it shall not end before TERM
+            loads.append(clients(t, sleeps[ms], f'/sleep?ms={ms}'))
+        t.get()  # by now all of that is read
+        t.term()
+        for load in loads:
+            t.no_loss(load)
+        if lost:
+            cases.check(lost.finish()['lost'] == cut, 'what was to be cut was not')
+        t.until('the report', lambda: t.exists('report') and t.read('report').endswith('\n'))
+        text = t.read('report')
+        return json.loads(text.splitlines()[-1]), text
+
+
+def varied(name, connections, cut=0):
+    """For the eye: requests of many lengths, idle ones, some that come late."""
+    with server(name, **({'LASTCALL_TIMEOUT': '1500ms'} if cut else {})) as t:
+        each = max(1, connections // 20)
+        for ms in (150, 300, 450, 600, 750, 900, 1050, 1300):
+            clients(t, each, f'/sleep?ms={ms}', wait_fin=True)
+        if cut:
+            clients(t, cut, '/sleep?ms=60000')
+        idle = max(1, connections // 5)
+        clients(t, idle, '/', 'ready_ok', hold=True)
+        rest = max(1, connections - 8 * each - cut - idle)
+        late = t.load(f'GET /sleep?ms=80 {EXACT}', clients=rest, until_refused=True, think_min=50, think_max=600, ready_ok=rest,
+                      duration=20000)
+        late.wait_ready()
+        time.sleep(0.02)
+        t.term()
+        t.process.wait(cases.BOUND)
+        return t.read('report')
+
+
+def put(directory, name, text):
+    path = os.path.join(directory, name)
+    with open(path, 'w') as f:
+        f.write(text)
+    return path
