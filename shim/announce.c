@@ -10,7 +10,6 @@
 #include "trace.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <time.h>
 
 static enum report_json json_line;
@@ -336,11 +335,11 @@ void announce_end(nsec_t now, enum report_end how)
     announce_trace();
     fill(&r, now, how);
     if (shim.report_fd >= 0) {
-        sys2(SYS_flock, shim.report_fd, LOCK_EX); /* the line comes in pieces, and the file may be others' too */
+        log_lock(shim.report_fd); /* the line comes in pieces, and the file may be others' too */
         r.connections = record_on();
         json_to(shim.report_fd, &r);
         r.connections = false; /* in the log nobody looks for them */
-        sys2(SYS_flock, shim.report_fd, LOCK_UN);
+        log_unlock(shim.report_fd);
     }
     if (!wants(LOG_INFO) && !(wants(LOG_WARN) && r.counts.cut > 0))
         return;

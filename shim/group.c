@@ -412,6 +412,12 @@ void *group_order(void)
     return (void *)(uintptr_t)(group.table ? group.table->cookie : 0);
 }
 
+bool group_is_mapped_by(int pid)
+{
+    uint64_t inode = group.table ? shared_inode(group.fd, sizeof *group.table) : 0;
+    return inode == 0 || proc_maps_inode(pid, inode);
+}
+
 bool group_is_order(const void *value)
 {
     return group.table && value == group_order();

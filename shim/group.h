@@ -65,6 +65,9 @@ bool group_is_free(void);
 /* Is this pid one of the group's? */
 bool group_knows(int pid);
 
+/* Has this process mapped the group's memory? True also if that cannot be known. */
+bool group_is_mapped_by(int pid);
+
 /* Is this value of a siginfo the order of a leader? The value of ours. */
 bool group_is_order(const void *value);
 void *group_order(void);

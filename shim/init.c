@@ -9,10 +9,21 @@ extern char **environ __attribute__((weak, visibility("default")));
 
 extern void syscall_bind(void);
 
+/* A name is the environment's, too. */
+static void note_name(struct text *t, const struct options_complaint *c)
+{
+    for (size_t i = 0; i < c->name_len; i++)
+        if (c->name[i] <= ' ' || c->name[i] > '~') {
+            text_quoted(t, c->name, c->name_len, false);
+            return;
+        }
+    text_bytes(t, c->name, c->name_len);
+}
+
 static void note_complaint(struct text *t, const struct options_complaint *c)
 {
     text_str(t, "lastcall: ");
-    text_bytes(t, c->name, c->name_len);
+    note_name(t, c);
     if (c->unknown) {
         text_str(t, " is not a variable of lastcall; it is not used\n");
         return;
@@ -83,7 +94,9 @@ __attribute__((constructor)) void start(int argc, char **argv, char **envp)
     (void)argv;
     const char *const *env = (const char *const *)(&environ ? environ : envp);
     real_bind();
-    if (options_disabled(env))
+    /* The environment of a set-user-ID program is its caller's: paths to write to, a group's memory. The loader does not
+     * preload us there, unless somebody has made us set-user-ID too (ld.so(8), secure-execution mode). */
+    if (options_disabled(env) || libc_is_privileged())
         return;
     libc_bind_facts();
     syscall_bind();

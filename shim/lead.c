@@ -108,7 +108,8 @@ bool lead_event(uint64_t token)
 }
 
 /* The process with this number, is it still the one that we mean? Our parent or a child of ours cannot be another; else
- * its age tells, for a number that is used again belongs to a younger one. */
+ * its age tells, for a number that is used again belongs to a younger one. And it has the group's memory: whoever else has
+ * it (a CGI of another user) can write any number there, and we may have the right to signal everybody. */
 static bool is_it(const struct member *who, int pid)
 {
     siginfo_t info;
@@ -118,7 +119,7 @@ static bool is_it(const struct member *who, int pid)
     if (sys5(SYS_waitid, P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT, 0) == 0)
         return true;
     return proc_started(pid, &started) && started + 20 * NSEC_PER_MSEC >= who->born_at &&
-           started <= who->born_at + 2 * NSEC_PER_SEC;
+           started <= who->born_at + 2 * NSEC_PER_SEC && group_is_mapped_by(pid);
 }
 
 static int pid_of(const struct member *who)
@@ -175,7 +176,7 @@ static void order(int at)
     struct watch *w = &watch[at];
     if (w->ordered || w->out_of_reach)
         return;
-    long ret = send_order(at, shim.first_signal);
+    long ret = pid_of(member(at)) == (int)sys0(SYS_getppid) ? -ESRCH : send_order(at, shim.first_signal);
     if (ret == -EPERM)
         ret = send_order(at, SIGCONT); /* signals_hear_leader */
     w->ordered = true;
@@ -577,17 +578,18 @@ void lead_cuts(void (*f)(const struct report_cut *cut, void *arg), void *arg)
     if (!group_self())
         return;
     for (int i = 0; i < MEMBERS_CUTS; i++) {
-        const struct member_cut *note = &group.table->cut[i];
-        struct report_cut cut = note->facts;
+        struct member_cut note = group.table->cut[i]; /* who has written it may go on writing, and may not end it */
+        struct report_cut cut = note.facts;
         bool of_ours = false;
         for (int at = 0; at < members_top(group.table) && !of_ours; at++)
-            of_ours = note->serial != 0 && member(at)->serial == note->serial && is_reported(at);
+            of_ours = note.serial != 0 && member(at)->serial == note.serial && is_reported(at);
         if (!of_ours)
             continue;
-        cut.peer = note->peer;
-        cut.method = note->method;
+        note.peer[sizeof note.peer - 1] = note.method[sizeof note.method - 1] = '\0';
+        cut.peer = note.peer;
+        cut.method = note.method;
         cut.method_len = 0;
-        while (cut.method_len < sizeof note->method - 1 && note->method[cut.method_len])
+        while (note.method[cut.method_len])
             cut.method_len++;
         f(&cut, arg);
     }

@@ -111,7 +111,9 @@ static void note_moment(const struct member *leader)
 {
     struct timespec wall = {0, 0};
     struct member *self = group_self();
-    shim.signal_at = leader ? leader->signal_at : shim_now();
+    nsec_t now = shim_now();
+    /* Not later than now, whatever stands there: the deadline follows from it. */
+    shim.signal_at = leader && leader->signal_at < now ? leader->signal_at : now;
     sys2(SYS_clock_gettime, CLOCK_REALTIME, &wall);
     shim.signal_wall_ms = (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000;
     if (!self)

@@ -59,6 +59,15 @@ bool libc_is_gnu(void)
     return gnu;
 }
 
+bool libc_is_privileged(void)
+{
+    enum { AT_SECURE_ = 23 };
+    unsigned long (*value)(unsigned long) = (unsigned long (*)(unsigned long))libc_next("getauxval");
+    if (!value)
+        libc_clear_error();
+    return value && value(AT_SECURE_) != 0;
+}
+
 bool libc_at_exit(void (*f)(void *))
 {
     return __cxa_atexit && __cxa_atexit(f, NULL, NULL) == 0;

@@ -12,8 +12,15 @@ void log_remember_stderr(uint64_t *dev, uint64_t *ino);
 /* Write n bytes to the standard error, if it is still that file and takes them now. */
 void log_to_stderr(uint64_t dev, uint64_t ino, const char *line, size_t n);
 
-/* Open for appending, close-on-exec, at a high number (high.h). -errno. */
+/* Open for appending, close-on-exec, at a high number (high.h). -errno. The path may lie where others may write: a
+ * symbolic link of another user's is not followed (-ELOOP), a file that has other names too not written to (-EMLINK), and
+ * a FIFO or a terminal not waited for. */
 int log_open(const char *path);
+
+/* Against others who write to the same file. Whoever may read it may lock it too, and for ever: it is waited for no longer
+ * than 100 ms. */
+void log_lock(int fd);
+void log_unlock(int fd);
 
 void log_write(int fd, const char *line, size_t n);
 

@@ -158,6 +158,40 @@ int proc_parent(int pid)
     return stat_field(pid, PARENT, &parent) ? (int)parent : 0;
 }
 
+/* A line of /proc/PID/maps: address, rights, offset, device, inode, perhaps a name. */
+static bool line_has_inode(const char *line, const char *end, uint64_t inode)
+{
+    enum { FIELDS_BEFORE = 4 };
+    uint64_t number = 0;
+    for (int i = 0; i < FIELDS_BEFORE; i++) {
+        while (line < end && *line != ' ')
+            line++;
+        line++;
+    }
+    for (; line < end && *line >= '0' && *line <= '9'; line++)
+        number = number * 10 + (uint64_t)(*line - '0');
+    return number == inode;
+}
+
+bool proc_maps_inode(int pid, uint64_t inode)
+{
+    char path[64], buf[4096];
+    bool found = false;
+    long n = 0;
+    int fd = (int)sys4(SYS_openat, AT_FDCWD, proc_path(path, pid, "/maps"), O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return true;
+    /* A read gives whole lines (seq_read). */
+    while (!found && (n = sys3(SYS_read, fd, buf, sizeof buf)) > 0)
+        for (long at = 0, end; at < n && !found; at = end + 1) {
+            for (end = at; end < n && buf[end] != '\n';)
+                end++;
+            found = line_has_inode(buf + at, buf + end, inode);
+        }
+    sys1(SYS_close, fd);
+    return found || n < 0;
+}
+
 bool proc_blocks(int tid, int sig)
 {
     static const char name[] = "SigBlk:\t";

@@ -53,13 +53,18 @@ void *shared_make(size_t size, int *fd)
     return map(size, MAP_ANONYMOUS, -1);
 }
 
-void *shared_join(int fd, size_t size)
+uint64_t shared_inode(int fd, size_t size)
 {
     struct stat st;
     long seals = sys2(SYS_fcntl, fd, F_GET_SEALS);
     if (seals < 0 || (seals & F_SEAL_SHRINK) == 0 || sys2(SYS_fstat, fd, &st) != 0 || (size_t)st.st_size != size)
-        return NULL;
-    return map(size, 0, fd);
+        return 0;
+    return st.st_ino;
+}
+
+void *shared_join(int fd, size_t size)
+{
+    return shared_inode(fd, size) != 0 ? map(size, 0, fd) : NULL;
 }
 
 struct search {

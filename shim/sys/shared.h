@@ -15,4 +15,7 @@ void *shared_join(int fd, size_t size);
 /* Open that of another process (of the same user): a descriptor as from shared_make, or -errno. */
 int shared_of(int pid);
 
+/* The inode of such memory; 0: fd is none. */
+uint64_t shared_inode(int fd, size_t size);
+
 #endif

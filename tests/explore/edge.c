@@ -61,6 +61,12 @@ void group_command(void)
     wake(&table.orders, UINT32_MAX);
 }
 
+bool group_is_mapped_by(int pid)
+{
+    (void)pid;
+    return true;
+}
+
 void announce_open(void)
 {
 }
