@@ -23,9 +23,9 @@ nsec_t group_boottime(void)
     return (nsec_t)now.tv_sec * NSEC_PER_SEC + (nsec_t)now.tv_nsec;
 }
 
-/* ---- the environment: _LASTCALL_GROUP=<descriptor>:<cookie> ------------------------------------------------- */
+/* ---- the environment --------------------------------------------------------------------------------------- */
 
-static const char variable[] = "_LASTCALL_GROUP=";
+static const char variable[] = MEMBERS_VARIABLE "=";
 static char entry[sizeof variable + 32];
 
 static char **find_entry(void)
@@ -73,11 +73,7 @@ static void put_entry(void)
     if (!&environ || group.fd < 0)
         return;
     text_init(&t, entry, sizeof entry);
-    text_str(&t, variable);
-    text_u64(&t, (uint64_t)group.fd);
-    text_char(&t, ':');
-    for (int shift = 60; shift >= 0; shift -= 4)
-        text_char(&t, "0123456789abcdef"[group.table->cookie >> shift & 15]);
+    members_name(&t, group.fd, group.table->cookie);
     if (old) {
         *old = entry;
         return;

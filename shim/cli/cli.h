@@ -7,6 +7,9 @@
 /* Exit statuses besides 0 and what a command's own page says. */
 enum { CLI_USAGE = 2 };
 
+/* In the text of a command's help: here stand the options that mirror the variables. */
+#define CLI_HELP_VARIABLES "\v"
+
 struct command {
     const char *name;
     const char *usage;                 /* what follows the name */

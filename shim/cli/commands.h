@@ -5,6 +5,7 @@
 #include "cli.h"
 
 extern const struct command command_check;
+extern const struct command command_run;
 extern const struct command command_status;
 extern const struct command command_rehearse;
 extern const struct command command_timeline;

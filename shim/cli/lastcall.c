@@ -1,5 +1,6 @@
 /* lastcall.c: the command table, by which usage, help and dispatch walk. */
 #include "commands.h"
+#include "runopts.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -7,6 +8,7 @@
 
 static const struct command *const commands[] = {
     &command_check,
+    &command_run,
     &command_status,
     &command_rehearse,
     &command_timeline,
@@ -59,11 +61,32 @@ static int help(FILE *to)
     return 0;
 }
 
+static void help_on_variables(void)
+{
+    for (unsigned i = 0; i < option_rows_count; i++) {
+        char name[RUNOPTS_NAME_MAX];
+        runopts_name(name, &option_rows[i]);
+        printf("  %-12s VALUE    %s (%s)\n", name, option_rows[i].meaning, option_rows[i].fallback);
+    }
+}
+
+static void put_help(const char *text)
+{
+    size_t n = strcspn(text, CLI_HELP_VARIABLES);
+    fwrite(text, 1, n, stdout);
+    if (text[n] == '\0')
+        return;
+    help_on_variables();
+    fputs(text + n + 1, stdout);
+}
+
 static int help_on(const struct command *c)
 {
     printf("usage: lastcall %s %s\n\n%s\n", c->name, c->usage, c->summary);
-    if (c->help)
-        printf("\n%s", c->help);
+    if (c->help) {
+        putchar('\n');
+        put_help(c->help);
+    }
     return 0;
 }
 

@@ -19,6 +19,15 @@ bool members_are_valid(const struct members *m, uint64_t cookie)
            m->cookie == cookie;
 }
 
+void members_name(struct text *t, int fd, uint64_t cookie)
+{
+    text_str(t, MEMBERS_VARIABLE "=");
+    text_u64(t, (uint64_t)fd);
+    text_char(t, ':');
+    for (int shift = 60; shift >= 0; shift -= 4)
+        text_char(t, "0123456789abcdef"[cookie >> shift & 15]);
+}
+
 static uint32_t state_of(const struct member *who)
 {
     return __atomic_load_n(&who->state, __ATOMIC_ACQUIRE);

@@ -87,6 +87,10 @@ struct members {
 void members_init(struct members *m, uint64_t cookie);
 bool members_are_valid(const struct members *m, uint64_t cookie);
 
+/* How the environment names it to the programs that are started: _LASTCALL_GROUP=<descriptor>:<cookie>. */
+#define MEMBERS_VARIABLE "_LASTCALL_GROUP"
+void members_name(struct text *t, int fd, uint64_t cookie);
+
 /* Take a slot for a process that is being made by the one in slot `parent` (MEMBER_NONE: nobody). MEMBER_NONE: full. */
 int members_claim(struct members *m, int parent, enum member_state state, nsec_t now);
 

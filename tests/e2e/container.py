@@ -16,7 +16,7 @@ import scenarios
 
 SUITE, PACKAGES = 'bookworm', 'nginx-light,gunicorn'
 MAKE_ROOT = os.path.join(harness.HERE, '..', 'debootstrap.sh')
-OBJECT, REPORT = '/usr/lib/liblastcall.so', '/dev/termination-log'
+OBJECT, LAUNCHER, REPORT = '/usr/lib/liblastcall.so', '/usr/bin/lastcall', '/dev/termination-log'
 PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 PIDS = 32
 
@@ -140,6 +140,9 @@ class Test(netns.Test):
             ours.update(LD_PRELOAD=OBJECT, LASTCALL_REPORT=REPORT)
         return {'PATH': PATH, **ours}
 
+    def mounts(self):
+        return mounts(self.options.build, self.dir)
+
     def configure(self, argv, env):
         with open(self.path('report'), 'wb') as f:
             os.fchmod(f.fileno(), 0o666)  # as the kubelet makes it
@@ -147,7 +150,7 @@ class Test(netns.Test):
             argv = ['/bin/sh', '-c', ENTRYPOINT, 'sh', *argv]
         config = {'ociVersion': '1.0.2', 'root': {'path': self.root, 'readonly': True}, 'hostname': 'lastcall',
                   'process': process(argv, self.container_environment(env), self.uid),
-                  'mounts': mounts(self.options.build, self.dir),
+                  'mounts': self.mounts(),
                   'linux': linux(self.name, f'/run/netns/{self.server_ns}')}
         with open(self.path('config.json'), 'w') as f:
             json.dump(config, f)

@@ -24,6 +24,7 @@ import container  # noqa: F401
 import golang  # noqa: F401
 import groups  # noqa: F401  (fills the table)
 import harness
+import launcher  # noqa: F401
 import netns
 import opaque  # noqa: F401
 import scenarios

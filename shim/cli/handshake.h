@@ -1,0 +1,46 @@
+/* handshake.h: has the command been executed, and has the object been loaded into it? A pipe that exec closes tells the
+ * first; the dynamic linker's open of the object (inotify) says when to look for the second, in /proc/PID/maps. It costs
+ * the command nothing. */
+#ifndef LASTCALL_HANDSHAKE_H
+#define LASTCALL_HANDSHAKE_H
+
+#include "../base.h"
+
+#include <poll.h>
+
+enum handshake_state {
+    HANDSHAKE_EXEC, /* the end of the pipe: executed; or an error number in it */
+    HANDSHAKE_LOAD, /* the object, at most so long */
+    HANDSHAKE_LOADED,
+    HANDSHAKE_OVER,   /* it failed, or nobody waits for the object */
+    HANDSHAKE_ABSENT, /* the object has not come */
+    HANDSHAKE_HIDDEN, /* it cannot be known: the process does not let itself be looked into */
+};
+
+enum { HANDSHAKE_FDS = 2 };
+
+struct handshake {
+    enum handshake_state state;
+    int result, report; /* the pipe's ends; report is the child's */
+    int opened;         /* inotify, or -1 */
+    int error;          /* of exec */
+    const char *object; /* its path; NULL: it is not expected */
+    nsec_t until;
+};
+
+/* Before the fork. False: there is no pipe (errno). */
+bool handshake_begin(struct handshake *h, const char *object);
+
+/* In the child: exec has failed. */
+void handshake_fail(const struct handshake *h, int error);
+
+/* In the parent, after the fork. */
+void handshake_forked(struct handshake *h);
+
+/* What to poll for; *wake is lowered to the time of the next step at the latest. */
+unsigned handshake_poll(const struct handshake *h, struct pollfd *to, nsec_t *wake);
+
+/* Something may have happened. Returns the state. */
+enum handshake_state handshake_step(struct handshake *h, int child, nsec_t now);
+
+#endif

@@ -1,0 +1,71 @@
+"""The server under `lastcall run`, with and without a shell that stays as its parent, and both as PID 1 of a container.
+The signal goes to the launcher, and its exit status is the one that counts."""
+import os
+from dataclasses import dataclass, field, replace
+
+import container
+import harness
+import netns
+import scenarios
+
+# As images have them whose entrypoint does not exec: the shell, not the server, is the child of the launcher.
+PARENT = '"$@" & wait $!'
+
+
+def command(launcher, argv, parent=False, options=()):
+    if parent:
+        argv = ['/bin/sh', '-c', PARENT, 'sh', *argv]
+    return [launcher, 'run', *options, '--', *argv]
+
+
+def without_preload(env):
+    return {name: value for name, value in env.items() if name != 'LD_PRELOAD'}
+
+
+class Test(harness.Test):
+    def __init__(self, server, options, parent=False, words=()):
+        self.parent, self.words = parent, words
+        # What signal n has ended is 128+n to whoever has started the launcher.
+        super().__init__(replace(server, exit=server.exit if server.exit >= 0 else 128 - server.exit), options)
+
+    def launch(self, argv, env):
+        launcher = os.path.join(self.options.build, 'lastcall')
+        return super().launch(command(launcher, argv, self.parent, self.words), without_preload(env))
+
+
+class Contained(container.Test):
+    def __init__(self, server, options, parent=False, **how):
+        self.parent = parent
+        super().__init__(server, options, **how)
+
+    def mounts(self):
+        launcher = container.bind(f'{self.options.build}/lastcall', container.LAUNCHER, 'ro')
+        return [*super().mounts(), launcher]
+
+    def container_environment(self, env):
+        return without_preload(super().container_environment(env))
+
+    def configure(self, argv, env):
+        super().configure(command(container.LAUNCHER, argv, self.parent), env)
+
+
+@dataclass
+class Scenario(scenarios.Scenario):
+    make_test: type = Test
+    how: dict = field(default_factory=dict)
+
+    def make(self, server, options):
+        return self.make_test(server, options, **self.how)
+
+
+def launched(variant, names, only=container.SERVERS, **how):
+    for name in names:
+        run = scenarios.SCENARIOS[name].run
+        full = f'{variant}-{name}'
+        scenarios.SCENARIOS[full] = Scenario(full, run, only=only, make_test=Test, how=how)
+        full = f'container-{full}'
+        scenarios.SCENARIOS[full] = Scenario(full, netns.witnessed(run), only=only, make_test=Contained, how=how)
+
+
+launched('run', container.LOADS)
+launched('run-parent', ('inflight', 'think', 'churn'), parent=True)
