@@ -40,6 +40,12 @@ def until(what, question, seconds=BOUND):
     return answer
 
 
+def clean(**more):
+    """The environment, without what is ours in it."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith(('LASTCALL_', 'LD_PRELOAD', '_LASTCALL_'))}
+    return {**env, **more}
+
+
 def lastcall(*words, stdin=None, env=None, seconds=BOUND, **how):
     """Run it to its end: returncode, stdout, stderr."""
     return subprocess.run([f'{build}/lastcall', *map(str, words)], input=stdin, env=env, timeout=seconds, text=True,
