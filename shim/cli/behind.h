@@ -13,6 +13,7 @@ struct behind {
     struct {
         uint32_t serial; /* whom we have signalled; 0: nobody */
         int pidfd;
+        bool deaf; /* it ignores the signal, and is not waited for */
     } sent[MEMBERS_MAX];
 };
 

@@ -3,11 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <unistd.h>
 
 /* From exec to the dynamic linker's maps it takes a millisecond; on a machine that starts a hundred things, longer. */
@@ -16,17 +14,12 @@
 bool handshake_begin(struct handshake *h, const char *object)
 {
     int ends[2];
-    *h = (struct handshake){.object = object, .opened = -1};
+    *h = (struct handshake){.object = object};
     if (pipe2(ends, O_CLOEXEC) != 0)
         return false;
     h->result = ends[0];
     h->report = ends[1];
     fcntl(h->result, F_SETFL, O_NONBLOCK);
-    if (object)
-        h->opened =
-            inotify_init1(IN_CLOEXEC | IN_NONBLOCK); /* -1, for want of instances: then it is looked for at the end */
-    if (h->opened >= 0)
-        inotify_add_watch(h->opened, object, IN_CLOSE_NOWRITE);
     return true;
 }
 
@@ -62,14 +55,6 @@ static int is_mapped(int child, const char *object)
     return unread ? -1 : found;
 }
 
-static enum handshake_state end(struct handshake *h, enum handshake_state state)
-{
-    if (h->opened >= 0)
-        close(h->opened);
-    h->opened = -1;
-    return h->state = state;
-}
-
 static void step_exec(struct handshake *h, nsec_t now)
 {
     ssize_t n = read(h->result, &h->error, sizeof h->error);
@@ -77,26 +62,25 @@ static void step_exec(struct handshake *h, nsec_t now)
         return;
     close(h->result);
     h->result = -1;
+    h->state = n == sizeof h->error || !h->object ? HANDSHAKE_OVER : HANDSHAKE_LOAD;
     h->until = now + LOAD_TIME;
-    h->state = HANDSHAKE_LOAD;
-    if (n == sizeof h->error || !h->object)
-        end(h, HANDSHAKE_OVER);
+    h->pause = NSEC_PER_MSEC;
+    h->look = now + h->pause;
 }
 
 enum handshake_state handshake_step(struct handshake *h, int child, nsec_t now)
 {
-    char events[sizeof(struct inotify_event) + NAME_MAX + 1];
     if (h->state == HANDSHAKE_EXEC)
         step_exec(h, now);
-    if (h->state != HANDSHAKE_LOAD)
+    if (h->state != HANDSHAKE_LOAD || now < h->look)
         return h->state;
-    while (h->opened >= 0 && read(h->opened, events, sizeof events) > 0)
-        continue; /* it may have been opened by anybody: the maps tell */
     int mapped = is_mapped(child, h->object);
     if (mapped > 0)
-        return end(h, HANDSHAKE_LOADED);
-    if (now >= h->until)
-        return end(h, mapped < 0 ? HANDSHAKE_HIDDEN : HANDSHAKE_ABSENT);
+        h->state = HANDSHAKE_LOADED;
+    else if (now >= h->until)
+        h->state = mapped < 0 ? HANDSHAKE_HIDDEN : HANDSHAKE_ABSENT;
+    h->pause *= 2;
+    h->look = now + h->pause < h->until ? now + h->pause : h->until;
     return h->state;
 }
 
@@ -106,10 +90,7 @@ unsigned handshake_poll(const struct handshake *h, struct pollfd *to, nsec_t *wa
         *to = (struct pollfd){h->result, POLLIN, 0};
         return 1;
     }
-    if (h->state != HANDSHAKE_LOAD)
-        return 0;
-    if (*wake == 0 || h->until < *wake)
-        *wake = h->until;
-    *to = (struct pollfd){h->opened, POLLIN, 0};
-    return h->opened >= 0;
+    if (h->state == HANDSHAKE_LOAD && (*wake == 0 || h->look < *wake))
+        *wake = h->look;
+    return 0;
 }

@@ -1,6 +1,7 @@
 /* handshake.h: has the command been executed, and has the object been loaded into it? A pipe that exec closes tells the
- * first; the dynamic linker's open of the object (inotify) says when to look for the second, in /proc/PID/maps. It costs
- * the command nothing. */
+ * first, /proc/PID/maps the second: it is looked at a dozen times at most, after 1 ms, 2 ms, 4 ms ..., since nothing tells
+ * of a mapping (inotify hears of the dynamic linker's open, which is too early, and of no close while it is mapped). It
+ * costs the command nothing. */
 #ifndef LASTCALL_HANDSHAKE_H
 #define LASTCALL_HANDSHAKE_H
 
@@ -17,15 +18,13 @@ enum handshake_state {
     HANDSHAKE_HIDDEN, /* it cannot be known: the process does not let itself be looked into */
 };
 
-enum { HANDSHAKE_FDS = 2 };
-
 struct handshake {
     enum handshake_state state;
     int result, report; /* the pipe's ends; report is the child's */
-    int opened;         /* inotify, or -1 */
     int error;          /* of exec */
     const char *object; /* its path; NULL: it is not expected */
-    nsec_t until;
+    nsec_t look, until; /* when to look next, and for the last time */
+    nsec_t pause;
 };
 
 /* Before the fork. False: there is no pipe (errno). */
@@ -37,7 +36,7 @@ void handshake_fail(const struct handshake *h, int error);
 /* In the parent, after the fork. */
 void handshake_forked(struct handshake *h);
 
-/* What to poll for; *wake is lowered to the time of the next step at the latest. */
+/* What to poll for, one at most; *wake is lowered to the time of the next step at the latest. */
 unsigned handshake_poll(const struct handshake *h, struct pollfd *to, nsec_t *wake);
 
 /* Something may have happened. Returns the state. */

@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-_Static_assert(COUNT(((struct runopts *)0)->value) >= 32, "a place for each row of option_rows");
-
 void runopts_name(char name[RUNOPTS_NAME_MAX], const struct option_row *row)
 {
     static const char prefix[] = "LASTCALL_";

@@ -41,7 +41,7 @@ static struct supervisor {
     bool held;    /* the command has still to be sent it */
     bool again;
     nsec_t began, until; /* until: 0 = no deadline */
-    nsec_t parting;      /* nobody is waited for any more: when the command is sent it */
+    nsec_t parting;      /* when the command is sent it, once those have ended who were there; 0: they have not */
 } s;
 
 static nsec_t now(void)
@@ -140,8 +140,9 @@ static bool step_drain(void)
     nsec_t time = now();
     bool late = s.until != 0 && time >= s.until;
     bool waits = behind_drain(&s.behind, s.draining, false) > 0 && !late;
-    s.parting = waits ? 0 : s.parting ? s.parting : time + PARTING;
-    if (s.held && !waits && (late || time >= s.parting))
+    if (!waits && s.parting == 0) /* from here on also if the command starts new ones, again and again */
+        s.parting = time + PARTING;
+    if (s.held && (late || (s.parting != 0 && time >= s.parting)))
         let_go();
     return waits;
 }
@@ -256,7 +257,7 @@ static int wait_ms(nsec_t wake)
 
 static void wait_for_events(void)
 {
-    static struct pollfd fds[1 + HANDSHAKE_FDS + MEMBERS_MAX];
+    static struct pollfd fds[2 + MEMBERS_MAX];
     nsec_t wake = next_step();
     unsigned n = 0;
     fds[n++] = (struct pollfd){s.signals, POLLIN, 0};

@@ -1,0 +1,299 @@
+#!/usr/bin/python3
+"""lastcall run: drains through it: a server as the command, behind a shell that stays, two of them, one that ignores TERM;
+also as PID 1 of a container. The strict load client counts what is lost."""
+import os
+import signal
+import time
+
+import cases
+import harness
+import launcher
+import procfs
+import wire
+from cases import case, check, until
+from serving import Closing, busy, started
+
+
+def drains(test, load, in_flight=8, within=3):
+    test.no_loss(load)
+    took = test.exits(within)
+    test.drained(in_flight=in_flight)
+    check(not procfs.lives(test.process.pid), 'the launcher lives')
+    return f'{took:.2f} s'
+
+
+def behind(body, name='epoll', env=None, make=launcher.Test, **how):
+    """A launcher whose command is a shell with this script; "$@" is the server."""
+    class Shell(make):
+        def launch(self, argv, env):
+            return super().launch(['/bin/sh', '-c', body, 'sh', *argv], env)
+    return started(name, Shell, env, **how)
+
+
+@case
+def the_server_is_the_command():
+    with Closing(started()) as t:
+        load = busy(t)
+        t.term()
+        return drains(t, load)
+
+
+@case
+def a_shell_that_stays_as_parent():
+    """Its own signal is held back, and it ends as it would when the server has ended: what it does then is done."""
+    with Closing(behind('"$@" & wait $!; echo "status $?" >>"$LASTCALL_REPORT.shell"; exit 12')) as t:
+        load = busy(t)
+        t.term()
+        test_note = t.no_loss(load)
+        t.exits(3, status=12)
+        t.drained(in_flight=8)
+        check(t.read('report.shell') == 'status 143\n' and test_note['ok'] == 8, t.read('report.shell'))
+
+
+@case
+def a_shell_that_waits_for_something_else():
+    """It does not notice the server's end: then it has its signal."""
+    with Closing(behind('"$@" & exec sleep 60')) as t:
+        load = busy(t)
+        t.term()
+        t.no_loss(load)
+        t.exits(3, status=143)
+        t.drained(in_flight=8)
+
+
+@case
+def a_shell_with_its_own_trap():
+    """One that forwards the signal itself: the server hears it from us before, and once."""
+    with Closing(behind('trap "kill -TERM \\$pid" TERM; "$@" & pid=$!; wait $pid; wait $pid')) as t:
+        load = busy(t)
+        t.term()
+        t.no_loss(load)
+        t.exits(3, status=143)
+        t.drained(in_flight=8)
+
+
+@case
+def workers_behind_a_shell():
+    """One report: the master's."""
+    with Closing(behind('"$@" & wait $!', 'nginx-2')) as t:
+        load = busy(t)
+        t.term()
+        t.no_loss(load)
+        t.exits(3, status=0)
+        t.drained(in_flight=8, signal='TERM')
+        check(t.report()['processes'] and len(t.report()['processes']) == 3, f'{t.report()}')
+
+
+@case
+def two_servers_behind_a_shell():
+    other = harness.free_port()
+    with Closing(behind(f'"$@" & {cases.build}/e2e/thread {other} 127.0.0.1 & wait')) as t:
+        t.until('the other serves', lambda: answers(other))
+        load = busy(t)
+        target, t.address = t.address, f'127.0.0.1:{other}'
+        second = busy(t, clients=4)
+        t.address = target
+        t.term()
+        t.no_loss(load)
+        t.no_loss(second)
+        t.exits(3, status=0)
+        ends = sorted((r['end'], r['in_flight'], r['cut']) for r in t.json_lines('report'))
+        check(ends == [('drained', 4, 0), ('drained', 8, 0)], f'{ends}')
+
+
+def answers(port):
+    try:
+        return wire.get(('127.0.0.1', port)).status == 200
+    except (OSError, wire.WireError):
+        return False
+
+
+@case
+def a_shell_that_starts_it_again():
+    """The new one may begin to serve before its shell is stopped: it drains too, or serves nobody."""
+    with Closing(behind('while :; do "$@"; done')) as t:
+        load = busy(t)
+        t.term()
+        t.no_loss(load)
+        t.exits(3, status=143)
+        check(all(r['cut'] == 0 for r in t.json_lines('report')), t.read('report'))
+        t.nobody_left()
+
+
+@case
+def the_shell_alone_is_stopped():
+    """The signal reaches only the shell, which dies of it: the server drains all the same, and the launcher waits."""
+    with Closing(behind('"$@" & wait $!')) as t:
+        load = busy(t)
+        shell = next(pid for pid in procfs.children(t.process.pid))
+        t.termed = time.monotonic()
+        os.kill(shell, signal.SIGTERM)
+        t.no_loss(load)
+        t.exits(3, status=143)
+        t.drained(in_flight=8)
+
+
+@case
+def a_server_that_has_left_its_shell():
+    """A daemon: an orphan that the launcher has adopted."""
+    with Closing(behind('("$@" &); exec sleep 60')) as t:
+        load = busy(t)
+        t.term()
+        t.no_loss(load)
+        t.exits(3, status=143)
+        t.drained(in_flight=8)
+
+
+@case
+def a_second_signal_ends_it():
+    for parent in (False, True):
+        with Closing(started(parent=parent)) as t:
+            t.load('GET /sleep?ms=20000', clients=2, limit=1, ready_sent=2).wait_ready()
+            t.term()
+            time.sleep(1.2)
+            check(t.process.wait(0) is None, 'it does not wait')
+            t.target_process.kill(signal.SIGTERM)
+            again = time.monotonic()
+            t.exits(1, since=again)
+            report = t.report()
+            check((report['end'], report['cut']) == ('second_signal', 2), f'{report}')
+
+
+@case
+def a_repeated_signal_is_the_same():
+    for parent in (False, True):
+        with Closing(started(parent=parent)) as t:
+            load = busy(t)
+            t.term()
+            for _ in range(3):
+                time.sleep(0.05)
+                t.target_process.kill(signal.SIGTERM)
+            drains(t, load)
+
+
+@case
+def the_deadline_holds():
+    for parent in (False, True):
+        with Closing(started(parent=parent, words=['--timeout', '500ms'])) as t:
+            t.load('GET /sleep?ms=20000', clients=2, limit=1, ready_sent=2).wait_ready()
+            t.term()
+            took = t.exits(1.5)
+            check(took >= 0.5, f'after {took}')
+            report = t.report()
+            check((report['end'], report['cut']) == ('deadline', 2), f'{report}')
+
+
+@case
+def a_server_that_ignores_the_signal():
+    """It goes on, as without us; a shell in front of it is not kept waiting."""
+    ignoring = 'trap "" TERM; '
+    with Closing(behind(ignoring + 'exec "$@"')) as t:
+        t.term()
+        time.sleep(0.3)
+        check(t.process.wait(0) is None and t.get().status == 200, 'it does not serve on')
+        t.target_process.kill(signal.SIGQUIT)
+        t.exits(2, status=131)
+    with Closing(behind(f'sh -c \'{ignoring} exec "$0" "$@"\' "$@" & wait $!')) as t:
+        t.term()
+        t.exits(2, status=143, outlived=True)
+
+
+@case
+def other_signals_pass():
+    with Closing(started()) as t:
+        t.term(signal.SIGINT)
+        t.exits(1, status=130)
+
+
+@case
+def another_signal_begins_it():
+    with Closing(started(words=['--signals', 'TERM,QUIT'])) as t:
+        load = busy(t)
+        t.term(signal.SIGQUIT)
+        t.no_loss(load)
+        t.exits(3, status=131)
+        t.drained(in_flight=8, signal='QUIT')
+
+
+@case
+def a_signal_that_the_shell_made_it_ignore():
+    """INT and QUIT, of what it starts in the background: nobody is waited for."""
+    with Closing(started(parent=True, words=['--signals', 'TERM,QUIT'])) as t:
+        t.term(signal.SIGQUIT)
+        t.exits(2, status=131, outlived=True)
+
+
+@case
+def a_number_that_was_used_before():
+    """The memory is of processes that may have died without a word: nobody else is sent their signal."""
+    body = '"$@" & first=$!; sleep 0.4; kill -9 $first; wait $first; "$@" & wait $!'
+    with Closing(behind(body)) as t:
+        until('the second one', lambda: 'Killed' in t.read('log') or t.process.wait(0.6) is None)
+        t.wait_serving()
+        load = busy(t)
+        t.term()
+        drains(t, load)
+
+
+# ---- as PID 1 of a container --------------------------------------------------------------------------------
+
+class Contained(launcher.Contained):
+    """Its command is a shell with this script."""
+
+    def __init__(self, server, options, body, **how):
+        self.body = body
+        super().__init__(server, options, **how)
+
+    def configure(self, argv, env):
+        super().configure(['/bin/sh', '-c', self.body, 'sh', *argv], env)
+
+
+ZOMBIES = 'for i in 1 2 3 4 5 6 7 8; do (sh -c "sleep 0.0$i & exec true" &); done; '
+
+
+def contained(body, name='epoll', **how):
+    return started(name, Contained, body=body, **how)
+
+
+@case
+def pid_1_with_a_zombie_making_entrypoint():
+    with Closing(contained(ZOMBIES + '"$@" & wait $!')) as t:
+        init = t.target_process.pid
+        until('the zombies are gone', lambda: all(procfs.lives(p) for p in procfs.children(init)) and
+              len(procfs.children(init)) == 1, 5)
+        load = busy(t)
+        t.term()
+        return drains(t, load)
+
+
+@case
+def pid_1_with_workers_behind_a_shell():
+    with Closing(contained(ZOMBIES + '"$@" & wait $!; exit 17', 'gunicorn-gthread')) as t:
+        load = busy(t)
+        t.term()
+        t.no_loss(load)
+        t.exits(4, status=17)
+        t.drained(in_flight=8)
+
+
+@case
+def pid_1_with_a_server_that_ignores_the_signal():
+    with Closing(contained('trap "" TERM; exec "$@"')) as t:
+        t.term()
+        time.sleep(0.3)
+        check(t.process.wait(0) is None and t.get().status == 200, 'it does not serve on')
+        t.term(signal.SIGKILL)
+        t.exits(3, status=137)
+
+
+@case
+def pid_1_of_another_user():
+    with Closing(contained('"$@" & wait $!', uid=1000)) as t:
+        load = busy(t)
+        t.term()
+        return drains(t, load)
+
+
+if __name__ == '__main__':
+    harness.adopt_orphans()
+    cases.main()
