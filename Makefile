@@ -42,6 +42,8 @@ PREFIX ?= /usr
 install: $(BUILD)/liblastcall.so $(BUILD)/lastcall
 	install -D -m 755 $(BUILD)/liblastcall.so $(DESTDIR)$(PREFIX)/lib/liblastcall.so
 	install -D -m 755 $(BUILD)/lastcall $(DESTDIR)$(PREFIX)/bin/lastcall
+	install -D -m 755 scripts/entrypoint.sh $(DESTDIR)$(PREFIX)/share/lastcall/entrypoint.sh
+	install -D -m 644 scripts/lastcall.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/lastcall
 	install -D -m 644 shim/man/lastcall.1 $(DESTDIR)$(PREFIX)/share/man/man1/lastcall.1
 	install -D -m 644 shim/man/lastcall.7 $(DESTDIR)$(PREFIX)/share/man/man7/lastcall.7
 

@@ -93,19 +93,12 @@ static void put_entry(void)
 
 /* ---- joining -------------------------------------------------------------------------------------------------- */
 
-/* The table, and, where its founder was told to keep one, the history of the group's drains. No page of that costs
- * anything before something is written there. */
-struct memory {
-    struct members members;
-    struct history history;
-};
-
 static bool join(int fd, uint64_t cookie, bool any_cookie)
 {
     size_t size = sizeof(struct members);
     struct members *m = shared_join(fd, size);
     if (!m)
-        m = shared_join(fd, size = sizeof(struct memory));
+        m = shared_join(fd, size = sizeof(struct members_memory));
     if (!m)
         return false;
     if (!members_are_valid(m, any_cookie ? m->cookie : cookie)) {
@@ -113,7 +106,7 @@ static bool join(int fd, uint64_t cookie, bool any_cookie)
         return false;
     }
     group.table = m;
-    group.history = size == sizeof(struct memory) ? &((struct memory *)m)->history : NULL;
+    group.history = size == sizeof(struct members_memory) ? &((struct members_memory *)m)->history : NULL;
     group.fd = fd;
     return true;
 }
@@ -155,16 +148,16 @@ static void join_ancestor(void)
 static bool may_be_large(void)
 {
     struct rlimit limit;
-    return sys4(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, &limit) == 0 && limit.rlim_cur >= sizeof(struct memory);
+    return sys4(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, &limit) == 0 && limit.rlim_cur >= sizeof(struct members_memory);
 }
 
 static void found(struct text *complaints, bool history)
 {
     uint64_t cookie = 0;
     history = history && may_be_large();
-    group.table = shared_make(history ? sizeof(struct memory) : sizeof *group.table, &group.fd);
+    group.table = shared_make(history ? sizeof(struct members_memory) : sizeof *group.table, &group.fd);
     if (group.table && history)
-        group.history = &((struct memory *)group.table)->history;
+        group.history = &((struct members_memory *)group.table)->history;
     if (!group.table) {
         text_str(complaints, "lastcall: no memory that processes could share; each drains alone\n");
         return;

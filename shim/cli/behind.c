@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -24,20 +25,29 @@ static void put_name(const struct behind *b, int fd)
     setenv(MEMBERS_VARIABLE, name + sizeof MEMBERS_VARIABLE, 1);
 }
 
-void behind_open(struct behind *b)
+/* A file larger than the process may make would be a SIGXFSZ. */
+static bool may_be_made(size_t size)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur >= size;
+}
+
+void behind_open(struct behind *b, bool history)
 {
     uint64_t cookie;
-    int fd;
+    int fd = -1;
     memset(b, 0, sizeof *b);
     unsetenv(MEMBERS_VARIABLE);
-    b->table = shared_make(sizeof *b->table, &fd);
+    b->size = history && may_be_made(sizeof(struct members_memory)) ? sizeof(struct members_memory) : sizeof *b->table;
+    if (may_be_made(b->size))
+        b->table = shared_make(b->size, &fd);
     if (b->table && fd >= 0 && getrandom(&cookie, sizeof cookie, GRND_NONBLOCK) == sizeof cookie) {
         members_init(b->table, cookie | 1);
         put_name(b, fd);
         return;
     }
     if (b->table)
-        munmap(b->table, sizeof *b->table);
+        munmap(b->table, b->size);
     if (fd >= 0)
         close(fd);
     b->table = NULL; /* each group behind us makes its own, and we know of none */

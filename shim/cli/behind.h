@@ -10,6 +10,7 @@
 
 struct behind {
     struct members *table; /* NULL: there could be none */
+    size_t size;
     struct {
         uint32_t serial; /* whom we have signalled; 0: nobody */
         int pidfd;
@@ -17,8 +18,8 @@ struct behind {
     } sent[MEMBERS_MAX];
 };
 
-/* Make the memory and name it in this process's environment. */
-void behind_open(struct behind *b);
+/* Make the memory, with room for a history if those who join are to keep one, and name it in this process's environment. */
+void behind_open(struct behind *b, bool history);
 
 /* Does this process serve, as a member? */
 bool behind_serves(const struct behind *b, int pid);

@@ -64,10 +64,10 @@ static int status_of(int error)
     return error == ENOENT ? NOT_FOUND : CANNOT_EXECUTE;
 }
 
-/* seen: what the inspector made of it; where it came to the same, it has the better sentence. */
+/* seen: what the inspector made of it; where it came to the same for the same reason, it has the better sentence. */
 static int cannot_start(const char *name, int error, int seen)
 {
-    if (seen == -error && facts.problem[0])
+    if (seen == -error && facts.problem[0] && (error != EACCES || facts.executable))
         return cli_fail(status_of(error), "%s", facts.problem);
     return cli_fail(status_of(error), "%s: %s", name, strerror(error));
 }

@@ -300,7 +300,7 @@ static bool start(void)
         return false;
     s.terminal = terminal_open();
     if (!s.what->options->disable)
-        behind_open(&s.behind);
+        behind_open(&s.behind, s.what->options->report && s.what->options->report_connections);
     s.child = fork();
     if (s.child == 0)
         become_command();

@@ -6,6 +6,7 @@
 #define LASTCALL_MEMBERS_H
 
 #include "drain.h"
+#include "history.h"
 #include "report.h"
 
 enum { MEMBERS_VERSION = 2, MEMBERS_MAX = 512, MEMBERS_DOORS = 64, MEMBERS_CUTS = 64, MEMBER_NONE = -1 };
@@ -81,6 +82,13 @@ struct members {
     struct member member[MEMBERS_MAX];
     struct member_door door[MEMBERS_DOORS];
     struct member_cut cut[MEMBERS_CUTS];
+};
+
+/* The table, and, where its founder was told to keep one, the history of the group's drains. No page of that costs
+ * anything before something is written there. */
+struct members_memory {
+    struct members members;
+    struct history history;
 };
 
 /* A new table in zeroed memory; is this memory one of ours, made with this cookie? */

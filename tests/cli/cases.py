@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -63,7 +64,19 @@ def directory():
     return tempfile.TemporaryDirectory(prefix='lastcall-cli-')
 
 
-def main():
+def verdict(name, function):
+    """Run it. The line that says how it went; whether it passed."""
+    try:
+        note = function()
+        return f'ok {name}' + (f': {note}' if note else ''), True
+    except (Failure, subprocess.TimeoutExpired) as e:
+        return f'FAIL {name}: {e}', False
+    except Exception:  # the suite's own fault is a failure too
+        return f'FAIL {name}: {traceback.format_exc()}', False
+
+
+def main(jobs=1):
+    """jobs: so many cases at a time, where they mostly wait."""
     global build
     p = argparse.ArgumentParser()
     p.add_argument('--build', default='build')
@@ -71,18 +84,10 @@ def main():
     o = p.parse_args()
     build = os.path.abspath(o.build)
     of = os.path.basename(sys.argv[0]).removesuffix('_test.py')
+    named = [(f'{of}/{f.__name__.replace("_", "-")}', f) for f in _cases]
     failed = 0
-    for f in _cases:
-        name = f'{of}/{f.__name__.replace("_", "-")}'
-        if o.names and name not in o.names:
-            continue
-        try:
-            note = f()
-            print(f'ok {name}' + (f': {note}' if note else ''), flush=True)
-        except (Failure, subprocess.TimeoutExpired) as e:
-            failed += 1
-            print(f'FAIL {name}: {e}', flush=True)
-        except Exception:  # the suite's own fault is a failure too
-            failed += 1
-            print(f'FAIL {name}: {traceback.format_exc()}', flush=True)
+    with ThreadPoolExecutor(jobs) as pool:
+        for line, passed in pool.map(lambda case: verdict(*case), [n for n in named if not o.names or n[0] in o.names]):
+            print(line, flush=True)
+            failed += not passed
     sys.exit(failed > 0)

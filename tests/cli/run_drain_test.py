@@ -296,4 +296,4 @@ def pid_1_of_another_user():
 
 if __name__ == '__main__':
     harness.adopt_orphans()
-    cases.main()
+    cases.main(jobs=6)

@@ -299,4 +299,4 @@ def dispositions_and_mask():
 
 
 if __name__ == '__main__':
-    cases.main()
+    cases.main(jobs=3)
