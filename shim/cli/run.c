@@ -1,5 +1,6 @@
 /* run.c: `lastcall run`: starts a command with the object in it, and stays as its parent. */
 #include "commands.h"
+#include "inject.h"
 #include "object.h"
 #include "runlog.h"
 #include "runopts.h"
@@ -116,19 +117,6 @@ static bool is_text(const char *path)
     return !memchr(head, '\0', end ? (size_t)(end - head) : (size_t)n);
 }
 
-static int execute(void *arg)
-{
-    const struct command_line *line = arg;
-    execve(line->path, line->words, environ);
-    if (errno != ENOEXEC)
-        return errno;
-    if (is_text(line->path)) {
-        execve(line->as_script[0], line->as_script, environ);
-        return errno;
-    }
-    return ENOEXEC;
-}
-
 static char **words_for_shell(struct command_line *line)
 {
     unsigned n = 0;
@@ -159,12 +147,18 @@ static int examine(struct command_line *line)
 
 /* ---- the object --------------------------------------------------------------------------------------------- */
 
-/* Will its dynamic linker load it? One that could not be examined has the benefit of the doubt. */
+/* Will the object be in it? One that could not be examined has the benefit of the doubt. */
 static bool is_to_be_loaded(void)
 {
     if (options.disable || !object_suits(&object, &facts))
         return false;
-    return facts.kind != ELF_PROGRAM || (facts.link == ELF_DYNAMIC && !facts.secure && !facts.env_clears);
+    return facts.kind != ELF_PROGRAM || verdict.way == VERDICT_BY_LAUNCHER ||
+           (facts.link == ELF_DYNAMIC && !facts.secure && !facts.env_clears);
+}
+
+static bool is_to_be_injected(void)
+{
+    return verdict.way == VERDICT_BY_LAUNCHER && is_to_be_loaded();
 }
 
 /* Also for a program in which it cannot live: a static shell may start one in which it can. */
@@ -210,6 +204,21 @@ static void say_what_it_is(const struct command_line *line)
 }
 
 /* ---- the command `run` -------------------------------------------------------------------------------------- */
+
+static int execute(void *arg)
+{
+    const struct command_line *line = arg;
+    if (is_to_be_injected())
+        return inject_exec(object.path, line->path, line->words, environ, STDERR_FILENO);
+    execve(line->path, line->words, environ);
+    if (errno != ENOEXEC)
+        return errno;
+    if (is_text(line->path)) {
+        execve(line->as_script[0], line->as_script, environ);
+        return errno;
+    }
+    return ENOEXEC;
+}
 
 static int become(struct command_line *line)
 {

@@ -85,20 +85,23 @@ static void judge_env(const struct elf_facts *f, struct verdict *v)
 
 /* ---- the ways in ------------------------------------------------------------------------------------ */
 
-/* The one place that knows for which builds of Go our object can stand before the system calls (DESIGN section 10).
- * Static ones are VERDICT_BY_LAUNCHER once `lastcall run` can put it into them. */
+/* The one place that knows for which builds of Go our object can stand before the system calls (DESIGN section 10): one
+ * whose routine is known. Into a static one the launcher puts it as it executes it: no env may stand between the two. */
 static enum verdict_way way_into_go(const struct elf_facts *f)
 {
-    bool reachable = f->go_marked && f->go_entries == 1;
-    return reachable && f->link == ELF_DYNAMIC ? VERDICT_BY_PRELOAD : VERDICT_FROM_OUTSIDE;
+    if (!f->go_marked || f->go_entries != 1)
+        return VERDICT_FROM_OUTSIDE;
+    if (f->link == ELF_DYNAMIC)
+        return VERDICT_BY_PRELOAD;
+    return f->by_env ? VERDICT_FROM_OUTSIDE : VERDICT_BY_LAUNCHER;
 }
 
 static const char *why_not_into_go(const struct elf_facts *f)
 {
-    if (f->link != ELF_DYNAMIC)
-        return "), linked statically: nothing can be loaded into it";
-    return f->go_entries != 1 ? ") whose routine for system calls is none that is known"
-                              : ") without what our object knows Go by";
+    if (f->go_entries != 1)
+        return ") whose routine for system calls is none that is known";
+    return f->go_marked ? "), linked statically, and executed by env: nothing can be put into it"
+                        : ") without what our object knows Go by";
 }
 
 static void judge_go(const struct elf_facts *f, struct verdict *v)
@@ -108,7 +111,7 @@ static void judge_go(const struct elf_facts *f, struct verdict *v)
     if (way == VERDICT_FROM_OUTSIDE)
         say(v, "it is a Go program (", version, why_not_into_go(f));
     else if (way == VERDICT_BY_LAUNCHER)
-        say(v, "it is a static Go program (", version, "): `lastcall run` puts the hooks before its system calls");
+        say(v, "it is a static Go program (", version, "): `lastcall run` puts the hooks into it as it starts");
     else
         say(v, "it is a Go program (", version, "): the hooks stand before the system calls that it makes itself");
     lower(v, way == VERDICT_FROM_OUTSIDE ? VERDICT_OUTSIDE : VERDICT_FULL, way);

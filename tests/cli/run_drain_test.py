@@ -38,6 +38,24 @@ def the_server_is_the_command():
         return drains(t, load)
 
 
+class Static(launcher.Test):
+    """A static Go server, without the suite's own program that puts the object into it."""
+    def launch(self, argv, env):
+        check(argv[0].endswith('/inject'), f'{argv}')
+        return super().launch(argv[1:], env)
+
+
+@case
+def a_static_go_server():
+    """No dynamic linker, no symbols: the object comes in as the launcher executes it."""
+    with Closing(started('go-nethttp-stripped', Static)) as t:
+        load = busy(t)
+        t.term()
+        note = drains(t, load)
+        check('verdict=full' in t.evidence(), t.evidence())
+        return note
+
+
 @case
 def a_shell_that_stays_as_parent():
     """Its own signal is held back, and it ends as it would when the server has ended: what it does then is done."""

@@ -189,7 +189,14 @@ static void go(void **state UNUSED)
     as_go(plain())->go_marked = false;
     expect(VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE, "without what our object knows Go by");
     as_go(plain_static())->go_version[0] = '\0';
-    expect(VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE, "an unknown version\"), linked statically");
+    expect(VERDICT_FULL, VERDICT_BY_LAUNCHER, "static Go program (\"an unknown version\")");
+    as_go(plain_static())->by_env = true;
+    expect(VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE, "executed by env");
+    as_go(plain_static())->go_entries = 0;
+    expect(VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE, "none that is known");
+    as_go(plain_static())->capabilities = true; /* nobody may trace what gains privileges */
+    facts.secure = true;
+    expect(VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE, "capabilities of its own");
 }
 
 static void remarks(void **state UNUSED)
