@@ -2,42 +2,66 @@
 #include "status_diag.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* tcp_states.h. Connections: all but TIME_WAIT, NEW_SYN_RECV and such, which no process holds. */
-enum { LISTENING = 1 << 10, CONNECTED = 1 << 1 | 1 << 4 | 1 << 5 | 1 << 8 | 1 << 9 | 1 << 11 };
+enum {
+    LISTENING = 1 << DIAG_LISTEN,
+    /* Connections: all but TIME_WAIT, NEW_SYN_RECV and such, which no process holds. */
+    CONNECTED = 1 << DIAG_ESTABLISHED | 1 << DIAG_FIN_WAIT1 | 1 << DIAG_FIN_WAIT2 | 1 << DIAG_CLOSE_WAIT |
+                1 << DIAG_LAST_ACK | 1 << DIAG_CLOSING,
+};
 
 struct query {
     struct nlmsghdr head;
     struct inet_diag_req_v2 body;
+    struct rtattr protocol_is; /* sdiag_protocol has eight bits, MPTCP's number nine */
+    uint32_t protocol;
 };
+
+struct wish {
+    uint32_t states;
+    bool mptcp;
+    uint16_t port;
+};
+
+static void take_tcp_info(struct diag_socket *s, const struct rtattr *a)
+{
+    struct tcp_info info;
+    size_t n = RTA_PAYLOAD(a) < sizeof info ? RTA_PAYLOAD(a) : sizeof info;
+    memset(&info, 0, sizeof info); /* an older kernel has less to say */
+    memcpy(&info, RTA_DATA(a), n);
+    s->aged = n >= offsetof(struct tcp_info, tcpi_segs_in);
+    s->quiet_ms = info.tcpi_last_data_recv;
+    s->quiet_out_ms = info.tcpi_last_data_sent;
+    s->received = info.tcpi_bytes_received;
+    s->acked = info.tcpi_bytes_acked;
+    s->segments_in = info.tcpi_segs_in;
+    s->bare_acks = info.tcpi_segs_out - info.tcpi_data_segs_out;
+}
 
 static void take_info(struct diag_socket *s, const struct nlmsghdr *h)
 {
     const char *at = (const char *)h + NLMSG_LENGTH(sizeof(struct inet_diag_msg));
     const char *end = (const char *)h + h->nlmsg_len;
     while (end - at >= (long)sizeof(struct rtattr)) {
-        struct rtattr a;
-        memcpy(&a, at, sizeof a);
-        if (a.rta_len < sizeof a || a.rta_len > end - at)
+        const struct rtattr *a = (const void *)at;
+        if (a->rta_len < sizeof *a || a->rta_len > end - at)
             return;
-        size_t need = offsetof(struct tcp_info, tcpi_last_data_recv) + sizeof s->quiet_ms;
-        if (a.rta_type == INET_DIAG_INFO && a.rta_len >= RTA_LENGTH(need)) {
-            memcpy(&s->quiet_ms, at + RTA_LENGTH(offsetof(struct tcp_info, tcpi_last_data_recv)), sizeof s->quiet_ms);
-            s->aged = true;
-        }
-        at += RTA_ALIGN(a.rta_len);
+        if (a->rta_type == INET_DIAG_INFO)
+            take_tcp_info(s, a);
+        at += RTA_ALIGN(a->rta_len);
     }
 }
 
@@ -49,7 +73,11 @@ static void take(const struct nlmsghdr *h, void (*f)(const struct diag_socket *s
         return;
     memcpy(&m, NLMSG_DATA(h), sizeof m);
     s.inode = m.idiag_inode;
-    s.listening = m.idiag_state == TCP_LISTEN;
+    s.cookie = (uint64_t)m.id.idiag_cookie[1] << 32 | m.id.idiag_cookie[0];
+    s.state = m.idiag_state;
+    s.listening = m.idiag_state == DIAG_LISTEN;
+    s.unread = m.idiag_rqueue;
+    s.unsent = m.idiag_wqueue;
     s.family = m.idiag_family == AF_INET6 ? 6 : 4;
     memcpy(s.local, m.id.idiag_src, sizeof s.local);
     memcpy(s.peer, m.id.idiag_dst, sizeof s.peer);
@@ -79,7 +107,7 @@ static int take_all(const char *buf, size_t len, void (*f)(const struct diag_soc
     return 1;
 }
 
-static bool ask(int nl, int family, bool listeners, uint16_t port, void (*f)(const struct diag_socket *s, void *arg),
+static bool ask(int nl, int family, const struct wish *wish, void (*f)(const struct diag_socket *s, void *arg),
                 void *arg)
 {
     char buf[32768] __attribute__((aligned(8)));
@@ -88,9 +116,13 @@ static bool ask(int nl, int family, bool listeners, uint16_t port, void (*f)(con
         .body = {.sdiag_family = (uint8_t)family,
                  .sdiag_protocol = IPPROTO_TCP,
                  .idiag_ext = 1 << (INET_DIAG_INFO - 1),
-                 .idiag_states = listeners ? LISTENING : CONNECTED,
-                 .id = {.idiag_sport = htons(port)}}};
-    int more = send(nl, &q, sizeof q, 0) == sizeof q ? 1 : -1;
+                 .idiag_states = wish->states,
+                 .id = {.idiag_sport = htons(wish->port)}},
+        .protocol_is = {RTA_LENGTH(sizeof(uint32_t)), INET_DIAG_REQ_PROTOCOL},
+        .protocol = IPPROTO_MPTCP};
+    if (!wish->mptcp)
+        q.head.nlmsg_len = offsetof(struct query, protocol_is);
+    int more = send(nl, &q, q.head.nlmsg_len, 0) == (ssize_t)q.head.nlmsg_len ? 1 : -1;
     while (more > 0) {
         ssize_t n = recv(nl, buf, sizeof buf, 0);
         more = n <= 0 ? -1 : take_all(buf, (size_t)n, f, arg);
@@ -121,15 +153,37 @@ static int netlink_in(int network)
     return nl;
 }
 
-bool diag_each(int network, bool listeners, uint16_t port, void (*f)(const struct diag_socket *s, void *arg), void *arg)
+bool diag_states(int network, uint32_t states, bool mptcp, uint16_t port,
+                 void (*f)(const struct diag_socket *s, void *arg), void *arg)
 {
+    const struct wish wish = {states, mptcp, port};
     int nl = netlink_in(network);
     if (nl < 0)
         return false;
-    bool known = ask(nl, AF_INET, listeners, port, f, arg);
-    known = ask(nl, AF_INET6, listeners, port, f, arg) || known;
+    bool known = ask(nl, AF_INET, &wish, f, arg);
+    known = ask(nl, AF_INET6, &wish, f, arg) || known;
     close(nl);
     return known;
+}
+
+bool diag_each(int network, bool listeners, uint16_t port, void (*f)(const struct diag_socket *s, void *arg), void *arg)
+{
+    return diag_states(network, listeners ? LISTENING : CONNECTED, false, port, f, arg);
+}
+
+/* Anyone may be told (NL_CFG_F_NONROOT_RECV). */
+int diag_endings(void)
+{
+    struct sockaddr_nl to = {.nl_family = AF_NETLINK,
+                             .nl_groups = 1u << (SKNLGRP_INET_TCP_DESTROY - 1) | 1u << (SKNLGRP_INET6_TCP_DESTROY - 1)};
+    int nl = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_SOCK_DIAG);
+    if (nl < 0)
+        return -errno;
+    if (bind(nl, (const struct sockaddr *)&to, sizeof to) == 0)
+        return nl;
+    int failed = errno;
+    close(nl);
+    return -failed;
 }
 
 void diag_text(uint8_t family, const uint8_t *address, uint16_t port, char *out)
