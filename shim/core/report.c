@@ -125,6 +125,10 @@ void report_text(struct text *t, const struct report *r)
     text_str(t, report_end_name(r->end));
     text_str(t, " pid=");
     text_i64(t, r->pid);
+    if (r->how) {
+        text_str(t, " how=");
+        text_str(t, r->how);
+    }
     if (r->processes > 1)
         put_u64(t, LOG_TEXT, "processes", r->processes);
     put_signal(t, LOG_TEXT, r->signal);
@@ -148,6 +152,10 @@ static void put_totals(struct text *t, const struct report *r)
     put_u64(t, LOG_JSON, "wall_start_ms", r->wall_start_ms);
     put_key(t, LOG_JSON, "end", "");
     put_json(t, report_end_name(r->end));
+    if (r->how) {
+        put_key(t, LOG_JSON, "how", "");
+        put_json(t, r->how);
+    }
     put_key(t, LOG_JSON, "hidden", "");
     put_json(t, hidden_name(r));
     put_time(t, LOG_JSON, "took", r->took);

@@ -28,6 +28,7 @@ struct report {
     nsec_t door;            /* signal to door closed; 0 = it was not closed before release */
     nsec_t tail;            /* last thing owed to release */
     enum report_end end;
+    const char *how;             /* "outside": no object of ours was in the program; NULL = not said */
     const char *hidden;          /* how the listeners were closed: "hide", "filter", "drain"; NULL = "none" */
     struct report_counts counts; /* of all processes together */
     bool connections;            /* it tells of each connection, and therefore also of the next three */

@@ -163,6 +163,20 @@ static const struct report_cut get = {
 static const struct report_cut opaque = {.peer = "unix", .method = ""};
 static const struct report_cut hostile = {.peer = "[::1]:80", .method = "\"\n\x1b[2J\xff\\", .method_len = 8};
 
+/* Only where it was not an object of ours that drained is that said. */
+static void a_drain_from_outside_says_so(void **state UNUSED)
+{
+    enum report_json expects;
+    struct report r = nothing;
+    r.how = "outside";
+    report_text(fresh(), &r);
+    assert_non_null(strstr(line.at, "lastcall: deadline pid=1 how=outside signal="));
+    report_json_begin(fresh(), &expects, &r);
+    assert_non_null(strstr(line.at, "\"end\":\"deadline\",\"how\":\"outside\",\"hidden\":"));
+    report_json_begin(fresh(), &expects, &nothing);
+    assert_null(strstr(line.at, "how"));
+}
+
 static void reports_to_people(void **state UNUSED)
 {
     report_text(fresh(), &drained);
@@ -507,6 +521,7 @@ static void largest_pieces_fit_in_a_kilobyte(void **state UNUSED)
     memset(&r, 0xff, sizeof r);
     r.pid = r.signal = INT32_MIN;
     r.end = REPORT_SECOND_SIGNAL;
+    r.how = "outside";
     r.hidden = "filter";
     r.connections = true;
     text_init(&line, room, 1024);
@@ -659,6 +674,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_reader_can_refuse),
+        cmocka_unit_test(a_drain_from_outside_says_so),
         cmocka_unit_test(reports_to_people),
         cmocka_unit_test(reports_a_group_to_people),
         cmocka_unit_test(reports_cuts_to_people),
