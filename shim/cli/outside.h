@@ -18,8 +18,8 @@ enum outside_next {
 };
 
 /* A drain signal came at `now` (CLOCK_MONOTONIC). `root` is the program's first process; its descendants, and those
- * that the caller has adopted (it is their subreaper, or PID 1), drain with it. *o must live as long. NULL: no memory
- * or no network: pass the signal on at once. */
+ * that the caller has adopted (it is their subreaper, or PID 1), drain with it. *o must live as long. NULL:
+ * there is nothing that could be drained, or seen (it was said): pass the signal on at once. */
 struct outside *outside_begin(int root, int signal, const struct options *o, nsec_t now);
 
 /* A drain signal came again: within a second it is the same one, later it ends the drain. Step afterwards. */

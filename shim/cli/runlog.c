@@ -55,3 +55,9 @@ void runlog(enum log_level level, const char *message, ...)
     log_line_end(&line, options->log_format);
     put(line.at, line.len);
 }
+
+void runlog_line(const char *at, size_t n)
+{
+    if (options && options->log >= LOG_INFO)
+        put(at, n);
+}

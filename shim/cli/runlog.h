@@ -10,4 +10,7 @@ void runlog_open(const struct options *options);
 /* One line: the message, then pairs of strings, key and value, ended by NULL. */
 void runlog(enum log_level level, const char *message, ...) __attribute__((sentinel));
 
+/* A line that is whole already, of a report. */
+void runlog_line(const char *at, size_t n);
+
 #endif

@@ -1,0 +1,130 @@
+/* outside_guest.c: see outside_guest.h. */
+#include "outside_guest.h"
+
+static nsec_t later(nsec_t a, nsec_t b)
+{
+    return a > b ? a : b;
+}
+
+static uint64_t written(const struct diag_socket *s)
+{
+    return s->acked + s->unsent;
+}
+
+/* By the kernel's times. Those of a new connection are both that of its handshake. */
+static enum guest_word word_by_time(const struct diag_socket *s)
+{
+    if (!s->received)
+        return WORD_NOBODY;
+    if (!written(s))
+        return WORD_CLIENT;
+    if (s->quiet_ms == s->quiet_out_ms)
+        return WORD_EITHER;
+    return s->quiet_ms < s->quiet_out_ms ? WORD_CLIENT : WORD_SERVER;
+}
+
+/* What we saw ourselves is surer: a retransmission counts as sent at its own time, and then the last word would seem to
+ * be the server's. */
+static enum guest_word word_by_bytes(const struct guest *g, const struct diag_socket *s)
+{
+    const struct diag_socket *before = &g->now;
+    bool came = s->received != before->received, went = written(s) != written(before);
+    if (came && went)
+        return word_by_time(s);
+    if (came)
+        return WORD_CLIENT;
+    if (went)
+        return WORD_SERVER;
+    bool answered_bare = s->bare_acks != before->bare_acks && s->segments_in == before->segments_in;
+    return g->word == WORD_EITHER && answered_bare ? WORD_CLIENT : g->word;
+}
+
+static nsec_t spoke_at(const struct diag_socket *s, nsec_t now)
+{
+    uint32_t quiet = s->quiet_ms < s->quiet_out_ms ? s->quiet_ms : s->quiet_out_ms;
+    nsec_t ago = quiet * NSEC_PER_MSEC;
+    return ago < now ? now - ago : 0;
+}
+
+void guest_meet(struct guest *g, const struct diag_socket *s, nsec_t now)
+{
+    memset(g, 0, sizeof *g);
+    g->now = *s;
+    g->word = word_by_time(s);
+    g->spoke_at = spoke_at(s, now);
+}
+
+void guest_see(struct guest *g, const struct diag_socket *s, nsec_t now)
+{
+    bool came = s->received != g->now.received, went = written(s) != written(&g->now);
+    enum guest_word word = word_by_bytes(g, s);
+    nsec_t spoke = spoke_at(s, now);
+    if (went && !came && g->word == WORD_SERVER && spoke > g->spoke_at)
+        g->rhythm = later(g->rhythm, spoke - g->spoke_at);
+    if (went && (came || g->word == WORD_CLIENT))
+        g->asked++;
+    /* A FIN is no word: it moves the counts by one, but not the times. */
+    if (s->state != g->now.state && spoke <= g->spoke_at)
+        word = g->word;
+    g->crossed = g->crossed || (g->let_go_at && came && s->state == DIAG_ESTABLISHED);
+    g->word = word;
+    g->spoke_at = later(g->spoke_at, spoke);
+    g->now = *s;
+}
+
+/* Nobody's any more. Before the program has it, it is in the accept queue; later the kernel alone brings it to its end. */
+static enum guest_is orphan(const struct diag_socket *s)
+{
+    if (s->state == DIAG_ESTABLISHED || s->state == DIAG_CLOSE_WAIT)
+        return GUEST_QUEUED;
+    return s->unsent > 0 ? GUEST_ENDING : GUEST_DONE;
+}
+
+/* It was let go. What goes on writing was no idle connection, nor was one of which we were not sure, until it closes. */
+static enum guest_is leaving(const struct guest *g, const struct guest_patience *p, nsec_t now, nsec_t *until)
+{
+    if (written(&g->now) != g->let_go_out || g->now.unread > 0)
+        return GUEST_BUSY;
+    if (g->word == WORD_EITHER || g->word == WORD_CLIENT)
+        return GUEST_UNSURE;
+    *until = g->let_go_at + p->linger;
+    return now < *until ? GUEST_LEAVING : GUEST_DONE;
+}
+
+bool guest_is_regular(const struct guest *g)
+{
+    enum { OFTEN = 2 };
+    const struct diag_socket *s = &g->now;
+    /* A client acknowledges late, mostly with its next request. */
+    bool pauses = (g->word == WORD_SERVER || g->word == WORD_EITHER) && !s->unread;
+    return g->asked >= OFTEN && pauses && s->state == DIAG_ESTABLISHED && s->inode && !g->let_go_at;
+}
+
+enum guest_is guest_is(const struct guest *g, const struct guest_patience *p, nsec_t now, nsec_t *until)
+{
+    const struct diag_socket *s = &g->now;
+    *until = 0;
+    if (!s->inode)
+        return orphan(s);
+    if (g->let_go_at)
+        return leaving(g, p, now, until);
+    if (s->state == DIAG_FIN_WAIT1 || s->state == DIAG_CLOSING || s->state == DIAG_LAST_ACK)
+        return GUEST_ENDING;
+    if (s->state != DIAG_ESTABLISHED && s->state != DIAG_CLOSE_WAIT)
+        return GUEST_DONE;
+    if (s->unread > 0 || s->unsent > 0 || g->word == WORD_CLIENT)
+        return GUEST_BUSY;
+    *until = later(g->spoke_at, p->since) + later(p->idle, 2 * g->rhythm);
+    /* The client has left. If that is all, the program has only to close. */
+    if (s->state == DIAG_CLOSE_WAIT && (g->word != WORD_EITHER || now >= *until))
+        return GUEST_DONE;
+    if (now >= *until)
+        return GUEST_IDLE;
+    return g->word == WORD_EITHER ? GUEST_UNSURE : GUEST_RESTING;
+}
+
+void guest_let_go(struct guest *g, nsec_t now)
+{
+    g->let_go_at = now;
+    g->let_go_out = written(&g->now);
+}

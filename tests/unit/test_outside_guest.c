@@ -1,0 +1,285 @@
+/* test_outside_guest.c: what is in flight and what is idle, by numbers alone: stories of connections, look by look. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "cli/outside_guest.h"
+
+enum { REQUEST = 80, RESPONSE = 200 };
+
+static const struct guest_patience patient = {100 * NSEC_PER_SEC, NSEC_PER_SEC, 2 * NSEC_PER_SEC};
+static struct diag_socket s; /* the connection itself */
+static struct guest g;
+static nsec_t now, until;
+static nsec_t came_at, went_at;
+
+/* The kernel's clock of a socket ticks every 4 ms. */
+static uint32_t since(nsec_t at)
+{
+    const nsec_t tick = 4 * NSEC_PER_MSEC;
+    return (uint32_t)((now / tick - at / tick) * 4);
+}
+
+static void pass(unsigned ms)
+{
+    now += ms * NSEC_PER_MSEC;
+    s.quiet_ms = since(came_at);
+    s.quiet_out_ms = since(went_at);
+}
+
+/* A new connection, accepted, at the moment of the signal. */
+static void begin(void)
+{
+    memset(&s, 0, sizeof s);
+    memset(&g, 0, sizeof g);
+    s.inode = s.cookie = 7;
+    s.state = DIAG_ESTABLISHED;
+    now = came_at = went_at = patient.since;
+    pass(0);
+}
+
+static void comes(unsigned bytes)
+{
+    s.received += bytes;
+    s.segments_in++;
+    came_at = now;
+    pass(0);
+}
+
+static void goes(unsigned bytes)
+{
+    s.acked += bytes;
+    went_at = now;
+    pass(0);
+}
+
+static enum guest_is meet(void)
+{
+    guest_meet(&g, &s, now);
+    return guest_is(&g, &patient, now, &until);
+}
+
+static enum guest_is see(void)
+{
+    guest_see(&g, &s, now);
+    return guest_is(&g, &patient, now, &until);
+}
+
+static void nobody_has_spoken(void **state)
+{
+    (void)state;
+    begin();
+    assert_int_equal(meet(), GUEST_RESTING);
+    assert_true(until == patient.since + patient.idle);
+    pass(990);
+    assert_int_equal(see(), GUEST_RESTING);
+    pass(14);
+    assert_int_equal(see(), GUEST_IDLE);
+}
+
+static void a_request_is_waited_for(void **state)
+{
+    (void)state;
+    begin();
+    comes(REQUEST); /* in the tick of the handshake */
+    s.unread = REQUEST;
+    assert_int_equal(meet(), GUEST_BUSY);
+    s.unread = 0;
+    pass(20000);
+    assert_int_equal(see(), GUEST_BUSY); /* read, and quiet for twenty seconds */
+    goes(RESPONSE);
+    s.unsent = 1;
+    s.acked--;
+    assert_int_equal(see(), GUEST_BUSY); /* not acknowledged */
+    s.unsent = 0;
+    s.acked++;
+    assert_int_equal(see(), GUEST_RESTING);
+    assert_true(until == now + patient.idle);
+}
+
+static void half_a_request_is_one(void **state)
+{
+    (void)state;
+    begin();
+    comes(REQUEST);
+    pass(8);
+    goes(RESPONSE);
+    pass(8);
+    comes(3);
+    pass(5000);
+    assert_int_equal(meet(), GUEST_BUSY);
+}
+
+/* The same tick: a short request and its response, or a response and a slow request? */
+static void who_was_last(void **state)
+{
+    (void)state;
+    begin();
+    comes(REQUEST);
+    goes(RESPONSE);
+    pass(40);
+    assert_int_equal(meet(), GUEST_UNSURE);
+    pass(1000);
+    assert_int_equal(see(), GUEST_IDLE);
+    guest_let_go(&g, now);
+    pass(10000);
+    assert_int_equal(see(), GUEST_UNSURE); /* it did not close: it has work */
+    goes(RESPONSE);
+    assert_int_equal(see(), GUEST_BUSY);
+    s.inode = 0;
+    s.state = DIAG_FIN_WAIT2;
+    assert_int_equal(see(), GUEST_DONE);
+}
+
+static void a_bare_acknowledgement_tells(void **state)
+{
+    (void)state;
+    begin();
+    comes(REQUEST);
+    goes(RESPONSE);
+    comes(REQUEST);
+    assert_int_equal(meet(), GUEST_UNSURE);
+    pass(40);
+    s.bare_acks++;
+    pass(10000);
+    assert_int_equal(see(), GUEST_BUSY);
+    /* but not that of a keep-alive probe */
+    begin();
+    comes(REQUEST);
+    goes(RESPONSE);
+    assert_int_equal(meet(), GUEST_UNSURE);
+    s.bare_acks++;
+    s.segments_in++;
+    pass(1000);
+    assert_int_equal(see(), GUEST_IDLE);
+}
+
+/* What is sent again counts as sent now; the bytes say that it is nothing new. */
+static void a_retransmission_is_no_answer(void **state)
+{
+    (void)state;
+    begin();
+    comes(REQUEST);
+    pass(8);
+    goes(RESPONSE);
+    pass(8);
+    assert_int_equal(meet(), GUEST_RESTING);
+    comes(REQUEST);
+    assert_int_equal(see(), GUEST_BUSY);
+    pass(20);
+    went_at = now;
+    pass(5000);
+    assert_int_equal(see(), GUEST_BUSY);
+}
+
+static void a_stream_has_its_rhythm(void **state)
+{
+    (void)state;
+    begin();
+    comes(REQUEST);
+    pass(8);
+    goes(RESPONSE);
+    assert_int_equal(meet(), GUEST_RESTING);
+    pass(900);
+    goes(RESPONSE);
+    assert_int_equal(see(), GUEST_RESTING);
+    pass(1500); /* longer than idle, not than two beats */
+    assert_int_equal(see(), GUEST_RESTING);
+    pass(300);
+    assert_int_equal(see(), GUEST_IDLE);
+}
+
+static void let_go_it_has_to_close(void **state)
+{
+    (void)state;
+    begin();
+    assert_int_equal(meet(), GUEST_RESTING);
+    pass(1000);
+    assert_int_equal(see(), GUEST_IDLE);
+    guest_let_go(&g, now);
+    assert_int_equal(see(), GUEST_LEAVING);
+    assert_true(until == now + patient.linger);
+    pass(2000);
+    assert_int_equal(see(), GUEST_DONE); /* it never will */
+    comes(REQUEST);
+    s.unread = REQUEST;
+    assert_int_equal(see(), GUEST_BUSY); /* too late, but as long as it may be read */
+    assert_true(g.crossed);
+}
+
+static void who_has_left_needs_nothing(void **state)
+{
+    (void)state;
+    begin();
+    comes(REQUEST);
+    pass(8);
+    goes(RESPONSE);
+    assert_int_equal(meet(), GUEST_RESTING);
+    s.state = DIAG_CLOSE_WAIT;
+    s.received++;
+    s.segments_in++;
+    assert_int_equal(see(), GUEST_DONE);
+    /* who has asked, and closed only its own direction, is still answered */
+    begin();
+    comes(REQUEST);
+    s.state = DIAG_CLOSE_WAIT;
+    s.received++;
+    assert_int_equal(meet(), GUEST_BUSY);
+}
+
+static void without_a_process(void **state)
+{
+    (void)state;
+    begin();
+    s.inode = 0;
+    assert_int_equal(meet(), GUEST_QUEUED);
+    s.state = DIAG_CLOSE_WAIT;
+    assert_int_equal(see(), GUEST_QUEUED);
+    s.state = DIAG_LAST_ACK;
+    s.unsent = 100;
+    assert_int_equal(see(), GUEST_ENDING);
+    s.unsent = 0;
+    assert_int_equal(see(), GUEST_DONE);
+}
+
+static void who_asks_again_and_again_is_regular(void **state)
+{
+    (void)state;
+    begin();
+    assert_int_equal(meet(), GUEST_RESTING);
+    for (int i = 0; i < 2; i++) {
+        assert_false(guest_is_regular(&g));
+        pass(20);
+        comes(REQUEST);
+        see();
+        assert_false(guest_is_regular(&g)); /* in flight */
+        pass(5);
+        goes(RESPONSE);
+        see();
+    }
+    assert_true(guest_is_regular(&g));
+    comes(REQUEST);
+    see();
+    assert_false(guest_is_regular(&g));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nobody_has_spoken),
+        cmocka_unit_test(a_request_is_waited_for),
+        cmocka_unit_test(half_a_request_is_one),
+        cmocka_unit_test(who_was_last),
+        cmocka_unit_test(a_bare_acknowledgement_tells),
+        cmocka_unit_test(a_retransmission_is_no_answer),
+        cmocka_unit_test(a_stream_has_its_rhythm),
+        cmocka_unit_test(let_go_it_has_to_close),
+        cmocka_unit_test(who_has_left_needs_nothing),
+        cmocka_unit_test(without_a_process),
+        cmocka_unit_test(who_asks_again_and_again_is_regular),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
