@@ -14,7 +14,7 @@ _lastcall_command_at()
     for ((i = 2; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
         --) echo $((i + 1)) && return ;;
-        --exec | --json | --*=*) ;;
+        --exec | --outside | --json | --*=*) ;;
         --*) ((i++)) ;;
         =) ((i++)) ;;
         *) break ;;

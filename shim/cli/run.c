@@ -54,6 +54,8 @@ static int read_options(int argc, char **argv)
     }
     if (given.command >= argc)
         return cli_usage("run", "there is no command to run");
+    if (given.exec && given.outside)
+        return cli_usage("run", "--outside wants a parent for the command, and --exec leaves none");
     runlog_open(&options);
     return 0;
 }
@@ -150,7 +152,7 @@ static int examine(struct command_line *line)
 /* Will the object be in it? One that could not be examined has the benefit of the doubt. */
 static bool is_to_be_loaded(void)
 {
-    if (options.disable || !object_suits(&object, &facts))
+    if (options.disable || given.outside || !object_suits(&object, &facts))
         return false;
     return facts.kind != ELF_PROGRAM || verdict.way == VERDICT_BY_LAUNCHER ||
            (facts.link == ELF_DYNAMIC && !facts.secure && !facts.env_clears);
@@ -166,7 +168,7 @@ static int preload(void)
 {
     char problem[PROBLEM_MAX];
     const char *old = getenv("LD_PRELOAD");
-    if (options.disable)
+    if (options.disable || given.outside)
         return 0;
     if (!object_find(&object, given.preload, problem, sizeof problem))
         return cli_fail(CLI_USAGE, "%s", problem);
@@ -190,6 +192,8 @@ static void say_what_it_is(const struct command_line *line)
     if (options.disable)
         runlog(LOG_INFO, "starting; everything passes through", "program", program, "because", "LASTCALL_DISABLE=1",
                NULL);
+    else if (given.outside)
+        runlog(LOG_INFO, "starting; it is drained from outside", "program", program, "because", "--outside", NULL);
     else if (!object_suits(&object, &facts))
         runlog(LOG_WARN, "starting without liblastcall.so, which is for another machine", "program", program, "machine",
                facts.machine_name, "object", object.machine_name, NULL);
@@ -200,7 +204,8 @@ static void say_what_it_is(const struct command_line *line)
                "because", because, NULL);
     else
         runlog(LOG_WARN, "starting; liblastcall.so cannot be loaded", "program", program, "verdict",
-               verdict_name(verdict.kind), "because", because, NULL);
+               verdict_name(verdict.kind), "because", because, "instead",
+               given.exec ? "nothing" : "it is drained from outside", NULL);
 }
 
 /* ---- the command `run` -------------------------------------------------------------------------------------- */
@@ -258,6 +263,8 @@ const struct command command_run = {
     "start a server with lastcall in it, also as a container's entrypoint",
     "  --preload PATH        liblastcall.so; by default beside this program, or in ../lib\n"
     "  --exec                become the command instead of staying as its parent\n"
+    "  --outside             put nothing into the command; drain it from outside, as is done with static and\n"
+    "                        privileged programs, in which liblastcall.so cannot live\n"
     "and one option for each variable of lastcall(7):\n" CLI_HELP_VARIABLES
     "Exit status: the command's, 128+n if signal n has ended it; 127 not found, 126 cannot be executed,\n"
     "2 a bad option or variable, or no liblastcall.so.\n",

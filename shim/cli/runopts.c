@@ -46,6 +46,10 @@ static int read_option(struct runopts *o, char *const *words, char *problem, siz
         o->exec = true;
         return 1;
     }
+    if (strcmp(words[0], "--outside") == 0) {
+        o->outside = true;
+        return 1;
+    }
     if (!place) {
         snprintf(problem, size, "there is no option '%s'", words[0]);
         return 0;

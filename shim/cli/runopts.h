@@ -8,6 +8,7 @@
 struct runopts {
     const char *preload;   /* the object's path; NULL: it is looked for */
     bool exec;             /* do not stay as parent */
+    bool outside;          /* put nothing into the command: drain it from outside */
     const char *value[32]; /* for each row of option_rows; NULL: not given */
     int command;           /* argv[command] is the command's first word; argc: there is none */
 };

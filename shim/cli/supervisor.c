@@ -3,6 +3,7 @@
 
 #include "behind.h"
 #include "handshake.h"
+#include "outside.h"
 #include "runlog.h"
 #include "terminal.h"
 
@@ -42,6 +43,10 @@ static struct supervisor {
     bool again;
     nsec_t began, until; /* until: 0 = no deadline */
     nsec_t parting;      /* when the command is sent it, once those have ended who were there; 0: they have not */
+
+    /* a drain of a command in which nothing of ours lives, nor in a server behind it */
+    struct outside *outside; /* NULL: there is none */
+    nsec_t outside_at;       /* when to step it */
 } s;
 
 static nsec_t now(void)
@@ -99,11 +104,16 @@ static bool is_drain_signal(int sig)
 /* The servers drain first. The command is sent the signal at once if it is one of them, or if there is none. */
 static void begin_drain(int sig)
 {
+    s.began = now();
     nsec_t timeout = s.what->options->timeout;
     unsigned behind = behind_drain(&s.behind, sig, false);
     bool serves = behind_serves(&s.behind, s.child);
     s.draining = sig;
-    s.began = now();
+    if (!s.ended && !serves && behind == 0)
+        s.outside = outside_begin(s.child, sig, s.what->options, s.began);
+    s.outside_at = s.began;
+    if (s.outside)
+        return;
     s.until = timeout ? s.began + timeout + GRACE : 0;
     s.held = !s.ended && !serves && behind > 0;
     if (s.held)
@@ -115,6 +125,11 @@ static void begin_drain(int sig)
 
 static void drain_again(int sig)
 {
+    if (s.outside) {
+        outside_again(s.outside, now());
+        s.outside_at = now();
+        return;
+    }
     if (now() - s.began < DRAIN_REPEAT) /* the same one (drain.h) */
         return;
     s.again = true;
@@ -130,6 +145,21 @@ static void let_go(void)
     s.held = false;
     if (!s.ended)
         kill(s.child, s.draining);
+}
+
+static void step_outside(void)
+{
+    nsec_t time = now();
+    if (!s.outside)
+        return;
+    if (s.ended)
+        outside_gone(s.outside, time);
+    else if (outside_step(s.outside, time, &s.outside_at) == OUTSIDE_WAIT)
+        return;
+    else
+        kill(s.child, outside_signal(s.outside));
+    outside_end(s.outside);
+    s.outside = NULL;
 }
 
 /* Returns whether somebody is waited for. */
@@ -257,10 +287,14 @@ static int wait_ms(nsec_t wake)
 
 static void wait_for_events(void)
 {
-    static struct pollfd fds[2 + MEMBERS_MAX];
+    static struct pollfd fds[3 + MEMBERS_MAX];
     nsec_t wake = next_step();
     unsigned n = 0;
     fds[n++] = (struct pollfd){s.signals, POLLIN, 0};
+    if (s.outside) {
+        fds[n++] = (struct pollfd){outside_fd(s.outside), POLLIN, 0};
+        wake = wake && wake < s.outside_at ? wake : s.outside_at;
+    }
     n += handshake_poll(&s.handshake, fds + n, &wake);
     if (s.held || s.ended)
         n += behind_poll(&s.behind, fds + n);
@@ -274,6 +308,7 @@ static void loop(void)
         take_signals();
         reap();
         step_handshake();
+        step_outside();
         if (!step_drain() && s.ended && s.handshake.state != HANDSHAKE_EXEC)
             return;
         wait_for_events();

@@ -12,7 +12,8 @@ GROUP_SOAK  ?= 100
 E2E_PYTHON  ?= /usr/bin/python3
 E2E_FLAGS    = -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -pthread
 E2E_SERVERS  = thread select poll epoll signalfd sigwait
-E2E_BIN      = $(BUILD)/e2e/load $(BUILD)/e2e/inject $(BUILD)/e2e/cgi $(E2E_SERVERS:%=$(BUILD)/e2e/%)
+E2E_STATIC   = $(BUILD)/e2e/static-epoll $(BUILD)/e2e/static-thread
+E2E_BIN      = $(BUILD)/e2e/load $(BUILD)/e2e/inject $(BUILD)/e2e/cgi $(E2E_SERVERS:%=$(BUILD)/e2e/%) $(E2E_STATIC)
 E2E_KEY      = $(BUILD)/e2e/key.pem
 
 E2E_LOAD     = load load_address load_json load_response
@@ -36,6 +37,11 @@ $(E2E_SERVERS:%=$(BUILD)/e2e/%): $(BUILD)/e2e/%: tests/e2e/servers/%.c tests/e2e
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(dir $@)
 	$(Q)$(CC) $(E2E_FLAGS) -o $@ $(filter %.c,$^)
+
+$(E2E_STATIC): $(BUILD)/e2e/static-%: tests/e2e/servers/%.c tests/e2e/servers/http.c tests/e2e/servers/http.h
+	$(call say,MUSL-GCC,$@)
+	$(Q)mkdir -p $(dir $@)
+	$(Q)musl-gcc -static $(E2E_FLAGS) -o $@ $(filter %.c,$^)
 
 $(BUILD)/e2e/Server.class: tests/e2e/servers/Server.java
 	$(call say,JAVAC,$@)

@@ -250,8 +250,9 @@ class Test:
         clean = {k: v for k, v in os.environ.items() if not k.startswith(('LASTCALL_', 'LD_PRELOAD'))}
         clean.update(self.server.env)
         if not bare:
-            clean.update(LD_PRELOAD=os.path.join(self.options.build, 'liblastcall.so'), LASTCALL_REPORT=self.path('report'),
-                         LASTCALL_LOG='debug')
+            clean.update(LASTCALL_REPORT=self.path('report'), LASTCALL_LOG='debug')
+            if not self.server.outside:
+                clean['LD_PRELOAD'] = os.path.join(self.options.build, 'liblastcall.so')
             if self.server.family == 'unix':
                 clean['LASTCALL_LISTEN'] = self.address  # AF_UNIX is ours only where it is named
             clean.update(env)
@@ -294,7 +295,13 @@ class Test:
         self.process = Daemon(pid)
 
     def launch(self, argv, env):
+        if self.server.outside and 'LASTCALL_LOG' in env:
+            argv = self.launcher(argv)
         return Process(argv, env, self.path('log'), self.prefix)
+
+    def launcher(self, argv):
+        """It holds the signal back; as its parent it says how the server has ended."""
+        return [f'{self.options.build}/lastcall', 'run', '--outside', '--', *argv]
 
     def get(self, path='/'):
         return wire.get(self.target, path, tls=self.tls)
@@ -461,6 +468,8 @@ class Test:
             took = f'{self.process.ended - since:.2f} s' if late is not None else 'not at all'
             raise Failure(f'it ended {took} after what had to end it, not in {within} s')
         want = self.server.exit if status is None else status
+        if self.server.outside and not self.bare and want < 0:
+            want = 128 - want  # as its parent says it
         self.check(got == want, f'it ended with {got}, not {want}')
         if not outlived:
             self.nobody_left()

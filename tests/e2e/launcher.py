@@ -1,12 +1,15 @@
 """The server under `lastcall run`, with and without a shell that stays as its parent, and both as PID 1 of a container.
 The signal goes to the launcher, and its exit status is the one that counts."""
+import json
 import os
 from dataclasses import dataclass, field, replace
 
 import container
 import harness
 import netns
+import outside as _  # noqa: F401  (fills the table)
 import scenarios
+import servers
 
 # As images have them whose entrypoint does not exec: the shell, not the server, is the child of the launcher.
 PARENT = '"$@" & wait $!'
@@ -69,3 +72,38 @@ def launched(variant, names, only=container.SERVERS, **how):
 
 launched('run', container.LOADS)
 launched('run-parent', ('inflight', 'churn'), parent=True)
+
+
+# ---- from outside: servers in which nothing of ours can live ------------------------------------------------------------
+
+ALLOWED = [name for name in container.REFUSED if name not in ('pidfd_getfd', 'ptrace')]
+
+
+class Outside(Contained):
+    """With `refused`, the seccomp filter of docker's default profile: sockets cannot be taken over."""
+
+    def __init__(self, server, options, refused=False, **how):
+        self.refused = refused
+        super().__init__(server, options, **how)
+
+    def configure(self, argv, env):
+        super().configure(argv, env)
+        if self.refused:
+            return
+        with open(self.path('config.json'), encoding='utf-8') as f:
+            config = json.load(f)
+        config['linux']['seccomp']['syscalls'][0]['names'] = ALLOWED
+        with open(self.path('config.json'), 'w', encoding='utf-8') as f:
+            json.dump(config, f)
+
+
+def outside(names, variant='', **how):
+    for name in names:
+        full = f'container-outside-{variant}{name.removeprefix("outside-")}'
+        run = netns.witnessed(scenarios.SCENARIOS[name].run)
+        scenarios.SCENARIOS[full] = Scenario(full, run, only=('static-epoll', 'static-go'), make_test=Outside, how=how)
+
+
+outside(('inflight', 'churn', 'idle', 'outside-think'))
+outside(('inflight', 'churn', 'outside-think'), 'user-', uid=1000)
+outside(('inflight',), 'refused-', refused=True)

@@ -27,6 +27,7 @@ import harness
 import launcher  # noqa: F401
 import netns
 import opaque  # noqa: F401
+import outside  # noqa: F401
 import scenarios
 import servers
 import variables  # noqa: F401
@@ -62,6 +63,8 @@ def named(text, table, what):
 
 
 def suits(server, scenario):
+    if server.outside and scenario.name not in server.plain:
+        return False
     if scenario.needs in server.lacking() or scenario.speaks not in server.speaks:
         return False
     return bool(server.group) or not scenario.group

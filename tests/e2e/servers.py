@@ -61,6 +61,7 @@ class Server:
     plain: tuple = ()                        # scenarios of a plain run, if not all
     own_end: float = 0                       # seconds that it takes to end by itself, idle, from TERM on
     own_cut: float = 0                       # the same, more, if it has requests then
+    outside: bool = False                    # no object of ours can live in it: `lastcall run` drains it from outside
 
     def lacking(self):
         """What a scenario may need and it does not have."""
@@ -202,6 +203,23 @@ def go(library, build='', shutdown=False):
         plain=GO_PLAIN if build or shutdown else ())
 
 
+# From outside nothing can be said to a client but by the end of its connection.
+NO_WORDS = {'farewell', '/close-tokens'}
+STATIC = ('static-epoll', 'static-thread', 'static-go')
+# What holds there all the same, and the only scenarios for these servers. Those that ask to be told to close, or that never
+# give a pause, are in outside.py, with what holds instead.
+OUTSIDE_PLAIN = ('inflight', 'churn', 'backlog', 'idle', 'big', 'upload', 'stream', 'half-head', 'forever', 'second-signal',
+                 'repeated-signal', 'alone', 'unread', 'early', 'continue-100', 'outside-think', 'outside-reuse', 'outside-hammer',
+                 'outside-blind', *(f'container-outside-{n}' for n in (
+                     'inflight', 'churn', 'idle', 'think', 'user-inflight', 'user-churn', 'user-think', 'refused-inflight')))
+
+
+def static(name, program, lacks=()):
+    """As it is built for the smallest images: nothing can be preloaded into it."""
+    return Server(f'static-{name}', lambda build, directory, host, port, backend: [f'{build}/e2e/{program}', str(port), host],
+                  [f'$BUILD/e2e/{program}'], -15, NO_WORDS | set(lacks), outside=True, plain=OUTSIDE_PLAIN)
+
+
 SERVERS = {s.name: s for s in (
     Server('nginx', nginx, ['nginx', '$BUILD/e2e/thread'], 0, {'/head-pieces', '/close-tokens'}, backend=True),
     Server('node', node(), ['node'], -15, {'/sendfile'}),
@@ -220,6 +238,9 @@ SERVERS = {s.name: s for s in (
     small('epoll', -15, 'ipv6'),
     small('epoll', -15, 'unix'),
     small('thread', -15, 'unix'),
+    static('epoll', 'static-epoll', {'/early', 'stop'}),  # they close over unread bytes, and one ends of EINTR
+    static('thread', 'static-thread', {'/early'}),
+    static('go', 'go-nethttp-static'),
     Server('nginx-tls', nginx_tls, ['nginx', '$BUILD/e2e/thread', '$BUILD/e2e/key.pem'], 0, backend=True, speaks=('tls', 'h2')),
     Server('node-tls', node('https', '$BUILD/e2e/key.pem', '$BUILD/e2e/cert.pem'), ['node', '$BUILD/e2e/key.pem'], -15,
            speaks=('tls',)),

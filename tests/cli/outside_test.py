@@ -1,0 +1,338 @@
+#!/usr/bin/python3
+"""A drain from outside, by `lastcall run`: what e2e's scenarios do not ask: options, privileges that are missing, listeners that
+others hold, programs of several processes, and requests that cross the end of an idle connection."""
+import contextlib
+import ctypes
+import dataclasses
+import os
+import random
+import select
+import shutil
+import socket
+import subprocess
+import time
+from types import SimpleNamespace
+
+import cases
+import harness
+import procfs
+import servers
+import wire
+from cases import case, check, directory, lastcall, says, until
+
+NOBODY = 65534
+PLAIN = 'static-thread'
+EXACT = f'pattern={servers.SMALL}'
+GET = b'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
+
+
+@contextlib.contextmanager
+def serving(name=PLAIN, host=None, kind=harness.Test, port=0, **env):
+    server = servers.SERVERS[name] if isinstance(name, str) else name
+    t = kind(server, SimpleNamespace(build=cases.build, bare=False, env={}), host)
+    if port:
+        t.port, t.target, t.address = port, (t.host, port), f'{t.host}:{port}'
+    try:
+        yield t.start(**env)
+    finally:
+        t.close()
+
+
+def asleep(t, ms=1500, clients=4):
+    """Requests in flight, and TERM."""
+    load = t.load(f'GET /sleep?ms={ms} {EXACT}', clients=clients, limit=1, ready_sent=clients)
+    load.wait_ready()
+    time.sleep(0.1)
+    t.term()
+    return load
+
+
+def ended_well(t, load, **expected):
+    t.no_loss(load)
+    t.exits(within=3)
+    t.drained(how='outside', **expected)
+
+
+def alone(path, program):
+    """A program of its own, to be given an owner and a mode."""
+    shutil.copy(f'{cases.build}/e2e/{program}', path)
+    return servers.Server('own', lambda build, where, host, port, backend: [path, str(port), host], [], -15, outside=True)
+
+
+# ---- options ----------------------------------------------------------------------------------------------------------
+
+@case
+def not_with_exec():
+    says(lastcall('run', '--outside', '--exec', '--', 'true'), 2, '--outside wants a parent')
+
+
+@case
+def a_status_passes_through():
+    run = lastcall('run', '--outside', '--', 'sh', '-c', 'exit 7')
+    check(run.returncode == 7, f'{run}')
+
+
+@case
+def another_signal_is_passed_on():
+    with serving(LASTCALL_FORWARD='QUIT') as t:
+        load = asleep(t, 500)
+        t.no_loss(load)
+        t.exits(within=3, status=128 + 3)
+        t.drained(signal='TERM')
+
+
+@case
+def a_listener_that_is_not_named_is_left_alone():
+    with serving(LASTCALL_LISTEN='1') as t:
+        load = asleep(t)
+        t.exits(within=0.5)
+        check(load.finish()['lost'] == 4, 'somebody was waited for')
+        check('nothing to drain from outside' in t.read('log'), t.read('log'))
+
+
+@case
+def a_lame_duck_accepts():
+    with serving(LASTCALL_DELAY='600ms') as t:
+        t.term()
+        while time.monotonic() < t.termed + 0.5:
+            check(t.get().status == 200, 'it does not serve any more')
+        t.wait_door()
+        t.exits(within=1.5)
+        t.drained()
+
+
+@case
+def quiet_ends_the_lame_duck():
+    with serving(LASTCALL_DELAY='10s', LASTCALL_QUIET='300ms') as t:
+        t.term()
+        took = t.exits(within=2)
+        check(took > 0.25, f'it ended after {took:.2f} s')
+        t.drained()
+
+
+# ---- addresses --------------------------------------------------------------------------------------------------------
+
+@case
+def both_families():
+    """A listener of [::] that serves IPv4 too; and one of IPv6."""
+    for host, target in (('::', '127.0.0.1'), ('::1', '::1')):
+        server = dataclasses.replace(servers.SERVERS[PLAIN], family='ipv6')
+        with serving(server, host) as t:
+            t.target = (target, t.port)
+            t.address = f'{target}:{t.port}' if '.' in target else f'[{target}]:{t.port}'
+            ended_well(t, asleep(t, 500), in_flight=4, hidden='hide')
+
+
+# ---- listeners that others hold ---------------------------------------------------------------------------------------
+
+@case
+def a_listener_that_somebody_else_holds_is_not_hidden():
+    """As by socket activation: we hold it, and go on accepting after the server has ended."""
+    with socket.create_server(('127.0.0.1', 0)) as ours, directory() as d:
+        env = dict(os.environ, LISTEN_FDS='1', LASTCALL_REPORT=f'{d}/report')
+        port = ours.getsockname()[1]
+
+        child = subprocess.Popen(
+            [f'{cases.build}/lastcall', 'run', '--', 'sh', '-c', f'export LISTEN_PID=$$; exec {cases.build}/e2e/{PLAIN} {port} 3<&0'],
+            env=env, stdin=ours, stderr=subprocess.PIPE)
+        try:
+            until('it serves', lambda: wire.get(('127.0.0.1', port)).status == 200)
+            child.terminate()
+            check(child.wait(cases.BOUND) == 143, 'the status')
+            with open(f'{d}/report') as f:
+                check('"hidden":"shared"' in f.read(), 'the report')
+            with socket.create_connection(('127.0.0.1', port), 5):
+                ours.settimeout(5)
+                ours.accept()[0].close()
+        finally:
+            child.kill()
+            child.communicate()
+
+
+@case
+def a_port_that_another_program_serves_too_is_not_hidden():
+    """Hidden, it would go on to be given its share of the SYNs, and lose them."""
+    with serving(REUSEPORT='1') as t:
+        other = harness.Process([f'{cases.build}/e2e/{PLAIN}', str(t.port)], dict(os.environ, REUSEPORT='1'), t.path('other'))
+        try:
+            until('both listen', lambda: procfs.listeners(other.pid, t.port))
+            t.term()
+            t.exits(within=2)
+            check(t.report()['hidden'] == 'shared', f'{t.report()}')
+            for _ in range(20):
+                check(t.get().status == 200, 'the other one is not reached')
+        finally:
+            other.close()
+
+
+# ---- what is missing --------------------------------------------------------------------------------------------------
+
+class Filter(ctypes.Structure):
+    _fields_ = [('code', ctypes.c_ushort), ('jt', ctypes.c_ubyte), ('jf', ctypes.c_ubyte), ('k', ctypes.c_uint)]
+
+
+class Program(ctypes.Structure):
+    _fields_ = [('len', ctypes.c_ushort), ('filter', ctypes.POINTER(Filter))]
+
+
+PIDFD_GETFD, EPERM = 438, 1
+
+
+def refuse(number):
+    """Seccomp, as docker's default profile refuses it."""
+    code = (Filter * 4)(Filter(0x20, 0, 0, 0), Filter(0x15, 0, 1, number), Filter(0x06, 0, 0, 0x50000 | EPERM),
+                        Filter(0x06, 0, 0, 0x7fff0000))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, ctypes.byref(Program(4, code)), 0, 0):
+        os._exit(99)
+
+
+class Restricted(harness.Test):
+    """What the launcher is started by, before it."""
+    preexec = None
+
+    def launch(self, argv, env):
+        return RestrictedProcess(self.launcher(argv), env, self.path('log'), type(self).preexec)
+
+
+class RestrictedProcess(harness.Process):
+    def __init__(self, argv, env, log, preexec):
+        with open(log, 'ab') as f:
+            self.child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=f, stderr=f, env=env, start_new_session=True,
+                                          preexec_fn=preexec)
+        harness.Target.__init__(self, self.child.pid)
+        self.ended = None
+
+
+class Refused(Restricted):
+    preexec = staticmethod(lambda: refuse(PIDFD_GETFD))
+
+
+CANNOT_TAKE = 'sockets cannot be taken over'
+
+
+@case
+def without_pidfd_getfd_what_is_in_flight_is_waited_for():
+    with serving(kind=Refused) as t, t.wire() as idle:
+        idle.send(GET)
+        idle.response()
+        ended_well(t, asleep(t), in_flight=4, hidden='none')
+        check(t.read('log').count(CANNOT_TAKE) == 1, t.read('log'))
+
+
+class Nobody(Restricted):
+    preexec = staticmethod(lambda: (os.setgid(NOBODY), os.setuid(NOBODY)))
+
+    def __init__(self, *about):
+        super().__init__(*about)
+        os.chmod(self.dir, 0o777)
+
+
+@case
+def another_user_needs_no_privilege():
+    with serving(kind=Nobody) as t, t.wire() as idle:
+        idle.send(GET)
+        idle.response()
+        load = asleep(t)
+        idle.end()
+        ended_well(t, load, in_flight=4, hidden='hide', idle_closed=1)
+
+
+@case
+def a_setuid_program_of_another_user():
+    """Nobody may look into it: sock_diag alone tells."""
+    with directory() as d:
+        os.chmod(d, 0o755)
+        server = alone(f'{d}/server', PLAIN)
+        os.chmod(f'{d}/server', 0o4755)
+        port = harness.free_port()
+        with serving(server, kind=Nobody, port=port, LASTCALL_LISTEN=str(port)) as t:
+            pid = procfs.children(t.process.pid)[0]
+            with open(f'/proc/{pid}/status') as f:
+                check('Uid:\t65534\t0\t0\t0' in f.read(), 'it has not become root')
+            ended_well(t, asleep(t), in_flight=4, hidden='none')
+            check(t.read('log').count(CANNOT_TAKE) == 1 and 'may not be looked at' in t.read('log'), t.read('log'))
+        with serving(server, kind=Nobody) as t:
+            load = asleep(t)
+            t.exits(within=0.5)
+            check(load.finish()['lost'] == 4 and 'LASTCALL_LISTEN can name them' in t.read('log'), t.read('log'))
+
+
+# ---- several processes ------------------------------------------------------------------------------------------------
+
+@case
+def a_process_for_each_connection():
+    """busybox's httpd: 6 CGI programs of a second, and 3 downloads."""
+    with directory() as d:
+        os.mkdir(f'{d}/cgi-bin')
+        with open(f'{d}/cgi-bin/slow', 'w') as f:
+            f.write('#!/bin/sh\nsleep 1\nprintf "Content-Type: text/plain\\r\\n\\r\\nslow\\n"\n')
+        os.chmod(f'{d}/cgi-bin/slow', 0o755)
+        with open(f'{d}/index.html', 'wb') as f:
+            f.write(servers.pattern(servers.SMALL))
+        with open(f'{d}/big', 'wb') as f:
+            f.write(servers.pattern(servers.BIG))
+        server = servers.Server('busybox', lambda build, where, host, port, backend: [
+            'busybox', 'httpd', '-f', '-p', f'{host}:{port}', '-h', d], ['busybox'], -15, outside=True)
+        with serving(server) as t:
+            slow = t.load('GET /cgi-bin/slow text=slow\n', clients=6, limit=1, http10=True, fresh=True, ready_sent=6)
+            big = t.load(f'GET /big pattern={servers.BIG}', clients=3, limit=1, http10=True, fresh=True, rate=6 << 20,
+                         ready_started=3)
+            slow.wait_ready()
+            big.wait_ready()
+            t.term()
+            t.wait_door()
+            t.no_loss(slow)
+            ended_well(t, big, in_flight=9, hidden='hide')
+            return t.note
+
+
+# ---- crossing ---------------------------------------------------------------------------------------------------------
+
+class Late:
+    """Connections that were idle, each of which asks once more, at about the time when it is let go."""
+
+    def __init__(self, t, count, around, spread):
+        self.wires = [t.wire() for _ in range(count)]
+        for w in self.wires:
+            w.send(GET)
+            w.response()
+        self.when = sorted(around + random.uniform(-spread, spread) for _ in range(count))
+        self.served = self.closed = self.crossed = 0
+
+    def ask(self, since):
+        waits = []
+        for w, when in zip(self.wires, self.when):
+            time.sleep(max(0, since + when - time.monotonic()))
+            if select.select([w.socket], [], [], 0)[0]:  # as every client of sense looks
+                self.closed += 1
+            else:
+                with contextlib.suppress(OSError):
+                    w.send(GET)
+                waits.append(w)
+        for w in waits:
+            try:
+                self.served += w.response().status == 200
+            except (OSError, wire.WireError):
+                self.crossed += 1
+
+
+@case
+def requests_that_cross_the_end_of_an_idle_connection():
+    """The window is from the end of file, which we cause, to the FIN at the client: the program's time to close."""
+    asked = crossed = closed = 0
+    for _ in range(3):
+        with serving(LASTCALL_IDLE='300ms') as t:
+            late = Late(t, 100, 0.34, 0.06)
+            t.term()
+            late.ask(t.termed)
+            asked, closed, crossed = asked + late.served + late.crossed, closed + late.closed, crossed + late.crossed
+            t.exits(within=3)
+            t.drained()
+    check(asked > 20 and crossed <= asked / 10, f'{crossed} of {asked} requests crossed')
+    return f'{asked} asked around the end, {crossed} of them crossed it, {closed} saw it before they asked'
+
+
+if __name__ == '__main__':
+    harness.adopt_orphans()
+    cases.main()
