@@ -1,4 +1,5 @@
 # bash completion for lastcall(1). What there is to complete is asked of lastcall itself, so that it cannot drift.
+# shellcheck shell=bash
 
 # Words of a command's help that are options.
 _lastcall_options()

@@ -2,7 +2,9 @@
 """lastcall run: drains through it: a server as the command, behind a shell that stays, two of them, one that ignores TERM;
 also as PID 1 of a container. The strict load client counts what is lost."""
 import os
+import shutil
 import signal
+import sys
 import time
 
 import cases
@@ -10,7 +12,7 @@ import harness
 import launcher
 import procfs
 import wire
-from cases import case, check, until
+from cases import case, check, directory, until
 from serving import Closing, busy, started
 
 
@@ -88,6 +90,33 @@ def a_shell_with_its_own_trap():
         t.no_loss(load)
         t.exits(3, status=143)
         t.drained(in_flight=8)
+
+
+@case
+def a_parent_that_closes_descriptors():
+    """And that of the group's memory with them: the server finds it at the launcher."""
+    parent = 'import subprocess, sys; sys.exit(subprocess.Popen(sys.argv[1:]).wait() + 20)'
+    with Closing(behind(f'exec {sys.executable} -c "{parent}" "$@"')) as t:
+        load = busy(t)
+        t.term()
+        t.no_loss(load)
+        t.exits(3, status=5)  # -15 + 20: its own words, not the signal's
+        t.drained(in_flight=8)
+
+
+@case
+def a_server_of_another_user():
+    """The launcher is root, and what it starts is not, nor may it read this tree."""
+    with directory() as d:
+        os.chmod(d, 0o755)
+        server, theobject = (shutil.copy(f'{cases.build}/{name}', d) for name in ('e2e/epoll', 'liblastcall.so'))
+        body = f'shift; setpriv --reuid 65534 --clear-groups {server} "$@" & wait $!'
+        with Closing(behind(body, words=['--preload', theobject])) as t:
+            load = busy(t)
+            t.term()
+            t.no_loss(load)
+            t.exits(3, status=143)
+            check('drained pid=' in t.read('log') and 'in_flight=8' in t.read('log'), t.read('log'))
 
 
 @case
