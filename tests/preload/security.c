@@ -334,6 +334,7 @@ static int misled(char **args)
         struct members *m = group_memory();
         if (setresgid(NOBODY, NOBODY, NOBODY) != 0 || setresuid(NOBODY, NOBODY, NOBODY) != 0)
             _exit(1);
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* another user's is forgotten: only now */
         claim_to_be(m, 5, atoi(args[0]));
         claim_to_be(m, 6, getppid());
         m->member[6].pid = m->member[6].own_pid = 1;
