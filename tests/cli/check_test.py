@@ -59,10 +59,11 @@ def readelf(path):
     header = tool('readelf', '-hW', path).stdout
     segments = tool('readelf', '-lW', path).stdout
     dynamic = tool('readelf', '-dW', path).stdout
-    symbols = tool('readelf', '--dyn-syms', '-W', path).stdout
+    relocations = tool('readelf', '-rW', path).stdout
     interpreter = re.search(r'program interpreter: (.*)\]', segments)
     asked = re.findall(r'Name: GLIBC_([\d.]+)', tool('readelf', '-VW', path).stdout)
-    undefined = set(re.findall(r'UND (\w+)', symbols))
+    # Not what is undefined in the symbol table: linkers leave names there that nothing asks for any more.
+    asked_for = set(re.findall(r' (\w+)(?:@\S+)? \+ 0$', relocations, re.M))
     return {
         'bits': int(re.search(r'Class: +ELF(\d+)', header)[1]),
         'byte_order': re.search(r'(little|big) endian', header)[1],
@@ -71,8 +72,8 @@ def readelf(path):
         'interpreter': interpreter and interpreter[1],
         'libc_asked': max(asked, key=lambda v: [int(n) for n in v.split('.')], default=None),
         'needed': re.findall(r'\(NEEDED\).*\[(.*)\]', dynamic),
-        'hooks': undefined & hooks(),
-        'dlopen': 'dlopen' in undefined,
+        'hooks': asked_for & hooks(),
+        'dlopen': 'dlopen' in asked_for,
     }
 
 
