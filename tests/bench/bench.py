@@ -95,7 +95,7 @@ def connect(port, child, log):
         except ConnectionRefusedError:
             time.sleep(0.02)
     with open(log) as f:
-        raise CannotRun(f'nginx does not serve: {f.read()}')
+        raise CannotRun(f'{child.args[0]} does not serve: {f.read()}')
 
 
 def end(child):
@@ -133,21 +133,24 @@ def nginx(directory, preload, prefix=()):
 
 
 def cpu_seconds(pid):
-    """User and system time of a process with one thread; the scheduler's own count if the kernel keeps it."""
+    """User and system time of a process, whose threads all live; the scheduler's own count if the kernel keeps it."""
     try:
-        with open(f'/proc/{pid}/schedstat') as f:
-            return int(f.read().split()[0]) / 1e9
+        nanoseconds = 0
+        for task in os.listdir(f'/proc/{pid}/task'):
+            with open(f'/proc/{pid}/task/{task}/schedstat') as f:
+                nanoseconds += int(f.read().split()[0])
+        return nanoseconds / 1e9
     except FileNotFoundError:
         with open(f'/proc/{pid}/stat') as f:
             user, system = f.read().rpartition(')')[2].split()[11:13]
         return (int(user) + int(system)) / os.sysconf('SC_CLK_TCK')
 
 
-def under_load(directory, preload, seconds):
-    """CPU microseconds per request, and requests per second, of an nginx under wrk."""
-    with nginx(directory, preload) as (port, pid):
+def under_load(server, path, seconds):
+    """CPU microseconds per request, and requests per second, of a server under wrk."""
+    with server as (port, pid):
         before = cpu_seconds(pid)
-        out = run(['wrk', '-t1', '-c16', f'-d{seconds}s', f'http://127.0.0.1:{port}/small'],
+        out = run(['wrk', '-t1', '-c16', f'-d{seconds}s', f'http://127.0.0.1:{port}{path}'],
                   stdout=subprocess.PIPE).stdout
         used = cpu_seconds(pid) - before
     requests = int(re.search(r'(\d+) requests in', out)[1])
@@ -156,18 +159,41 @@ def under_load(directory, preload, seconds):
     return used / requests * 1e6, float(re.search(r'Requests/sec: *([\d.]+)', out)[1])
 
 
-def bench_nginx(args, lib, directory):
-    print(f'nginx under wrk, {args.pairs} pairs of {args.seconds} s in turn'
-          f'{"":11}{"bare":>9}{"ours":>9}   ours/bare (median, least, most)')
+def bench_in_turn(args, what, server, path, lib):
+    print(f'{f"{what} under wrk, {args.pairs} pairs of {args.seconds} s in turn":<52}'
+          f'{"bare":>9}{"ours":>9}   ours/bare (median, least, most)')
     bare, ours = [], []
     for _ in range(args.pairs):
-        bare.append(under_load(directory, None, args.seconds))
-        ours.append(under_load(directory, lib, args.seconds))
+        bare.append(under_load(server(None), path, args.seconds))
+        ours.append(under_load(server(lib), path, args.seconds))
     for i, (what, digits) in enumerate((('CPU time per request, microseconds', 2), ('requests per second', 0))):
         ratios = sorted(o[i] / b[i] for b, o in zip(bare, ours))
         a, b = (statistics.median(x[i] for x in runs) for runs in (bare, ours))
         print(f'  {what:<50}{a:9.{digits}f}{b:9.{digits}f}   '
               f'{statistics.median(ratios):.3f}  {ratios[0]:.3f}  {ratios[-1]:.3f}')
+
+
+def bench_nginx(args, lib, directory):
+    bench_in_turn(args, 'nginx', lambda preload: nginx(directory, preload), '/small', lib)
+
+
+@contextlib.contextmanager
+def go_server(program, directory, preload):
+    port, log = free_port(), os.path.join(directory, 'stderr')
+    with open(log, 'w') as f:
+        child = subprocess.Popen([program, str(port), '127.0.0.1'], env={**environment(preload), 'GOGC': '100'}, stdout=f, stderr=f)
+    try:
+        connect(port, child, log).close()
+        yield port, child.pid
+    finally:
+        child.kill()
+        child.wait()
+
+
+def bench_go(args, lib, directory):
+    for library in ('nethttp', 'fasthttp'):
+        program = f'{args.build}/e2e/go-{library}'
+        bench_in_turn(args, f'go {library}', lambda preload, p=program: go_server(p, directory, preload), '/', lib)
 
 
 # ---- instructions --------------------------------------------------------------------------------------
@@ -261,7 +287,7 @@ def bench_exec(_args, lib, directory):
     figure('/bin/true, system calls', measure(None), measure(lib), MOST_PER_EXEC)
 
 
-BENCHES = {'nginx': bench_nginx, 'instructions': bench_instructions, 'calls': bench_calls, 'exec': bench_exec}
+BENCHES = {'nginx': bench_nginx, 'go': bench_go, 'instructions': bench_instructions, 'calls': bench_calls, 'exec': bench_exec}
 
 
 def main():
