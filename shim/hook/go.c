@@ -2,6 +2,9 @@
  * with libc's functions; but a call that may block is made between the two halves, on the goroutine's own stack. All others
  * are made by their hooks.
  *
+ * What Go 1.19's own poller asks of epoll is not seen, nor needed: a socket that lingers after its close stays in Go's set,
+ * and wakes, at its edges, whoever has its place there by then; Go's poller lives with waking for nothing.
+ *
  * An EINTR is left to Go where nothing but a wait has failed: its scheduler interrupts threads by a signal of its own, so
  * every Go program minds it. */
 #include "go.h"
@@ -334,6 +337,27 @@ static int after(struct go_call *g)
     case SYS_execveat: return after_exec(g);
     default: return after_write(g);
     }
+}
+
+/* ---- the common cases: a read or a write of a connection in service, with no other beside it; nothing there yet ---- */
+
+int go_begins(struct go_call *g)
+{
+    uint32_t slot = slot_of((int)g->arg[0]), none = 0;
+    if ((g->nr != SYS_read && g->nr != SYS_write) || fd_slot_kind(slot) != FD_CONN || shim_draining())
+        return GO_ASK;
+    struct conn *c = shim_call_begin(&g->bytes, slot);
+    uint32_t *calls = g->nr == SYS_read ? &c->calls_in : &c->calls_out;
+    return __atomic_compare_exchange_n(calls, &none, 1, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED) ? GO_MAKE : GO_ASK;
+}
+
+int go_ends(struct go_call *g)
+{
+    if (g->ret != -EAGAIN || (g->nr != SYS_read && g->nr != SYS_write))
+        return GO_ASK;
+    if (shim_call_holds(&g->bytes))
+        __atomic_sub_fetch(g->nr == SYS_read ? &g->bytes.c->calls_in : &g->bytes.c->calls_out, 1, __ATOMIC_RELAXED);
+    return GO_DONE;
 }
 
 /* In a program with libc the thread's errno is C's, and stays as it was. */

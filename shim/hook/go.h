@@ -13,6 +13,7 @@
 #define GO_DONE  0 /* ret is the answer */
 #define GO_MAKE  1 /* make the call, and tell go_after */
 #define GO_PLAIN 2 /* make the call: it is none of our business */
+#define GO_ASK   3 /* go_before, or go_after, shall say */
 
 /* go_numbers: what a system call number wants. */
 #define GO_PASS  0 /* nothing */
@@ -41,6 +42,11 @@ _Static_assert(offsetof(struct go_call, arg) == GO_CALL_ARGS && offsetof(struct 
 /* Called on a stack of ours, by any thread. Neither blocks, nor touches anything of Go's. */
 int go_before(struct go_call *g);
 int go_after(struct go_call *g);
+
+/* What is asked first, on the goroutine's stack: the common cases in service, without a stack of ours. They call nothing and
+ * need no room on the stack (tests/guard/go_small.sh). */
+int go_begins(struct go_call *g);
+int go_ends(struct go_call *g);
 
 /* The routine that takes the place of Go's (assembly), and the numbers for which it asks. */
 HIDDEN void go_entry(void);

@@ -57,6 +57,10 @@ go_entry:
         movq    %rsi, GO_CALL_ARGS+24(%rsp)
         movq    %r8, GO_CALL_ARGS+32(%rsp)
         movq    %r9, GO_CALL_ARGS+40(%rsp)
+        movq    %rsp, %rdi
+        call    go_begins
+        cmpl    $GO_MAKE, %eax
+        je      .Lmake
         leaq    go_before(%rip), %r13
         call    on_our_stack
         jc      .Ldry
@@ -66,6 +70,10 @@ go_entry:
 .Ldry:  call    kernel                  /* no stack is free: as if we were not there */
         jmp     .Ldone
 .Lmake: call    kernel
+        movq    %rsp, %rdi
+        call    go_ends
+        testl   %eax, %eax
+        jz      .Ldone
 1:      leaq    go_after(%rip), %r13
         call    on_our_stack
         jc      2f
