@@ -26,7 +26,7 @@ const char *status_table_problem(const void *bytes, size_t size, uint64_t whole)
         return "is called lastcall, but is no group's";
     if (m->version != MEMBERS_VERSION || m->size != sizeof *m)
         return "is a group's of another build of lastcall";
-    if (size != sizeof *m || whole != sizeof *m)
+    if (size != sizeof *m || (whole != sizeof *m && whole != sizeof(struct members_memory)))
         return "is a group's, but not all of it";
     return NULL;
 }

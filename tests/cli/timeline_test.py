@@ -193,6 +193,14 @@ def gunicorn():
 
 
 @case
+def status_sees_a_group_with_a_history():
+    """The memory of its group is larger then."""
+    with drains.server('epoll') as t:
+        run = lastcall('status', str(t.process.pid))
+    check(run.returncode == 0 and str(t.process.pid) in run.stdout, f'{run}')
+
+
+@case
 def one_of_several_drains():
     """The last, or the one that is asked for; what is between them and no report is passed over."""
     lines = [json.dumps({'event': 'drain', 'took_us': ms * 1000, 'connections_left_out': 0}) for ms in (100, 200, 300)]

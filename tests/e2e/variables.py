@@ -211,6 +211,10 @@ def report_connections(t):
         if not t.bare:
             (check_connections if on == '1' else check_no_connections)(t, t.report())
         t.again()
+    t.start(LASTCALL_REPORT_CONNECTIONS='1', LASTCALL_REPORT='')  # there is nothing that it could add to
+    t.term()
+    t.exits(within=3)
+    t.check(t.bare or 'LASTCALL_REPORT names no file' in t.read('log'), 'not a word of the missing file')
 
 
 def check_no_connections(t, report):

@@ -59,6 +59,7 @@ static void a_table_is_told_from_others(void **unused UNUSED)
 {
     size_t size = sizeof *m;
     assert_null(status_table_problem(m, size, size));
+    assert_null(status_table_problem(m, size, sizeof(struct members_memory)));
     assert_string_equal(status_table_problem(m, size - 1, size - 1), "is a group's, but not all of it");
     assert_string_equal(status_table_problem(m, size, size + 1), "is a group's, but not all of it");
     assert_non_null(status_table_problem(m, 0, 0));
