@@ -32,6 +32,11 @@ def case(function):
     return function
 
 
+def forget():
+    """What an imported file has registered."""
+    _cases.clear()
+
+
 def until(what, question, seconds=BOUND):
     """The first true answer."""
     deadline = time.monotonic() + seconds
