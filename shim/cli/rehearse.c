@@ -72,8 +72,9 @@ static int read_slow(struct rehearsal *r, const char *text)
 }
 
 static const struct option options[] = {
-    {"url", 1, 0, 'u'},           {"clients", 1, 0, 'c'}, {"scenario", 1, 0, 's'}, {"slow", 1, 0, 'S'},
-    {"ready-timeout", 1, 0, 'r'}, {"grace", 1, 0, 'g'},   {"json", 0, 0, 'j'},     {0, 0, 0, 0},
+    {"url", 1, 0, 'u'},     {"clients", 1, 0, 'c'},       {"scenario", 1, 0, 's'},
+    {"slow", 1, 0, 'S'},    {"ready-timeout", 1, 0, 'r'}, {"grace", 1, 0, 'g'},
+    {"preload", 1, 0, 'p'}, {"json", 0, 0, 'j'},          {0, 0, 0, 0},
 };
 
 static int read_option(struct rehearsal *r, int key, const char *word)
@@ -85,6 +86,7 @@ static int read_option(struct rehearsal *r, int key, const char *word)
     case 'S': return read_slow(r, optarg);
     case 'r': return read_duration(&r->ready_timeout, "ready-timeout", optarg);
     case 'g': return read_duration(&r->grace, "grace", optarg);
+    case 'p': r->preload_given = optarg; return 0;
     case 'j': r->json = true; return 0;
     case ':': return cli_usage("rehearse", "%s needs a value", word);
     default: return cli_usage("rehearse", "there is no option '%s'", word);
@@ -314,6 +316,7 @@ static const char help[] =
     "  --ready-timeout D    how long COMMAND may take to serve; default 30s\n"
     "  --grace D            after the deadline (LASTCALL_DELAY and LASTCALL_TIMEOUT) it is killed so much later; "
     "default 10s\n"
+    "  --preload PATH       liblastcall.so, for `lastcall run`, which starts COMMAND with lastcall; default: as there\n"
     "  --json               one JSON object in place of the table\n\n"
     "Scenarios:\n"
     "  hammer     16 connections that are kept, without a pause\n"

@@ -58,7 +58,7 @@ struct outcome { /* of one run */
 
 struct rehearsal {
     /* what was asked for */
-    const char *url_given, *slow_given;
+    const char *url_given, *slow_given, *preload_given;
     unsigned clients; /* 0 = as each scenario has it */
     bool chosen[32];  /* scenarios */
     nsec_t ready_timeout, grace;

@@ -1,32 +1,14 @@
-/* rehearse_env.c: the server's environment: ours, kept as it is, but for what makes the difference between the sides. */
+/* rehearse_env.c: the server's environment: ours, kept as it is, but for what makes the difference between the sides
+ * (`lastcall run` puts the object into it). */
 #include "rehearse.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 extern char **environ;
 
 static const char object[] = "liblastcall.so";
-
-/* The object beside this program, or where `make install` puts it. */
-static bool find_object(char *path, size_t size)
-{
-    static const char *const places[] = {"", "../lib/"};
-    char self[256];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n <= 0)
-        return false;
-    self[n] = 0;
-    strrchr(self, '/')[1] = 0;
-    for (unsigned i = 0; i < COUNT(places); i++) {
-        snprintf(path, size, "%s%s%s", self, places[i], object);
-        if (!access(path, R_OK))
-            return true;
-    }
-    return false;
-}
 
 static bool is_ours(const char *word, size_t n)
 {
@@ -34,14 +16,14 @@ static bool is_ours(const char *word, size_t n)
     return n >= len && !memcmp(word + n - len, object, len) && (n == len || word[n - len - 1] == '/');
 }
 
-/* LD_PRELOAD=FIRST and then what `list` holds beside us. */
-static char *preload(const char *first, const char *list)
+/* LD_PRELOAD without us. */
+static char *preload(const char *list)
 {
-    size_t size = strlen("LD_PRELOAD=") + strlen(first) + strlen(list) + 3;
+    size_t size = strlen("LD_PRELOAD=") + strlen(list) + 2;
     char *line = malloc(size);
     if (!line)
         return NULL;
-    size_t at = (size_t)snprintf(line, size, "LD_PRELOAD=%s", first);
+    size_t at = (size_t)snprintf(line, size, "LD_PRELOAD=");
     while (*(list += strspn(list, ": "))) {
         size_t n = strcspn(list, ": ");
         if (!is_ours(list, n))
@@ -68,7 +50,6 @@ static char *assign(const char *name, const char *value)
 
 int rehearse_environment(const struct rehearsal *r, char ***out)
 {
-    char path[512] = "";
     const char *list = getenv("LD_PRELOAD");
     bool with = r->side == SIDE_WITH;
     unsigned n = 0, count = 0;
@@ -80,11 +61,8 @@ int rehearse_environment(const struct rehearsal *r, char ***out)
     for (unsigned i = 0; i < count; i++)
         if (!names(environ[i], "LD_PRELOAD") && !names(environ[i], "LASTCALL_REPORT"))
             env[n++] = environ[i];
-    if (with && !find_object(path, sizeof path))
-        return rehearse_fail(CLI_USAGE, "%s is neither beside this program nor in ../lib: nothing to rehearse with",
-                             object);
-    if (with || list)
-        env[n++] = preload(path, list ? list : "");
+    if (list)
+        env[n++] = preload(list);
     if (with)
         env[n++] = assign("LASTCALL_REPORT", r->report_path);
     if (with && !strncmp(r->url.address, "unix:", 5) && !getenv("LASTCALL_LISTEN"))

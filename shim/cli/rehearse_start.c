@@ -97,6 +97,27 @@ void rehearse_show_output(const struct rehearsal *r)
 
 /* ---- starting --------------------------------------------------------------------------------------- */
 
+/* What the user would start: the command itself, or `lastcall run` before it. Returns if it cannot be executed. */
+static void execute(const struct rehearsal *r, char **env)
+{
+    const char *const before[] = {"lastcall", "run", r->preload_given ? "--preload" : NULL, r->preload_given, "--"};
+    unsigned count = 0, n = 0;
+    if (r->side == SIDE_BARE) {
+        execvpe(r->command[0], r->command, env);
+        return;
+    }
+    while (r->command[count])
+        count++;
+    const char **words = calloc(COUNT(before) + count + 1, sizeof *words);
+    for (unsigned i = 0; words && i < COUNT(before); i++)
+        if (before[i])
+            words[n++] = before[i];
+    for (unsigned i = 0; words && i < count; i++)
+        words[n++] = r->command[i];
+    if (words)
+        execve("/proc/self/exe", (char **)words, env);
+}
+
 static void become_server(const struct rehearsal *r, char **env)
 {
     sigset_t none;
@@ -109,7 +130,7 @@ static void become_server(const struct rehearsal *r, char **env)
     dup2(null, STDIN_FILENO);
     dup2(r->output, STDOUT_FILENO);
     dup2(r->output, STDERR_FILENO);
-    execvpe(r->command[0], r->command, env);
+    execute(r, env);
 }
 
 static int cannot_start(const struct rehearsal *r, int error)

@@ -248,6 +248,7 @@ def usage():
             (['--url', 'http://10.0.0.1/', '--', 'true'], "'http://10.0.0.1/' is not on the loopback .* loads no other machine"),
             (['--url', 'https://127.0.0.1/', '--', 'true'], 'is https, which the load client does not speak'),
             (['--url', '8080', '--', 'true'], "'8080' is no URL of the form"),
+            (['--preload'], '--preload needs a value'),
             (['--url'], '--url needs a value'),
             (['--quickly', '--', 'true'], "no option '--quickly'")):
         says(rehearse(*words), 2, pattern)
@@ -361,7 +362,18 @@ def not_loaded():
         sources = [f'{ROOT}/tests/e2e/servers/{name}.c' for name in ('thread', 'http')]
         subprocess.run(['cc', '-static', '-D_GNU_SOURCE', '-pthread', '-o', f'{d}/static', *sources], check=True)
         run = rehearse('--scenario', 'backlog', '--', f'{d}/static', harness.free_port(), '127.0.0.1')
-    says(run, 2, 'ended without a report of lastcall: it was not loaded there')
+    says(run, 2, r'(?s)ended without a report of lastcall: it was not loaded there.*liblastcall.so cannot be loaded')
+
+
+@case
+def other_object():
+    """--preload goes to `lastcall run`, which says what is wrong with it."""
+    port = harness.free_port()
+    run = rehearse('--scenario', 'backlog', '--preload', '/no/such.so', '--', *SMALL_SERVER, port)
+    says(run, 2, r'(?s)ended with 2 before it served with lastcall\nits last output:\nlastcall: .*/no/such.so')
+    with directory() as d:
+        os.symlink(f'{cases.build}/liblastcall.so', f'{d}/liblastcall.so')
+        check(rehearse('--scenario', 'backlog', '--preload', f'{d}/liblastcall.so', '--', *SMALL_SERVER, port).returncode == 0, 'by link')
 
 
 @case
@@ -455,7 +467,7 @@ def interrupted():
 
 @case
 def killed():
-    """If it is killed itself, the server goes with it."""
+    """If it is killed itself, the process that it has started goes with it."""
     port = harness.free_port()
     t = Terminal('--scenario', 'think', '--', *SMALL_SERVER, port)
     t.until('loading')
