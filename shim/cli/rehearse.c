@@ -199,7 +199,8 @@ struct show { /* what is told so far */
     struct rehearse_row rows[ROWS_MAX];
     unsigned count;
     json_t *json;
-    bool never; /* with lastcall it did not end by itself */
+    bool never;   /* with lastcall it did not end by itself */
+    bool outside; /* no object of ours was in it */
 };
 
 static void print_table(const struct rehearsal *r, const struct show *show)
@@ -218,6 +219,12 @@ static void print_table(const struct rehearsal *r, const struct show *show)
     fflush(stdout);
 }
 
+static bool was_outside(const struct outcome *o)
+{
+    const char *how = json_string_value(json_object_get(o->report, "how"));
+    return how && !strcmp(how, "outside");
+}
+
 static int rehearse_one(struct rehearsal *r, const struct scenario *s, struct show *show)
 {
     static struct outcome outcomes[SIDES];
@@ -233,6 +240,7 @@ static int rehearse_one(struct rehearsal *r, const struct scenario *s, struct sh
         return rehearse_fail(CLI_USAGE, "%s does not end on TERM, without lastcall or with it: killed after %g s each",
                              r->command[0], (double)r->patience / 1e9);
     show->never |= outcomes[SIDE_WITH].killed;
+    show->outside |= was_outside(&outcomes[SIDE_WITH]);
     if (!r->json)
         print_table(r, show);
     if (outcomes[SIDE_WITH].killed)
@@ -265,6 +273,10 @@ static int conclude(const struct rehearsal *r, const struct show *show)
         putchar('\n');
     } else {
         fputs(room, stdout);
+        if (show->outside)
+            puts("(It was drained from outside, since no object of ours can live in it: it says no farewell, and a "
+                 "request that\n"
+                 "crosses the end of its kept connection is lost. `lastcall check` tells more.)");
         if (!r->page.fixed || (r->slow.path && !r->slow.fixed))
             puts("(A body changes from one response to the next: only its status and framing were checked.)");
     }
