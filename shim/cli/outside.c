@@ -17,6 +17,7 @@
 #include "runlog.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -512,9 +513,23 @@ int outside_fd(const struct outside *x)
     return x->endings;
 }
 
-int outside_signal(const struct outside *x)
+static int signal_to_pass_on(const struct outside *x)
 {
     return x->options->forward ? x->options->forward : x->signal;
+}
+
+static void send_to(int pid, void *arg)
+{
+    const struct outside *x = arg;
+    if (pid != x->root)
+        kill(pid, signal_to_pass_on(x));
+}
+
+void outside_pass_on(struct outside *x)
+{
+    if (reads_family_anew(x))
+        doors_servers(&x->doors, &x->family, send_to, x);
+    kill(x->root, signal_to_pass_on(x));
 }
 
 /* What it says is only that something has ended: a look will tell what. */

@@ -3,7 +3,7 @@
  *
  *   struct outside *x = outside_begin(child, SIGTERM, &options, now);
  *   loop: poll outside_fd(x) for POLLIN, at the latest until *wake_at; then outside_step().
- *   OUTSIDE_PASS_ON: send outside_signal(x) to whom the signal was meant for, once, then outside_end(x).
+ *   OUTSIDE_PASS_ON: outside_pass_on(x), once, then outside_end(x).
  *   Should the program end before: outside_gone(x, now), which writes the report all the same, then outside_end(x). */
 #ifndef LASTCALL_OUTSIDE_H
 #define LASTCALL_OUTSIDE_H
@@ -31,8 +31,9 @@ int outside_fd(const struct outside *x);
 /* Looks, and acts. *wake_at is set with OUTSIDE_WAIT. Takes a few milliseconds. */
 enum outside_next outside_step(struct outside *x, nsec_t now, nsec_t *wake_at);
 
-/* The signal to pass on: LASTCALL_FORWARD, or the one that came. */
-int outside_signal(const struct outside *x);
+/* Sends the signal (LASTCALL_FORWARD, or the one that came) to the program's first process, and, if that does not serve
+ * itself (a shell that stays as the parent), to those servers of which no ancestor serves. */
+void outside_pass_on(struct outside *x);
 
 /* The program has ended before its signal was passed on. */
 void outside_gone(struct outside *x, nsec_t now);

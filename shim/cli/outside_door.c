@@ -2,6 +2,7 @@
 #include "outside_door.h"
 
 #include "../sys/net.h"
+#include "../sys/proc.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -109,6 +110,40 @@ unsigned doors_ours(const struct doors *d)
     for (unsigned i = 0; i < d->count; i++)
         ours += d->at[i].ours;
     return ours;
+}
+
+static bool is_door(const struct doors *d, uint64_t inode)
+{
+    for (unsigned i = 0; i < d->count; i++)
+        if (d->at[i].ours && d->at[i].is.inode == inode)
+            return true;
+    return false;
+}
+
+/* Among the first n sockets of the family. */
+static bool serves(const struct doors *d, const struct family *t, unsigned n, int pid)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (t->at[i].pid == pid && is_door(d, t->at[i].inode))
+            return true;
+    return false;
+}
+
+static bool has_serving_ancestor(const struct doors *d, const struct family *t, int pid)
+{
+    for (int parent = proc_parent(pid); parent > 1; parent = proc_parent(parent))
+        if (serves(d, t, t->count, parent))
+            return true;
+    return false;
+}
+
+void doors_servers(const struct doors *d, const struct family *t, void (*f)(int pid, void *arg), void *arg)
+{
+    for (unsigned i = 0; i < t->count; i++) {
+        int pid = t->at[i].pid;
+        if (is_door(d, t->at[i].inode) && !serves(d, t, i, pid) && !has_serving_ancestor(d, t, pid))
+            f(pid, arg);
+    }
 }
 
 static bool is_any(const struct diag_socket *s)

@@ -30,6 +30,9 @@ bool doors_find(struct doors *d, struct family *t, int root, const struct option
 unsigned doors_ours(const struct doors *d);
 bool doors_has(const struct doors *d, const struct diag_socket *connection);
 
+/* Calls f once for each process that holds one of ours and of which no ancestor does. */
+void doors_servers(const struct doors *d, const struct family *t, void (*f)(int pid, void *arg), void *arg);
+
 /* Refuse new connections on ours. */
 void doors_hide(struct doors *d, const struct family *t);
 

@@ -157,7 +157,7 @@ static void step_outside(void)
     else if (outside_step(s.outside, time, &s.outside_at) == OUTSIDE_WAIT)
         return;
     else
-        kill(s.child, outside_signal(s.outside));
+        outside_pass_on(s.outside);
     outside_end(s.outside);
     s.outside = NULL;
 }

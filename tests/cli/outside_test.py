@@ -287,6 +287,16 @@ def a_process_for_each_connection():
             return t.note
 
 
+@case
+def a_shell_that_stays_as_the_parent():
+    """It has nothing to drain, but what it has started, and both have the signal in the end."""
+    for ending in ('wait', 'wait $!'):
+        server = servers.Server('behind', lambda build, where, host, port, backend, ending=ending: [
+            'sh', '-c', f'{build}/e2e/{PLAIN} {port} {host} & {ending}'], [], -15, outside=True)
+        with serving(server) as t:
+            ended_well(t, asleep(t, 500), in_flight=4, hidden='hide')
+
+
 # ---- crossing ---------------------------------------------------------------------------------------------------------
 
 class Late:

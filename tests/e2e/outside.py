@@ -26,6 +26,19 @@ def outside_think(t):
 
 
 @scenario(racing=True, only=STATIC)
+def outside_slow(t):
+    """A request that takes 2.5 s right behind a response, so that nobody can say which was last."""
+    t.start()
+    load = t.load([f'GET / {EXACT}', f'GET /sleep?ms=2500 {EXACT}'], clients=8, limit=2, ready_sent=16, wait_fin=True)
+    load.wait_ready()
+    t.term()
+    result = t.no_loss(load)
+    t.check(result['ok'] == 16, f"{result['ok']} of 16 were served")
+    t.exits(within=4)
+    t.drained()
+
+
+@scenario(racing=True, only=STATIC)
 def outside_reuse(t):
     """One client with a request every 20 ms."""
     again_and_again(t, 1, 15, think_min=20, think_max=20)

@@ -210,7 +210,7 @@ STATIC = ('static-epoll', 'static-thread', 'static-go')
 # give a pause, are in outside.py, with what holds instead.
 OUTSIDE_PLAIN = ('inflight', 'churn', 'backlog', 'idle', 'big', 'upload', 'stream', 'half-head', 'forever', 'second-signal',
                  'repeated-signal', 'alone', 'unread', 'early', 'continue-100', 'outside-think', 'outside-reuse', 'outside-hammer',
-                 'outside-blind', *(f'container-outside-{n}' for n in (
+                 'outside-blind', 'outside-slow', *(f'container-outside-{n}' for n in (
                      'inflight', 'churn', 'idle', 'think', 'user-inflight', 'user-churn', 'user-think', 'refused-inflight')))
 
 
