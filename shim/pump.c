@@ -108,6 +108,17 @@ static void say_end(enum report_end end, nsec_t now)
         announce_trace();
 }
 
+/* A sandbox may forbid one way or the other. Where it forbids all of them there is no signal to be had, and nobody would
+ * be served any more: it ends. */
+static void send_signal(int sig)
+{
+    if (sys2(SYS_kill, shim.pid, sig) == 0 || sys3(SYS_tgkill, shim.pid, shim.pid, sig) == 0 ||
+        sys2(SYS_tkill, shim.pid, sig) == 0)
+        return;
+    log_warning("the signal cannot be sent: the process ends");
+    sys1(SYS_exit_group, 128 + sig);
+}
+
 static void give_signal(enum report_end end, nsec_t now)
 {
     bool exiting = __atomic_load_n(&shim.exiting_tid, __ATOMIC_ACQUIRE) != 0;
@@ -122,7 +133,7 @@ static void give_signal(enum report_end end, nsec_t now)
     } else if (shim.pump_tid != -1) {
         let_it_sleep();
         signals_interrupt();
-        sys2(SYS_kill, shim.pid, shim.first_signal);
+        send_signal(shim.first_signal);
     } /* else the handler that makes this step releases: a signal of ours would be dropped where a tick is pending */
 }
 

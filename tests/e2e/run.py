@@ -25,6 +25,7 @@ import golang  # noqa: F401
 import groups  # noqa: F401  (fills the table)
 import harness
 import launcher  # noqa: F401
+import hostile  # noqa: F401
 import netns
 import opaque  # noqa: F401
 import outside  # noqa: F401
