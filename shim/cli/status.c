@@ -74,9 +74,7 @@ static int say_why_not(int pid)
     case PROC_ENDED: return cli_fail(NOT_THERE, "process %d has ended", pid);
     case PROC_STRANGER: return cli_fail(NOT_THERE, "process %d is not under lastcall", pid);
     case PROC_PRELOADED: return cli_fail(NOT_THERE, "process %d is under lastcall, but does not serve", pid);
-    case PROC_MAPPED:
-        return cli_fail(NOT_PERMITTED, "process %d has a group, but nobody has a descriptor of its memory any more",
-                        pid);
+    case PROC_MAPPED: return cli_fail(NOT_THERE, "process %d has a group in which nobody is seen to serve", pid);
     case PROC_FORBIDDEN: break;
     }
     snprintf(path, sizeof path, "/proc/%d", pid);

@@ -345,6 +345,8 @@ static void read_group(struct status_group *g, const struct holders *all)
     free(m);
 }
 
+/* One that holds a group's memory stands for it, though it is no member: the launcher, a shell between it and the server, a
+ * program that a server has started. */
 static bool is_wanted(const struct status_group *g, const struct holders *all, const struct status_wish *wish)
 {
     if (wish->pid == 0)
@@ -352,7 +354,7 @@ static bool is_wanted(const struct status_group *g, const struct holders *all, c
     for (unsigned i = 0; i < g->processes; i++)
         if (g->process[i].pid == wish->pid)
             return true;
-    for (unsigned i = 0; g->problem && i < all->count; i++)
+    for (unsigned i = 0; (g->problem || status_lives(g)) && i < all->count; i++)
         if (same_group(&all->at[i], g) && all->at[i].pid == wish->pid)
             return true;
     return false;

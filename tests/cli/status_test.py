@@ -2,7 +2,6 @@
 """lastcall status: on real servers before, during and after the signal; what it refuses; and what it makes of memory that
 somebody else has prepared."""
 import contextlib
-import ctypes
 import fcntl
 import itertools
 import json
@@ -386,6 +385,24 @@ def not_served():
 
 
 @case
+def the_launcher():
+    """It is no member of the group that it has made, but what one asks for in a container is process 1."""
+    with serving('epoll', prefix=[f'{cases.build}/lastcall', 'run', '--']) as t, clients(t):
+        g, = read_json(t.process.pid)['groups']
+        check([p['name'] for p in g['processes']] == ['epoll'] and g['connections']['in_flight'] == 1, f'{g}')
+    with running([f'{cases.build}/lastcall', 'run', '--', 'cat']) as child:
+        until('it has its group', lambda: ' /memfd:lastcall' in open(f'/proc/{child.pid}/maps').read())
+        says(lastcall('status', child.pid), 1, rf'^lastcall: process {child.pid} has a group in which nobody is seen to serve\n$')
+
+
+@case
+def with_a_history():
+    """Its memory is larger then."""
+    with serving('epoll', LASTCALL_REPORT_CONNECTIONS='1') as t, clients(t):
+        check(group(t)['connections']['idle'] == 2, 'it is not read')
+
+
+@case
 def threads():
     with serving('gunicorn-gthread') as t, clients(t):
         worker = group(t)['in_flight'][0]['pid']
@@ -456,21 +473,23 @@ def foreign_memories():
             check('not all of it' in lastcall('status', me).stdout, 'too long')
 
 
-PR_SET_NAME = 15
+def rename(name):
+    """This process, whichever of its threads we are."""
+    with open('/proc/self/comm', 'wb') as f:
+        f.write(name)
 
 
 @case
 def hostile_tables():
     """A real table with other numbers in it, held by a process whose name is a command to a terminal."""
     me, rng = os.getpid(), random.Random(1)
-    libc = ctypes.CDLL(None)
-    with open('/proc/self/comm') as f:
-        name = f.read().strip()
+    with open('/proc/self/comm', 'rb') as f:
+        name = f.read()
     with serving('epoll') as t, clients(t):
         table = table_of(pid_of(t))
         numbered = table.replace(struct.pack('=i', pid_of(t)), struct.pack('=i', me))
         check(numbered != table, 'the slot has no number')
-        libc.prctl(PR_SET_NAME, b'\x1b[2J\x07"\\\xff', 0, 0, 0)
+        rename(b'\x1b[2J\x07"\\\xff')
         try:
             shown = 0
             for _ in range(60):
@@ -485,7 +504,7 @@ def hostile_tables():
                         shown += '\\x1b[2J' in run.stdout
             check(shown > 0, 'none was shown')
         finally:
-            libc.prctl(PR_SET_NAME, name.encode(), 0, 0, 0)
+            rename(name.strip())
         with foreign_memory(numbered):
             g = next(g for g in read_json()['groups'] if g['pid'] == me)
             check('has not said where they are' in g['processes'][0]['unseen'], f'{g}')
