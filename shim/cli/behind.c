@@ -171,7 +171,7 @@ static void send_one(struct behind *b, int at, int sig, bool again)
     const struct member *who = &b->table->member[at];
     bool known = b->sent[at].serial == who->serial;
     uint32_t phase = phase_of(who);
-    if (!lives(who) || members_parent(b->table, at) != MEMBER_NONE || !take(b, at))
+    if (who->pid == b->command || !lives(who) || members_parent(b->table, at) != MEMBER_NONE || !take(b, at))
         return;
     if (!known)
         b->sent[at].deaf = ignores(who->pid, sig);

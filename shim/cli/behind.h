@@ -11,6 +11,7 @@
 struct behind {
     struct members *table; /* NULL: there could be none */
     size_t size;
+    int command; /* the command's own process: its signals are the caller's affair */
     struct {
         uint32_t serial; /* whom we have signalled; 0: nobody */
         int pidfd;
@@ -24,9 +25,9 @@ void behind_open(struct behind *b, bool history);
 /* Does this process serve, as a member? */
 bool behind_serves(const struct behind *b, int pid);
 
-/* Send a drain signal to every outermost member that lives below this process: the first one (again: false) to whom does
- * not drain yet, another one also to whom does. Returns how many are waited for until they end: whoever ignores the
- * signal is not. May be called at any time: it also looks who has ended, and who is new. */
+/* Send a drain signal to every outermost member that lives below this process, but the command: the first one (again:
+ * false) to whom does not drain yet, another one also to whom does. Returns how many are waited for until they end:
+ * whoever ignores the signal is not. May be called at any time: it also looks who has ended, and who is new. */
 unsigned behind_drain(struct behind *b, int sig, bool again);
 
 /* What to poll for, at most MEMBERS_MAX. */

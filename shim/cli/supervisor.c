@@ -38,9 +38,8 @@ static struct supervisor {
     int status;
 
     /* a drain of the servers behind the command */
-    int draining; /* the signal; 0: there is none */
-    bool held;    /* the command has still to be sent it */
-    bool again;
+    int draining;        /* the signal; 0: there is none */
+    bool held;           /* the command has still to be sent it */
     nsec_t began, until; /* until: 0 = no deadline */
     nsec_t parting;      /* when the command is sent it, once those have ended who were there; 0: they have not */
 
@@ -101,43 +100,40 @@ static bool is_drain_signal(int sig)
     return s.behind.table && !s.what->options->disable && sig < 64 && (s.what->options->signals >> sig & 1) != 0;
 }
 
-/* The servers drain first. The command is sent the signal at once if it is one of them, or if there is none. */
-static void begin_drain(int sig)
+/* The servers drain first. Returns whether the command has to wait for its own signal: not if it is one of them, or if
+ * there is none. */
+static bool begin_drain(int sig)
 {
-    s.began = now();
     nsec_t timeout = s.what->options->timeout;
-    unsigned behind = behind_drain(&s.behind, sig, false);
-    bool serves = behind_serves(&s.behind, s.child);
-    s.draining = sig;
-    if (!s.ended && !serves && behind == 0)
-        s.outside = outside_begin(s.child, sig, s.what->options, s.began);
-    s.outside_at = s.began;
-    if (s.outside)
-        return;
+    s.began = s.outside_at = now();
     s.until = timeout ? s.began + timeout + GRACE : 0;
-    s.held = !s.ended && !serves && behind > 0;
+    s.draining = sig;
+    unsigned behind = behind_drain(&s.behind, sig, false);
+    if (s.ended || behind_serves(&s.behind, s.child))
+        return false;
+    s.held = behind > 0;
     if (s.held)
         runlog(LOG_INFO, "the servers behind the command drain before it has the signal", "program", s.what->program,
                NULL);
-    else if (!serves && !s.ended)
-        kill(s.child, sig);
+    else
+        s.outside = outside_begin(s.child, sig, s.what->options, s.began);
+    return s.held || s.outside;
 }
 
-static void drain_again(int sig)
+/* Likewise. A server has rules of its own for a second signal, and after its release none of ours. */
+static bool drain_again(int sig)
 {
     if (s.outside) {
-        outside_again(s.outside, now());
         s.outside_at = now();
-        return;
+        outside_again(s.outside, s.outside_at);
+        return true;
     }
     if (now() - s.began < DRAIN_REPEAT) /* the same one (drain.h) */
-        return;
-    s.again = true;
+        return s.held;
+    s.held = false;
     s.until = now() + GRACE;
     behind_drain(&s.behind, sig, true);
-    if (!s.ended && !behind_serves(&s.behind, s.child))
-        kill(s.child, sig);
-    s.held = false;
+    return false;
 }
 
 static void let_go(void)
@@ -190,12 +186,9 @@ static void take_signal(const struct signalfd_siginfo *info)
     int sig = (int)info->ssi_signo;
     if (sig == SIGCHLD && info->ssi_code > 0) /* of a child's; one that somebody has sent is the command's */
         return;
-    if (!is_drain_signal(sig))
+    bool held = is_drain_signal(sig) && (s.draining ? drain_again(sig) : begin_drain(sig));
+    if (!held)
         forward(info);
-    else if (!s.draining)
-        begin_drain(sig);
-    else
-        drain_again(sig);
 }
 
 static void take_signals(void)
@@ -238,6 +231,7 @@ static void child_stopped(int sig)
 static void child_ended(int status)
 {
     s.ended = true;
+    s.behind.command = 0;
     s.status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
     /* Somebody has sent it to the command itself: it was not meant for what is behind it any less. */
     if (WIFSIGNALED(status) && is_drain_signal(WTERMSIG(status)) && !s.draining)
@@ -341,6 +335,7 @@ static bool start(void)
         become_command();
     if (s.child < 0)
         return false;
+    s.behind.command = s.child;
     setpgid(s.child, s.child); /* both do: neither may be later than the other needs it */
     handshake_forked(&s.handshake);
     return true;

@@ -219,6 +219,18 @@ def a_repeated_signal_is_the_same():
 
 
 @case
+def after_its_release_a_server_has_every_signal():
+    """It is not ours to hold back any more."""
+    with Closing(started('nginx', words=['--signals', 'USR1'])) as t:
+        t.term(signal.SIGUSR1)
+        t.until('its release', lambda: t.read('error.log').count('received from') == 1)
+        t.target_process.kill(signal.SIGUSR1)
+        t.until('another one', lambda: t.read('error.log').count('received from') == 2)
+        t.target_process.kill(signal.SIGTERM)
+        t.exits(1, status=0)
+
+
+@case
 def the_deadline_holds():
     for parent in (False, True):
         with Closing(started(parent=parent, words=['--timeout', '500ms'])) as t:
