@@ -5,7 +5,9 @@
 #   make soak   the racing ones SOAK_REPEAT times, and GROUP_SOAK times on nginx-2, nginx-4, gunicorn, Go's net/http and fasthttp
 #   make demo   nginx without us and with us, side by side
 # E2E='--server nginx --scenario hammer -v' goes to run.py as it is.
+#   make certify CERTIFY_RESTARTS=1000   restarts under load of all servers, and what the kernel counted
 E2E_REPEAT  ?= 20
+CERTIFY_RESTARTS ?= 1000
 SOAK_REPEAT ?= 200
 GROUP_REPEAT ?= 5
 GROUP_SOAK  ?= 100
@@ -99,9 +101,12 @@ soak: $(BUILD)/liblastcall.so e2e-build $(BUILD)/e2e/go-stress-race
 matrix: $(BUILD)/liblastcall.so e2e-build
 	$(Q)$(E2E_PYTHON) tests/e2e/run.py --build $(BUILD) --all $(E2E)
 
+certify: $(BUILD)/liblastcall.so e2e-build
+	$(Q)$(E2E_PYTHON) tests/e2e/certify.py --build $(BUILD) --restarts $(CERTIFY_RESTARTS)
+
 demo:
 	$(Q)scripts/deps demo
 	$(Q)$(MAKE) --no-print-directory $(BUILD)/liblastcall.so $(BUILD)/lastcall
 	$(Q)BUILD=$(BUILD) scripts/demo
 
-.PHONY: e2e-build e2e matrix soak demo
+.PHONY: e2e-build e2e matrix soak certify demo
