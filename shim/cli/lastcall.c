@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+// clang-format off
 static const struct command *const commands[] = {
     &command_check,
     &command_run,
@@ -14,6 +15,7 @@ static const struct command *const commands[] = {
     &command_timeline,
     &command_version,
 };
+// clang-format on
 
 static const struct command *find(const char *name)
 {

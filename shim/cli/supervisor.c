@@ -95,9 +95,12 @@ static void forward(const struct signalfd_siginfo *info)
 
 /* ---- draining ---------------------------------------------------------------------------------------------- */
 
+/* Without the memory it is not known who serves (no memfd_create): then the signal is held back only from a command that
+ * nothing of ours is in. */
 static bool is_drain_signal(int sig)
 {
-    return s.behind.table && !s.what->options->disable && sig < 64 && (s.what->options->signals >> sig & 1) != 0;
+    bool known = s.behind.table || !s.what->object;
+    return known && !s.what->options->disable && sig < 64 && (s.what->options->signals >> sig & 1) != 0;
 }
 
 /* The servers drain first. Returns whether the command has to wait for its own signal: not if it is one of them, or if

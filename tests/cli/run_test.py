@@ -142,6 +142,14 @@ def it_says_that_the_object_is_loaded():
 
 
 @case
+def also_under_musl():
+    with directory() as d:
+        subprocess.run(['musl-gcc', '-x', 'c', '-', '-o', f'{d}/musl'], text=True, check=True,
+                       input='#include <unistd.h>\n#include <sys/socket.h>\nint main(void) { usleep(300000); return accept(-1, 0, 0) + 5; }\n')
+        says(run('--log', 'debug', f'{d}/musl'), 4, r'starting with liblastcall.so .*\n.*debug: loaded program=')
+
+
+@case
 def it_says_that_the_object_was_not_loaded():
     """By a dynamic linker that is none: it is asked for, so nobody could know before."""
     with directory() as d:
