@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINE_MAX_BYTES = 32 << 20, COMPLAINTS = 3 };
+enum { LINE_MAX_BYTES = 16 << 20, COMPLAINTS = 3 };
 
 struct reading {
     const struct timeline_reader *how;
@@ -302,7 +302,7 @@ static json_t *report_in(struct reading *r, const char *line, size_t n)
     char why[JSON_ERROR_TEXT_LENGTH + 64];
     struct timeline unused;
     if (n == SIZE_MAX) {
-        refuse_line(r, "it is longer than 32 MiB");
+        refuse_line(r, "it is longer than 16 MiB");
         return NULL;
     }
     if (is_blank(line, n))

@@ -233,7 +233,7 @@ def bad_input():
     with directory() as d:
         good = drains.put(d, 'good', '{"event":"drain","took_us":5,"connections_left_out":0}\n')
         empty, cut = drains.put(d, 'empty', ''), drains.put(d, 'cut', '{"event":"drain","took_us":5,"conn')
-        long = drains.put(d, 'long', 'x' * (33 << 20))
+        long = drains.put(d, 'long', 'x' * (17 << 20))
         for words, status, pattern in (
                 ((), 2, 'one report is wanted, not 0'),
                 ((good, good), 2, 'one report is wanted, not 2'),
@@ -246,7 +246,7 @@ def bad_input():
                 ((d,), 1, 'cannot be read|holds no report'),
                 ((empty,), 1, 'holds no report of a drain'),
                 ((cut,), 1, 'line 1: it is no JSON, cut by a crash'),
-                ((long,), 1, 'longer than 32 MiB'),
+                ((long,), 1, 'longer than 16 MiB'),
                 ((good, '-o', f'{d}/none/x.svg'), 1, r'x\.svg cannot be written: No such')):
             run = lastcall('timeline', *words)
             says(run, status, pattern)
