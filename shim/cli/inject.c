@@ -27,7 +27,8 @@ struct injection {
     int fd; /* the object; open in the program too, until it is mapped */
     struct elffile elf;
     struct tracee tracee;
-    uint64_t base; /* where it lies in the program */
+    uint64_t base;    /* where it lies in the program */
+    const char *step; /* what is being done, for messages */
     int problem_to;
 };
 
@@ -69,6 +70,8 @@ static int map_object(struct injection *x)
     long at, ignored;
     int ret = in_program(x, &at, SYS_mmap, 0, (long)size_of(&x->elf), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     x->base = (uint64_t)at;
+    if (ret == 0 && x->base == 0)
+        ret = -EFAULT;
     for (unsigned i = 0; i < x->elf.load_count && ret == 0; i++)
         ret = map_segment(x, &x->elf.loads[i]);
     int closed = in_program(x, &ignored, SYS_close, x->fd, 0, 0, 0, 0, 0);
@@ -114,10 +117,10 @@ static int relocate(struct injection *x, const struct elffile_table *table)
 
 /* ---- the process that does it ---- */
 
-static void complain(const struct injection *x, const char *what, int error)
+static void complain(const struct injection *x, int error)
 {
     char line[PATH_MAX * 2];
-    int n = snprintf(line, sizeof line, "lastcall: %s cannot be put into %s: %s: %s\n", x->object, x->path, what,
+    int n = snprintf(line, sizeof line, "lastcall: %s cannot be put into %s: %s: %s\n", x->object, x->path, x->step,
                      strerror(-error));
     if (write(x->problem_to, line, (size_t)n < sizeof line ? (size_t)n : sizeof line) < 0)
         return;
@@ -125,17 +128,21 @@ static void complain(const struct injection *x, const char *what, int error)
 
 static int put_object(struct injection *x)
 {
+    x->step = "mapping it";
     int ret = map_object(x);
+    x->step = ret == 0 ? "relocating it" : x->step;
     if (ret == 0)
         ret = relocate(x, &x->elf.rela);
     if (ret == 0)
         ret = relocate(x, &x->elf.plt);
+    x->step = ret == 0 ? "entering it" : x->step;
     return ret != 0 ? ret : tracee_run(&x->tracee, x->base + x->elf.header.e_entry);
 }
 
 /* The program is as it was, and starts without us, if anything goes wrong. */
 static int inject(struct injection *x, int pid)
 {
+    x->step = "ptrace at exec";
     int ret = tracee_await_exec(pid);
     if (ret != 0)
         return 0; /* there was no exec: whoever wanted it says why */
@@ -146,7 +153,7 @@ static int inject(struct injection *x, int pid)
         ret = ret != 0 ? ret : ended;
     }
     if (ret != 0 && ret != -ESRCH)
-        complain(x, "ptrace", ret);
+        complain(x, ret);
     return ret;
 }
 
@@ -199,15 +206,17 @@ static int start_tracer(struct injection *x)
 
 static bool open_object(struct injection *x)
 {
+    x->step = "open";
     x->fd = open(x->object, O_RDONLY); /* not close-on-exec: the program maps it */
     if (x->fd < 0) {
-        complain(x, "open", -errno);
+        complain(x, -errno);
         return false;
     }
     const char *problem = elffile_open(&x->elf, x->fd);
     if (!problem && x->elf.load_count > 0 && x->elf.header.e_entry != 0)
         return true;
-    complain(x, "its ELF headers", -ENOEXEC);
+    x->step = "its ELF headers";
+    complain(x, -ENOEXEC);
     close(x->fd);
     return false;
 }
@@ -218,9 +227,10 @@ int inject_exec(const char *object, const char *path, char *const argv[], char *
     x = (struct injection){.object = object, .path = path, .problem_to = problem_to};
     int pid = 0;
     if (open_object(&x)) {
+        x.step = "ptrace";
         pid = start_tracer(&x);
         if (pid < 0) {
-            complain(&x, "ptrace", pid);
+            complain(&x, pid);
             close(x.fd);
         }
     }

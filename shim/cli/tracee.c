@@ -76,6 +76,24 @@ static int plant_code(struct tracee *t)
     return trace(PTRACE_POKETEXT, t->pid, t->code, (uintptr_t)word);
 }
 
+/* Go on with these registers, until the next trap. */
+static int go_on(const struct tracee *t, const tracee_regs *regs)
+{
+    int ret = set_regs(t->pid, regs);
+    if (ret == 0)
+        ret = trace(PTRACE_CONT, t->pid, 0, 0);
+    return ret != 0 ? ret : await(t->pid, 0);
+}
+
+/* It is still in execve: as that returns, the kernel writes its answer, 0, over the register that would hold the number of
+ * our first call. So it comes out of it first, and traps where our code traps. */
+static int leave_exec(const struct tracee *t)
+{
+    tracee_regs regs = t->regs;
+    tracee_go_to(&regs, t->code + TRACEE_TRAP);
+    return go_on(t, &regs);
+}
+
 int tracee_begin(struct tracee *t, int pid)
 {
     const uint64_t all = ~(uint64_t)0;
@@ -85,16 +103,9 @@ int tracee_begin(struct tracee *t, int pid)
         ret = trace(PTRACE_GETSIGMASK, pid, sizeof t->mask, (uintptr_t)&t->mask);
     if (ret == 0)
         ret = trace(PTRACE_SETSIGMASK, pid, sizeof all, (uintptr_t)&all);
-    return ret != 0 ? ret : plant_code(t);
-}
-
-/* Go on with these registers, until the next trap. */
-static int go_on(const struct tracee *t, const tracee_regs *regs)
-{
-    int ret = set_regs(t->pid, regs);
     if (ret == 0)
-        ret = trace(PTRACE_CONT, t->pid, 0, 0);
-    return ret != 0 ? ret : await(t->pid, 0);
+        ret = plant_code(t);
+    return ret != 0 ? ret : leave_exec(t);
 }
 
 int tracee_call(struct tracee *t, long *ret, long nr, const long arguments[6])

@@ -11,6 +11,7 @@ typedef struct user_regs_struct tracee_regs;
 
 /* syscall; int3: after the call it stops. */
 static const uint8_t tracee_code[] = {0x0f, 0x05, 0xcc};
+enum { TRACEE_TRAP = 2 };
 
 enum { TRACEE_RELATIVE = R_X86_64_RELATIVE, TRACEE_SLOT = R_X86_64_GLOB_DAT, TRACEE_ADDRESS = R_X86_64_64 };
 

@@ -4,6 +4,7 @@ import dataclasses
 import shutil
 import sys
 
+import procfs
 import servers
 from harness import Missing
 from scenarios import EXACT, scenario
@@ -135,6 +136,7 @@ def go_places(t):
             ([], {'GODEBUG': 'cgocheck=2,invalidptr=1', 'GOGC': '1', 'GOMAXPROCS': '64'})):
         t.prefix = prefix
         t.start(**env)
+        t.check(not procfs.descendants(t.process.pid), 'somebody has stayed with it')
         load = t.load(f'GET / {EXACT}', clients=8, until_refused=True, ready_ok=50, duration=20000)
         load.wait_ready()
         t.term()
@@ -142,3 +144,18 @@ def go_places(t):
         t.exits(within=2)
         t.drained()
         t.again()
+
+
+@scenario(only=('go-nethttp-static', 'go-fasthttp-stripped'))
+def go_by_launcher(t):
+    """`lastcall run`, which puts the object into it and stays as its parent."""
+    t.prefix = [f'{t.options.build}/lastcall', 'run', '--preload', f'{t.options.build}/liblastcall.so', '--']
+    command = t.server.command
+    t.server = dataclasses.replace(t.server, exit=143, command=lambda *where: command(*where)[1:])
+    t.start()
+    load = t.load(f'GET / {EXACT}', clients=8, until_refused=True, ready_ok=100, duration=20000)
+    load.wait_ready()
+    t.term()
+    t.no_loss(load)
+    t.exits(within=2)
+    t.drained()

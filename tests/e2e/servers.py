@@ -51,6 +51,7 @@ class Server:
     lacks: set = field(default_factory=set)  # what it has no natural way to offer: endpoints, keep-alive, pipeline
     backend: bool = False                    # needs the backend
     family: str = 'ipv4'                     # ipv4 ipv6 unix: what it listens on
+    exit_first: int = 0    # as PID 1, where the kernel ignores a default TERM, if not 128+n
     own_grace: bool = False                  # waits for requests itself, a minute, once it sees TERM
     speaks: tuple = ('http',)                # or tls, h2: what a scenario must ask for
     notifies: bool = True                    # tls: says close_notify when it reads an end of file
@@ -199,7 +200,7 @@ def go(library, build='', shutdown=False):
     by = ['inject'] if build in ('static', 'stripped') else []
     return Server(name + ('-shutdown' if shutdown else ''), lambda build, directory, host, port, backend: [
         *(f'{build}/e2e/{program}' for program in [*by, name]), str(port), host, *(['shutdown'] if shutdown else [])],
-        [f'$BUILD/e2e/{name}'], 0 if shutdown else -15, FASTHTTP_LACKS if library == 'fasthttp' else set(), own_grace=shutdown,
+        [f'$BUILD/e2e/{name}'], 0 if shutdown else -15, FASTHTTP_LACKS if library == 'fasthttp' else set(), own_grace=shutdown, exit_first=0 if shutdown else 2,
         plain=GO_PLAIN if build or shutdown else ())
 
 
