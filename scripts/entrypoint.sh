@@ -52,12 +52,15 @@ esac
 # Blanks and colons separate (ld.so(8)), and there is no way to quote them.
 case $object in *[\ :]*) die "'$object' has a blank or a colon in its path: LD_PRELOAD cannot name it" ;; esac
 
-# Ours first, and once; what was there stays.
+# Ours first, and once, whatever the path; what else was there stays.
 preload=$object
 set -f
 IFS=' :'
 for other in ${LD_PRELOAD-}; do
-    [ -z "$other" ] || [ "$other" = "$object" ] || preload=$preload:$other
+    case $other in
+    '' | "${object##*/}" | */"${object##*/}") ;;
+    *) preload=$preload:$other ;;
+    esac
 done
 unset IFS
 set +f

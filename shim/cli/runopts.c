@@ -102,16 +102,26 @@ void runopts_complaint(char *to, size_t size, const struct runopts *o, const str
     text_str(&t, c->used);
 }
 
+/* By whatever path: two copies of it in one program would each withhold the signal. */
+static bool is_same_object(const char *path, size_t n, const char *ours)
+{
+    const char *name = strrchr(ours, '/');
+    size_t len;
+    name = name ? name + 1 : ours;
+    len = strlen(name);
+    return n >= len && memcmp(path + n - len, name, len) == 0 && (n == len || path[n - len - 1] == '/');
+}
+
 bool runopts_preload(char *to, size_t size, const char *ours, const char *old)
 {
     static const char between[] = " :";
     struct text t;
-    size_t n, len = strlen(ours);
+    size_t n;
     text_init(&t, to, size);
     text_str(&t, ours);
     for (old += strspn(old, between); *old; old += n, old += strspn(old, between)) {
         n = strcspn(old, between);
-        if (n == len && memcmp(old, ours, n) == 0)
+        if (is_same_object(old, n, ours))
             continue;
         text_char(&t, ':');
         text_bytes(&t, old, n);

@@ -23,8 +23,8 @@ void runopts_name(char name[RUNOPTS_NAME_MAX], const struct option_row *row);
 /* A complaint of options_read as a sentence that says what the caller wrote: option or variable. */
 void runopts_complaint(char *to, size_t size, const struct runopts *o, const struct options_complaint *c);
 
-/* The value of LD_PRELOAD with `ours` first and, of what was there, everything else (ld.so(8): separated by blanks or
- * colons). False: there is no room in `to`. */
+/* The value of LD_PRELOAD with `ours` first and, of what was there, everything of another file name (ld.so(8): separated by
+ * blanks or colons). False: there is no room in `to`. */
 bool runopts_preload(char *to, size_t size, const char *ours, const char *old);
 
 #endif

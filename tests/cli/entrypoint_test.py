@@ -52,7 +52,8 @@ def what_is_wrong_is_said():
 def what_is_preloaded_stays():
     ours, other = the_object(), '/lib/x86_64-linux-gnu/libz.so.1'
     for shell in SHELLS:
-        for old, expected in (('', ours), (other, f'{ours}:{other}'), (f' {other}:{ours}  {other}', f'{ours}:{other}:{other}')):
+        for old, expected in (('', ours), (other, f'{ours}:{other}'), (f' {other}:{ours}  {other}', f'{ours}:{other}:{other}'),
+                              (f'/usr/lib64/{os.path.basename(ours)}:{other}', f'{ours}:{other}')):
             # The shell itself must not need what is preloaded.
             done = entrypoint(['env', f'LD_PRELOAD={old}', *shell], '--preload', ours, '--', 'sh', '-c', 'echo "$LD_PRELOAD|$#|$1|$2"',
                               'sh', 'a b', '*')

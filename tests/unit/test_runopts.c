@@ -106,7 +106,7 @@ static void preloads(void **state)
         {"/us.so:/us.so /us.so", "/us.so"},
         {"/a.so /us.so:/b.so", "/us.so:/a.so:/b.so"},
         {" ::/a.so::  /b.so: ", "/us.so:/a.so:/b.so"},
-        {"/us.so.2 /x/us.so", "/us.so:/us.so.2:/x/us.so"},
+        {"/us.so.2 /x/us.so us.so /x/plus.so", "/us.so:/us.so.2:/x/plus.so"},
     };
     (void)state;
     for (unsigned i = 0; i < COUNT(cases); i++) {
