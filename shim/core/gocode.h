@@ -1,8 +1,7 @@
 /* gocode.h: the one routine in which a Go program makes its network system calls, known by its bytes.
  *
  * Since Go 1.19 that is Syscall6 of runtime/internal/syscall (1.23: internal/runtime/syscall, 1.26: .../linux). No symbol is
- * needed, so a stripped program is as good. Pure; the object and the inspector use it.
- * Source: src/runtime/internal/syscall/asm_linux_amd64.s. */
+ * needed, so a stripped program is as good. Pure; the object and the inspector use it. The bytes: gocode_x86_64.h. */
 #ifndef LASTCALL_GOCODE_H
 #define LASTCALL_GOCODE_H
 
