@@ -89,10 +89,10 @@ static bool is_ours(const struct door *d, const struct family *t, const struct o
 bool doors_find(struct doors *d, struct family *t, int root, const struct options *o)
 {
     struct finding f = {d, true, true};
-    diag_states(-1, 1u << DIAG_LISTEN, true, 0, add_listener, &f); /* a kernel without MPTCP has none */
-    f.mptcp = false;
-    if (!diag_states(-1, 1u << DIAG_LISTEN, false, 0, add_listener, &f) || !f.whole ||
-        !family_read(t, root, mark_shared, d))
+    struct diag_wish wish = {.states = 1u << DIAG_LISTEN, .mptcp = true};
+    diag_ask(&wish, add_listener, &f); /* a kernel without MPTCP has none */
+    f.mptcp = wish.mptcp = false;
+    if (!diag_ask(&wish, add_listener, &f) || !f.whole || !family_read(t, root, mark_shared, d))
         return false;
     for (unsigned i = 0; i < d->count; i++) {
         struct door *one = &d->at[i];

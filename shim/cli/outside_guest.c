@@ -61,7 +61,7 @@ void guest_see(struct guest *g, const struct diag_socket *s, nsec_t now)
     nsec_t spoke = spoke_at(s, now);
     if (went && !came && g->word == WORD_SERVER && spoke > g->spoke_at)
         g->rhythm = later(g->rhythm, spoke - g->spoke_at);
-    if (went && (came || g->word == WORD_CLIENT))
+    if (went && (came || g->word == WORD_CLIENT) && s->state == DIAG_ESTABLISHED)
         g->asked++;
     /* A FIN is no word: it moves the counts by one, but not the times. */
     if (s->state != g->now.state && spoke <= g->spoke_at)

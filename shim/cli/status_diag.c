@@ -30,12 +30,6 @@ struct query {
     uint32_t protocol;
 };
 
-struct wish {
-    uint32_t states;
-    bool mptcp;
-    uint16_t port;
-};
-
 static void take_tcp_info(struct diag_socket *s, const struct rtattr *a)
 {
     struct tcp_info info;
@@ -107,7 +101,7 @@ static int take_all(const char *buf, size_t len, void (*f)(const struct diag_soc
     return 1;
 }
 
-static bool ask(int nl, int family, const struct wish *wish, void (*f)(const struct diag_socket *s, void *arg),
+static bool ask(int nl, int family, const struct diag_wish *wish, void (*f)(const struct diag_socket *s, void *arg),
                 void *arg)
 {
     char buf[32768] __attribute__((aligned(8)));
@@ -153,22 +147,27 @@ static int netlink_in(int network)
     return nl;
 }
 
-bool diag_states(int network, uint32_t states, bool mptcp, uint16_t port,
-                 void (*f)(const struct diag_socket *s, void *arg), void *arg)
+static bool ask_all(int network, const struct diag_wish *wish, void (*f)(const struct diag_socket *s, void *arg),
+                    void *arg)
 {
-    const struct wish wish = {states, mptcp, port};
     int nl = netlink_in(network);
     if (nl < 0)
         return false;
-    bool known = ask(nl, AF_INET, &wish, f, arg);
-    known = ask(nl, AF_INET6, &wish, f, arg) || known;
+    bool known = wish->family != 6 && ask(nl, AF_INET, wish, f, arg);
+    known = (wish->family != 4 && ask(nl, AF_INET6, wish, f, arg)) || known;
     close(nl);
     return known;
 }
 
 bool diag_each(int network, bool listeners, uint16_t port, void (*f)(const struct diag_socket *s, void *arg), void *arg)
 {
-    return diag_states(network, listeners ? LISTENING : CONNECTED, false, port, f, arg);
+    const struct diag_wish wish = {.states = listeners ? LISTENING : CONNECTED, .port = port};
+    return ask_all(network, &wish, f, arg);
+}
+
+bool diag_ask(const struct diag_wish *wish, void (*f)(const struct diag_socket *s, void *arg), void *arg)
+{
+    return ask_all(-1, wish, f, arg);
 }
 
 /* Anyone may be told (NL_CFG_F_NONROOT_RECV). */
@@ -184,6 +183,24 @@ int diag_endings(void)
     int failed = errno;
     close(nl);
     return -failed;
+}
+
+bool diag_has_ended(int endings, bool (*port)(uint16_t port, void *arg), void *arg)
+{
+    struct {
+        struct nlmsghdr head;
+        struct inet_diag_msg body;
+    } m;
+    bool any = false;
+    for (;;) {
+        ssize_t n = recv(endings, &m, sizeof m, 0);
+        if (n < 0 && errno == ENOBUFS)
+            any = true;
+        else if (n <= 0)
+            return any;
+        else
+            any = any || (n == sizeof m && port(ntohs(m.body.id.idiag_sport), arg));
+    }
 }
 
 void diag_text(uint8_t family, const uint8_t *address, uint16_t port, char *out)

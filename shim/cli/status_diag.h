@@ -39,12 +39,20 @@ struct diag_socket {
 bool diag_each(int network, bool listeners, uint16_t port, void (*f)(const struct diag_socket *s, void *arg),
                void *arg);
 
-/* The same for sockets in these states (a bit for each diag_state); mptcp: for MPTCP's instead of TCP's own. */
-bool diag_states(int network, uint32_t states, bool mptcp, uint16_t port,
-                 void (*f)(const struct diag_socket *s, void *arg), void *arg);
+struct diag_wish {
+    uint32_t states; /* a bit for each diag_state */
+    uint8_t family;  /* 4 or 6; 0: both */
+    bool mptcp;      /* MPTCP's sockets instead of TCP's own */
+    uint16_t port;   /* 0: any */
+};
+/* The same for the sockets that are wished for, in our network namespace. */
+bool diag_ask(const struct diag_wish *wish, void (*f)(const struct diag_socket *s, void *arg), void *arg);
 
-/* A descriptor that is readable when a TCP socket of our network namespace has ended, or -errno. Read and forget. */
+/* A descriptor that is readable when a TCP socket of our network namespace has ended, or -errno. */
 int diag_endings(void);
+
+/* Reads what it has to say. Returns whether one of this local port has ended, or one may have whose word was lost. */
+bool diag_has_ended(int endings, bool (*port)(uint16_t port, void *arg), void *arg);
 
 /* "127.0.0.1:80", "[::1]:80". out holds 64 bytes. */
 void diag_text(uint8_t family, const uint8_t *address, uint16_t port, char *out);
