@@ -1,5 +1,6 @@
 """What is done to a server, and what must come out: nobody is lost. One function each; its name is the
 scenario's. A sleep here is part of a scenario (a client that is slow), never a wait for something."""
+import random
 import re
 import resource
 import time
@@ -596,6 +597,60 @@ def crowd_idle(t):
     took = t.exits(within=2.5)
     t.drained(idle_closed=CROWD)
     t.note = f'{CROWD} closed, ended {(took - 1) * 1e3:.0f} ms after LASTCALL_IDLE'
+
+
+@scenario(alone=True, only=('epoll', 'thread'))
+def crowd_10000(t):
+    """10,000 connections at TERM, some with a request in flight: those are served, the others get a FIN."""
+    many, busy = 10000, 100
+    prefix = ['prlimit', f'--nofile={many * 3 // 2}:{many * 3 // 2}']
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[1] < many * 3 // 2:
+        raise Missing(f'{many * 3 // 2} descriptors')
+    t.prefix = prefix
+    t.start(LASTCALL_IDLE='1s')
+    idle = t.load(f'GET / {EXACT}', prefix=prefix, clients=many - busy, limit=1, hold=True, ready_ok=many - busy, duration=60000)
+    idle.wait_ready()
+    served = t.load(f'GET /sleep?ms=1500 {EXACT}', clients=busy, limit=1, wait_fin=True, ready_sent=busy)
+    served.wait_ready()
+    t.term()
+    t.no_loss(served)
+    result = t.no_loss(idle)
+    t.check(result['idle_closed'] == many - busy, f"{result['idle_closed']} of {many - busy} got a FIN")
+    t.exits(within=5)
+    t.drained()
+
+
+@scenario(only=('thread', 'nginx', 'nginx-2'))
+def stopped_in_the_middle(t):
+    """SIGSTOP in the middle of a drain, for longer than an idle client has, then SIGCONT: what was in flight is served. (By
+    programs that bear the EINTR which epoll_wait gives for it, signal(7): epoll does not.)"""
+    t.start(LASTCALL_IDLE='300ms')
+    clients = t.some(8)
+    load = t.load(f'GET /sleep?ms=1000 {EXACT}', clients=clients, limit=1, wait_fin=True, ready_sent=clients)
+    load.wait_ready()
+    t.term()
+    time.sleep(0.2)
+    go_on = t.stopped()
+    time.sleep(0.7)
+    go_on()
+    t.no_loss(load)
+    t.exits(within=4)
+    t.drained()
+
+
+@scenario(only=('epoll', 'thread', 'nginx', 'gunicorn-gthread'))
+def killed_at_random(t):
+    """SIGKILL at any moment of a drain under load: the process is gone at once, and so is its group soon after."""
+    for _ in range(8):
+        t.start(LASTCALL_TIMEOUT='3s')
+        load = t.load(f'GET / {EXACT}', clients=t.some(16), until_refused=True, duration=20000, ready_ok=50)
+        load.wait_ready()
+        t.term()
+        time.sleep(random.random() * 0.1)
+        t.process.kill()
+        t.check(t.process.wait(2) is not None, 'it lives on')
+        t.nobody_left(within=5)
+        t.again()
 
 
 @scenario(alone=True, only=MEASURED)
