@@ -3,6 +3,7 @@
 #               epoll, and GROUP_REPEAT times on groups
 #   make matrix every server x every scenario
 #   make soak   the racing ones SOAK_REPEAT times, and GROUP_SOAK times on nginx-2, nginx-4, gunicorn, Go's net/http and fasthttp
+#   make go-versions GO_TOOLCHAINS='...'; make foreign-go    other versions of Go; Go's own tests under us
 #   make demo   nginx without us and with us, side by side
 # E2E='--server nginx --scenario hammer -v' goes to run.py as it is.
 #   make certify CERTIFY_RESTARTS=1000   restarts under load of all servers, and what the kernel counted
@@ -108,9 +109,21 @@ matrix: $(BUILD)/liblastcall.so e2e-build
 certify: $(BUILD)/liblastcall.so e2e-build
 	$(Q)$(E2E_PYTHON) tests/e2e/certify.py --build $(BUILD) --restarts $(CERTIFY_RESTARTS)
 
+# The servers in Go as other versions of it build them: GO_TOOLCHAINS='/usr/lib/go-1.22/bin/go ...'
+GO_TESTED = go-nethttp,go-fasthttp,go-nethttp-pie,go-nethttp-stripped,go-fasthttp-stripped,go-nethttp-shutdown,go-fasthttp-shutdown
+go-versions:
+	$(Q)for go in $(GO_TOOLCHAINS); do \
+	    v=$(BUILD)/$$($$go env GOVERSION) && echo "== $$v" && \
+	    $(MAKE) --no-print-directory BUILD=$$v GO=$$go $$v/liblastcall.so e2e-build >$(BUILD)/go-versions.log && \
+	    $(E2E_PYTHON) tests/e2e/run.py --build $$v --server $(GO_TESTED) --group-repeat 5 || exit 1; done
+
+# Go's own tests without us and with us: a quarter of an hour.
+foreign-go: $(BUILD)/liblastcall.so
+	$(Q)$(E2E_PYTHON) tests/e2e/go_foreign.py $(BUILD)
+
 demo:
 	$(Q)scripts/deps demo
 	$(Q)$(MAKE) --no-print-directory $(BUILD)/liblastcall.so $(BUILD)/lastcall
 	$(Q)BUILD=$(BUILD) scripts/demo
 
-.PHONY: e2e-build e2e matrix soak certify demo
+.PHONY: go-versions foreign-go e2e-build e2e matrix soak certify demo
