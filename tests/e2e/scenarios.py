@@ -28,7 +28,7 @@ class Scenario:
 
 
 REPEATED = ('nginx', 'node', 'epoll')
-REPEATED_LESS = ('go-nethttp', 'go-fasthttp', 'static-thread', 'static-go')  # as often as groups
+REPEATED_LESS = ('go-nethttp', 'go-fasthttp')  # as often as groups
 # On servers of several processes: what a plain run has of the scenarios that all servers share, which of them are
 # repeated (--group-repeat), and where the longer suite does that.
 GROUP_SHARED = ('inflight', 'hammer', 'think', 'churn', 'reuse', 'backlog', 'idle', 'big', 'upload', 'pipeline', 'stream', 'forever',
