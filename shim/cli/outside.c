@@ -47,13 +47,14 @@ struct outside {
     struct family family;
     struct doors doors;
     struct visitors here, before; /* of this look, of the last */
-    bool failed;                  /* the kernel tells nothing, or there is no memory */
+    bool whole;                   /* this look: there was memory for all */
     bool looked;                  /* once at least */
     int cannot_take;              /* an error number: descriptors cannot be taken over here */
     int endings;
     nsec_t looked_at, look_at; /* the last look; the next */
     unsigned farewells;        /* being said */
     nsec_t last_accept, owed_at;
+    bool owed; /* something was, at the last look */
     struct report_counts counts;
 };
 
@@ -86,7 +87,7 @@ static void add_visitor(const struct diag_socket *s, void *arg)
     if (v->count == v->room) {
         unsigned room = v->room ? 2 * v->room : 256;
         struct visitor *grown = reallocarray(v->at, room, sizeof *grown);
-        x->failed = x->failed || !grown;
+        x->whole = x->whole && grown;
         if (!grown)
             return;
         v->at = grown;
@@ -183,25 +184,32 @@ static struct diag_wish wish_for(const struct doors *d)
     return wish;
 }
 
-static void look(struct outside *x, nsec_t now)
+/* False: it could not be taken. Then all is as it was at the last. */
+static bool look(struct outside *x, nsec_t now)
 {
     if (x->farewells > 0)
         reads_family_anew(x);
     const struct diag_wish wish = wish_for(&x->doors);
-    struct visitors last = x->before;
-    x->before = x->here;
-    x->here = last;
+    struct visitors last = x->here;
+    x->here = x->before;
+    x->before = last;
     x->here.count = 0;
-    if (!diag_ask(&wish, add_visitor, x))
-        x->failed = true;
+    x->whole = true;
+    x->looked_at = now;
+    x->look_at = now + LOOK_MOST;
+    if (!diag_ask(&wish, add_visitor, x) || !x->whole) {
+        x->before = x->here;
+        x->here = last;
+        return false;
+    }
     if (x->here.count > 1)
         qsort(x->here.at, x->here.count, sizeof *x->here.at, by_cookie);
     recognise(x, now);
     count_gone(x);
     x->looked = true;
-    x->looked_at = now;
     nsec_t pause = 19 * (clock_now() - now);
     x->look_at = now + (pause < LOOK_LEAST ? LOOK_LEAST : pause > LOOK_MOST ? LOOK_MOST : pause);
+    return true;
 }
 
 /* ---- letting go ----------------------------------------------------------------------------------------------------- */
@@ -364,7 +372,11 @@ static struct census take_census(struct outside *x, nsec_t now)
         }
         count_guest(x, &c, is, until);
     }
-    if (c.queued + c.in_flight + c.idle + c.ending > 0)
+    /* What the kernel lists is not of one moment: one that is missing may be there at the next look. */
+    bool owed = c.queued + c.in_flight + c.idle + c.ending > 0;
+    c.ending += !owed && x->owed;
+    x->owed = owed;
+    if (owed)
         x->owed_at = now;
     return c;
 }
@@ -485,8 +497,8 @@ struct outside *outside_begin(int root, int signal, const struct options *o, nse
     x->wall_ms = wall_ms();
     drain_signal(&x->drain, now);
     x->endings = diag_endings();
-    x->failed = !doors_find(&x->doors, &x->family, root, o);
-    if (!x->failed && doors_ours(&x->doors) > 0) {
+    bool found = doors_find(&x->doors, &x->family, root, o);
+    if (found && doors_ours(&x->doors) > 0) {
         say_beginning(x);
         return x;
     }
@@ -496,7 +508,7 @@ struct outside *outside_begin(int root, int signal, const struct options *o, nse
                "waited for; "
                "LASTCALL_LISTEN can name them",
                NULL);
-    else if (x->failed)
+    else if (!found)
         runlog(LOG_WARN, "the command's sockets cannot be seen, so that nothing is waited for", "because",
                "no sock_diag or no /proc", NULL);
     else
@@ -571,10 +583,12 @@ static struct drain_actions look_and_act(struct outside *x, nsec_t now)
 {
     for (;;) {
         bool first = !x->looked;
-        look(x, now);
-        if (first)
-            count_first(x, now);
-        const struct census c = take_census(x, now);
+        struct census c = {.in_flight = 1}; /* so much is assumed of what cannot be seen, until the deadline */
+        if (look(x, now)) {
+            if (first)
+                count_first(x, now);
+            c = take_census(x, now);
+        }
         struct drain_actions act = drain_step(&x->drain, &c, x->options, now);
         if (!act.hide)
             return act;
@@ -584,14 +598,12 @@ static struct drain_actions look_and_act(struct outside *x, nsec_t now)
 
 enum outside_next outside_step(struct outside *x, nsec_t now, nsec_t *wake_at)
 {
-    struct drain_actions act = {.release = true};
     if (x->endings >= 0 && diag_has_ended(x->endings, is_ours, &x->doors))
         x->look_at = x->looked_at + LOOK_LEAST;
     say_farewells(x, now);
-    if (now >= x->look_at || x->drain.again || x->failed) {
-        if (!x->failed)
-            act = look_and_act(x, now);
-        if (act.release || x->failed) {
+    if (now >= x->look_at || x->drain.again) {
+        struct drain_actions act = look_and_act(x, now);
+        if (act.release) {
             say_end(x, end_of(&x->drain), now);
             return OUTSIDE_PASS_ON;
         }

@@ -175,15 +175,17 @@ class Program(ctypes.Structure):
     _fields_ = [('len', ctypes.c_ushort), ('filter', ctypes.POINTER(Filter))]
 
 
-PIDFD_GETFD, EPERM = 438, 1
+PIDFD_GETFD, SOCKET, EPERM = 438, 41, 1
 
 
-def refuse(number):
-    """Seccomp, as docker's default profile refuses it."""
-    code = (Filter * 4)(Filter(0x20, 0, 0, 0), Filter(0x15, 0, 1, number), Filter(0x06, 0, 0, 0x50000 | EPERM),
-                        Filter(0x06, 0, 0, 0x7fff0000))
+def refuse(number, first=None):
+    """Seccomp, as docker's default profile refuses it: a system call, or only that with this first argument."""
+    argument = [] if first is None else [Filter(0x20, 0, 0, 16), Filter(0x15, 0, 1, first)]
+    rules = [Filter(0x20, 0, 0, 0), Filter(0x15, 0, 1 + len(argument), number), *argument,
+             Filter(0x06, 0, 0, 0x50000 | EPERM), Filter(0x06, 0, 0, 0x7fff0000)]
+    code = (Filter * len(rules))(*rules)
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, ctypes.byref(Program(4, code)), 0, 0):
+    if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, ctypes.byref(Program(len(rules), code)), 0, 0):
         os._exit(99)
 
 
@@ -218,6 +220,30 @@ def without_pidfd_getfd_what_is_in_flight_is_waited_for():
         idle.response()
         ended_well(t, asleep(t), in_flight=4, hidden='none')
         check(t.read('log').count(CANNOT_TAKE) == 1, t.read('log'))
+
+
+class Blind(Restricted):
+    preexec = staticmethod(lambda: refuse(SOCKET, socket.AF_NETLINK))
+
+
+@case
+def without_sock_diag_nothing_is_waited_for():
+    with serving(kind=Blind) as t:
+        load = asleep(t)
+        t.exits(within=0.5)
+        check(load.finish()['lost'] == 4 and 'sockets cannot be seen' in t.read('log'), t.read('log'))
+
+
+@case
+def a_command_that_ends_meanwhile_is_reported():
+    with serving() as t:
+        load = asleep(t)
+        t.wait_door()
+        os.kill(procfs.children(t.process.pid)[0], 9)
+        t.exits(within=1, status=128 + 9)
+        check(load.finish()['lost'] == 4, 'somebody was served')
+        report = t.report()
+        check(report['end'] == 'exit' and report['in_flight'] == 4, f'{report}')
 
 
 class Nobody(Restricted):
@@ -331,7 +357,7 @@ class Late:
 def requests_that_cross_the_end_of_an_idle_connection():
     """The window is from the end of file, which we cause, to the FIN at the client: the program's time to close."""
     asked = crossed = closed = 0
-    for _ in range(3):
+    for _ in range(2):
         with serving(LASTCALL_IDLE='300ms') as t:
             late = Late(t, 100, 0.34, 0.06)
             t.term()
