@@ -17,6 +17,20 @@ struct program {
     uintptr_t bias;
 };
 
+/* Some static programs have no entry for the headers themselves: they follow the ELF header, where the file begins. */
+static bool find_bias(struct program *p)
+{
+    bool usual = ((uintptr_t)p->header & 4095) == sizeof(Elf64_Ehdr);
+    for (size_t i = 0; p->header && i < p->headers; i++) {
+        const Elf64_Phdr *h = &p->header[i];
+        if (h->p_type == PT_PHDR || (usual && h->p_type == PT_LOAD && h->p_offset == 0)) {
+            p->bias = (uintptr_t)p->header - h->p_vaddr - (h->p_type == PT_PHDR ? 0 : sizeof(Elf64_Ehdr));
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool find_program(const unsigned long *auxv, struct program *p)
 {
     enum { ENTRIES_MAX = 64 };
@@ -29,12 +43,7 @@ static bool find_program(const unsigned long *auxv, struct program *p)
         else if (auxv[2 * i] == AT_PHENT && auxv[2 * i + 1] != sizeof(Elf64_Phdr))
             return false;
     }
-    for (size_t i = 0; p->header && i < p->headers; i++)
-        if (p->header[i].p_type == PT_PHDR) {
-            p->bias = (uintptr_t)p->header - p->header[i].p_vaddr;
-            return true;
-        }
-    return false;
+    return find_bias(p);
 }
 
 static const uint8_t *in_memory(const struct program *p, const Elf64_Phdr *h)
