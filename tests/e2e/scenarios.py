@@ -641,7 +641,7 @@ def stopped_in_the_middle(t):
 @scenario(only=('epoll', 'thread', 'nginx', 'gunicorn-gthread'))
 def killed_at_random(t):
     """SIGKILL at any moment of a drain under load: the process is gone at once, and so is its group soon after."""
-    for _ in range(8):
+    for _ in range(4):
         t.start(LASTCALL_TIMEOUT='3s')
         load = t.load(f'GET / {EXACT}', clients=t.some(16), until_refused=True, duration=20000, ready_ok=50)
         load.wait_ready()

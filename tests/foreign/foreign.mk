@@ -1,5 +1,5 @@
 # foreign.mk: other people's tests, without us and with us.
-#   make foreign                       CPython's (half an hour)
+#   make foreign                       CPython's, libuv's (half an hour)
 #   make foreign FOREIGN='test_socket -v'
 foreign: $(BUILD)/liblastcall.so
 	$(Q)scripts/deps foreign
