@@ -44,7 +44,8 @@ def say(argv, directory, build):
 
 def run_cpython(suite, build, tests):
     directory = tempfile.mkdtemp(prefix='lastcall-foreign-')
-    text = say([PYTHON, '-m', 'test', '-v', '-u', 'network', '--tempdir', directory, suite, *(w for test in tests for w in ('-m', test))],
+    # The tests of vsock wait for ever on a virtual machine whose host does not let them talk to themselves.
+    text = say([PYTHON, '-m', 'test', '-v', '-u', 'network', '-i', '*VSOCK*', '--tempdir', directory, suite, *(w for test in tests for w in ('-m', test))],
                directory, build)
     shutil.rmtree(directory, ignore_errors=True)
     return results(text), text
