@@ -11,6 +11,7 @@ from scenarios import EXACT, scenario
 
 ROUTINE = bytes.fromhex('4989f24889fa4889ce4889df0f05483d01f0ffff')  # how Syscall6 begins (shim/core/gocode.c)
 PR_SET_MDWE, MDWE_REFUSE_EXEC_GAIN = 65, 1
+STRACE = ['strace', '-D', '-f', '-qq', '-o', '/dev/null']  # as somebody who traces the program already
 NOT_DRAINED = 'this Go program is not drained'
 
 
@@ -95,7 +96,7 @@ def go_no_writable_code(t):
 @scenario(only=('go-nethttp', 'go-fasthttp-pie'))
 def go_traced(t):
     """Under strace, which looks at each call, all is as ever."""
-    t.prefix = ['strace', '-D', '-f', '-qq', '-o', '/dev/null']
+    t.prefix = STRACE
     t.start()
     load = t.load(f'GET / {EXACT}', clients=4, until_refused=True, ready_ok=20, duration=20000)
     load.wait_ready()
@@ -108,7 +109,7 @@ def go_traced(t):
 @scenario(only=('go-nethttp-static',))
 def go_denied(t):
     """ptrace is denied (somebody else traces it already): it starts without us, and that is said."""
-    t.prefix = ['strace', '-D', '-f', '-qq', '-o', '/dev/null']
+    t.prefix = STRACE
     t.start()
     serves_and_dies(t, 'Operation not permitted')
 
@@ -146,16 +147,34 @@ def go_places(t):
         t.again()
 
 
-@scenario(only=('go-nethttp-static', 'go-fasthttp-stripped'))
-def go_by_launcher(t):
-    """`lastcall run`, which puts the object into it and stays as its parent."""
-    t.prefix = [f'{t.options.build}/lastcall', 'run', '--preload', f'{t.options.build}/liblastcall.so', '--']
+def under_launcher(t, *prefix):
+    """Start the server by `lastcall run`, which puts the object into it and stays as its parent."""
+    t.prefix = [*prefix, f'{t.options.build}/lastcall', 'run', '--preload', f'{t.options.build}/liblastcall.so', '--']
     command = t.server.command
     t.server = dataclasses.replace(t.server, exit=143, command=lambda *where: command(*where)[1:])
     t.start()
+
+
+@scenario(only=('go-nethttp-static', 'go-fasthttp-stripped'))
+def go_by_launcher(t):
+    """`lastcall run`."""
+    under_launcher(t)
     load = t.load(f'GET / {EXACT}', clients=8, until_refused=True, ready_ok=100, duration=20000)
     load.wait_ready()
     t.term()
     t.no_loss(load)
     t.exits(within=2)
     t.drained()
+
+
+@scenario(only=('go-nethttp-static',))
+def go_denied_to_launcher(t):
+    """`lastcall run` where ptrace is denied: it says so, and drains from outside."""
+    under_launcher(t, *STRACE)
+    load = t.load(f'GET /sleep?ms=800 {EXACT}', clients=4, limit=1, ready_sent=4)
+    load.wait_ready()
+    t.term()
+    t.no_loss(load)
+    t.exits(within=4)
+    t.drained(how='outside')
+    t.check('ptrace: Operation not permitted' in t.read('log'), 'it does not say that ptrace is denied')
