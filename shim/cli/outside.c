@@ -9,11 +9,9 @@
 
 #include "../core/drain.h"
 #include "../core/report.h"
-#include "../sys/net.h"
-#include "outside_door.h"
-#include "outside_farewell.h"
-#include "outside_guest.h"
+#include "outside_parting.h"
 #include "outside_say.h"
+#include "outside_watch.h"
 #include "runlog.h"
 
 #include <errno.h>
@@ -21,53 +19,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { CUTS_MAX = 256, FAREWELLS_AT_ONCE = 128 };
-
-struct visitor { /* a connection to one of our ports */
-    struct guest guest;
-    bool foreign; /* another program's, which shares the port */
-    struct farewell farewell;
-    bool corked; /* since it was said */
-};
-
-struct visitors { /* by cookie */
-    struct visitor *at;
-    unsigned count, room;
-};
+enum { CUTS_MAX = 256 };
 
 struct outside {
     const struct options *options;
-    int root, signal;
+    int signal;
     uint64_t wall_ms;
     struct drain drain;
-    struct family family;
-    struct doors doors;
-    struct visitors here, before; /* of this look, of the last */
-    bool whole;                   /* this look: there was memory for all */
-    bool looked;                  /* once at least */
-    int cannot_take;              /* an error number: descriptors cannot be taken over here */
+    struct watch watch;
     int endings;
-    nsec_t looked_at, look_at; /* the last look; the next */
-    unsigned farewells;        /* being said */
-    nsec_t last_accept, owed_at;
+    nsec_t owed_at;
     bool owed; /* something was, at the last look */
-    struct report_counts counts;
 };
 
-#define LOOK_LEAST (5 * NSEC_PER_MSEC)
-#define LOOK_MOST  (50 * NSEC_PER_MSEC)
-#define SAY_EVERY  (2 * NSEC_PER_MSEC) /* while farewells are being said */
-
-static nsec_t clock_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (nsec_t)t.tv_sec * NSEC_PER_SEC + (nsec_t)t.tv_nsec;
-}
+#define SAY_EVERY (2 * NSEC_PER_MSEC) /* while farewells are being said */
 
 static uint64_t wall_ms(void)
 {
@@ -75,144 +43,6 @@ static uint64_t wall_ms(void)
     clock_gettime(CLOCK_REALTIME, &t);
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
-
-/* ---- the connections ------------------------------------------------------------------------------------------------ */
-
-static void add_visitor(const struct diag_socket *s, void *arg)
-{
-    struct outside *x = arg;
-    struct visitors *v = &x->here;
-    if (!doors_has(&x->doors, s))
-        return;
-    if (v->count == v->room) {
-        unsigned room = v->room ? 2 * v->room : 256;
-        struct visitor *grown = reallocarray(v->at, room, sizeof *grown);
-        x->whole = x->whole && grown;
-        if (!grown)
-            return;
-        v->at = grown;
-        v->room = room;
-    }
-    v->at[v->count++].guest.now = *s;
-}
-
-static int by_cookie(const void *a, const void *b)
-{
-    const struct visitor *x = a, *y = b;
-    return x->guest.now.cookie < y->guest.now.cookie ? -1 : x->guest.now.cookie > y->guest.now.cookie;
-}
-
-static bool reads_family_anew(struct outside *x)
-{
-    return family_read(&x->family, x->root, NULL, NULL);
-}
-
-/* One whose inode was not seen before: whose is it? Where we may not look, its port has to tell. */
-static void place(struct outside *x, struct visitor *v, bool *fresh)
-{
-    uint64_t inode = v->guest.now.inode;
-    if (!inode || x->family.hidden > 0)
-        return;
-    if (!family_find(&x->family, inode) && !*fresh)
-        *fresh = reads_family_anew(x);
-    v->foreign = !family_find(&x->family, inode);
-}
-
-/* Whoever was here at the last look keeps what was learnt of it. Both lists are in order. */
-static void recognise(struct outside *x, nsec_t now)
-{
-    bool fresh = false;
-    const struct visitors *old = &x->before;
-    for (unsigned i = 0, j = 0; i < x->here.count; i++) {
-        struct visitor *v = &x->here.at[i];
-        const struct diag_socket seen = v->guest.now;
-        while (j < old->count && old->at[j].guest.now.cookie < seen.cookie)
-            j++;
-        bool known = j < old->count && old->at[j].guest.now.cookie == seen.cookie;
-        if (known) {
-            *v = old->at[j];
-            guest_see(&v->guest, &seen, now);
-        } else {
-            v->foreign = v->corked = false;
-            v->farewell.fd = -1;
-            guest_meet(&v->guest, &seen, now);
-            x->last_accept = x->looked ? now : x->last_accept;
-        }
-        if (!known || old->at[j].guest.now.inode != seen.inode)
-            place(x, v, &fresh);
-    }
-}
-
-static void drop_farewell(struct outside *x, struct visitor *v)
-{
-    x->farewells -= v->farewell.fd >= 0;
-    farewell_drop(&v->farewell);
-}
-
-/* Those that have closed as they should. */
-static void count_gone(struct outside *x)
-{
-    for (unsigned i = 0, j = 0; i < x->before.count; i++) {
-        struct visitor *v = &x->before.at[i];
-        const struct guest *g = &v->guest;
-        while (j < x->here.count && x->here.at[j].guest.now.cookie < g->now.cookie)
-            j++;
-        if (j < x->here.count && x->here.at[j].guest.now.cookie == g->now.cookie)
-            continue;
-        drop_farewell(x, v);
-        x->counts.idle_closed += g->let_go_at && !v->corked;
-        x->counts.crossed += g->crossed;
-        x->counts.served_late += g->asked;
-    }
-}
-
-/* One port and one family can be asked for; of several, all that there is is looked through. */
-static struct diag_wish wish_for(const struct doors *d)
-{
-    struct diag_wish wish = {.states = 1u << DIAG_ESTABLISHED | 1u << DIAG_SYN_RECV | 1u << DIAG_FIN_WAIT1 |
-                                       1u << DIAG_FIN_WAIT2 | 1u << DIAG_CLOSE_WAIT | 1u << DIAG_LAST_ACK |
-                                       1u << DIAG_CLOSING};
-    bool first = true;
-    for (unsigned i = 0; i < d->count; i++) {
-        const struct diag_socket *s = &d->at[i].is;
-        if (!d->at[i].ours)
-            continue;
-        wish.port = first || wish.port == s->local_port ? s->local_port : 0;
-        wish.family = first || wish.family == s->family ? s->family : 0;
-        first = false;
-    }
-    return wish;
-}
-
-/* False: it could not be taken. Then all is as it was at the last. */
-static bool look(struct outside *x, nsec_t now)
-{
-    if (x->farewells > 0)
-        reads_family_anew(x);
-    const struct diag_wish wish = wish_for(&x->doors);
-    struct visitors last = x->here;
-    x->here = x->before;
-    x->before = last;
-    x->here.count = 0;
-    x->whole = true;
-    x->looked_at = now;
-    x->look_at = now + LOOK_MOST;
-    if (!diag_ask(&wish, add_visitor, x) || !x->whole) {
-        x->before = x->here;
-        x->here = last;
-        return false;
-    }
-    if (x->here.count > 1)
-        qsort(x->here.at, x->here.count, sizeof *x->here.at, by_cookie);
-    recognise(x, now);
-    count_gone(x);
-    x->looked = true;
-    nsec_t pause = 19 * (clock_now() - now);
-    x->look_at = now + (pause < LOOK_LEAST ? LOOK_LEAST : pause > LOOK_MOST ? LOOK_MOST : pause);
-    return true;
-}
-
-/* ---- letting go ----------------------------------------------------------------------------------------------------- */
 
 /* How patient we are at this time. In the last fifth before the deadline shorter and shorter pauses will do: at the
  * deadline all would be cut. (Who asks regularly has had its farewell long before, if the program lets it be said: one
@@ -229,98 +59,6 @@ static struct guest_patience patience(const struct outside *x, nsec_t now)
     p.idle = share > shortest ? share : p.idle < shortest ? p.idle : shortest;
     p.since = 0; /* what counts now is the pause alone */
     return p;
-}
-
-/* Between our look and now it may have spoken: then it is not idle. What comes after this is still read by the program if
- * it comes before the program has seen the end of file; what comes later meets a connection that is being closed. */
-static bool still_quiet(int fd, const struct guest *g)
-{
-    struct sock_counts counts;
-    return sock_counts(fd, &counts) == 0 && counts.received == g->now.received && sock_unread(fd) == 0;
-}
-
-static int descriptor_of(struct outside *x, uint64_t inode)
-{
-    const struct family_socket *s = family_find(&x->family, inode);
-    int fd = s ? door_take(s) : -ESRCH;
-    if (fd != -ESRCH || !reads_family_anew(x)) /* a process may have ended that had it, or have handed it on */
-        return fd;
-    s = family_find(&x->family, inode);
-    return s ? door_take(s) : x->family.hidden ? -EPERM : -ESRCH;
-}
-
-static void say_cannot_take(int error)
-{
-    char why[128];
-    snprintf(why, sizeof why, "%s (seccomp, yama, or a program of other privileges)", strerrordesc_np(error));
-    runlog(LOG_WARN,
-           "sockets cannot be taken over from the program: listeners stay open, idle connections are not let go, and "
-           "the signal "
-           "is held only until nothing is in flight",
-           "because", why, NULL);
-}
-
-/* A descriptor of the connection, or -1. */
-static int take(struct outside *x, const struct guest *g)
-{
-    if (x->cannot_take)
-        return -1;
-    int fd = descriptor_of(x, g->now.inode);
-    if (fd < 0 && fd != -ESRCH) {
-        x->cannot_take = -fd;
-        say_cannot_take(-fd);
-    }
-    return fd < 0 ? -1 : fd;
-}
-
-static void let_go(struct outside *x, struct visitor *v, nsec_t now)
-{
-    drop_farewell(x, v);
-    int fd = take(x, &v->guest);
-    if (fd < 0)
-        return;
-    if (still_quiet(fd, &v->guest) && shutdown(fd, SHUT_RD) == 0)
-        guest_let_go(&v->guest, now);
-    close(fd);
-}
-
-static void begin_farewell(struct outside *x, struct visitor *v, nsec_t now)
-{
-    int fd = x->farewells < FAREWELLS_AT_ONCE ? take(x, &v->guest) : -1;
-    if (fd < 0)
-        return;
-    farewell_begin(&v->farewell, fd, now);
-    x->farewells++;
-}
-
-static void say_farewells(struct outside *x, nsec_t now)
-{
-    for (unsigned i = 0; i < x->here.count && x->farewells > 0; i++) {
-        struct visitor *v = &x->here.at[i];
-        if (v->farewell.fd < 0 || !farewell_step(&v->farewell, now))
-            continue;
-        x->farewells--;
-        v->corked = true;
-        guest_let_go(&v->guest, now);
-        x->counts.farewells++;
-    }
-}
-
-/* Whoever holds it besides us may have closed it, or its client may have: then nothing of ours must stand in the way. */
-static bool is_left_to_us(const struct outside *x, const struct visitor *v)
-{
-    return v->guest.now.state != DIAG_ESTABLISHED || !family_find(&x->family, v->guest.now.inode);
-}
-
-/* It has not closed: a response that goes on. That must not wait for the cork. */
-static void uncork(struct outside *x, struct visitor *v, nsec_t now)
-{
-    const nsec_t patience = 100 * NSEC_PER_MSEC;
-    if (!v->corked || !v->guest.now.inode || now < v->guest.let_go_at + patience)
-        return;
-    struct farewell f = {.fd = take(x, &v->guest)};
-    farewell_drop(&f);
-    v->corked = false;
 }
 
 /* ---- the sum -------------------------------------------------------------------------------------------------------- */
@@ -340,8 +78,10 @@ static void count_guest(const struct outside *x, struct census *c, enum guest_is
     case GUEST_BUSY:
     case GUEST_UNSURE: c->in_flight++; break;
     case GUEST_ENDING: c->ending++; break;
-    case GUEST_RESTING: c->idle += !x->cannot_take; break;
-    case GUEST_IDLE: c->idle += !x->cannot_take; break; /* not let go yet: it has just spoken, or it is too early */
+    case GUEST_RESTING: c->idle += !x->watch.cannot_take; break;
+    case GUEST_IDLE:
+        c->idle += !x->watch.cannot_take;
+        break; /* not let go yet: it has just spoken, or it is too early */
     case GUEST_LEAVING: c->idle++; break;
     case GUEST_DONE: break;
     }
@@ -349,10 +89,10 @@ static void count_guest(const struct outside *x, struct census *c, enum guest_is
 
 static struct census take_census(struct outside *x, nsec_t now)
 {
-    struct census c = {.last_accept = x->last_accept};
+    struct census c = {.last_accept = x->watch.last_accept};
     const struct guest_patience p = patience(x, now);
-    for (unsigned i = 0; i < x->here.count; i++) {
-        struct visitor *v = &x->here.at[i];
+    for (unsigned i = 0; i < x->watch.here.count; i++) {
+        struct visitor *v = &x->watch.here.at[i];
         nsec_t until;
         if (v->foreign)
             continue;
@@ -360,15 +100,15 @@ static struct census take_census(struct outside *x, nsec_t now)
             c.half_open++;
             continue;
         }
-        uncork(x, v, now);
-        if (v->farewell.fd >= 0 && is_left_to_us(x, v))
-            drop_farewell(x, v);
+        part_uncork(&x->watch, v, now);
+        if (v->farewell.fd >= 0 && part_is_left_to_us(&x->watch, v))
+            part_drop(&x->watch, v);
         enum guest_is is = guest_is(&v->guest, &p, now, &until);
         if (is == GUEST_IDLE && drain_may_close_idle(&x->drain)) {
-            let_go(x, v, now);
+            part_let_go(&x->watch, v, now);
             is = guest_is(&v->guest, &p, now, &until);
         } else if (v->farewell.fd < 0 && drain_may_close_idle(&x->drain) && guest_is_regular(&v->guest)) {
-            begin_farewell(x, v, now);
+            part_begin_farewell(&x->watch, v, now);
         }
         count_guest(x, &c, is, until);
     }
@@ -385,15 +125,15 @@ static struct census take_census(struct outside *x, nsec_t now)
 static void count_first(struct outside *x, nsec_t now)
 {
     const struct guest_patience p = patience(x, now);
-    for (unsigned i = 0; i < x->here.count; i++) {
-        const struct visitor *v = &x->here.at[i];
+    for (unsigned i = 0; i < x->watch.here.count; i++) {
+        const struct visitor *v = &x->watch.here.at[i];
         nsec_t until;
         if (v->foreign || v->guest.now.state == DIAG_SYN_RECV)
             continue;
-        x->counts.opaque++;
+        x->watch.counts.opaque++;
         switch (guest_is(&v->guest, &p, now, &until)) {
         case GUEST_QUEUED:
-        case GUEST_BUSY: x->counts.in_flight++; break;
+        case GUEST_BUSY: x->watch.counts.in_flight++; break;
         default: break;
         }
     }
@@ -415,16 +155,16 @@ static bool is_owed(const struct outside *x, const struct visitor *v, nsec_t now
 static unsigned cuts_of(struct outside *x, struct report_cut *cuts, char (*peers)[64], nsec_t now)
 {
     unsigned count = 0;
-    for (unsigned i = 0; i < x->here.count; i++) {
-        const struct visitor *v = &x->here.at[i];
+    for (unsigned i = 0; i < x->watch.here.count; i++) {
+        const struct visitor *v = &x->watch.here.at[i];
         const struct diag_socket *s = &v->guest.now;
         if (!is_owed(x, v, now))
             continue;
-        x->counts.cut++;
-        x->counts.unread_bytes += s->unread;
+        x->watch.counts.cut++;
+        x->watch.counts.unread_bytes += s->unread;
         if (count == CUTS_MAX)
             continue;
-        const struct family_socket *holder = family_find(&x->family, s->inode);
+        const struct family_socket *holder = family_find(&x->watch.family, s->inode);
         diag_text(s->family, s->peer, s->peer_port, peers[count]);
         cuts[count] = (struct report_cut){.peer = peers[count],
                                           .pid = holder ? holder->pid : 0,
@@ -441,25 +181,25 @@ static void say_end(struct outside *x, enum report_end end, nsec_t now)
     static struct report_cut cuts[CUTS_MAX];
     static char peers[CUTS_MAX][64];
     unsigned cut = end == REPORT_DRAINED ? 0 : cuts_of(x, cuts, peers, now);
-    for (unsigned i = 0; i < x->here.count; i++) {
-        const struct guest *g = &x->here.at[i].guest;
-        x->counts.crossed += g->crossed;
-        x->counts.served_late += g->asked;
-        x->counts.idle_closed += g->let_go_at && !g->now.inode && !x->here.at[i].corked;
+    for (unsigned i = 0; i < x->watch.here.count; i++) {
+        const struct guest *g = &x->watch.here.at[i].guest;
+        x->watch.counts.crossed += g->crossed;
+        x->watch.counts.served_late += g->asked;
+        x->watch.counts.idle_closed += g->let_go_at && !g->now.inode && !x->watch.here.at[i].corked;
     }
     const struct drain *d = &x->drain;
     const struct report r = {
-        .pid = x->root,
+        .pid = x->watch.root,
         .signal = x->signal,
-        .processes = x->family.processes,
+        .processes = x->watch.family.processes,
         .wall_start_ms = x->wall_ms,
         .took = now - d->signal_at,
-        .door = d->door_closed_at && x->doors.how ? d->door_closed_at - d->signal_at : 0,
+        .door = d->door_closed_at && x->watch.doors.how ? d->door_closed_at - d->signal_at : 0,
         .tail = x->owed_at ? now - x->owed_at : now - d->signal_at,
         .end = end,
         .how = "outside",
-        .hidden = x->doors.how,
-        .counts = x->counts,
+        .hidden = x->watch.doors.how,
+        .counts = x->watch.counts,
     };
     outside_report(x->options, &r, cuts, cut);
 }
@@ -481,7 +221,7 @@ static void say_beginning(const struct outside *x)
     runlog(LOG_INFO, "signal withheld, draining from outside", "signal", number, NULL);
     if (names_unix(x->options))
         runlog(LOG_WARN, "listeners of AF_UNIX are not drained from outside", NULL);
-    if (x->family.hidden)
+    if (x->watch.family.hidden)
         runlog(LOG_WARN,
                "the command's descriptors may not be looked at: what LASTCALL_LISTEN names is taken for its own", NULL);
 }
@@ -492,17 +232,17 @@ struct outside *outside_begin(int root, int signal, const struct options *o, nse
     if (!x)
         return NULL;
     x->options = o;
-    x->root = root;
+    x->watch.root = root;
     x->signal = signal;
     x->wall_ms = wall_ms();
     drain_signal(&x->drain, now);
     x->endings = diag_endings();
-    bool found = doors_find(&x->doors, &x->family, root, o);
-    if (found && doors_ours(&x->doors) > 0) {
+    bool found = doors_find(&x->watch.doors, &x->watch.family, root, o);
+    if (found && doors_ours(&x->watch.doors) > 0) {
         say_beginning(x);
         return x;
     }
-    if (x->doors.unknown)
+    if (x->watch.doors.unknown)
         runlog(LOG_WARN,
                "the command's descriptors may not be looked at, so that its listeners are not known and nothing is "
                "waited for; "
@@ -536,15 +276,15 @@ static int signal_to_pass_on(const struct outside *x)
 static void send_to(int pid, void *arg)
 {
     const struct outside *x = arg;
-    if (pid != x->root)
+    if (pid != x->watch.root)
         kill(pid, signal_to_pass_on(x));
 }
 
 void outside_pass_on(struct outside *x)
 {
-    if (reads_family_anew(x))
-        doors_servers(&x->doors, &x->family, send_to, x);
-    kill(x->root, signal_to_pass_on(x));
+    if (watch_family(&x->watch))
+        doors_servers(&x->watch.doors, &x->watch.family, send_to, x);
+    kill(x->watch.root, signal_to_pass_on(x));
 }
 
 static bool is_ours(uint16_t port, void *arg)
@@ -559,16 +299,15 @@ static bool is_ours(uint16_t port, void *arg)
 static void close_doors(struct outside *x)
 {
     char why[64];
-    reads_family_anew(x);
-    doors_hide(&x->doors, &x->family);
-    if (!x->doors.error)
+    watch_family(&x->watch);
+    doors_hide(&x->watch.doors, &x->watch.family);
+    if (!x->watch.doors.error)
         return;
-    if (x->doors.error == EPERM || x->doors.error == ENOSYS) {
-        x->cannot_take = x->doors.error;
-        say_cannot_take(x->doors.error);
+    if (x->watch.doors.error == EPERM || x->watch.doors.error == ENOSYS) {
+        part_cannot_take(&x->watch, x->watch.doors.error);
         return;
     }
-    snprintf(why, sizeof why, "%s", strerrordesc_np(x->doors.error));
+    snprintf(why, sizeof why, "%s", strerrordesc_np(x->watch.doors.error));
     runlog(LOG_WARN, "a listener stays open: the kernel will not hide it", "because", why, NULL);
 }
 
@@ -582,9 +321,9 @@ static enum report_end end_of(const struct drain *d)
 static struct drain_actions look_and_act(struct outside *x, nsec_t now)
 {
     for (;;) {
-        bool first = !x->looked;
+        bool first = !x->watch.looked;
         struct census c = {.in_flight = 1}; /* so much is assumed of what cannot be seen, until the deadline */
-        if (look(x, now)) {
+        if (watch_look(&x->watch, now)) {
             if (first)
                 count_first(x, now);
             c = take_census(x, now);
@@ -598,20 +337,20 @@ static struct drain_actions look_and_act(struct outside *x, nsec_t now)
 
 enum outside_next outside_step(struct outside *x, nsec_t now, nsec_t *wake_at)
 {
-    if (x->endings >= 0 && diag_has_ended(x->endings, is_ours, &x->doors))
-        x->look_at = x->looked_at + LOOK_LEAST;
-    say_farewells(x, now);
-    if (now >= x->look_at || x->drain.again) {
+    if (x->endings >= 0 && diag_has_ended(x->endings, is_ours, &x->watch.doors))
+        x->watch.look_at = x->watch.looked_at + LOOK_LEAST;
+    part_say_farewells(&x->watch, now);
+    if (now >= x->watch.look_at || x->drain.again) {
         struct drain_actions act = look_and_act(x, now);
         if (act.release) {
             say_end(x, end_of(&x->drain), now);
             return OUTSIDE_PASS_ON;
         }
-        if (act.wake_at && act.wake_at < x->look_at)
-            x->look_at = act.wake_at > now + LOOK_LEAST ? act.wake_at : now + LOOK_LEAST;
+        if (act.wake_at && act.wake_at < x->watch.look_at)
+            x->watch.look_at = act.wake_at > now + LOOK_LEAST ? act.wake_at : now + LOOK_LEAST;
     }
-    *wake_at = x->look_at;
-    if (x->farewells > 0)
+    *wake_at = x->watch.look_at;
+    if (x->watch.farewells > 0)
         sooner(wake_at, now + SAY_EVERY);
     return OUTSIDE_WAIT;
 }
@@ -625,11 +364,6 @@ void outside_end(struct outside *x)
 {
     if (x->endings >= 0)
         close(x->endings);
-    for (unsigned i = 0; i < x->here.count; i++)
-        farewell_drop(&x->here.at[i].farewell);
-    free(x->here.at);
-    free(x->before.at);
-    doors_free(&x->doors);
-    family_free(&x->family);
+    watch_free(&x->watch);
     free(x);
 }

@@ -1,0 +1,48 @@
+/* outside_watch.h: the connections of a program that is drained from outside, look by look, and what was learnt of each. */
+#ifndef LASTCALL_OUTSIDE_WATCH_H
+#define LASTCALL_OUTSIDE_WATCH_H
+
+#include "../core/report.h"
+#include "outside_door.h"
+#include "outside_family.h"
+#include "outside_farewell.h"
+#include "outside_guest.h"
+
+struct visitor { /* a connection to one of our ports */
+    struct guest guest;
+    bool foreign; /* another program's, which shares the port */
+    struct farewell farewell;
+    bool corked; /* since it was said */
+};
+
+struct visitors { /* by cookie */
+    struct visitor *at;
+    unsigned count, room;
+};
+
+struct watch {
+    int root; /* the program's first process */
+    struct family family;
+    struct doors doors;
+    struct visitors here, before; /* of this look, of the last */
+    bool whole;                   /* this look: there was memory for all */
+    bool looked;                  /* once at least */
+    int cannot_take;              /* an error number: descriptors cannot be taken over here */
+    nsec_t looked_at, look_at;    /* the last look; the next */
+    nsec_t last_accept;
+    unsigned farewells; /* being said */
+    struct report_counts counts;
+};
+
+#define LOOK_LEAST (5 * NSEC_PER_MSEC)
+#define LOOK_MOST  (50 * NSEC_PER_MSEC)
+
+/* False: it could not be taken. Then all is as it was at the last. */
+bool watch_look(struct watch *w, nsec_t now);
+
+/* Reads anew who holds what. */
+bool watch_family(struct watch *w);
+
+void watch_free(struct watch *w);
+
+#endif
