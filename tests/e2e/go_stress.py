@@ -23,11 +23,10 @@ VARIANTS = (  # name, program, environment
 
 def stacks_of(pid):
     """Our stacks in a process: those that were ever used, and the most bytes of one."""
-    with open(f'/proc/{pid}/maps') as f:
-        maps = re.findall(r'^([0-9a-f]+)-([0-9a-f]+) (....) \S+ \S+ 0 *$', f.read(), re.M)
-    base = next(int(here[0], 16) for below, here in zip(maps, maps[1:])
-                if below[1] == here[0] and below[2] == '---p' and int(here[1], 16) - int(here[0], 16) >= EACH * STACKS and
-                int(below[1], 16) - int(below[0], 16) == PAGE)
+    with open(f'/proc/{pid}/smaps') as f:  # of that size, with the flags of no stack of libc's: no reserve, no huge pages
+        maps = re.findall(r'^([0-9a-f]+)-([0-9a-f]+) rw-p (?:.*\n)+?VmFlags: (.*)$', f.read(), re.M)
+    base = next(int(begin, 16) for begin, end, flags in maps
+                if int(end, 16) - int(begin, 16) == EACH * STACKS and {'nr', 'nh'} <= set(flags.split()))
     with open(f'/proc/{pid}/pagemap', 'rb', buffering=0) as f:
         f.seek(base // PAGE * 8)
         words = f.read(EACH * STACKS // PAGE * 8)
