@@ -92,7 +92,7 @@ def main(jobs=1):
     p.add_argument('names', nargs='*', help='of cases, as they are printed')
     o = p.parse_args()
     build = os.path.abspath(o.build)
-    of = os.path.basename(sys.argv[0]).removesuffix('_test.py')
+    of = os.path.basename(sys.argv[0]).removesuffix('.py').removesuffix('_test')
     named = [(f'{of}/{f.__name__.replace("_", "-")}', f) for f in _cases]
     failed = 0
     with ThreadPoolExecutor(jobs) as pool:
