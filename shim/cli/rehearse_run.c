@@ -112,13 +112,28 @@ static int wait_middle(struct loading *l, struct rehearsal *r, const struct scen
     return w == WAITED_END ? ended_by_itself(r, s) : 0;
 }
 
+/* Who is to go on while the server is stopped: our launcher, which passes the signal on. */
+static pid_t launcher(const struct rehearsal *r)
+{
+    return r->side == SIDE_WITH ? r->pid : 0;
+}
+
+/* The server goes on with the signal, not before it: a wait that only a stop has interrupted is EINTR to it (signal(7)),
+ * which not every program expects. A launcher that drains from outside holds the signal back: it is not waited for long. */
+static void go_on(struct rehearsal *r)
+{
+    for (int i = 0; launcher(r) && i < 100 && !tree_is_pending(SIGTERM, launcher(r)); i++)
+        rehearse_wait(r, -1, true, clock_now() + NSEC_PER_MSEC);
+    tree_signal(SIGCONT, 0);
+}
+
 static void send_term(struct rehearsal *r, const struct scenario *s, struct outcome *o)
 {
     r->doing = "TERM sent";
     o->term = clock_now();
     syscall(SYS_pidfd_send_signal, r->pidfd, SIGTERM, NULL, 0);
     if (s->stopped)
-        tree_signal(SIGCONT);
+        go_on(r);
 }
 
 /* Until the process is gone, but not for ever: then nobody is to ask any more, so that our kill costs no request that
@@ -179,9 +194,8 @@ static int take_report(struct rehearsal *r, struct outcome *o)
     if (o->report || o->killed)
         return 0;
     rehearse_fail(CLI_USAGE,
-                  "%s ended without a report of lastcall: it was not loaded there (a static or setuid program? "
-                  "`lastcall check` says)",
-                  r->command[0]);
+                  "%s, with lastcall: %s ended with %d without a report of lastcall, which did nothing there",
+                  r->scenario->name, r->command[0], o->status);
     rehearse_show_output(r);
     return CLI_USAGE;
 }
@@ -210,7 +224,7 @@ int rehearse_run(struct rehearsal *r, const struct scenario *s, struct outcome *
     r->scenario = s;
     int status = rehearse_start(r);
     if (!status && s->stopped)
-        tree_stop();
+        tree_stop(launcher(r));
     if (status || (status = begin_load(&l, r, s, &o->load))) {
         rehearse_clear_bar();
         rehearse_end(r);

@@ -97,7 +97,7 @@ static bool contains(const struct tree *t, pid_t pid)
     return false;
 }
 
-void tree_signal(int signo)
+void tree_signal(int signo, pid_t but)
 {
     static struct tree now, again;
     static int held[TREE_MAX];
@@ -108,7 +108,7 @@ void tree_signal(int signo)
     for (unsigned i = 0; i < now.count; i++) {
         if (held[i] < 0)
             continue;
-        if (contains(&again, now.pid[i]))
+        if (now.pid[i] != but && contains(&again, now.pid[i]))
             syscall(SYS_pidfd_send_signal, held[i], signo, NULL, 0);
         close(held[i]);
     }
@@ -119,7 +119,7 @@ static void pause_ms(long ms)
     nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL);
 }
 
-static bool all_stopped(void)
+static bool all_stopped(pid_t but)
 {
     unsigned n;
     bool stopped = true;
@@ -127,16 +127,40 @@ static bool all_stopped(void)
     while (mark_children(all, n, getpid()))
         ;
     for (unsigned i = 0; i < n; i++)
-        stopped &= !all[i].ours || strchr("TZX", all[i].state) != NULL;
+        stopped &= !all[i].ours || all[i].pid == but || strchr("TZX", all[i].state) != NULL;
     free(all);
     return stopped;
 }
 
-void tree_stop(void)
+void tree_stop(pid_t but)
 {
-    tree_signal(SIGSTOP);
-    for (int i = 0; i < 500 && !all_stopped(); i++)
+    tree_signal(SIGSTOP, but);
+    for (int i = 0; i < 500 && !all_stopped(but); i++)
         pause_ms(2);
+}
+
+static bool is_pending(pid_t pid, int signo)
+{
+    char path[64], line[256];
+    bool pending = false;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    FILE *f = fopen(path, "re");
+    while (f && !pending && fgets(line, sizeof line, f))
+        if (!strncmp(line, "ShdPnd:", 7))
+            pending = strtoull(line + 7, NULL, 16) >> (signo - 1) & 1;
+    if (f)
+        fclose(f);
+    return pending;
+}
+
+bool tree_is_pending(int signo, pid_t but)
+{
+    static struct tree now;
+    bool pending = false;
+    tree_read(&now);
+    for (unsigned i = 0; i < now.count && !pending; i++)
+        pending = now.pid[i] != but && is_pending(now.pid[i], signo);
+    return pending;
 }
 
 bool tree_end(void)
@@ -148,7 +172,7 @@ bool tree_end(void)
         tree_read(&left);
         if (!left.count)
             return true;
-        tree_signal(SIGKILL);
+        tree_signal(SIGKILL, 0);
         pause_ms(5);
     }
     return false;

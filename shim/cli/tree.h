@@ -19,11 +19,14 @@ void tree_adopt_orphans(void);
 
 void tree_read(struct tree *t);
 
-/* A signal to every one. It is asked again whose each is once it is held, since its number may be another's by now. */
-void tree_signal(int signo);
+/* A signal to every one but one (0 = all). It is asked again whose each is once it is held, since its number may be another's by now. */
+void tree_signal(int signo, pid_t but);
 
-/* Stop all of them; returns when none runs, or after a second. SIGCONT by tree_signal lets them go on. */
-void tree_stop(void);
+/* Stop all of them but one (0 = all); returns when none runs, or after a second. SIGCONT by tree_signal lets them go on. */
+void tree_stop(pid_t but);
+
+/* Is this signal waiting for one of them but one (to go on, if it is stopped)? */
+bool tree_is_pending(int signo, pid_t but);
 
 /* End all of them, also those that they still start, and reap those that are ours. False: some did not go in 5 s. */
 bool tree_end(void);
