@@ -53,6 +53,20 @@ static int signal_owed(void)
     return shim.options.forward ? shim.options.forward : shim.owed_signal;
 }
 
+static void on_signal(int sig, siginfo_t *info, void *context);
+
+/* Returns what it has from now on. Where ours is no longer in the kernel, the program has set its own by means that are not
+ * seen (Go's runtime, by a system call of its own): that one stands. */
+static struct ksigaction give_back(int sig)
+{
+    struct ksigaction own = sigview_release(&shim.sigview, sig), now;
+    if (own.handler != SIGVIEW_IGNORE && sys4(SYS_rt_sigaction, sig, 0, &now, 8) == 0 &&
+        now.handler != (uintptr_t)on_signal)
+        return now;
+    put_programs(sig, own);
+    return own;
+}
+
 /* Give the program its disposition and the signal it is owed, in the thread that the kernel has picked: it
  * is delivered, by the kernel and with all of its flags, as our handler returns. */
 static void release_here(int sig)
@@ -61,8 +75,7 @@ static void release_here(int sig)
     bool init_default = false;
     for (int s = 1; s < SIGVIEW_MAX; s++)
         if (sigview_holds(&shim.sigview, s)) {
-            struct ksigaction own = sigview_release(&shim.sigview, s);
-            put_programs(s, own);
+            struct ksigaction own = give_back(s);
             if (s == forward && own.handler == SIGVIEW_DEFAULT)
                 init_default = sys0(SYS_getpid) == 1;
         }
@@ -302,7 +315,7 @@ void signals_give_back(void)
     uint64_t mask = lock_view();
     for (int sig = 1; sig < SIGVIEW_MAX; sig++)
         if (sigview_holds(&shim.sigview, sig))
-            put_programs(sig, sigview_release(&shim.sigview, sig));
+            give_back(sig);
     unlock_view(mask);
 }
 

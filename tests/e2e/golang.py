@@ -178,3 +178,16 @@ def go_denied_to_launcher(t):
     t.exits(within=4)
     t.drained(how='outside')
     t.check('ptrace: Operation not permitted' in t.read('log'), 'it does not say that ptrace is denied')
+
+
+@scenario(only=('go-nethttp-shutdown', 'go-nethttp-static'))
+def go_late_disposition(t):
+    """What Go's runtime sets once the program serves, by system calls that are not seen, stands after the release."""
+    command = t.server.command
+    t.server = dataclasses.replace(t.server, exit=0, command=lambda *where: [
+        *(word for word in command(*where) if word != 'shutdown'), 'shutdown', 'ignore'])
+    t.start(LASTCALL_SIGNALS='TERM,INT')
+    t.get()
+    t.term()
+    t.exits(within=2)
+    t.drained()

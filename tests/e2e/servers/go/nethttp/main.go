@@ -1,4 +1,5 @@
-// Go's net/http with nothing around it: nethttp PORT HOST [shutdown]. With shutdown: its own, on TERM.
+// Go's net/http with nothing around it: nethttp PORT HOST [shutdown [ignore]]. With shutdown: its own, on TERM; with ignore: it
+// ignores INT, from when it listens, and sends itself one on TERM.
 package main
 
 import (
@@ -126,8 +127,15 @@ func main() {
 	if len(os.Args) > 3 {
 		done := make(chan os.Signal, 1)
 		signal.Notify(done, syscall.SIGTERM)
+		if len(os.Args) > 4 {
+			signal.Ignore(syscall.SIGINT)
+		}
 		go server.Serve(l)
 		<-done
+		if len(os.Args) > 4 {
+			syscall.Kill(os.Getpid(), syscall.SIGINT)
+			time.Sleep(50 * time.Millisecond)
+		}
 		server.Shutdown(context.Background())
 		return
 	}
