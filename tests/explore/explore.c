@@ -134,7 +134,7 @@ static void print_event(const struct step *s)
     char of[32];
     snprintf(of, sizeof of,
              s->event <= ACCEPTS       ? "process %u"
-             : s->event == TIME_PASSES ? ""
+             : s->event == TIME_PASSES ? "to all"
                                        : "connection %u",
              s->who);
     printf("    %s: %s\n", of, event_names[s->event]);
