@@ -299,7 +299,13 @@ static bool is_ours(uint16_t port, void *arg)
 static void close_doors(struct outside *x)
 {
     char why[64];
-    watch_family(&x->watch);
+    struct doors found = {0};
+    if (doors_find(&found, &x->watch.family, x->watch.root, x->options)) { /* the lame duck may have made new ones */
+        doors_free(&x->watch.doors);
+        x->watch.doors = found;
+    } else {
+        doors_free(&found);
+    }
     doors_hide(&x->watch.doors, &x->watch.family);
     if (!x->watch.doors.error)
         return;

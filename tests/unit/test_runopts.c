@@ -52,6 +52,9 @@ static void where_the_command_begins(void **state)
     assert_true(READ(&o, "--preload", "/a.so", "-", "-x"));
     assert_int_equal(o.command, 3);
     assert_string_equal(o.preload, "/a.so");
+    assert_false(o.outside);
+    assert_true(READ(&o, "--outside", "--timeout", "5s", "server"));
+    assert_true(o.outside && o.command == 4);
     assert_true(READ(&o, "--exec"));
     assert_int_equal(o.command, 2);
     assert_true(READ(&o, "--idle", "1s", "--idle", "2s", "c"));
