@@ -168,21 +168,22 @@ static int wait_others(struct rehearsal *r, struct outcome *o)
     return 0;
 }
 
-/* The last line that is one. */
+/* The last line that is one. That of a group of many processes is long. */
 static json_t *read_report(const char *path)
 {
-    char line[8192];
+    char *line = NULL;
+    size_t size = 0;
     json_t *report = NULL;
     FILE *f = fopen(path, "re");
-    if (!f)
-        return NULL;
-    while (fgets(line, sizeof line, f)) {
+    while (f && getline(&line, &size, f) > 0) {
         json_t *one = json_loads(line, 0, NULL);
         if (one && report)
             json_decref(report);
         report = one ? one : report;
     }
-    fclose(f);
+    if (f)
+        fclose(f);
+    free(line);
     return report;
 }
 

@@ -66,7 +66,7 @@ def nobody_left(port):
 # What a bare run of tests/e2e loses (run.py --bare): all that wait in the accept queue, and in the other two together
 # always some (nginx alone may be in the middle of a batch of hammer's requests, and answer them all); with us: none.
 LOSES = ('hammer', 'churn', 'backlog')
-REAL = ('nginx', 'node', 'python', 'gunicorn-sync', 'gunicorn-gthread')
+REAL = ('nginx', 'node', 'python', 'gunicorn-gthread')
 
 
 def verdict_on(name):
@@ -122,6 +122,15 @@ def unix_socket():
         found = answers(run)
     check((run.returncode, found['url']) == (0, f'unix:{d}/s:/'), f'{run}')
     check(found['lost_without'] >= 20 and found['lost_with'] == 0, f'{found}')
+
+
+@case
+def many_processes():
+    """A report that tells of a process for each connection is long, and read all the same."""
+    port = harness.free_port()
+    run = rehearse('--json', '--scenario', 'think', '--', *SMALL_SERVER, port, '127.0.0.1', 'fork')
+    report = answers(run)['scenarios'][0]['with']['report']
+    check(run.returncode == 0 and len(report['processes']) > 50, f'{run.stderr} {report}')
 
 
 KEYS = {
