@@ -21,6 +21,7 @@ $(BUILD)/explore/explore: $(EXPLORE_OBJ)
 -include $(EXPLORE_OBJ:.o=.d)
 
 explore: $(BUILD)/explore/explore
-	$(Q)bad=0; $(BUILD)/explore/explore || bad=1; CC='$(CC)' tests/explore/bugs.sh $(BUILD) || bad=1; exit $$bad
+	$(Q)bad=0; $(BUILD)/explore/explore & real=$$!; CC='$(CC)' tests/explore/bugs.sh $(BUILD) || bad=1; \
+	    wait $$real || bad=1; exit $$bad
 
 .PHONY: explore
