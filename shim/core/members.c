@@ -84,7 +84,10 @@ static void fill(struct members *m, struct member *who, int parent, nsec_t now)
 
 int members_claim(struct members *m, int parent, enum member_state state, nsec_t now)
 {
-    for (int i = 0; i < MEMBERS_MAX; i++) {
+    /* Not the one that was given back last: its process may still be about to end, and is known by its number there
+     * (a process for each connection: slots come and go by the hundred). */
+    for (uint32_t n = 0, first = __atomic_load_n(&m->next_serial, __ATOMIC_RELAXED); n < MEMBERS_MAX; n++) {
+        int i = (int)((first + n) % MEMBERS_MAX);
         uint32_t taken = TAKEN, none = MEMBER_FREE, top = m->top;
         if (m->member[i].state != MEMBER_FREE ||
             !__atomic_compare_exchange_n(&m->member[i].state, &none, taken, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))

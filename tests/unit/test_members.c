@@ -44,6 +44,13 @@ static int execed(int parent, uint32_t flags)
     return at;
 }
 
+/* The next slot that is given is this one, if it is free. */
+static void turn_to(int at)
+{
+    while (m->next_serial % MEMBERS_MAX != (uint32_t)at)
+        m->next_serial++;
+}
+
 static uint32_t serial(int at)
 {
     return m->member[at].serial;
@@ -112,6 +119,7 @@ static void a_slot_taken_again_knows_nothing_of_the_last(void **unused UNUSED)
     m->member[first].counts.cut = 3;
     m->member[first].end = MEMBER_KILLED;
     leave(first, false);
+    turn_to(first);
     int second = members_claim(m, MEMBER_NONE, MEMBER_BORN, 5);
     assert_int_equal(second, first);
     assert_int_not_equal(serial(second), before);
@@ -134,9 +142,23 @@ static void leaves_once(void **unused UNUSED)
     assert_true(members_leave(m, at, s, false));
     assert_int_equal(m->member[at].state, MEMBER_FREE);
     assert_false(members_leave(m, at, s, false));
+    turn_to(at);
     assert_int_equal(forked(MEMBER_NONE), at);
     assert_false(members_leave(m, at, s, false)); /* meant the one before */
     assert_int_equal(m->member[at].state, MEMBER_SERVES);
+}
+
+/* Its process may not have ended yet, and is known by the number that stands there. */
+static void what_was_given_back_is_the_last_to_be_given(void **unused UNUSED)
+{
+    int at = forked(MEMBER_NONE);
+    leave(at, false);
+    for (int i = 1; i < MEMBERS_MAX; i++) {
+        int other = forked(MEMBER_NONE);
+        assert_int_not_equal(other, at);
+        leave(other, false);
+    }
+    assert_int_equal(forked(MEMBER_NONE), at);
 }
 
 static void what_is_kept_is_not_given_again(void **unused UNUSED)
@@ -182,6 +204,7 @@ static void children_of_one_that_has_left_are_its_parents(void **unused UNUSED)
     assert_int_equal(members_parent(m, one), root);
     assert_int_equal(members_parent(m, two), root);
     assert_int_equal(members_parent(m, nephew), other);
+    turn_to(middle);
     assert_int_equal(forked(MEMBER_NONE), middle); /* its slot is a stranger's now */
     assert_int_equal(members_parent(m, one), root);
     leave(root, true);
@@ -550,6 +573,7 @@ static void never_out_of_scope_while_others_leave(void **unused UNUSED)
 {
     for (int i = 0; i < 100; i++) {
         memset(m->member, 0, sizeof m->member);
+        turn_to(0);
         top = bottom = forked(MEMBER_NONE);
         while (bottom < 100)
             bottom = forked(bottom);
@@ -571,6 +595,7 @@ static void *dither(void *unused UNUSED)
 static void leave_and_come(void)
 {
     for (int i = 0; i < TURNS; i++) {
+        turn_to(1);
         int at = members_claim(m, 0, MEMBER_BORN, 1);
         if (at != 1 || !members_leave(m, at, serial(at), false))
             count(&clashes);
@@ -735,6 +760,7 @@ int main(void)
         T(a_slot_taken_again_knows_nothing_of_the_last),
         T(a_serial_is_never_nothing),
         T(leaves_once),
+        T(what_was_given_back_is_the_last_to_be_given),
         T(what_is_kept_is_not_given_again),
         T(is_full_at_512),
         T(found_by_pid),
