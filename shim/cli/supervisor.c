@@ -1,6 +1,7 @@
 /* supervisor.c: see supervisor.h. One loop: signals come by signalfd, everything else by what its module polls for. */
 #include "supervisor.h"
 
+#include "activation.h"
 #include "behind.h"
 #include "handshake.h"
 #include "outside.h"
@@ -320,6 +321,7 @@ static void become_command(void)
     if (terminal_has(s.terminal, getpgid(getppid())))
         terminal_give(s.terminal, getpid());
     restore_signals();
+    activation_take(getppid());
     handshake_fail(&s.handshake, s.what->execute(s.what->arg));
     _exit(127);
 }
@@ -338,6 +340,7 @@ static bool start(void)
         become_command();
     if (s.child < 0)
         return false;
+    activation_let_go();
     s.behind.command = s.child;
     setpgid(s.child, s.child); /* both do: neither may be later than the other needs it */
     handshake_forked(&s.handshake);

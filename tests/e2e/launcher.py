@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import container
 import harness
 import netns
+import activation
 import outside as _  # noqa: F401  (fills the table)
 import scenarios
 import servers
@@ -72,6 +73,21 @@ def launched(variant, names, only=container.SERVERS, **how):
 
 launched('run', container.LOADS)
 launched('run-parent', ('inflight', 'churn'), parent=True)
+
+
+class Activated(activation.Activated):
+    """systemd-socket-activate becomes the launcher, and the listener is for the launcher's command."""
+
+    def __init__(self, server, options):
+        super().__init__(replace(server, exit=server.exit if server.exit >= 0 else 128 - server.exit), options)
+
+    def launch(self, argv, env):
+        return super().launch(command(os.path.join(self.options.build, 'lastcall'), argv), without_preload(env))
+
+
+for _name in ('inflight', 'churn'):
+    _full = f'run-activated-{_name}'
+    scenarios.SCENARIOS[_full] = Scenario(_full, scenarios.SCENARIOS[_name].run, only=('gunicorn-gthread', 'epoll'), make_test=Activated)
 
 
 # ---- from outside: servers in which nothing of ours can live ------------------------------------------------------------
