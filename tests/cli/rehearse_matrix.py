@@ -64,6 +64,8 @@ def add(server):
 
 
 cases.forget()
+for longer in (rehearse_test.becomes_ready_late, rehearse_test.changing_bodies, rehearse_test.many_processes):
+    case(longer)
 for each in servers.SERVERS.values():
     if 'http' in each.speaks and not each.daemon:
         add(each)
