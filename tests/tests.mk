@@ -43,7 +43,7 @@ include tests/lint.mk
 # The last line is `N passed, N failed` (and `, N skipped`).
 test:
 	$(Q)scripts/deps build test
-	$(Q)tests/all.sh '$(MAKE)' $(BUILD)
+	$(Q)tests/reachable.sh tests/all.sh '$(MAKE)' $(BUILD)
 
 # With clang, and without a warning, the object must come out just as well.
 both-compilers:
