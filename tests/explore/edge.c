@@ -215,7 +215,8 @@ void edge_load(struct world *w, unsigned who)
         watch[i].out_of_reach = p->watch[i] & 4;
     }
     memcpy(table.door, w->door, sizeof w->door);
-    table.next_serial = table.top = w->slot[1].serial ? 2 : 1;
+    table.top = w->slot[1].serial ? 2 : 1;
+    table.next_serial = w->slot[0].serial ? 1 : 0; /* and the slot that is given next: members_claim */
     group.table = &table;
     group.at = p->life == ALIVE ? (int)who : MEMBER_NONE;
     group.leader = p->leader;

@@ -227,6 +227,7 @@ static void the_master_comes_first(void **unused UNUSED)
     int old = member(MEMBER_NONE), master = member(MEMBER_NONE);
     member(master);
     m->member[old].state = MEMBER_FREE;
+    m->next_serial = MEMBERS_MAX + (uint32_t)old;
     int worker = member(master); /* in the old one's slot */
     assert_int_equal(worker, old);
     struct status_group g = group_of(3);
