@@ -243,7 +243,7 @@ def a_command_that_ends_meanwhile_is_reported():
         t.exits(within=1, status=128 + 9)
         check(load.finish()['lost'] == 4, 'somebody was served')
         report = t.report()
-        check(report['end'] == 'exit' and report['in_flight'] == 4, f'{report}')
+        check(report['end'] == 'exit' and report['cut'] == 4, f'{report}')
 
 
 class Nobody(Restricted):
