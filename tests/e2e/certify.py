@@ -8,7 +8,6 @@ import argparse
 import datetime
 import os
 import platform
-import signal
 import subprocess
 import sys
 import threading
@@ -127,7 +126,7 @@ def main():
     p.add_argument('--jobs', type=int, default=2 * (os.cpu_count() or 2))
     o = p.parse_args()
     o.build, o.bare, o.control, o.env = os.path.abspath(o.build), False, False, {}
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # the background's shell has made us ignore it
+    harness.unignore()
     harness.adopt_orphans()
     c, here = Certificate(o), list(wanted(o.build))
     if not here:

@@ -37,6 +37,14 @@ def adopt_orphans():
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
+def unignore():
+    """A shell that runs the suite in the background, or nohup, has made us ignore these signals, and every server would
+    inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGQUIT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 # Ports below the ephemeral range, so that no client's own port can be in the way.
 _ports = itertools.count(random.randrange(10000, 31000))
 _ports_lock = threading.Lock()

@@ -13,7 +13,6 @@
 A missing server is a skip that is said aloud, and a failure where the environment says CI=true."""
 import argparse
 import os
-import signal
 import sys
 import threading
 import time
@@ -189,8 +188,7 @@ def plan(options, suite):
 
 def main():
     options = parse()
-    # A shell that runs us in the background has made us ignore it, and the servers would inherit that.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    harness.unignore()
     suite = Suite(options)
     if not options.bare and not os.path.exists(os.path.join(options.build, 'liblastcall.so')):
         sys.exit(f'run.py: {options.build}/liblastcall.so is missing: make')

@@ -17,7 +17,7 @@ FUZZ_SRC_options = shim/core/options.c shim/core/text.c
 FUZZ_OPT_options = -max_len=1024 -dict=tests/fuzz/options.dict
 FUZZ_SRC_drain   = shim/core/drain.c shim/core/options.c shim/core/text.c
 FUZZ_OPT_drain   = -max_len=1024
-FUZZ_SRC_members = shim/core/members.c
+FUZZ_SRC_members = shim/core/members.c shim/core/text.c
 FUZZ_OPT_members = -max_len=1024
 FUZZ_SRC_elfscan = $(patsubst %,shim/cli/%.c,elffile elfneeds elfscan envline follow gobuild hooklist libpath verdict) \
                    shim/core/text.c shim/core/gocode.c $(CLI_LIBS)
