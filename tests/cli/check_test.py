@@ -147,7 +147,7 @@ def of_debian(name, verdict):
         equal(found['program'], os.path.realpath(shutil.which(name, path=PATH)), 'program')
     if name in ACCEPTS:
         # node is built with libuv inside (NodeSource) or with the one of the system (Debian)
-        library = 'libuv.so.1' if 'libuv.so.1' in tool('readelf', '-dW', found['program']).stdout else ACCEPTS[name]
+        library = 'libuv.so.1' if 'libuv.so.1' in tool('ldd', found['program']).stdout else ACCEPTS[name]
         equal(found['hooks'].get('accept4', found['hooks'].get('accept')), library, 'who accepts')
     symbols = tool('readelf', '--dyn-syms', '-W', found['program']).stdout
     equal(found['libssl'] == 'built in', bool(re.search(r' [0-9]+ SSL_read\b', symbols)), 'libssl within')
