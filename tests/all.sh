@@ -36,6 +36,11 @@ passed=$(grep -cE '^ok |^\[       OK \] ' "$log")
 failed=$(grep -E '^FAIL |^\[  FAILED  \] [a-z_0-9]+$' "$log" | sort -u | wc -l)
 skipped=$(grep -cE '^SKIP ' "$log")
 failed=$((failed + broken))
+# Once more at the end, where they are seen (CI keeps only a part of a long output), each with what it said.
+if [ "$failed" -gt 0 ]; then
+    echo "== what failed"
+    grep -E -A 12 '^FAIL |^\[  FAILED  \] ' "$log" | grep -vE '^(ok |\[       OK)' | cut -c 1-400
+fi
 if [ -n "${CI:-}" ] && [ "$skipped" -gt 0 ]; then
     echo "all: $skipped skipped, but CI has everything installed" >&2
     failed=$((failed + skipped))
