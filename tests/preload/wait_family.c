@@ -201,6 +201,7 @@ static int waits(char **args)
     while (strcmp(k->name, args[0]) != 0)
         k++;
     sigaction(SIGUSR1, &act, NULL);
+    sigaction(SIGWINCH, &act, NULL);
     sigaction(SIGTERM, &act, NULL);
     lfd = role_listen();
     pair[0] = accept(lfd, NULL, NULL);
@@ -226,18 +227,28 @@ static int waits(char **args)
             usleep(1000);
 }
 
-static bool is_asleep(void *pid)
+static char state_of(pid_t pid)
 {
     char path[64], stat[512] = "";
-    snprintf(path, sizeof path, "/proc/%d/stat", *(pid_t *)pid);
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
     FILE *f = fopen(path, "r");
     if (!f)
-        return false;
+        return 0;
     size_t n = fread(stat, 1, sizeof stat - 1, f);
     fclose(f);
     stat[n] = '\0';
     const char *end = strrchr(stat, ')');
-    return end && end[2] == 'S';
+    return end ? end[2] : 0;
+}
+
+static bool is_asleep(void *pid)
+{
+    return state_of(*(pid_t *)pid) == 'S';
+}
+
+static bool is_stopped(void *pid)
+{
+    return state_of(*(pid_t *)pid) == 'T';
 }
 
 struct result {
@@ -308,34 +319,52 @@ static void not_noticed(void)
     }
 }
 
-/* The program's signal, during the drain or together with its signal, interrupts as ever. */
-static void own_signals_interrupt(bool together)
+static void send_during_the_drain(struct child *c, int own)
+{
+    child_signal(c, SIGTERM);
+    child_drains(c);
+    CHECK(await(is_asleep, &c->pid));
+    child_signal(c, own);
+}
+
+/* Both are pending when the wait is interrupted; the lower number is delivered first. One that comes only as our handler
+ * returns would be too late for any handler with SA_RESTART: the kernel has decided by then to make the call again. */
+static void send_together(struct child *c, int own)
+{
+    child_signal(c, SIGSTOP);
+    CHECK(await(is_stopped, &c->pid));
+    child_signal(c, SIGTERM);
+    child_signal(c, own);
+    child_signal(c, SIGCONT);
+}
+
+/* The program's signal interrupts as ever. */
+static void own_signal_interrupts(void (*send)(struct child *c, int own), int own)
 {
     for (int i = 0; i < KINDS; i++) {
         const struct kind *k = &kinds[i];
         struct child c;
         int fd = begin(&c, k);
-        child_signal(&c, SIGTERM);
-        if (!together) {
-            child_drains(&c);
-            CHECK(await(is_asleep, &c.pid));
-        }
-        child_signal(&c, SIGUSR1);
+        send(&c, own);
         struct result r = end(&c, fd);
-        CHECK(r.ret == -1 && r.err == EINTR && r.handled == SIGUSR1 && r.ms < MS - 50,
+        CHECK(r.ret == -1 && r.err == EINTR && r.handled == own && r.ms < MS - 50,
               "%s: %d, errno %d, handled %d, %d ms", k->name, r.ret, r.err, r.handled, r.ms);
     }
 }
 
 static void during_the_drain(void)
 {
-    own_signals_interrupt(false);
+    own_signal_interrupts(send_during_the_drain, SIGUSR1);
 }
 
-static void together_with_ours(void)
+static void just_before_ours(void)
 {
-    for (int i = 0; i < 3; i++)
-        own_signals_interrupt(true);
+    own_signal_interrupts(send_together, SIGUSR1);
+}
+
+static void just_after_ours(void)
+{
+    own_signal_interrupts(send_together, SIGWINCH);
 }
 
 /* ---- sleep(3) counts whole seconds ------------------------------------------------------------------------ */
@@ -373,7 +402,8 @@ int main(int argc, char **argv)
     static const struct check_test tests[] = {
         {"wait-family/a-drain-is-not-noticed", not_noticed},
         {"wait-family/own-signal-during-the-drain", during_the_drain},
-        {"wait-family/own-signal-together-with-ours", together_with_ours},
+        {"wait-family/own-signal-just-before-ours", just_before_ours},
+        {"wait-family/own-signal-just-after-ours", just_after_ours},
         {"wait-family/sleep", sleep_is_as_long},
         {NULL, NULL},
     };
