@@ -58,9 +58,11 @@ static uint32_t phase_of(const struct member *who)
 
 static void drop_watch(struct watch *w)
 {
-    if (w->serial != 0 && w->fd >= 0)
-        sys1(SYS_close, w->fd);
+    int fd = w->serial != 0 ? w->fd : -1;
+    __atomic_store_n(&w->serial, 0, __ATOMIC_SEQ_CST); /* before its number is somebody else's */
     memset(w, 0, sizeof *w);
+    if (fd >= 0)
+        sys1(SYS_close, fd);
 }
 
 void lead_forget(void)
@@ -136,8 +138,9 @@ static bool watched(int at, int pid)
     if (w->serial == who->serial)
         return w->fd >= 0 || w->out_of_reach || sys2(SYS_kill, pid, 0) != -ESRCH;
     drop_watch(w);
-    w->serial = who->serial;
     w->fd = high_move((int)sys2(SYS_pidfd_open, pid, 0));
+    /* Last: a fork in the meantime closes in the child what is ours (lead_next_own), and 0 is not. */
+    __atomic_store_n(&w->serial, who->serial, __ATOMIC_SEQ_CST);
     if (w->fd == -ESRCH) {
         /* It may have died by the signal that ended a drain of its own, long ago. */
         died(at, who->signal_at + LONE_GRACE >= shim.signal_at);
