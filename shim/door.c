@@ -1,6 +1,7 @@
 /* door.c: closing the listeners without resetting anyone who stands in their queues (DESIGN section 5). */
 #include "door.h"
 
+#include "group.h"
 #include "lead.h"
 
 #include "sys/syscall.h"
@@ -144,6 +145,12 @@ static int half_open(uint8_t family)
     return q.port_count > 0 ? sock_half_open(&q) : 0;
 }
 
+/* A queue that only workers take from, and there is none any more. */
+static bool is_forlorn(const struct listener *l)
+{
+    return l->lent && (group.marks & MEMBER_ACCEPTS) == 0 && !lead_has_workers();
+}
+
 /* Connections in all accept queues; doors that had to be emptied first are closed when they are. */
 static unsigned queues(bool late)
 {
@@ -157,7 +164,7 @@ static unsigned queues(bool late)
             swap(l);
         else if (l->door == DOOR_TO_EMPTY && queued == 0)
             swap(l);
-        else if (l->door != DOOR_TO_LEAVE)
+        else if (l->door != DOOR_TO_LEAVE && !(late && is_forlorn(l)))
             all += queued;
         all += __atomic_load_n(&l->swapping, __ATOMIC_SEQ_CST); /* by a thread of the program: not closed yet */
     }
@@ -180,6 +187,8 @@ static void count_doors(struct census *census, const struct drain *drain, nsec_t
     uint8_t phase = drain->phase;
     bool late = phase >= DRAIN_DOOR && now >= drain->door_from + shim.options.idle;
     census->queued = queues(late);
+    if (census->queued > 0 && !late && phase >= DRAIN_DOOR)
+        census->next_expiry = drain->door_from + shim.options.idle;
     /* Dear, and of no interest before the door is closed or once it is known to be. */
     if (phase == DRAIN_DOOR && census->queued == 0) {
         int v4 = half_open(4), v6 = half_open(6);

@@ -6,7 +6,6 @@
 #include "group.h"
 #include "record.h"
 #include "sys/high.h"
-#include "sys/proc.h"
 #include "sys/syscall.h"
 
 #include <linux/futex.h>
@@ -16,9 +15,11 @@
 #include <time.h>
 
 /* A worker that gets the signal alone goes on as before for so long: it may be on its way to all of them. */
-#define LONE_GRACE (100 * NSEC_PER_MSEC)
+#define LONE_GRACE  (100 * NSEC_PER_MSEC)
 /* At a deadline all processes end by their own clocks: so long the leader waits for what they have to say. */
-#define SETTLE     (50 * NSEC_PER_MSEC)
+#define SETTLE      (50 * NSEC_PER_MSEC)
+/* A worker that has just been sent our listener has so many milliseconds to show it. */
+#define PATIENCE_MS 30
 
 /* What we do to hear of another process's death. */
 struct watch {
@@ -299,6 +300,16 @@ uint32_t *lead_word(uint32_t *value)
     return leads ? &group.table->reports : &group.table->orders;
 }
 
+bool lead_has_workers(void)
+{
+    for (int i = 0; group_self() && i < members_top(group.table); i++) {
+        uint32_t state = __atomic_load_n(&member(i)->state, __ATOMIC_ACQUIRE);
+        if (i != group.at && (alive(member(i)) || state == MEMBER_AWAY) && members_reachable(group.table, i, group.at))
+            return true;
+    }
+    return false;
+}
+
 bool lead_is_member(void)
 {
     return group_self() && members_master(group.table, group.at) != MEMBER_NONE;
@@ -512,15 +523,53 @@ static bool means(int pid, bool *nameless)
     return false;
 }
 
-bool lead_means(uint64_t pid)
+/* One of our descendants that was exec'd and has shown nothing of itself. If it holds our listener it may have just
+ * received it, and its hook not have come to say so (node's cluster replaces a worker); or it is an heir. */
+static bool may_be_meant(int pid)
+{
+    const struct members *m = group.table;
+    int root = group.leader == MEMBER_NONE ? group.at : group.leader, at = members_find(m, pid);
+    if (at == MEMBER_NONE || at == root || !members_reachable(m, at, root))
+        return false;
+    const struct member *who = member(at);
+    uint32_t flags = __atomic_load_n(&who->flags, __ATOMIC_ACQUIRE);
+    if (__atomic_load_n(&who->state, __ATOMIC_ACQUIRE) == MEMBER_AWAY)
+        return true;
+    return (flags & MEMBER_EXECED) && (flags & (MEMBER_ACCEPTS | MEMBER_RECEIVED | MEMBER_FORKS)) == 0;
+}
+
+static void nap_1ms(void)
 {
     const struct timespec moment = {0, 1000 * 1000};
+    sys2(SYS_nanosleep, &moment, 0);
+}
+
+enum kinship lead_means(uint64_t pid)
+{
     bool nameless, yes = false;
     if (!group_self())
-        return false;
+        return STRANGER;
     for (int i = 0; i < 50 && !(yes = means((int)pid, &nameless)) && nameless; i++)
-        sys2(SYS_nanosleep, &moment, 0);
-    return yes;
+        nap_1ms();
+    return yes ? KIN : may_be_meant((int)pid) ? MAYBE_KIN : STRANGER;
+}
+
+static bool any_undecided(void)
+{
+    for (unsigned i = 0; i < shim.listeners; i++)
+        if (shim.listener[i].live && shim.listener[i].foreign && shim.listener[i].undecided)
+            return true;
+    return false;
+}
+
+/* Nobody is refused meanwhile: the doors are open. */
+static void look_who_holds(void)
+{
+    survey_shared(true);
+    for (int i = 0; i < PATIENCE_MS && any_undecided(); i++) {
+        nap_1ms();
+        survey_shared(true);
+    }
 }
 
 void lead_decide(struct listener *l)
@@ -534,7 +583,7 @@ void lead_decide(struct listener *l)
             return;
     }
     if (!looked)
-        survey_shared(true);
+        look_who_holds();
     looked = true;
     if (self)
         members_decide(group.table, l->inode, serial, !l->foreign);

@@ -6,6 +6,8 @@
 
 #include "shim.h"
 
+#include "sys/proc.h"
+
 /* Where no thread waits for the group's changes, look for them so often. */
 #define GROUP_LOOK (20 * NSEC_PER_MSEC)
 
@@ -34,7 +36,10 @@ void lead_end(enum report_end end);
 void lead_free(void);
 
 /* Is process pid one that drains with our leader? */
-bool lead_means(uint64_t pid);
+enum kinship lead_means(uint64_t pid);
+
+/* Has this process descendants, or may it soon have one that serves? */
+bool lead_has_workers(void);
 
 /* Does this process work for another one? */
 bool lead_is_member(void);

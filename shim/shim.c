@@ -465,6 +465,17 @@ void shim_listening(int fd)
         shim_arm();
 }
 
+/* A listener in everything but our having seen it: a worker of ours, or none any more, listens on what we have bound. */
+void shim_lent(int fd)
+{
+    bool unix_, listening;
+    if (slot_of(fd) != fd_slot_make(FD_SPECIAL, SPECIAL_BOUND) || !sock_is_stream(fd, &unix_, &listening) || !listening)
+        return;
+    struct listener *l = add_listener(fd, true);
+    if (l)
+        l->lent = l->shared = l->foreign = true;
+}
+
 void shim_given(int fd)
 {
     bool unix_, listening;

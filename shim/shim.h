@@ -30,9 +30,11 @@ struct listener {
     int fd;
     bool live, ignored, unix_;
     bool given;                   /* not bound by this process or one that has forked it */
+    bool lent;                    /* bound here, but it is others who listen (the primary of node's cluster) */
     bool shared;                  /* another process may hold it: we did not make it, or have forked */
     bool foreign;                 /* ... and it may be one that does not drain with us */
     bool held, held_by_strangers; /* seen so at the signal */
+    bool undecided;               /* ... one of these may be about to show that it drains with us */
     bool reuseport;
     uint8_t door;     /* enum door_kind */
     uint8_t swapping; /* lock of the swap for a placeholder */
@@ -140,6 +142,7 @@ bool shim_inherits(void);
 void shim_bound(int fd); /* by this process */
 void shim_listening(int fd);
 void shim_given(int fd); /* it may be a listener that another process has made */
+void shim_lent(int fd);  /* bound by this process: another one may listen on it by now */
 /* accept() on lfd gave fd. */
 void shim_accepted(int lfd, int fd);
 /* While draining, an accept comes to a door that is shut already (late). If it can block, and there is nobody left to

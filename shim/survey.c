@@ -346,6 +346,7 @@ static bool stays_open(int fd)
 static void adopt_unknown(int fd, void *unused)
 {
     (void)unused;
+    shim_lent(fd);
     if (slot_of(fd) != 0 || (fd >= shim.fd_high && shim_next_own((unsigned)fd) == fd))
         return;
     if (!shim_find(fd))
@@ -366,14 +367,15 @@ void survey_sweep(void)
 
 /* ---- what a fork has left shared ------------------------------------------------------------------------- */
 
-/* Somebody else holds the socket with this inode; kin: it drains with us. */
-static void still_shared(uint64_t inode, bool kin, void *unused)
+/* Somebody else holds the socket with this inode. */
+static void still_shared(uint64_t inode, enum kinship kin, void *unused)
 {
     (void)unused;
     for (unsigned i = 0; i < shim.listeners; i++)
         if (shim.listener[i].live && shim.listener[i].inode == inode) {
             shim.listener[i].held = true;
-            shim.listener[i].held_by_strangers |= !kin;
+            shim.listener[i].held_by_strangers |= kin != KIN;
+            shim.listener[i].undecided |= kin == MAYBE_KIN;
         }
     for (uint32_t i = 0, n = pool_size(&shim.pool); i < n; i++) {
         struct conn *c = pool_at(&shim.pool, i);
@@ -388,7 +390,7 @@ static bool anything_shared(bool listeners)
     bool any = false;
     for (unsigned i = 0; i < shim.listeners; i++) {
         struct listener *l = &shim.listener[i];
-        l->held = l->held_by_strangers = false;
+        l->held = l->held_by_strangers = l->undecided = false;
         any = any || (listeners && l->live && !l->ignored && l->shared);
     }
     for (uint32_t i = 0, n = pool_size(&shim.pool); i < n; i++) {

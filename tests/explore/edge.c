@@ -84,7 +84,7 @@ void survey_shared(bool listeners)
     unsigned other = 1 - me;
     (void)listeners;
     shim.listener[0].foreign =
-        here->proc[other].life == ALIVE && !here->proc[other].left && !lead_means(FIRST_PID + other);
+        here->proc[other].life == ALIVE && !here->proc[other].left && lead_means(FIRST_PID + other) != KIN;
 }
 
 void record_died(uint32_t serial)
