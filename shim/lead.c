@@ -565,10 +565,10 @@ static bool any_undecided(void)
 /* Nobody is refused meanwhile: the doors are open. */
 static void look_who_holds(void)
 {
-    survey_shared(true);
+    survey_shared(true, NULL);
     for (int i = 0; i < PATIENCE_MS && any_undecided(); i++) {
         nap_1ms();
-        survey_shared(true);
+        survey_shared(true, NULL);
     }
 }
 

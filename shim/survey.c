@@ -109,12 +109,12 @@ static void give_eof(struct conn *c, nsec_t now)
 }
 
 /* Another process held it when we looked: a child on its way to exec (CGI) perhaps, which has gone since. */
-static bool is_shared_still(const struct conn *c, nsec_t now)
+static bool is_shared_still(struct conn *c, nsec_t now)
 {
     static nsec_t looked_at; /* a walk through /proc is not for every connection */
     if (c->shared && !c->sent && now >= looked_at + shim.options.idle) {
         looked_at = now;
-        survey_shared(false);
+        survey_shared(false, c);
     }
     return c->shared;
 }
@@ -385,7 +385,7 @@ static void still_shared(uint64_t inode, enum kinship kin, void *unused)
 }
 
 /* Is there anything that a fork may have shared? Notes the inodes to look for. */
-static bool anything_shared(bool listeners)
+static bool anything_shared(bool listeners, const struct conn *pinned)
 {
     bool any = false;
     for (unsigned i = 0; i < shim.listeners; i++) {
@@ -399,7 +399,9 @@ static bool anything_shared(bool listeners)
             continue;
         c->held = false;
         c->inode = 0;
-        if (conn_lock(&c->pin)) { /* else it is being closed */
+        if (c == pinned) {
+            c->inode = sock_inode(c->fd);
+        } else if (conn_lock(&c->pin)) { /* else it is being closed */
             c->inode = c->live && !c->dead ? sock_inode(c->fd) : 0;
             conn_unpin(c);
         }
@@ -408,10 +410,10 @@ static bool anything_shared(bool listeners)
     return any;
 }
 
-void survey_shared(bool listeners)
+void survey_shared(bool listeners, const struct conn *pinned)
 {
     struct proc_unseen unseen;
-    if (!anything_shared(listeners) || !proc_foreign_sockets(lead_means, still_shared, NULL, &unseen))
+    if (!anything_shared(listeners, pinned) || !proc_foreign_sockets(lead_means, still_shared, NULL, &unseen))
         return;
     for (unsigned i = 0; i < shim.listeners; i++) {
         struct listener *l = &shim.listener[i];

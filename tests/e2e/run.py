@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import activation  # noqa: F401  (fills the table)
 import container  # noqa: F401
+import exact  # noqa: F401
 import golang  # noqa: F401
 import groups  # noqa: F401  (fills the table)
 import harness

@@ -1,7 +1,6 @@
 """What is done to a server, and what must come out: nobody is lost. One function each; its name is the
 scenario's. A sleep here is part of a scenario (a client that is slow), never a wait for something."""
 import random
-import re
 import resource
 import time
 from dataclasses import dataclass
@@ -32,7 +31,7 @@ REPEATED_LESS = ('go-nethttp', 'go-fasthttp')  # as often as groups
 # On servers of several processes: what a plain run has of the scenarios that all servers share, which of them are
 # repeated (--group-repeat), and where the longer suite does that.
 GROUP_SHARED = ('inflight', 'hammer', 'think', 'churn', 'reuse', 'backlog', 'idle', 'big', 'upload', 'pipeline', 'stream', 'forever',
-                'second-signal', 'repeated-signal', 'alone', 'half-head')
+                'second-signal', 'repeated-signal', 'alone', 'half-head', 'bytes')
 GROUP_RACING = ('inflight', 'hammer', 'think', 'churn')
 GROUP_SOAKED = ('nginx-2', 'nginx-4', 'gunicorn-sync', 'gunicorn-gthread')
 MEASURED = ('nginx', 'epoll')
@@ -414,58 +413,6 @@ def early(t):
         t.check(response.status == 413, f'status {response.status}')
         farewell(t, wire, response)
     finish_late(t, request('POST', '/early', f'Content-Length: {len(body)}'), answer, rest=body[:200_000])
-
-
-@scenario(needs='keep-alive')
-def same_bytes(t):
-    """With no signal sent, every byte is the same with and without us (but for the Date)."""
-    def conversation():
-        said = b''
-        paths = ['/', '/sleep?ms=20', '/stream?ms=50', '/status/204', '/status/304', '/sendfile', '/head-pieces', '/close-tokens',
-                 '/nothing', '/big']
-        # nginx passes on what its upstream has sent by then: where it cuts a body is a matter of time
-        with t.wire(join_chunks=t.server.backend) as wire:
-            for path in paths:
-                if path not in t.server.lacks:
-                    wire.send(request('GET', path))
-                    wire.response()
-            for method in ('HEAD', 'GET'):
-                wire.send(request(method, '/'))
-                wire.response(head=method == 'HEAD')
-            several = 1 if 'pipeline' in t.server.lacks else 3
-            wire.send(request('GET', '/') * several)
-            for _ in range(several):
-                wire.response()
-            wire.send(request('POST', '/upload', 'Content-Length: 1000') + pattern(1000))
-            wire.response()
-            wire.send(request('POST', '/upload', 'Content-Length: 1000', 'Expect: 100-continue'))
-            wire.response()
-            wire.send(pattern(1000))
-            wire.response()
-            wire.send(request('GET', '/', 'Connection: close'))
-            wire.response()
-            wire.end()
-            said += wire.raw
-        for version in (request('GET', '/', version='1.0'), request('GET', '/', 'Connection: keep-alive', version='1.0')):
-            with t.wire() as wire:
-                wire.send(version)
-                wire.response()
-                said += wire.raw
-        with t.wire() as wire:
-            wire.send(b'NONSENSE\r\n\r\n')
-            wire.end(anything=True)
-            said += wire.raw + wire.buffer
-        return re.sub(rb'(?i)\ndate: [^\r]*', b'\ndate: ', said)
-
-    heard = []
-    for bare in (True, False):
-        t.start(bare=bare or t.bare)
-        heard.append(conversation())
-        t.again()
-    first, second = heard
-    at = next((i for i, (a, b) in enumerate(zip(first, second)) if a != b), min(len(first), len(second)))
-    t.check(first == second, f'other bytes from {at} on: {first[at - 40:at + 60]!r} without us, {second[at - 40:at + 60]!r} with us')
-    t.note = f'{len(first)} bytes'
 
 
 # ---- measured -----------------------------------------------------------------------------------------

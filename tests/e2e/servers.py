@@ -48,7 +48,7 @@ class Server:
     command: Callable   # (build, directory, host, port, backend port) -> argv
     needs: list         # programs and files without which it is missing
     exit: int           # after TERM, when idle and alone
-    lacks: set = field(default_factory=set)  # what it has no natural way to offer: endpoints, keep-alive, pipeline
+    lacks: set = field(default_factory=set)  # what it has no natural way to offer: endpoints, keep-alive, pipeline, chunked
     backend: bool = False                    # needs the backend
     family: str = 'ipv4'                     # ipv4 ipv6 unix: what it listens on
     exit_first: int = 0    # as PID 1, where the kernel ignores a default TERM, if not 128+n
@@ -186,7 +186,7 @@ def cluster(policy, **group):
 def small(program, status, family='ipv4'):
     name = program if family == 'ipv4' else f'{program}-{family}'
     return Server(name, lambda build, directory, host, port, backend: [f'{build}/e2e/{program}', str(port), host],
-                  [f'$BUILD/e2e/{program}'], status, family=family)
+                  [f'$BUILD/e2e/{program}'], status, {'chunked'}, family=family)
 
 
 FASTHTTP_LACKS = {'/head-pieces', '/early', '/close-tokens'}
@@ -210,7 +210,7 @@ STATIC = ('static-epoll', 'static-thread', 'static-go')
 # What holds there all the same, and the only scenarios for these servers. Those that ask to be told to close, or that never
 # give a pause, are in outside.py, with what holds instead.
 OUTSIDE_PLAIN = ('inflight', 'churn', 'backlog', 'idle', 'big', 'upload', 'stream', 'half-head', 'forever', 'second-signal',
-                 'repeated-signal', 'alone', 'early', 'continue-100', 'outside-think', 'outside-reuse', 'outside-hammer',
+                 'repeated-signal', 'alone', 'early', 'continue-100', 'bytes', 'outside-think', 'outside-reuse', 'outside-hammer',
                  'outside-blind', 'outside-slow')
 OUTSIDE_CONTAINED = tuple(f'container-outside-{n}' for n in (
     'inflight', 'churn', 'idle', 'think', 'user-inflight', 'user-churn', 'user-think', 'refused-inflight'))
@@ -225,7 +225,7 @@ def static(name, program, lacks=(), plain=OUTSIDE_PLAIN):
 SERVERS = {s.name: s for s in (
     Server('nginx', nginx, ['nginx', '$BUILD/e2e/thread'], 0, {'/head-pieces', '/close-tokens'}, backend=True),
     Server('node', node(), ['node'], -15, {'/sendfile'}),
-    Server('python', script(PYTHON, f'{HERE}/servers/threading_server.py'), [PYTHON], -15, {'/sendfile'}),
+    Server('python', script(PYTHON, f'{HERE}/servers/threading_server.py'), [PYTHON], -15, {'/sendfile', 'chunked'}),
     Server('aiohttp', script(PYTHON, f'{HERE}/servers/aiohttp_server.py'), [PYTHON], 0,
            {'/sendfile', '/head-pieces'}, own_grace=True),
     Server('java', lambda build, directory, host, port, backend:
@@ -240,7 +240,7 @@ SERVERS = {s.name: s for s in (
     small('epoll', -15, 'ipv6'),
     small('epoll', -15, 'unix'),
     small('thread', -15, 'unix'),
-    static('thread', 'static-thread', {'/early'}),  # it closes over unread bytes
+    static('thread', 'static-thread', {'/early', 'chunked'}),  # it closes over unread bytes
     static('epoll', 'static-epoll', plain=('inflight', 'outside-think', *OUTSIDE_CONTAINED)),
     static('go', 'go-nethttp-static', plain=OUTSIDE_PLAIN + OUTSIDE_CONTAINED),
     Server('nginx-tls', nginx_tls, ['nginx', '$BUILD/e2e/thread', '$BUILD/e2e/key.pem'], 0, backend=True, speaks=('tls', 'h2')),
@@ -264,7 +264,7 @@ SERVERS = {s.name: s for s in (
     Server('puma', puma, ['puma'], -15, {'/head-pieces', '/sendfile', '/early'}, own_grace=True,
            group=Group(ready='booted in', reload='USR1', follow=True), at_once=32, own_end=1),
     Server('forking', lambda build, directory, host, port, backend: [
-        PYTHON, f'{HERE}/servers/threading_server.py', str(port), host, 'fork'], [PYTHON], -15, {'/sendfile'}, own_end=1,
+        PYTHON, f'{HERE}/servers/threading_server.py', str(port), host, 'fork'], [PYTHON], -15, {'/sendfile', 'chunked'}, own_end=1,
            group=Group(0, respawns=False, outlive=True)),
     go('nethttp'),
     go('fasthttp'),

@@ -79,10 +79,11 @@ unsigned survey_cut(void (*f)(const struct report_cut *cut, void *arg), void *ar
 }
 
 /* Who else holds the listener? The other process, if it lives; a stranger unless our drain means it. */
-void survey_shared(bool listeners)
+void survey_shared(bool listeners, const struct conn *pinned)
 {
     unsigned other = 1 - me;
     (void)listeners;
+    (void)pinned;
     shim.listener[0].foreign =
         here->proc[other].life == ALIVE && !here->proc[other].left && lead_means(FIRST_PID + other) != KIN;
 }
