@@ -347,16 +347,25 @@ size_t shim_farewell_sent(struct shim_call *call, const struct farewell *f, size
 
 /* ---- the program closes ------------------------------------------------------------------------------- */
 
+/* Is the connection in no set of the program's any more? */
+static bool leaves_epoll(int ep, int fd)
+{
+    long err = ep < 0 ? 0 : sys4(SYS_epoll_ctl, ep, EPOLL_CTL_DEL, fd, 0);
+    return err == 0 || err == -ENOENT || err == -EBADF;
+}
+
 /* The program's descriptor goes, the socket stays with us until its output is acknowledged and its peer
- * has ended too (RFC 9112 9.6). An epoll registration belongs to the open file, so it must be taken out. */
+ * has ended too (RFC 9112 9.6). An epoll registration belongs to the open file, so it must be taken out: else the program
+ * would hear of a connection that it has freed. */
 static bool keep_lingering(struct conn *c, int fd)
 {
-    int ep = c->epoll_fd;
     int kept = (int)sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, shim.fd_high);
     if (kept < 0)
         return false;
-    if (ep >= 0)
-        sys4(SYS_epoll_ctl, ep, EPOLL_CTL_DEL, fd, 0);
+    if (!leaves_epoll(c->epoll_fd, fd)) {
+        sys1(SYS_close, kept);
+        return false;
+    }
     int own = __atomic_load_n(&shim.epoll, __ATOMIC_ACQUIRE);
     if (own >= 0)
         sys4(SYS_epoll_ctl, own, EPOLL_CTL_DEL, fd, 0);

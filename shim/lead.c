@@ -172,7 +172,8 @@ static long send_order(int at, int sig)
     fill_order(&info, sig);
     if (watch[at].fd >= 0)
         ret = sys4(SYS_pidfd_send_signal, watch[at].fd, sig, &info, 0);
-    return ret == -ENOSYS ? sys3(SYS_rt_sigqueueinfo, pid_of(member(at)), sig, &info) : ret;
+    /* Older kernels have it not, and older sandboxes refuse what they do not know. */
+    return ret == 0 || ret == -ESRCH ? ret : sys3(SYS_rt_sigqueueinfo, pid_of(member(at)), sig, &info);
 }
 
 static void order(int at)

@@ -365,8 +365,10 @@ void pump_prepare(void)
 {
     const size_t size = GUARD + WATCH_STACK + PUMP_STACK;
     long at = sys6(SYS_mmap, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-    if ((unsigned long)at >= -4095ul) /* an error number */
+    if ((unsigned long)at >= -4095ul) { /* an error number */
+        log_warning("no memory for a drain: a signal ends the process as without lastcall");
         return;
+    }
     sys3(SYS_mprotect, at, GUARD, PROT_NONE);
     stack = (char *)at + size;
 }

@@ -23,7 +23,10 @@ HIDDEN unsigned fd_slots;
 nsec_t shim_now(void)
 {
     struct timespec now;
-    sys2(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
+    if (UNLIKELY(sys2(SYS_clock_gettime, CLOCK_MONOTONIC, &now) != 0) &&
+        sys2(SYS_clock_gettime, CLOCK_MONOTONIC, &now) != 0)
+        /* A sandbox may not know that it is a system call too: programs ask the vDSO. */
+        return shim.ticks_at + ARCH_TICKS_NSEC(arch_ticks() - shim.ticks);
     return (nsec_t)now.tv_sec * NSEC_PER_SEC + (nsec_t)now.tv_nsec;
 }
 
@@ -364,6 +367,18 @@ static void claim_number(int fd, uint32_t slot)
         forget_slot(fd, before);
 }
 
+/* A sandbox refuses what we ask the kernel, or there is no memory, or no room: said once. */
+static void cannot_watch(const char *what, uint8_t *said)
+{
+    if (__atomic_exchange_n(said, 1, __ATOMIC_RELAXED))
+        return;
+    if (!shim.armed) {
+        shim.pid = (int)sys0(SYS_getpid);
+        log_remember_stderr(&shim.fd2_dev, &shim.fd2_ino);
+    }
+    log_warning(what);
+}
+
 /* Make an entry for fd; NULL: no memory, the connection passes through unseen. found: by the sweep, which is looking at it;
  * what has become of it until now is not known. */
 static struct conn *track(int fd, uint16_t listener, bool unix_, bool found)
@@ -372,6 +387,8 @@ static struct conn *track(int fd, uint16_t listener, bool unix_, bool found)
         return NULL;
     struct conn *c = take_conn();
     if (!c) {
+        static uint8_t said;
+        cannot_watch("no memory to watch a connection: it is not waited for", &said);
         if (fd_slot[fd] != 0 && !found)
             shim_forget(fd); /* stale: closed where we could not see it */
         return NULL;
@@ -419,18 +436,29 @@ static bool wanted(const struct sock_address *name)
     return options_listens(&shim.options, name->family, name->port, name->addr, name->path, name->path_len);
 }
 
+static struct listener *cannot_watch_listener(void)
+{
+    static uint8_t said;
+    cannot_watch("a listener cannot be watched: its clients are not waited for", &said);
+    return NULL;
+}
+
 static struct listener *add_listener(int fd, bool ours)
 {
     struct sock_address name;
     bool unix_, listening;
-    if (!sock_is_stream(fd, &unix_, &listening) || !listening || !sock_local(fd, &name) || !can_have_slot(fd))
+    if (!sock_is_stream(fd, &unix_, &listening))
+        return sock_answers(fd) ? NULL : cannot_watch_listener();
+    if (!listening)
         return NULL;
+    if (!sock_local(fd, &name) || !can_have_slot(fd))
+        return cannot_watch_listener();
     if (fd_slot[fd] != 0)
         shim_forget(fd);
     unsigned at = free_listener();
     if (at >= LISTENERS_MAX) {
         shim.listeners = LISTENERS_MAX;
-        return NULL;
+        return cannot_watch_listener();
     }
     struct listener *l = &shim.listener[at];
     memset(l, 0, sizeof *l);

@@ -25,26 +25,44 @@ static void unblock(uint64_t old)
     sys4(SYS_rt_sigprocmask, SIG_SETMASK, &old, 0, 8);
 }
 
-static void put_action(int sig, const struct ksigaction *act)
+static bool put_action(int sig, const struct ksigaction *act)
 {
-    sys4(SYS_rt_sigaction, sig, act, 0, 8);
+    return sys4(SYS_rt_sigaction, sig, act, 0, 8) == 0;
 }
 
-/* libc puts in the restorer that the kernel wants; one that the program has not given is ours. */
-static void put_programs(int sig, struct ksigaction own)
+/* libc puts in the restorer that the kernel wants; one that the program has not given is ours. False: a sandbox that has
+ * come since does not let us. */
+static bool put_programs(int sig, struct ksigaction own)
 {
     if ((own.flags & SA_RESTORER_) == 0) {
         own.flags |= SA_RESTORER_;
         own.restorer = (uintptr_t)signal_return;
     }
-    put_action(sig, &own);
+    return put_action(sig, &own) || put_action(sig, &own);
+}
+
+/* Our handler cannot be taken away: the signal would only come back to it, for ever. The last resort is to call the
+ * program's from here, unless it counts on being called once only (node raises the signal again). */
+static void give_by_hand(int sig, siginfo_t *info, void *context)
+{
+    const struct ksigaction *own = &shim.sigview.program[sig];
+    if (context && own->handler > SIGVIEW_IGNORE && (own->flags & SA_RESETHAND) == 0) {
+        log_warning("the signal cannot be given back: the program's handler is called from ours");
+        ((void (*)(int, siginfo_t *, void *))own->handler)(sig, info, context);
+    } else if (own->handler != SIGVIEW_IGNORE) {
+        log_warning("the signal cannot be given back: the process ends");
+        sys1(SYS_exit_group, 128 + sig);
+    }
 }
 
 /* A child between its birth and exec has nothing to drain, and a signal that is withheld is forgotten by exec. It gets
  * it now, as without us. The memory may be the parent's (vfork): only the kernel's table is touched. */
-static void pass_on(int sig, const siginfo_t *info)
+static void pass_on(int sig, siginfo_t *info, void *context)
 {
-    put_programs(sig, shim.sigview.program[sig]);
+    if (!put_programs(sig, shim.sigview.program[sig])) {
+        give_by_hand(sig, info, context);
+        return;
+    }
     sys4(SYS_rt_tgsigqueueinfo, sys0(SYS_getpid), sys0(SYS_gettid), sig, info);
 }
 
@@ -56,20 +74,21 @@ static int signal_owed(void)
 static void on_signal(int sig, siginfo_t *info, void *context);
 
 /* Returns what it has from now on. Where ours is no longer in the kernel, the program has set its own by means that are not
- * seen (Go's runtime, by a system call of its own): that one stands. */
+ * seen (Go's runtime, by a system call of its own): that one stands. Where ours cannot be replaced, the signal stays held. */
 static struct ksigaction give_back(int sig)
 {
     struct ksigaction own = sigview_release(&shim.sigview, sig), now;
     if (own.handler != SIGVIEW_IGNORE && sys4(SYS_rt_sigaction, sig, 0, &now, 8) == 0 &&
         now.handler != (uintptr_t)on_signal)
         return now;
-    put_programs(sig, own);
+    if (!put_programs(sig, own))
+        sigview_hold(&shim.sigview, sig, &own);
     return own;
 }
 
 /* Give the program its disposition and the signal it is owed, in the thread that the kernel has picked: it
- * is delivered, by the kernel and with all of its flags, as our handler returns. */
-static void release_here(int sig)
+ * is delivered, by the kernel and with all of its flags, as our handler returns. False: it was given by hand. */
+static bool release_here(int sig, void *context)
 {
     int forward = signal_owed();
     bool init_default = false;
@@ -86,16 +105,33 @@ static void release_here(int sig)
     if (shim.have_info)
         memcpy(&info, shim.first_info, sizeof shim.first_info);
     info.si_signo = forward;
+    if (sigview_holds(&shim.sigview, forward)) {
+        give_by_hand(forward, &info, context);
+        return false;
+    }
     long pid = sys0(SYS_getpid), tid = sys0(SYS_gettid);
     if (forward != sig || sys4(SYS_rt_tgsigqueueinfo, pid, tid, forward, &info) != 0)
         if (sys3(SYS_rt_sigqueueinfo, pid, forward, &info) != 0)
             sys2(SYS_kill, pid, forward);
+    return true;
+}
+
+/* Nothing was withheld: it passes as it came. The same. */
+static bool pass_here(int sig, siginfo_t *info, void *context)
+{
+    signals_give_back();
+    if (sigview_holds(&shim.sigview, sig)) {
+        give_by_hand(sig, info, context);
+        return false;
+    }
+    sys4(SYS_rt_tgsigqueueinfo, sys0(SYS_getpid), sys0(SYS_gettid), sig, info);
+    return true;
 }
 
 void signals_deliver(void)
 {
     if (shim.owed && !__atomic_exchange_n(&shim.releasing, 1, __ATOMIC_ACQ_REL))
-        release_here(signal_owed());
+        release_here(signal_owed(), NULL);
 }
 
 static void note_hidden_run(void)
@@ -277,21 +313,17 @@ static bool passes_by(const siginfo_t *info)
 static void on_signal(int sig, siginfo_t *info, void *context)
 {
     if (!shim_is_our_process() || passes_by(info)) {
-        pass_on(sig, info);
+        pass_on(sig, info, context);
         if (blocks(context, sig))
             hide_run(context);
         return;
     }
-    bool release = shim_signal(sig, info);
-    if (release && shim.owed) {
-        release_here(sig);
-    } else if (release) { /* nothing was withheld: it passes as it came */
-        signals_give_back();
-        sys4(SYS_rt_tgsigqueueinfo, sys0(SYS_getpid), sys0(SYS_gettid), sig, info);
-    }
+    bool release = shim_signal(sig, info), follows = true;
+    if (release)
+        follows = shim.owed ? release_here(sig, context) : pass_here(sig, info, context);
     /* In a sigsuspend or ppoll the mask that returns blocks what we have just queued: it comes when the hook waits
      * again, and that EINTR is the program's. */
-    if (!release || blocks(context, shim.owed ? signal_owed() : sig))
+    if (!release || (follows && blocks(context, shim.owed ? signal_owed() : sig)))
         hide_run(context);
 }
 
@@ -341,7 +373,7 @@ void signals_hear_leader(void)
         put_action(SIGCONT, &ours);
 }
 
-static void put_ours(int sig, unsigned long restart)
+static bool put_ours(int sig, unsigned long restart)
 {
     struct ksigaction ours = {
         .handler = (uintptr_t)on_signal,
@@ -349,7 +381,7 @@ static void put_ours(int sig, unsigned long restart)
         .restorer = (uintptr_t)signal_return,
         .mask = ~(uint64_t)0,
     };
-    put_action(sig, &ours);
+    return put_action(sig, &ours);
 }
 
 /* Where the program ignores all of them, no order can reach it. */
@@ -374,18 +406,26 @@ void signals_interrupt(void)
     unlock_view(mask);
 }
 
+/* False: the kernel (a sandbox) does not let us. Then the signal stays the program's alone. */
+static bool hold(int sig)
+{
+    struct ksigaction now;
+    if (sys4(SYS_rt_sigaction, sig, 0, &now, 8) != 0)
+        return false;
+    if (now.handler == (uintptr_t)on_signal)
+        return true; /* a fork's child: inherited, and so is its view */
+    sigview_hold(&shim.sigview, sig, &now);
+    if (now.handler == SIGVIEW_IGNORE || put_ours(sig, SA_RESTART))
+        return true;
+    sigview_release(&shim.sigview, sig);
+    return false;
+}
+
 void signals_hold(void)
 {
-    for (int sig = 1; sig < SIGVIEW_MAX; sig++) {
-        struct ksigaction now;
-        if ((shim.options.signals >> sig & 1) == 0 || sys4(SYS_rt_sigaction, sig, 0, &now, 8) != 0)
-            continue;
-        if (now.handler == (uintptr_t)on_signal)
-            continue; /* a fork's child: inherited, and so is its view */
-        sigview_hold(&shim.sigview, sig, &now);
-        if (now.handler != SIGVIEW_IGNORE)
-            put_ours(sig, SA_RESTART);
-    }
+    for (int sig = 1; sig < SIGVIEW_MAX; sig++)
+        if ((shim.options.signals >> sig & 1) != 0 && !hold(sig))
+            log_warning("a signal cannot be withheld: it ends the process as without lastcall");
     note_deafness();
 }
 

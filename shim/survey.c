@@ -322,7 +322,7 @@ bool survey_event(uint64_t token, nsec_t now)
     if (!conn_lock(&c->pin))
         return true;
     if (c->live && !c->dead) {
-        struct census none;
+        struct census none = {0};
         if (c->stage == CONN_LINGERING)
             look_at_lingering(c, &none, now);
         else if (c->stage == CONN_ENDED)

@@ -153,6 +153,14 @@ bool sock_is_stream(int fd, bool *unix_, bool *listening)
     return true;
 }
 
+bool sock_answers(int fd)
+{
+    int type = 0;
+    unsigned len = sizeof type;
+    long err = sys5(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, &type, &len);
+    return err == 0 || err == -ENOTSOCK || err == -EBADF;
+}
+
 bool sock_reuseport(int fd)
 {
     return get_int(fd, SOL_SOCKET, SO_REUSEPORT, 0) == 1;

@@ -36,6 +36,8 @@ void sock_text(const struct sock_address *a, char *out);
 /* Is fd a stream socket (TCP, MPTCP or AF_UNIX)? *unix_, *listening set. */
 bool sock_is_stream(int fd, bool *unix_, bool *listening);
 bool sock_reuseport(int fd);
+/* False: the kernel does not let us ask about this socket (seccomp). */
+bool sock_answers(int fd);
 
 int sock_counts(int fd, struct sock_counts *out);
 /* Bytes received that the program has not read; bytes written that are not acknowledged (+1 for a FIN). */

@@ -166,6 +166,17 @@ static void clean_env(void)
     }
 }
 
+static void set_preload(const struct setup *s)
+{
+    char objects[1100];
+    const char *ours = s && s->bare ? "" : preload, *build = getenv("BUILD");
+    snprintf(objects, sizeof objects, "%s", ours);
+    if (s && s->behind)
+        snprintf(objects, sizeof objects, "%s:%s/preload/%s.so", ours, build ? build : "build", s->behind);
+    if (objects[0])
+        setenv("LD_PRELOAD", objects, 1);
+}
+
 static void become(struct child *c, const struct setup *s, char **argv)
 {
     char pair[256];
@@ -181,8 +192,7 @@ static void become(struct child *c, const struct setup *s, char **argv)
         set_env(s->env[i]);
     if (s && s->prepare)
         s->prepare(s->arg);
-    if (!s || !s->bare)
-        setenv("LD_PRELOAD", preload, 1);
+    set_preload(s);
     execvp(s && s->path ? s->path : program, argv);
     perror(argv[0]);
     _exit(127);

@@ -59,7 +59,8 @@ struct setup {
     const char *env[12];     /* "NAME=value" more; "NAME" alone removes it */
     void (*prepare)(void *); /* in the child, before exec (limits, ids, signals) */
     void *arg;
-    const char *path; /* instead of this program: the words after it are its arguments */
+    const char *path;   /* instead of this program: the words after it are its arguments */
+    const char *behind; /* an object of tests/preload/objects, preloaded behind ours */
 };
 
 /* Starts role with up to 12 words of arguments, NULL-terminated. setup may be NULL. LASTCALL_REPORT is set to

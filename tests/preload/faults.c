@@ -1,306 +1,369 @@
-/* faults.c: every system call that we make, and only ours, fails: once, or always.
+/* faults.c: every system call that we make, and only ours, fails: once, or always; or does one byte only.
  *
- * A filter (seccomp) tells our calls from the program's by the instruction pointer, and has this process decide about each
- * of them (seccomp_unotify(2)). Which calls there are is found by looking; then each is made to fail in turn while one
- * request is under way and TERM comes. Whatever fails: no crash and no hang; at worst the program ends as without us.
+ * Another process decides about each of them (judge.h). Which calls there are is found by looking; then each is made to fail
+ * in turn, from the start of a server on, while one client is idle and one in the middle of its request when TERM comes.
+ * Whatever fails: the server serves, no crash and no hang; at worst it ends as without us, and says so.
  *
- * FAULTS=all: every call with every error, once and always (two minutes); else one error for each call. */
-#include "check.h"
+ * FAULTS=all: every call with every error, once and always (make faults); else one error for each call. */
+#include "judge.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <link.h>
-#include <poll.h>
-#include <pthread.h>
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-enum { CALLS = 512, KILLS = 1000 };
+/* ---- the servers ----------------------------------------------------------------------------------------------------- */
 
-/* ---- the server, and the filter upon it ---------------------------------------------------------------------------- */
-
-struct range {
-    uintptr_t from, to;
+struct server {
+    const char *name, *program; /* of tests/e2e, in $BUILD; NULL: nginx */
+    const char *processes;      /* nginx: how many */
+    int status;                 /* as TERM ends it */
 };
 
-static int find_object(struct dl_phdr_info *info, size_t size, void *arg)
+static const struct server thread_server = {"thread", "thread", NULL, SIGTERM};
+static const struct server epoll_server = {"epoll", "epoll", NULL, SIGTERM};
+static const struct server nginx_server = {"nginx", NULL, "master_process off;", 0};
+static const struct server nginx_group = {"nginx-2", NULL, "worker_processes 2;", 0};
+
+static const char *const is_nginx_here = "/usr/sbin/nginx";
+
+/* Below the ephemeral ones, so that no client has it. */
+static int free_port(void)
 {
-    struct range *r = arg;
-    (void)size;
-    if (!strstr(info->dlpi_name, "liblastcall.so"))
-        return 0;
-    for (int i = 0; i < info->dlpi_phnum; i++) {
-        const ElfW(Phdr) *p = &info->dlpi_phdr[i];
-        if (p->p_type != PT_LOAD || (p->p_flags & PF_X) == 0)
-            continue;
-        r->from = info->dlpi_addr + p->p_vaddr;
-        r->to = r->from + p->p_memsz;
+    static int last;
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const int one = 1;
+    for (;;) {
+        last = last ? last + 1 : getpid() * 61;
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), port = 10000 + last % 22000;
+        a.sin_port = htons((uint16_t)port);
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+        bool is_free = bind(fd, (struct sockaddr *)&a, sizeof a) == 0;
+        close(fd);
+        if (is_free)
+            return port;
     }
-    return 1;
 }
 
-/* Returns the descriptor on which the calls are told of. */
-static int filter_object(void)
+static void configure_nginx(const char *path, const struct server *s, int port)
 {
-    struct range r = {0, 0};
-    dl_iterate_phdr(find_object, &r);
-    CHECK(r.to != 0 && r.from >> 32 == r.to >> 32);
-    const unsigned ip = offsetof(struct seccomp_data, instruction_pointer);
-    struct sock_filter filter[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ip + 4),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)(r.from >> 32), 0, 7),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ip),
-        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, (unsigned)r.from, 0, 5),
-        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, (unsigned)r.to, 4, 0),
-        /* What cannot fail, and what this test would not survive. */
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_rt_sigreturn, 2, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit, 1, 0),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
-    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+    FILE *f = fopen(path, "we");
+    CHECK(f != NULL);
+    fprintf(f,
+            "daemon off; %s pid %s.pid; error_log stderr; events { }\n"
+            "http { access_log off; server { listen 127.0.0.1:%d; location / { return 200 hello; } } }\n",
+            s->processes, path, port);
+    fclose(f);
 }
 
-static int server(char **args)
+/* Its files are named by the port; they go with the directory of the tests. */
+static int start_server(struct child *c, const struct server *s)
 {
-    char line[16];
-    (void)args;
-    int fd = filter_object();
-    say("listener %d", fd);
-    hear(line, sizeof line);
-    close(fd);
-    role_serve_threads(role_listen());
-    role_pause();
-}
-
-/* ---- who decides about its calls -------------------------------------------------------------------------------------- */
-
-struct judge {
-    int fd;
-    int call, error; /* call -1: all may pass; KILLS: whatever sends a signal */
-    bool always, done;
-    unsigned seen[CALLS];
-    pthread_t thread;
-};
-
-static bool is_meant(const struct judge *j, int call)
-{
-    if (j->call != KILLS)
-        return call == j->call;
-    return call == SYS_kill || call == SYS_tgkill || call == SYS_tkill;
-}
-
-static void *judge_all(void *arg)
-{
-    struct judge *j = arg;
-    struct pollfd p = {j->fd, POLLIN, 0};
-    while (poll(&p, 1, -1) > 0 && (p.revents & POLLIN)) {
-        struct seccomp_notif n;
-        struct seccomp_notif_resp r;
-        memset(&n, 0, sizeof n);
-        memset(&r, 0, sizeof r);
-        if (ioctl(j->fd, SECCOMP_IOCTL_NOTIF_RECV, &n) != 0)
-            continue;
-        r.id = n.id;
-        if (n.data.nr >= 0 && n.data.nr < CALLS)
-            j->seen[n.data.nr]++;
-        bool fails = is_meant(j, n.data.nr) && (j->always || !j->done);
-        j->done = j->done || fails;
-        r.flags = fails ? 0 : SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-        r.error = fails ? -j->error : 0;
-        ioctl(j->fd, SECCOMP_IOCTL_NOTIF_SEND, &r);
+    static char conf[64], program[600], number[16];
+    const char *build = getenv("BUILD");
+    int port = free_port();
+    struct setup setup = {.env = {"LASTCALL_TIMEOUT=2s", "LASTCALL_LOG=trace"}, .behind = "fault_filter"};
+    snprintf(number, sizeof number, "%d", port);
+    if (s->program) {
+        snprintf(program, sizeof program, "%s/e2e/%s", build ? build : "build", s->program);
+        setup.path = program;
+        child_start(c, &setup, number, NULL);
+        return port;
     }
-    return NULL;
+    if (access(is_nginx_here, X_OK) != 0)
+        check_skip("no nginx");
+    snprintf(conf, sizeof conf, "/tmp/lastcall-nginx-%d.conf", port);
+    configure_nginx(conf, s, port);
+    setup.path = is_nginx_here;
+    child_start(c, &setup, "-c", conf, NULL);
+    return port;
 }
 
-static void judge_begin(struct judge *j, struct child *c)
+static void remove_files(const struct server *s, int port)
 {
-    int number = (int)child_says_number(c, "listener");
-    if (number < 0)
-        check_skip("no seccomp_unotify");
-    int process = (int)syscall(SYS_pidfd_open, c->pid, 0);
-    j->fd = (int)syscall(SYS_pidfd_getfd, process, number, 0);
-    if (j->fd < 0)
-        check_skip("no pidfd_getfd");
-    close(process);
-    CHECK(pthread_create(&j->thread, NULL, judge_all, j) == 0);
-    child_tell(c, "on");
+    static const char *const kinds[] = {"", ".pid"};
+    char path[80];
+    for (unsigned i = 0; !s->program && i < 2; i++) {
+        snprintf(path, sizeof path, "/tmp/lastcall-nginx-%d.conf%s", port, kinds[i]);
+        unlink(path);
+    }
 }
 
 /* ---- one run -------------------------------------------------------------------------------------------------------------- */
 
 enum { SECONDS = 6 };
 
-static bool ends_within(const struct child *c, int seconds, int *status)
-{
-    double end = now_s() + seconds;
-    pid_t got;
-    while ((got = waitpid(c->pid, status, WNOHANG)) == 0 && now_s() < end)
-        poll(NULL, 0, 5);
-    return got == c->pid;
-}
+static char findings[8192];
+static unsigned runs, answered, unmet;
 
-static char findings[4096];
-static unsigned found;
-
-static void note(const struct judge *j, const char *what)
+static void note(const struct judge *j, struct child *c, const char *what)
 {
     size_t at = strlen(findings);
-    found++;
-    snprintf(findings + at, sizeof findings - at, "\n  system call %d, error %d %s: %s", j->call, j->error,
-             j->always ? "always" : "once", what);
+    const char *said = child_errors(c);
+    size_t n = strlen(said);
+    snprintf(findings + at, sizeof findings - at, "\n  system call %d, error %d %s, first %u: %s; it said: %s", j->call,
+             j->error, j->always ? "always" : "once", j->at, what, n > 600 ? said + n - 600 : said);
 }
 
-/* A request is under way, TERM comes. Returns whether the request was answered. */
-static bool run(struct judge *j)
+/* -1: it does not serve. */
+static int connect_soon(int port)
 {
-    static const struct setup s = {.env = {"LASTCALL_TIMEOUT=2s", "LASTCALL_LOG=trace"}};
-    struct child c;
-    int status;
-    char answer[4096];
-    child_start(&c, &s, "server", NULL);
-    judge_begin(j, &c);
-    long port = child_says_number(&c, "port");
-    int fd = client_connect(port);
-    int idle = client_connect(port);
-    client_get(fd, "/hold");
-    child_says(&c, "held");
-    child_signal(&c, SIGTERM);
-    poll(NULL, 0, 60);
-    if (write(c.in, "go\n", 3) != 3)
-        poll(NULL, 0, 0); /* it has ended already: as without us */
-    bool answered = recv(fd, answer, sizeof answer, 0) > 0;
-    if (!ends_within(&c, SECONDS, &status)) {
-        note(j, "it hangs");
-        kill(c.pid, SIGKILL);
-        waitpid(c.pid, &status, 0);
-    } else if (status != (j->call == KILLS ? (128 + SIGTERM) << 8 : SIGTERM)) {
-        char how[64];
-        snprintf(how, sizeof how, "it ends with 0x%x", (unsigned)status);
-        note(j, how);
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    struct timeval patience = {SECONDS, 0};
+    double end = now_s() + SECONDS;
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    while (now_s() < end) {
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+        if (connect(fd, (struct sockaddr *)&a, sizeof a) == 0)
+            return fd;
+        close(fd);
+        poll(NULL, 0, 2);
     }
-    pthread_join(j->thread, NULL);
-    close(j->fd);
-    close(fd);
+    return -1;
+}
+
+static bool is_answered(int fd)
+{
+    struct answer a;
+    client_answer(fd, &a);
+    return a.status == 200 && a.whole;
+}
+
+static bool is_served(int fd)
+{
+    client_get(fd, "/");
+    return is_answered(fd);
+}
+
+static void kill_all(const struct child *c)
+{
+    char path[64], list[4096];
+    kill(c->pid, SIGKILL);
+    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+    while (waitpid(-1, NULL, WNOHANG) >= 0) {
+        FILE *f = fopen(path, "re");
+        size_t n = f ? fread(list, 1, sizeof list - 1, f) : 0;
+        if (f)
+            fclose(f);
+        list[n] = '\0';
+        for (char *at = list; *at; at++)
+            kill((pid_t)strtol(at, &at, 10), SIGKILL);
+        poll(NULL, 0, 5);
+    }
+}
+
+/* It and all that it has started, whose reaper we are. */
+static bool all_end(const struct child *c, int *status)
+{
+    double end = now_s() + SECONDS;
+    while (now_s() < end) {
+        int got;
+        pid_t pid = waitpid(-1, &got, WNOHANG);
+        if (pid < 0)
+            return true;
+        if (pid == c->pid)
+            *status = got;
+        if (pid == 0)
+            poll(NULL, 0, 2);
+    }
+    return false;
+}
+
+/* Whoever is not answered can read why. */
+static bool says_so(struct child *c)
+{
+    const char *cut = strstr(child_file(c, "report"), "\"cut\":");
+    if (cut && cut[6] != '0')
+        return true;
+    return strstr(child_errors(c), " warn: ") != NULL;
+}
+
+/* Where the signal cannot be given to the program. */
+static bool is_last_resort(struct child *c, int status)
+{
+    return status == (128 + SIGTERM) << 8 && strstr(child_errors(c), "the process ends") != NULL;
+}
+
+static void ends(struct judge *j, struct child *c, const struct server *s, bool served)
+{
+    char how[64];
+    int status = -1;
+    if (!all_end(c, &status)) {
+        note(j, c, status == -1 ? "it hangs" : "it leaves processes behind");
+        kill_all(c);
+    } else if (status != s->status && !is_last_resort(c, status)) {
+        snprintf(how, sizeof how, "it ends with 0x%x", (unsigned)status);
+        note(j, c, how);
+    } else if (!served && !says_so(c)) {
+        note(j, c, "a request is not answered, and it does not say so");
+    }
+    judge_end(j);
+}
+
+/* One client is idle, one has sent half of its request, TERM comes, and then the rest of it. */
+static void run(struct judge *j, const struct server *s)
+{
+    struct child c;
+    int port = start_server(&c, s);
+    judge_begin(j, &c);
+    int idle = connect_soon(port), busy = -1;
+    bool served = false;
+    if (idle < 0 || !is_served(idle)) {
+        note(j, &c, "it does not serve");
+    } else {
+        busy = client_connect(port);
+        client_send(busy, "GET / HTTP/1.1\r\nHo");
+        if (!is_served(idle))
+            note(j, &c, "it serves one request only");
+        child_signal(&c, SIGTERM);
+        poll(NULL, 0, 40); /* a client that is slow */
+        send(busy, "st: test\r\n\r\n", 12, MSG_NOSIGNAL);
+        served = is_answered(busy);
+    }
+    runs++;
+    answered += served;
+    ends(j, &c, s, served);
     close(idle);
-    return answered;
+    close(busy);
+    close(c.in);
+    close(c.out);
+    remove_files(s, port);
+}
+
+/* ---- all of them ------------------------------------------------------------------------------------------------------- */
+
+static void begin(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    CHECK(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
 }
 
 /* Which calls there are. */
-static void look(struct judge *j)
+static void look(struct judge *j, const struct server *s)
 {
     memset(j, 0, sizeof *j);
-    j->call = -1;
-    CHECK(run(j), "not even undisturbed");
+    j->call = JUDGE_NONE;
+    run(j, s);
+    CHECK(answered == 1 && !findings[0], "not even undisturbed: %s", findings);
+    runs = answered = 0;
 }
 
-static const int errors[] = {ENOSYS, EPERM, ENOMEM, EMFILE, EAGAIN, EINTR};
-enum { ERRORS = sizeof errors / sizeof *errors };
+enum times { ONCE, ALWAYS };
 
-static unsigned runs, answered;
-
-/* Always EINTR or EAGAIN is no kernel's: then a call that is made again until it succeeds never ends. */
-static void disturb(int call, int error, bool always)
+/* So many of the calls pass before. */
+static void disturb(const struct server *s, int call, int error, enum times times, unsigned first)
 {
     struct judge j;
     memset(&j, 0, sizeof j);
     j.call = call;
     j.error = error;
-    j.always = always;
-    runs++;
-    answered += run(&j);
+    j.always = times == ALWAYS;
+    j.first = j.at = first;
+    run(&j, s);
+    unmet += j.meant == 0;
 }
 
-static bool cannot_fail(int call)
+static bool can_fail(int call, int error)
 {
-    return call == SYS_getpid || call == SYS_gettid || call == SYS_getppid || call == SYS_geteuid ||
-           call == SYS_sched_yield;
+    if (error == JUDGE_SHORT)
+        return call == SYS_read || call == SYS_write || call == SYS_recvfrom;
+    return call != SYS_getpid && call != SYS_gettid && call != SYS_getppid && call != SYS_geteuid &&
+           call != SYS_sched_yield;
 }
 
-static void each_call_fails(unsigned e)
+/* Always EINTR or EAGAIN is no kernel's: then a call that is made again until it succeeds never ends. */
+static bool can_fail_always(int error)
+{
+    return error != EINTR && error != EAGAIN;
+}
+
+enum { SAMPLE = 12 };
+
+/* `part`: which calls, of a sample. */
+static void each_call_fails(const struct server *s, int error, unsigned part)
 {
     const char *how = getenv("FAULTS");
     bool all = how && strcmp(how, "all") == 0;
     struct judge every;
     unsigned calls = 0;
-    signal(SIGPIPE, SIG_IGN);
-    look(&every);
-    for (int call = 0; call < CALLS; call++) {
-        if (every.seen[call] == 0 || cannot_fail(call) || (calls++ % ERRORS != e && !all))
+    if (all)
+        alarm(600);
+    begin();
+    look(&every, s);
+    for (int call = 0; call < JUDGE_CALLS; call++) {
+        if (every.seen[call] == 0 || !can_fail(call, error) ||
+            (calls++ % SAMPLE != part % SAMPLE && !all && error != JUDGE_SHORT))
             continue;
-        disturb(call, errors[e], false);
-        if (errors[e] != EINTR && errors[e] != EAGAIN)
-            disturb(call, errors[e], true);
+        for (enum times times = ONCE; times <= (can_fail_always(error) ? ALWAYS : ONCE); times++) {
+            disturb(s, call, error, times, 0);
+            if (every.seen[call] > 1) /* another one for each error and server */
+                disturb(s, call, error, times, 1 + (runs * 7 + part * 5) % (every.seen[call] - 1));
+        }
     }
-    CHECK(found == 0, "%s", findings);
-    printf("# %u system calls of ours, %u runs in which one failed; in %u the request was answered\n", calls, runs,
-           answered);
-}
-
-static void with_enosys(void)
-{
-    each_call_fails(0);
-}
-
-static void with_eperm(void)
-{
-    each_call_fails(1);
-}
-
-static void with_enomem(void)
-{
-    each_call_fails(2);
-}
-
-static void with_emfile(void)
-{
-    each_call_fails(3);
-}
-
-static void with_eagain(void)
-{
-    each_call_fails(4);
-}
-
-static void with_eintr(void)
-{
-    each_call_fails(5);
+    CHECK(!findings[0], "%s", findings);
+    printf("# %s: %u system calls of ours, %u runs in which one failed; in %u the request was answered\n", s->name,
+           calls, runs, answered);
 }
 
 /* Then it cannot be given what it is owed. */
 static void no_signal_can_be_sent(void)
 {
-    signal(SIGPIPE, SIG_IGN);
-    disturb(KILLS, EPERM, true);
-    CHECK(found == 0, "%s", findings);
+    begin();
+    disturb(&thread_server, JUDGE_KILLS, EPERM, ALWAYS, 0);
+    CHECK(!findings[0], "%s", findings);
     CHECK(answered == 1);
 }
+
+/* The wall clock is in the log and the report only. */
+static void the_wall_clock_jumps(void)
+{
+    begin();
+    disturb(&thread_server, JUDGE_CLOCKS, 0, ALWAYS, 0);
+    disturb(&nginx_group, JUDGE_CLOCKS, 0, ALWAYS, 0);
+    CHECK(!findings[0] && answered == 2 && unmet == 0, "%s; %u answered, %u did not ask", findings, answered, unmet);
+}
+
+#define FAILS(server, error, part)               \
+    static void server##_##error(void)           \
+    {                                            \
+        each_call_fails(&(server), error, part); \
+    }
+#define FAILS_IN_EACH_WAY(server, part) \
+    FAILS(server, ENOSYS, (part))       \
+    FAILS(server, EPERM, (part) + 2)    \
+    FAILS(server, ENOMEM, (part) + 4)   \
+    FAILS(server, EMFILE, (part) + 6)   \
+    FAILS(server, EAGAIN, (part) + 8)   \
+    FAILS(server, EINTR, (part) + 10)   \
+    FAILS(server, JUDGE_SHORT, (part) + 1)
+
+FAILS_IN_EACH_WAY(thread_server, 0)
+FAILS_IN_EACH_WAY(epoll_server, 1)
+FAILS_IN_EACH_WAY(nginx_server, 3)
+FAILS_IN_EACH_WAY(nginx_group, 6)
+
+#define ROWS(name, server)                                                                        \
+    {"faults/" name "/ENOSYS", server##_ENOSYS}, {"faults/" name "/EPERM", server##_EPERM},       \
+        {"faults/" name "/ENOMEM", server##_ENOMEM}, {"faults/" name "/EMFILE", server##_EMFILE}, \
+        {"faults/" name "/EAGAIN", server##_EAGAIN}, {"faults/" name "/EINTR", server##_EINTR},   \
+    {                                                                                             \
+        "faults/" name "/one-byte", server##_JUDGE_SHORT                                          \
+    }
 
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"faults/ENOSYS", with_enosys},
-        {"faults/EPERM", with_eperm},
-        {"faults/ENOMEM", with_enomem},
-        {"faults/EMFILE", with_emfile},
-        {"faults/EAGAIN", with_eagain},
-        {"faults/EINTR", with_eintr},
+        ROWS("thread", thread_server),
+        ROWS("epoll", epoll_server),
+        ROWS("nginx", nginx_server),
+        ROWS("nginx-2", nginx_group),
         {"faults/no-kill", no_signal_can_be_sent},
+        {"faults/clock-jumps", the_wall_clock_jumps},
         {NULL, NULL},
     };
-    static const struct check_role roles[] = {{"server", server}, {NULL, NULL}};
+    static const struct check_role roles[] = {{NULL, NULL}};
     return check_main(argc, argv, tests, roles);
 }
