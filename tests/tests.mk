@@ -13,9 +13,9 @@ $(BUILD)/unit/core/%.o: shim/core/%.c
 	$(Q)mkdir -p $(dir $@)
 	$(Q)$(CC) $(UNIT_FLAGS) -MMD -MP -c -o $@ $<
 
-UNIT_CLI   = $(patsubst shim/cli/%.c,$(BUILD)/unit/cli/%.o,$(wildcard shim/cli/*.c))
+UNIT_CLI   = $(patsubst shim/%.c,$(BUILD)/unit/%.o,$(wildcard shim/cli/*.c) $(filter shim/sys/%,$(CLI_SRC)))
 
-$(BUILD)/unit/cli/%.o: shim/cli/%.c
+$(UNIT_CLI): $(BUILD)/unit/%.o: shim/%.c
 	$(call say,CC,$< (sanitized))
 	$(Q)mkdir -p $(dir $@)
 	$(Q)$(CC) $(UNIT_FLAGS) -MMD -MP -c -o $@ $<

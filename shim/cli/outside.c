@@ -15,6 +15,7 @@
 #include "runlog.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,6 +140,52 @@ static void count_first(struct outside *x, nsec_t now)
     }
 }
 
+/* ---- those that end ------------------------------------------------------------------------------------------------- */
+
+struct hearing {
+    struct outside *x;
+    bool any; /* of ours */
+};
+
+static bool is_ours(const struct doors *d, uint16_t port)
+{
+    for (unsigned i = 0; i < d->count; i++)
+        if (d->at[i].ours && d->at[i].is.local_port == port)
+            return true;
+    return false;
+}
+
+static void hear(const struct diag_socket *s, void *arg)
+{
+    struct hearing *h = arg;
+    if (!is_ours(&h->x->watch.doors, s->local_port))
+        return;
+    h->any = true;
+    watch_ended(&h->x->watch, s);
+}
+
+/* Returns whether a connection has ended, or may have. */
+static bool hear_endings(struct outside *x)
+{
+    struct hearing h = {.x = x};
+    if (x->endings < 0)
+        return false;
+    bool lost = diag_read_endings(x->endings, hear, &h);
+    return h.any || lost;
+}
+
+/* The kernel says it a little later than it is so. Without its word what was owed counts as cut. */
+static void hear_endings_out(struct outside *x)
+{
+    enum { TIMES = 10, PATIENCE_MS = 5 };
+    hear_endings(x);
+    for (int i = 0; i < TIMES && x->endings >= 0 && departed_waits(&x->watch.departed); i++) {
+        struct pollfd said = {x->endings, POLLIN, 0};
+        poll(&said, 1, PATIENCE_MS);
+        hear_endings(x);
+    }
+}
+
 /* ---- the report ----------------------------------------------------------------------------------------------------- */
 
 static bool is_owed(const struct outside *x, const struct visitor *v, nsec_t now)
@@ -152,35 +199,46 @@ static bool is_owed(const struct outside *x, const struct visitor *v, nsec_t now
     return is == GUEST_QUEUED || is == GUEST_BUSY || is == GUEST_UNSURE || (is == GUEST_IDLE && may_be);
 }
 
-static unsigned cuts_of(struct outside *x, struct report_cut *cuts, char (*peers)[64], nsec_t now)
+struct cuts {
+    unsigned count;
+    struct report_cut at[CUTS_MAX];
+    char peer[CUTS_MAX][64];
+};
+
+static void add_cut(struct outside *x, struct cuts *cuts, const struct diag_socket *s, int pid)
 {
-    unsigned count = 0;
-    for (unsigned i = 0; i < x->watch.here.count; i++) {
-        const struct visitor *v = &x->watch.here.at[i];
-        const struct diag_socket *s = &v->guest.now;
-        if (!is_owed(x, v, now))
-            continue;
-        x->watch.counts.cut++;
-        x->watch.counts.unread_bytes += s->unread;
-        if (count == CUTS_MAX)
-            continue;
-        const struct family_socket *holder = family_find(&x->watch.family, s->inode);
-        diag_text(s->family, s->peer, s->peer_port, peers[count]);
-        cuts[count] = (struct report_cut){.peer = peers[count],
-                                          .pid = holder ? holder->pid : 0,
-                                          .method = "",
-                                          .age = s->quiet_ms * NSEC_PER_MSEC,
-                                          .unread_bytes = s->unread};
-        count++;
-    }
-    return count;
+    x->watch.counts.cut++;
+    x->watch.counts.unread_bytes += s->unread;
+    if (cuts->count == CUTS_MAX)
+        return;
+    unsigned i = cuts->count++;
+    diag_text(s->family, s->peer, s->peer_port, cuts->peer[i]);
+    cuts->at[i] = (struct report_cut){
+        .peer = cuts->peer[i], .pid = pid, .method = "", .age = s->quiet_ms * NSEC_PER_MSEC, .unread_bytes = s->unread};
 }
 
-static void say_end(struct outside *x, enum report_end end, nsec_t now)
+/* Those that are still here, and those whose process has died. */
+static void find_cuts(struct outside *x, struct cuts *cuts, enum report_end end, enum departed_why why, nsec_t now)
 {
-    static struct report_cut cuts[CUTS_MAX];
-    static char peers[CUTS_MAX][64];
-    unsigned cut = end == REPORT_DRAINED ? 0 : cuts_of(x, cuts, peers, now);
+    for (unsigned i = 0; end != REPORT_DRAINED && i < x->watch.here.count; i++) {
+        const struct visitor *v = &x->watch.here.at[i];
+        const struct family_socket *holder = family_find(&x->watch.family, v->guest.now.inode);
+        if (is_owed(x, v, now))
+            add_cut(x, cuts, &v->guest.now, holder ? holder->pid : 0);
+    }
+    for (unsigned i = 0; i < x->watch.departed.count; i++) {
+        const struct departed *one = &x->watch.departed.at[i];
+        if (departed_was_cut(one, why))
+            add_cut(x, cuts, &one->guest.now, one->holder);
+    }
+}
+
+static void say_end(struct outside *x, enum report_end end, enum departed_why why, nsec_t now)
+{
+    static struct cuts cuts;
+    cuts.count = 0;
+    hear_endings_out(x);
+    find_cuts(x, &cuts, end, why, now);
     for (unsigned i = 0; i < x->watch.here.count; i++) {
         const struct guest *g = &x->watch.here.at[i].guest;
         x->watch.counts.crossed += g->crossed;
@@ -201,7 +259,7 @@ static void say_end(struct outside *x, enum report_end end, nsec_t now)
         .hidden = x->watch.doors.how,
         .counts = x->watch.counts,
     };
-    outside_report(x->options, &r, cuts, cut);
+    outside_report(x->options, &r, cuts.at, cuts.count);
 }
 
 /* ---- the face ------------------------------------------------------------------------------------------------------- */
@@ -287,15 +345,6 @@ void outside_pass_on(struct outside *x)
     kill(x->watch.root, signal_to_pass_on(x));
 }
 
-static bool is_ours(uint16_t port, void *arg)
-{
-    const struct doors *d = arg;
-    for (unsigned i = 0; i < d->count; i++)
-        if (d->at[i].ours && d->at[i].is.local_port == port)
-            return true;
-    return false;
-}
-
 static void close_doors(struct outside *x)
 {
     char why[64];
@@ -343,13 +392,13 @@ static struct drain_actions look_and_act(struct outside *x, nsec_t now)
 
 enum outside_next outside_step(struct outside *x, nsec_t now, nsec_t *wake_at)
 {
-    if (x->endings >= 0 && diag_has_ended(x->endings, is_ours, &x->watch.doors))
+    if (hear_endings(x))
         x->watch.look_at = x->watch.looked_at + LOOK_LEAST;
     part_say_farewells(&x->watch, now);
     if (now >= x->watch.look_at || x->drain.again) {
         struct drain_actions act = look_and_act(x, now);
         if (act.release) {
-            say_end(x, end_of(&x->drain), now);
+            say_end(x, end_of(&x->drain), DEPARTED_IN_PEACE, now);
             return OUTSIDE_PASS_ON;
         }
         if (act.wake_at && act.wake_at < x->watch.look_at)
@@ -361,9 +410,11 @@ enum outside_next outside_step(struct outside *x, nsec_t now, nsec_t *wake_at)
     return OUTSIDE_WAIT;
 }
 
-void outside_gone(struct outside *x, nsec_t now)
+void outside_gone(struct outside *x, bool killed, nsec_t now)
 {
-    say_end(x, REPORT_EXIT, now);
+    hear_endings(x);
+    watch_look(&x->watch, now);
+    say_end(x, REPORT_EXIT, killed ? DEPARTED_BY_SIGNAL : DEPARTED_BY_EXIT, now);
 }
 
 void outside_end(struct outside *x)

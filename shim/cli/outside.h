@@ -4,7 +4,7 @@
  *   struct outside *x = outside_begin(child, SIGTERM, &options, now);
  *   loop: poll outside_fd(x) for POLLIN, at the latest until *wake_at; then outside_step().
  *   OUTSIDE_PASS_ON: outside_pass_on(x), once, then outside_end(x).
- *   Should the program end before: outside_gone(x, now), which writes the report all the same, then outside_end(x). */
+ *   Should the program end before: outside_gone(x, killed, now), which writes the report all the same, then outside_end(x). */
 #ifndef LASTCALL_OUTSIDE_H
 #define LASTCALL_OUTSIDE_H
 
@@ -35,8 +35,8 @@ enum outside_next outside_step(struct outside *x, nsec_t now, nsec_t *wake_at);
  * itself (a shell that stays as the parent), to those servers of which no ancestor serves. */
 void outside_pass_on(struct outside *x);
 
-/* The program has ended before its signal was passed on. */
-void outside_gone(struct outside *x, nsec_t now);
+/* The program has ended before its signal was passed on; killed: by a signal. */
+void outside_gone(struct outside *x, bool killed, nsec_t now);
 
 /* Lets go of everything; x is no more. */
 void outside_end(struct outside *x);

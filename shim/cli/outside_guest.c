@@ -123,6 +123,40 @@ enum guest_is guest_is(const struct guest *g, const struct guest_patience *p, ns
     return g->word == WORD_EITHER ? GUEST_UNSURE : GUEST_RESTING;
 }
 
+/* The last word, where a FIN of either side may have moved the counts by one. */
+static enum guest_word word_in_the_end(const struct guest *g, const struct diag_socket *s)
+{
+    bool came = s->received > g->now.received + 1, went = written(s) > written(&g->now) + 1;
+    if (came && went)
+        return word_by_time(s);
+    return came ? WORD_CLIENT : went ? WORD_SERVER : g->word;
+}
+
+static enum guest_loss loss_of_let_go(const struct guest *g, const struct diag_socket *s)
+{
+    return written(s) > g->let_go_out + 1 || g->word == WORD_EITHER ? LOSS_MAYBE : LOSS_NONE;
+}
+
+enum guest_loss guest_loss(const struct guest *g, const struct diag_socket *s)
+{
+    const struct diag_socket *before = &g->now;
+    bool went = written(s) > written(before) + 1;
+    if (g->let_go_at)
+        return loss_of_let_go(g, s);
+    switch (word_in_the_end(g, s)) {
+    case WORD_NOBODY: return before->inode ? LOSS_NONE : LOSS_MAYBE; /* it waited in the accept queue */
+    case WORD_CLIENT:
+        return s->received > 1 ? LOSS_UNANSWERED : LOSS_NONE; /* its FIN alone: it has left without a word */
+    case WORD_EITHER: return LOSS_MAYBE;
+    case WORD_SERVER: break;
+    }
+    if (s->unread > 1)
+        return LOSS_UNANSWERED;
+    if (went && (g->word == WORD_CLIENT || s->received > before->received + 1))
+        return LOSS_ANSWERED;
+    return went || before->unsent > 0 ? LOSS_MAYBE : LOSS_NONE;
+}
+
 void guest_let_go(struct guest *g, nsec_t now)
 {
     g->let_go_at = now;

@@ -47,6 +47,13 @@ enum guest_is {
     GUEST_DONE,    /* nothing is owed to it */
 };
 
+enum guest_loss {            /* what leaving the program's hands has cost it: */
+                  LOSS_NONE, /* nothing */
+                  LOSS_ANSWERED, /* nothing, if the program closed it of its own will: an answer began, and may have been all */
+                  LOSS_MAYBE,      /* an answer was under way, or it is not known whether there was one */
+                  LOSS_UNANSWERED, /* it had asked, and not one byte went after that */
+};
+
 struct guest_patience {
     nsec_t since;  /* the signal: nobody's patience began before */
     nsec_t idle;   /* how long an idle one may still speak */
@@ -61,6 +68,10 @@ enum guest_is guest_is(const struct guest *g, const struct guest_patience *p, ns
 
 /* Has it shown that it asks again and again, and does it pause just now? Then it need not be waited for until it is idle. */
 bool guest_is_regular(const struct guest *g);
+
+/* It was closed, or its process has died. `s`: what the kernel said of it last, if there was anything after the last look;
+ * else as it was then. */
+enum guest_loss guest_loss(const struct guest *g, const struct diag_socket *s);
 
 /* Its end of file is there to be read. */
 void guest_let_go(struct guest *g, nsec_t now);

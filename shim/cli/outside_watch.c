@@ -50,7 +50,33 @@ static void place(struct watch *w, struct visitor *v, bool *fresh)
         return;
     if (!family_find(&w->family, inode) && !*fresh)
         *fresh = watch_family(w);
-    v->foreign = !family_find(&w->family, inode);
+    const struct family_socket *holder = family_find(&w->family, inode);
+    v->foreign = !holder;
+    v->holder = holder ? holder->pid : 0;
+}
+
+/* It has left the program's hands. */
+static void note_departure(struct watch *w, const struct visitor *v, const struct diag_socket *seen)
+{
+    if (!v->foreign && v->guest.now.state != DIAG_SYN_RECV)
+        departed_add(&w->departed, &v->guest, v->holder, v->last.cookie ? &v->last : seen);
+}
+
+static int cookie_is(const void *key, const void *at)
+{
+    uint64_t cookie = *(const uint64_t *)key;
+    const struct visitor *v = at;
+    return cookie < v->guest.now.cookie ? -1 : cookie > v->guest.now.cookie;
+}
+
+void watch_ended(struct watch *w, const struct diag_socket *s)
+{
+    struct visitor *v =
+        w->here.count ? bsearch(&s->cookie, w->here.at, w->here.count, sizeof *w->here.at, cookie_is) : NULL;
+    if (v)
+        v->last = *s;
+    else if (!departed_ended(&w->departed, s) && w->looked)
+        departed_unseen(&w->departed, s);
 }
 
 /* Whoever was here at the last look keeps what was learnt of it. Both lists are in order. */
@@ -66,10 +92,14 @@ static void recognise(struct watch *w, nsec_t now)
         bool known = j < old->count && old->at[j].guest.now.cookie == seen.cookie;
         if (known) {
             *v = old->at[j];
+            if (v->guest.now.inode && !seen.inode)
+                note_departure(w, v, seen.aged ? &seen : NULL);
             guest_see(&v->guest, &seen, now);
         } else {
             v->foreign = v->corked = false;
             v->farewell.fd = -1;
+            v->holder = 0;
+            v->last.cookie = 0;
             guest_meet(&v->guest, &seen, now);
             w->last_accept = w->looked ? now : w->last_accept;
         }
@@ -78,7 +108,13 @@ static void recognise(struct watch *w, nsec_t now)
     }
 }
 
-/* Those that have closed as they should. */
+static bool was_in_hand(const struct guest *g)
+{
+    bool queued = !g->now.inode && (g->now.state == DIAG_ESTABLISHED || g->now.state == DIAG_CLOSE_WAIT);
+    return g->now.inode || queued;
+}
+
+/* Those that are no more. */
 static void count_gone(struct watch *w)
 {
     for (unsigned i = 0, j = 0; i < w->before.count; i++) {
@@ -89,6 +125,8 @@ static void count_gone(struct watch *w)
         if (j < w->here.count && w->here.at[j].guest.now.cookie == g->now.cookie)
             continue;
         part_drop(w, v);
+        if (was_in_hand(g))
+            note_departure(w, v, NULL);
         w->counts.idle_closed += g->let_go_at && !v->corked;
         w->counts.crossed += g->crossed;
         w->counts.served_late += g->asked;
@@ -134,6 +172,7 @@ bool watch_look(struct watch *w, nsec_t now)
         qsort(w->here.at, w->here.count, sizeof *w->here.at, by_cookie);
     recognise(w, now);
     count_gone(w);
+    departed_sift(&w->departed, w->root);
     w->looked = true;
     nsec_t pause = 19 * (clock_now() - now);
     w->look_at = now + (pause < LOOK_LEAST ? LOOK_LEAST : pause > LOOK_MOST ? LOOK_MOST : pause);
@@ -146,6 +185,7 @@ void watch_free(struct watch *w)
         part_drop(w, &w->here.at[i]);
     free(w->here.at);
     free(w->before.at);
+    departed_free(&w->departed);
     doors_free(&w->doors);
     family_free(&w->family);
 }

@@ -4,6 +4,7 @@
 
 #include "../core/report.h"
 #include "outside_door.h"
+#include "outside_departed.h"
 #include "outside_family.h"
 #include "outside_farewell.h"
 #include "outside_guest.h"
@@ -12,7 +13,9 @@ struct visitor { /* a connection to one of our ports */
     struct guest guest;
     bool foreign; /* another program's, which shares the port */
     struct farewell farewell;
-    bool corked; /* since it was said */
+    bool corked;             /* since it was said */
+    int holder;              /* a process that has it; 0: not known */
+    struct diag_socket last; /* the kernel's last word of it; without a cookie: there was none yet */
 };
 
 struct visitors { /* by cookie */
@@ -25,6 +28,7 @@ struct watch {
     struct family family;
     struct doors doors;
     struct visitors here, before; /* of this look, of the last */
+    struct departures departed;   /* to whom something was owed, maybe */
     bool whole;                   /* this look: there was memory for all */
     bool looked;                  /* once at least */
     int cannot_take;              /* an error number: descriptors cannot be taken over here */
@@ -39,6 +43,9 @@ struct watch {
 
 /* False: it could not be taken. Then all is as it was at the last. */
 bool watch_look(struct watch *w, nsec_t now);
+
+/* One has ended, says the kernel. */
+void watch_ended(struct watch *w, const struct diag_socket *s);
 
 /* Reads anew who holds what. */
 bool watch_family(struct watch *w);

@@ -185,21 +185,18 @@ int diag_endings(void)
     return -failed;
 }
 
-bool diag_has_ended(int endings, bool (*port)(uint16_t port, void *arg), void *arg)
+bool diag_read_endings(int endings, void (*f)(const struct diag_socket *s, void *arg), void *arg)
 {
-    struct {
-        struct nlmsghdr head;
-        struct inet_diag_msg body;
-    } m;
-    bool any = false;
+    char buf[4096] __attribute__((aligned(8)));
+    bool lost = false;
     for (;;) {
-        ssize_t n = recv(endings, &m, sizeof m, 0);
+        ssize_t n = recv(endings, buf, sizeof buf, 0);
         if (n < 0 && errno == ENOBUFS)
-            any = true;
+            lost = true;
         else if (n <= 0)
-            return any;
+            return lost;
         else
-            any = any || (n == sizeof m && port(ntohs(m.body.id.idiag_sport), arg));
+            take_all(buf, (size_t)n, f, arg);
     }
 }
 

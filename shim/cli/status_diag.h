@@ -51,8 +51,9 @@ bool diag_ask(const struct diag_wish *wish, void (*f)(const struct diag_socket *
 /* A descriptor that is readable when a TCP socket of our network namespace has ended, or -errno. */
 int diag_endings(void);
 
-/* Reads what it has to say. Returns whether one of this local port has ended, or one may have whose word was lost. */
-bool diag_has_ended(int endings, bool (*port)(uint16_t port, void *arg), void *arg);
+/* Reads what it has to say: f is called for each that has ended, with its counts as they were in the end. Returns whether
+ * there may be others whose word was lost. */
+bool diag_read_endings(int endings, void (*f)(const struct diag_socket *s, void *arg), void *arg);
 
 /* "127.0.0.1:80", "[::1]:80". out holds 64 bytes. */
 void diag_text(uint8_t family, const uint8_t *address, uint16_t port, char *out);

@@ -153,7 +153,7 @@ static void step_outside(void)
     if (!s.outside)
         return;
     if (s.ended)
-        outside_gone(s.outside, time);
+        outside_gone(s.outside, s.status > 128, time); /* or a shell says so of its server */
     else if (outside_step(s.outside, time, &s.outside_at) == OUTSIDE_WAIT)
         return;
     else

@@ -158,6 +158,15 @@ int proc_parent(int pid)
     return stat_field(pid, PARENT, &parent) ? (int)parent : 0;
 }
 
+/* A process ends thread by thread, and its descriptors are closed by the last one: the first is ending by then. Source:
+ * do_exit (exit_signals comes before exit_files). */
+bool proc_is_ending(int pid)
+{
+    enum { FLAGS = 9, EXITING = 4 /* PF_EXITING */ };
+    uint64_t flags;
+    return !stat_field(pid, FLAGS, &flags) || (flags & EXITING) != 0;
+}
+
 /* A line of /proc/PID/maps: address, rights, offset, device, inode, perhaps a name. */
 static bool line_has_inode(const char *line, const char *end, uint64_t inode)
 {

@@ -30,6 +30,9 @@ bool proc_started(int pid, nsec_t *at);
 /* Its parent; 0: none here, or it cannot be known. */
 int proc_parent(int pid);
 
+/* Has it ended, or begun to? It has begun before its first descriptor is closed. True also if that cannot be known. */
+bool proc_is_ending(int pid);
+
 /* Has it mapped a file with this inode? True also if that cannot be known. */
 bool proc_maps_inode(int pid, uint64_t inode);
 

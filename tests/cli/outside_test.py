@@ -239,15 +239,57 @@ def without_sock_diag_nothing_is_waited_for():
 
 @case
 def a_command_that_ends_meanwhile_is_reported():
+    """Its sockets are closed one by one, and the launcher may look at any time between."""
     with serving() as t:
-        load = asleep(t)
+        load = asleep(t, clients=40)
         t.wait_door()
         os.kill(procfs.children(t.process.pid)[0], 9)
         t.exits(within=1, status=128 + 9)
+        check(load.finish()['lost'] == 40, 'somebody was served')
+        report = t.report()
+        check(report['end'] == 'exit' and report['cut'] == len(report['cuts']) == 40, f'{report}')
+
+
+@case
+def a_server_that_dies_behind_a_shell_is_reported():
+    """The shell lives, so that the drain goes on, and nothing is in flight any more."""
+    server = servers.Server('behind', lambda build, where, host, port, backend: [
+        'sh', '-c', f'{build}/e2e/{PLAIN} {port} {host} & wait; read line < {where}/fifo'], [], -15, outside=True)
+    with serving(server) as t:
+        os.mkfifo(t.path('fifo'))
+        load = asleep(t)
+        t.wait_door()
+        os.kill(procfs.descendants(procfs.children(t.process.pid)[0])[0], 9)
+        t.exits(within=3)
         check(load.finish()['lost'] == 4, 'somebody was served')
         report = t.report()
-        # its sockets are closed one by one, and those that are gone by the last look are not known to be cut
-        check(report['end'] == 'exit' and report['in_flight'] in (4, 5) and report['cut'] in range(1, 6), f'{report}')
+        check(report['end'] == 'drained' and report['cut'] == len(report['cuts']) == 4, f'{report}')
+
+
+@case
+def a_command_that_ends_when_it_has_answered_has_cut_nobody():
+    """One that we see in flight, with its last breath: not an exit that cuts."""
+    program = """if True:
+        import socket, sys, time
+        listener = socket.create_server(('127.0.0.1', int(sys.argv[1])))
+        for nap in 0, 0.5:
+            with listener.accept()[0] as guest:
+                guest.recv(999)
+                time.sleep(nap)
+                guest.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\nConnection: close\\r\\n\\r\\n')
+    """
+    server = servers.Server('once', lambda build, where, host, port, backend: [servers.PYTHON, '-c', program, str(port)], [], 0,
+                            outside=True)
+    with serving(server) as t, t.wire() as late:
+        late.send(GET)
+        time.sleep(0.1)
+        t.term()
+        # an answer that is not acknowledged when it exits may be half of one, and counts as cut
+        late.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        check(late.response().status == 200, 'no answer')
+        t.exits(within=1, status=0)
+        report = t.report()
+        check((report['end'], report['in_flight'], report['cut']) == ('exit', 1, 0), f'{report}')
 
 
 class Nobody(Restricted):

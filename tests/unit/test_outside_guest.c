@@ -266,6 +266,97 @@ static void who_asks_again_and_again_is_regular(void **state)
     assert_false(guest_is_regular(&g));
 }
 
+/* The connection was in flight at the last look, and is closed: the kernel's last word of it. */
+static enum guest_loss closes(void)
+{
+    s.inode = 0;
+    s.state = DIAG_FIN_WAIT2;
+    s.acked++; /* the FIN */
+    return guest_loss(&g, &s);
+}
+
+static void a_request_without_an_answer_is_lost(void **state)
+{
+    (void)state;
+    begin();
+    comes(REQUEST);
+    assert_int_equal(meet(), GUEST_BUSY);
+    assert_int_equal(guest_loss(&g, &g.now), LOSS_UNANSWERED); /* nothing is known of its end */
+    assert_int_equal(closes(), LOSS_UNANSWERED);
+    /* and one that came after the last look */
+    begin();
+    assert_int_equal(meet(), GUEST_RESTING);
+    comes(REQUEST);
+    assert_int_equal(closes(), LOSS_UNANSWERED);
+    /* one that nobody has read */
+    begin();
+    comes(REQUEST);
+    pass(8);
+    goes(RESPONSE);
+    assert_int_equal(meet(), GUEST_RESTING);
+    s.unread = REQUEST;
+    assert_int_equal(closes(), LOSS_UNANSWERED);
+    /* and one in the accept queue */
+    begin();
+    s.inode = 0;
+    assert_int_equal(meet(), GUEST_QUEUED);
+    assert_int_equal(guest_loss(&g, &g.now), LOSS_MAYBE);
+    comes(REQUEST);
+    assert_int_equal(guest_loss(&g, &s), LOSS_UNANSWERED);
+}
+
+static void an_answer_may_have_been_all(void **state)
+{
+    (void)state;
+    begin();
+    comes(REQUEST);
+    assert_int_equal(meet(), GUEST_BUSY);
+    pass(8);
+    goes(RESPONSE);
+    assert_int_equal(closes(), LOSS_ANSWERED);
+    /* one that was under way then, or of which it is not known whose the last word was */
+    begin();
+    comes(REQUEST);
+    pass(8);
+    goes(RESPONSE);
+    s.unsent = RESPONSE;
+    assert_int_equal(meet(), GUEST_BUSY);
+    assert_int_equal(closes(), LOSS_MAYBE);
+    begin();
+    comes(REQUEST);
+    goes(RESPONSE);
+    assert_int_equal(meet(), GUEST_UNSURE);
+    assert_int_equal(closes(), LOSS_MAYBE);
+}
+
+static void who_was_idle_loses_nothing(void **state)
+{
+    (void)state;
+    begin();
+    assert_int_equal(meet(), GUEST_RESTING);
+    assert_int_equal(closes(), LOSS_NONE);
+    begin();
+    comes(REQUEST);
+    pass(8);
+    goes(RESPONSE);
+    assert_int_equal(meet(), GUEST_RESTING);
+    s.received++; /* the client's FIN */
+    s.unread = 1;
+    assert_int_equal(closes(), LOSS_NONE);
+    begin();
+    s.inode = 0;
+    s.state = DIAG_CLOSE_WAIT;
+    s.received = s.unread = 1;
+    assert_int_equal(meet(), GUEST_QUEUED);
+    assert_int_equal(guest_loss(&g, &s), LOSS_NONE);
+    /* or was let go, and asks too late: that one has crossed */
+    begin();
+    assert_int_equal(meet(), GUEST_RESTING);
+    guest_let_go(&g, now);
+    comes(REQUEST);
+    assert_int_equal(closes(), LOSS_NONE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -280,6 +371,9 @@ int main(void)
         cmocka_unit_test(who_has_left_needs_nothing),
         cmocka_unit_test(without_a_process),
         cmocka_unit_test(who_asks_again_and_again_is_regular),
+        cmocka_unit_test(a_request_without_an_answer_is_lost),
+        cmocka_unit_test(an_answer_may_have_been_all),
+        cmocka_unit_test(who_was_idle_loses_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
