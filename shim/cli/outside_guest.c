@@ -137,9 +137,17 @@ static enum guest_loss loss_of_let_go(const struct guest *g, const struct diag_s
     return written(s) > g->let_go_out + 1 || g->word == WORD_EITHER ? LOSS_MAYBE : LOSS_NONE;
 }
 
+/* What is reset in an accept queue has lost its counts before the kernel says its word (tcp_disconnect). */
+static bool has_lost_counts(const struct diag_socket *s, const struct diag_socket *before)
+{
+    return s->received < before->received || (!s->received && !s->acked);
+}
+
 enum guest_loss guest_loss(const struct guest *g, const struct diag_socket *s)
 {
     const struct diag_socket *before = &g->now;
+    if (has_lost_counts(s, before))
+        s = before;
     bool went = written(s) > written(before) + 1;
     if (g->let_go_at)
         return loss_of_let_go(g, s);

@@ -266,32 +266,6 @@ def a_server_that_dies_behind_a_shell_is_reported():
         check(report['end'] == 'drained' and report['cut'] == len(report['cuts']) == 4, f'{report}')
 
 
-@case
-def a_command_that_ends_when_it_has_answered_has_cut_nobody():
-    """One that we see in flight, with its last breath: not an exit that cuts."""
-    program = """if True:
-        import socket, sys, time
-        listener = socket.create_server(('127.0.0.1', int(sys.argv[1])))
-        for nap in 0, 0.5:
-            with listener.accept()[0] as guest:
-                guest.recv(999)
-                time.sleep(nap)
-                guest.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\nConnection: close\\r\\n\\r\\n')
-    """
-    server = servers.Server('once', lambda build, where, host, port, backend: [servers.PYTHON, '-c', program, str(port)], [], 0,
-                            outside=True)
-    with serving(server) as t, t.wire() as late:
-        late.send(GET)
-        time.sleep(0.1)
-        t.term()
-        # an answer that is not acknowledged when it exits may be half of one, and counts as cut
-        late.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-        check(late.response().status == 200, 'no answer')
-        t.exits(within=1, status=0)
-        report = t.report()
-        check((report['end'], report['in_flight'], report['cut']) == ('exit', 1, 0), f'{report}')
-
-
 class Nobody(Restricted):
     preexec = staticmethod(lambda: (os.setgid(NOBODY), os.setuid(NOBODY)))
 

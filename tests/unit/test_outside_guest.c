@@ -303,6 +303,11 @@ static void a_request_without_an_answer_is_lost(void **state)
     assert_int_equal(guest_loss(&g, &g.now), LOSS_MAYBE);
     comes(REQUEST);
     assert_int_equal(guest_loss(&g, &s), LOSS_UNANSWERED);
+    /* where it is reset */
+    assert_int_equal(see(), GUEST_QUEUED);
+    s.received = 0;
+    s.unsent = 70000;
+    assert_int_equal(guest_loss(&g, &s), LOSS_UNANSWERED);
 }
 
 static void an_answer_may_have_been_all(void **state)
