@@ -7,13 +7,18 @@ CFLAGS   ?= -O2 -g
 Q         = $(if $(V),,@)
 say       = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)')
 
+# The architecture that CC makes programs for: x86_64, aarch64 (`make arm64`). Each has its assembly, and its facts in shim/sys/arch_*.h.
+ARCH := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+
 all: $(BUILD)/liblastcall.so $(BUILD)/lastcall
 
 # ---- the preloaded object: freestanding, position-independent, exports only hooks ------------------
-SHIM_SRC  = $(wildcard shim/*.c shim/core/*.c shim/sys/*.c shim/hook/*.c) $(wildcard shim/sys/*.S shim/hook/*.S)
+SHIM_SRC  = $(wildcard shim/*.c shim/core/*.c shim/sys/*.c shim/hook/*.c) $(wildcard shim/sys/*_$(ARCH).S shim/hook/*_$(ARCH).S)
 SHIM_OBJ  = $(patsubst %,$(BUILD)/%.o,$(SHIM_SRC))
 SHIM_FLAGS = -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -fPIC -ffreestanding -fvisibility=hidden -fno-stack-protector \
-             -fasynchronous-unwind-tables -fexceptions -fno-common -fno-plt -U_FORTIFY_SOURCE
+             -fasynchronous-unwind-tables -fexceptions -fno-common -fno-plt -U_FORTIFY_SOURCE $(SHIM_FLAGS_$(ARCH))
+# Atomics without libgcc; and x28 is g while Go's own signal handlers may come (shim/hook/go_aarch64.S).
+SHIM_FLAGS_aarch64 = -mno-outline-atomics -ffixed-x28
 SHIM_LINK  = -shared -nostdlib -Wl,-Bsymbolic -Wl,-z,defs -Wl,-z,noexecstack -Wl,-z,now \
              -Wl,--hash-style=both -Wl,--build-id -Wl,-soname,liblastcall.so -Wl,--gc-sections
 # Two segments, no .bss, no relro: each more would be a system call of the loader's in every process. (What relro

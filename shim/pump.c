@@ -22,7 +22,7 @@
 extern HIDDEN long thread_clone(unsigned long flags, void *stack_top, void (*run)(void *), void *arg);
 extern HIDDEN void thread_call_on(void *stack_top, void (*run)(void *), void *arg);
 
-enum { GUARD = 4096, PUMP_STACK = 256 * 1024, WATCH_STACK = 16 * 1024, EVENTS = 64 };
+enum { GUARD = ARCH_PAGE_MAX, PUMP_STACK = 256 * 1024, WATCH_STACK = 16 * 1024, EVENTS = 64 };
 
 static struct {
     bool seen;             /* the drain has been told of the signal, or the order, that began it */

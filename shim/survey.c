@@ -152,7 +152,7 @@ static enum owed look_at_opaque(struct conn *c, struct census *census, nsec_t no
         if (sock_counts(c->fd, &k) != 0 || k.state == SOCK_CLOSED_STATE)
             return OWED_NOTHING;
         uint32_t quiet_ms = k.quiet_in_ms < k.quiet_out_ms ? k.quiet_in_ms : k.quiet_out_ms;
-        nsec_t moved = now - (nsec_t)quiet_ms * NSEC_PER_MSEC;
+        nsec_t moved = k.timed ? now - (nsec_t)quiet_ms * NSEC_PER_MSEC : 0;
         quiet_since = c->stage == CONN_EOF ? c->since : later(quiet_since, moved);
     }
     if (c->stage != CONN_EOF && sock_unsent(c->fd) > 0)

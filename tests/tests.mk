@@ -5,7 +5,8 @@
 CORE_SRC   = $(wildcard shim/core/*.c)
 UNIT_SRC   = $(wildcard tests/unit/test_*.c)
 UNIT_BIN   = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
-UNIT_FLAGS = -std=c11 -D_GNU_SOURCE -g -O1 $(WARN) -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+UNIT_SANITIZE ?= address,undefined
+UNIT_FLAGS = -std=c11 -D_GNU_SOURCE -g -O1 $(WARN) -fsanitize=$(UNIT_SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
 UNIT_CORE  = $(patsubst shim/core/%.c,$(BUILD)/unit/core/%.o,$(CORE_SRC))
 
 $(BUILD)/unit/core/%.o: shim/core/%.c
@@ -33,11 +34,11 @@ $(BUILD)/unit/%: tests/unit/%.c $(UNIT_CORE) $(BUILD)/unit/cli.a
 
 # Each program prints cmocka's own lines; the count is made by `make test`.
 unit: $(UNIT_BIN)
-	$(Q)bad=0; for t in $(UNIT_BIN); do $$t || bad=1; done; exit $$bad
+	$(Q)bad=0; for t in $(UNIT_BIN); do $(UNIT_RUN) $$t || bad=1; done; exit $$bad
 
 include tests/guard/guard.mk
 include tests/lint.mk
--include tests/explore/explore.mk tests/foreign/foreign.mk tests/preload/preload.mk tests/e2e/e2e.mk tests/cli/cli.mk tests/fuzz/fuzz.mk tests/bench/bench.mk
+-include tests/arm64/arm64.mk tests/explore/explore.mk tests/foreign/foreign.mk tests/preload/preload.mk tests/e2e/e2e.mk tests/cli/cli.mk tests/fuzz/fuzz.mk tests/bench/bench.mk
 
 # ---- everything, in one count ------------------------------------------------------------------------
 # The last line is `N passed, N failed` (and `, N skipped`).

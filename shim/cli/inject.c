@@ -5,6 +5,7 @@
  * (go_injected: the constructor), and lets go. The program reaps it before its first instruction. */
 #include "inject.h"
 
+#include "../sys/syscall.h"
 #include "elffile.h"
 #include "tracee.h"
 
@@ -20,7 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PAGE = 4096 };
+enum { PAGE = ARCH_PAGE_MAX }; /* the linker has put the segments as far apart */
 
 struct injection {
     const char *object, *path;

@@ -1,6 +1,8 @@
 /* object.c: see object.h. */
 #include "object.h"
 
+#include "../sys/syscall.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,9 +11,10 @@
 #include <unistd.h>
 
 #define OBJECT_NAME "liblastcall.so"
+#define LIBRARIES   "lib/" ARCH_NAME "-linux-gnu"
 
 /* Beside the program, as `make` leaves it; and where `make install` and Debian's packages put libraries. */
-static const char *const places[] = {".", "../lib", "../lib/x86_64-linux-gnu", "../lib64"};
+static const char *const places[] = {".", "../lib", "../" LIBRARIES, "../lib64"};
 
 static bool look_beside(char path[PATH_MAX])
 {
@@ -35,7 +38,7 @@ static bool find(struct object *o, const char *given, char *problem, size_t size
         if (look_beside(o->path))
             return true;
         snprintf(problem, size,
-                 OBJECT_NAME " is neither beside this program nor in ../lib, ../lib/x86_64-linux-gnu or ../lib64 of its"
+                 OBJECT_NAME " is neither beside this program nor in ../lib, ../" LIBRARIES " or ../lib64 of its"
                              " directory; --preload PATH says where it is");
         return false;
     }

@@ -7,6 +7,8 @@
 
 #if defined(__x86_64__)
 #include "tracee_x86_64.h"
+#elif defined(__aarch64__)
+#include "tracee_aarch64.h"
 #else
 #error "no tracee_*.h for this architecture yet"
 #endif

@@ -3,6 +3,8 @@
 
 #if defined(__x86_64__)
 #include "gocode_x86_64.h"
+#elif defined(__aarch64__)
+#include "gocode_aarch64.h"
 #else
 #error "no gocode_*.h for this architecture yet"
 #endif

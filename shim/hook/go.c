@@ -15,9 +15,12 @@
 HIDDEN uint8_t go_numbers[512];
 
 static const uint16_t of_any[] = {
-    SYS_bind,     SYS_listen,     SYS_accept,    SYS_accept4,   SYS_getsockname,  SYS_recvmsg,
-    SYS_sendmsg,  SYS_splice,     SYS_dup2,      SYS_dup3,      SYS_close_range,  SYS_execve,
-    SYS_execveat, SYS_exit_group, SYS_epoll_ctl, SYS_signalfd4, SYS_rt_sigaction,
+    SYS_bind,       SYS_listen,    SYS_accept,    SYS_accept4,      SYS_getsockname, SYS_recvmsg,
+    SYS_sendmsg,    SYS_splice,    SYS_dup3,      SYS_close_range,  SYS_execve,      SYS_execveat,
+    SYS_exit_group, SYS_epoll_ctl, SYS_signalfd4, SYS_rt_sigaction,
+#ifdef SYS_dup2
+    SYS_dup2,
+#endif
 };
 
 static const uint16_t of_fd[] = {

@@ -1,5 +1,5 @@
 /* go.h: the other edge. A Go program makes no libc calls; it enters the kernel in one routine (core/gocode.h), which we
- * replace by a jump to go_entry (go_x86_64.S). That asks the two functions below, and makes the call itself. */
+ * replace by a jump to go_entry (go_*.S). That asks the two functions below, and makes the call itself. */
 #ifndef LASTCALL_GO_H
 #define LASTCALL_GO_H
 

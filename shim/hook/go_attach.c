@@ -31,9 +31,10 @@ static bool find_bias(struct program *p)
     return false;
 }
 
+enum { ENTRIES_MAX = 64 }; /* of the auxiliary vector */
+
 static bool find_program(const unsigned long *auxv, struct program *p)
 {
-    enum { ENTRIES_MAX = 64 };
     memset(p, 0, sizeof *p);
     for (unsigned i = 0; auxv && i < ENTRIES_MAX && auxv[2 * i] != AT_NULL; i++) {
         if (auxv[2 * i] == AT_PHDR)
@@ -104,12 +105,21 @@ static uint8_t *find_routine(const struct program *p, unsigned *hits)
     return at;
 }
 
+/* The size of a page, which is the kernel's choice on some architectures. */
+static uintptr_t page_of(const unsigned long *auxv)
+{
+    for (unsigned i = 0; i < ENTRIES_MAX && auxv[2 * i] != AT_NULL; i++)
+        if (auxv[2 * i] == AT_PAGESZ)
+            return auxv[2 * i + 1];
+    return 4096;
+}
+
 /* Writable and executable at once: where that is refused (MemoryDenyWriteExecute, SELinux), so is the first request, and
  * nothing has changed. */
-static bool patch(uint8_t *at)
+static bool patch(uint8_t *at, uintptr_t page)
 {
-    uintptr_t first = (uintptr_t)at & ~(uintptr_t)4095,
-              size = (((uintptr_t)at + ARCH_JUMP + 4095) & ~(uintptr_t)4095) - first;
+    uintptr_t first = (uintptr_t)at & ~(page - 1),
+              size = (((uintptr_t)at + ARCH_JUMP + page - 1) & ~(page - 1)) - first;
     if (sys3(SYS_mprotect, first, size, PROT_READ | PROT_WRITE | PROT_EXEC) != 0)
         return false;
     arch_write_jump(at, go_entry);
@@ -142,7 +152,7 @@ void go_attach(const unsigned long *auxv)
                            : "it has more than one Syscall6");
     else if (!stacks_make())
         complain("there is no memory for stacks");
-    else if (!patch(at))
+    else if (!patch(at, page_of(auxv)))
         complain("its code may not be changed (MemoryDenyWriteExecute, SELinux)");
     else
         go_want_numbers();

@@ -22,6 +22,14 @@ static long missing(void)
 
 #define RAW(nr, a, b, c, d, e, f) early_result(sys6(nr, a, b, c, d, e, f))
 #define LIBC                      missing()
+#ifdef SYS_poll
+#define OLD     RAW
+#define HAS_OLD true
+#else
+#define OLD(...) missing()
+#define HAS_OLD  false
+#endif
+#define NEEDS_LIBC(early) (*(early) == 'L' || (*(early) == 'O' && !HAS_OLD))
 
 #define HOOK_VARIADIC(returns, name, params)
 #define HOOK_ASM                                 HOOK
@@ -41,7 +49,7 @@ static bool bound;
 #define HOOK(returns, name, params, args, early) \
     static returns early_##name params           \
     {                                            \
-        if (!bound && #early[0] == 'L') {        \
+        if (!bound && NEEDS_LIBC(#early)) {      \
             real_bind();                         \
             if (real.name != early_##name)       \
                 return real.name args;           \

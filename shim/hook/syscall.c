@@ -1,4 +1,4 @@
-/* syscall.c: the function syscall(2), for the numbers of the table. The entry (syscall_x86_64.S) comes here
+/* syscall.c: the function syscall(2), for the numbers of the table. The entry (syscall_*.S) comes here
  * only for those; all others jump straight on, so that SYS_vfork and its kind keep their stack. */
 #include "tracked.h"
 
@@ -12,50 +12,20 @@
 HIDDEN uint64_t syscall_ours[8];
 
 static const uint16_t numbers[] = {
-    SYS_bind,
-    SYS_listen,
-    SYS_accept,
-    SYS_accept4,
-    SYS_getsockname,
-    SYS_read,
-    SYS_readv,
-    SYS_recvfrom,
-    SYS_recvmsg,
-    SYS_recvmmsg,
-    SYS_write,
-    SYS_writev,
-    SYS_sendto,
-    SYS_sendmsg,
-    SYS_sendmmsg,
-    SYS_sendfile,
-    SYS_splice,
-    SYS_close,
-    SYS_close_range,
-    SYS_shutdown,
-    SYS_dup,
-    SYS_dup2,
-    SYS_dup3,
-    SYS_fcntl,
-    SYS_fork,
-    SYS_execve,
-    SYS_execveat,
-    SYS_rt_sigaction,
-    SYS_rt_sigtimedwait,
-    SYS_rt_sigsuspend,
-    SYS_signalfd,
-    SYS_signalfd4,
-    SYS_epoll_ctl,
-    SYS_epoll_wait,
-    SYS_epoll_pwait,
-    SYS_epoll_pwait2,
-    SYS_poll,
-    SYS_ppoll,
-    SYS_select,
-    SYS_pselect6,
-    SYS_nanosleep,
-    SYS_clock_nanosleep,
-    SYS_pause,
+    SYS_bind,        SYS_listen,       SYS_accept,          SYS_accept4,
+    SYS_getsockname, SYS_read,         SYS_readv,           SYS_recvfrom,
+    SYS_recvmsg,     SYS_recvmmsg,     SYS_write,           SYS_writev,
+    SYS_sendto,      SYS_sendmsg,      SYS_sendmmsg,        SYS_sendfile,
+    SYS_splice,      SYS_close,        SYS_close_range,     SYS_shutdown,
+    SYS_dup,         SYS_dup3,         SYS_fcntl,           SYS_execve,
+    SYS_execveat,    SYS_rt_sigaction, SYS_rt_sigtimedwait, SYS_rt_sigsuspend,
+    SYS_signalfd4,   SYS_epoll_ctl,    SYS_epoll_pwait,     SYS_epoll_pwait2,
+    SYS_ppoll,       SYS_pselect6,     SYS_nanosleep,       SYS_clock_nanosleep,
     SYS_exit_group,
+#ifdef SYS_poll /* the newer architectures have only the calls that can say more */
+    SYS_dup2,        SYS_fork,         SYS_signalfd,        SYS_epoll_wait,
+    SYS_poll,        SYS_select,       SYS_pause,
+#endif
 };
 
 extern void syscall_bind(void);
@@ -131,6 +101,7 @@ static long raw_clock_nanosleep(int clock, int flags, const struct timespec *wan
     return hook_result(-(long)err);
 }
 
+#ifdef SYS_poll
 static long raw_fork(void)
 {
     int slot = shim_fork_begin();
@@ -141,11 +112,20 @@ static long raw_fork(void)
         shim_forked_parent(slot, (int)pid);
     return pid;
 }
+#endif
 
 long syscall_dispatch(long nr, long a, long b, long c, long d, long e, long f)
 {
     sigset_t wide;
     switch (nr) {
+#ifdef SYS_poll
+    case SYS_dup2: return hook_dup2((int)a, (int)b);
+    case SYS_fork: return raw_fork();
+    case SYS_epoll_wait: return hook_epoll_wait((int)a, (void *)b, (int)c, (int)d);
+    case SYS_poll: return hook_poll((void *)a, (unsigned long)b, (int)c);
+    case SYS_select: return hook_select((int)a, (void *)b, (void *)c, (void *)d, (void *)e);
+    case SYS_signalfd: return raw_signalfd(nr, a, b, c, d);
+#endif
     case SYS_bind: return hook_bind((int)a, (void *)b, (unsigned)c);
     case SYS_listen: return hook_listen((int)a, (int)b);
     case SYS_accept: return hook_accept((int)a, (void *)b, (unsigned *)c);
@@ -167,22 +147,16 @@ long syscall_dispatch(long nr, long a, long b, long c, long d, long e, long f)
     case SYS_close_range: return hook_close_range((unsigned)a, (unsigned)b, (int)c);
     case SYS_shutdown: return hook_shutdown((int)a, (int)b);
     case SYS_dup: return hook_dup((int)a);
-    case SYS_dup2: return hook_dup2((int)a, (int)b);
     case SYS_dup3: return hook_dup3((int)a, (int)b, (int)c);
     case SYS_fcntl: return hook_fcntl((int)a, (int)b, c);
-    case SYS_fork: return raw_fork();
     case SYS_execve: return hook_execve((void *)a, (void *)b, (void *)c);
     case SYS_execveat: return hook_execveat((int)a, (void *)b, (void *)c, (void *)d, (int)e);
     case SYS_rt_sigaction: return raw_sigaction(a, (void *)b, (void *)c, d);
     case SYS_rt_sigtimedwait:
         return d == 8 ? hook_sigtimedwait(widen((void *)a, &wide), (void *)b, (void *)c)
                       : real.syscall(nr, a, b, c, d, e, f);
-    case SYS_signalfd:
     case SYS_signalfd4: return raw_signalfd(nr, a, b, c, d);
     case SYS_epoll_ctl: return hook_epoll_ctl((int)a, (int)b, (int)c, (void *)d);
-    case SYS_epoll_wait: return hook_epoll_wait((int)a, (void *)b, (int)c, (int)d);
-    case SYS_poll: return hook_poll((void *)a, (unsigned long)b, (int)c);
-    case SYS_select: return hook_select((int)a, (void *)b, (void *)c, (void *)d, (void *)e);
     case SYS_nanosleep: return hook_nanosleep((void *)a, (void *)b);
     case SYS_clock_nanosleep: return raw_clock_nanosleep((int)a, (int)b, (void *)c, (void *)d);
     case SYS_epoll_pwait2: return raw_epoll_pwait2(a, b, c, (void *)d, e, f);

@@ -2,6 +2,11 @@
 #ifndef LASTCALL_ARCH_X86_64_H
 #define LASTCALL_ARCH_X86_64_H
 
+#define ARCH_NAME "x86_64"
+
+/* What has this size and alignment is whole pages. */
+enum { ARCH_PAGE_MAX = 4096 };
+
 static inline long arch_syscall(long nr, long a, long b, long c, long d, long e, long f)
 {
     long ret;

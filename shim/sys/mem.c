@@ -8,15 +8,20 @@
 #pragma GCC optimize("no-tree-loop-distribute-patterns")
 #endif
 
+enum { WORD = sizeof(uint64_t) };
+
 HIDDEN void *memcpy(void *restrict dst, const void *restrict src, size_t n)
 {
     void *start = dst;
 #if defined(__x86_64__)
     __asm__ volatile("rep movsb" : "+D"(dst), "+S"(src), "+c"(n) : : "memory");
 #else
-    volatile unsigned char *to = dst;
-    for (const unsigned char *from = src; n > 0; n--)
-        *to++ = *from++;
+    unsigned char *to = dst;
+    const unsigned char *from = src;
+    for (; n >= WORD; n -= WORD, to += WORD, from += WORD)
+        __builtin_memcpy(to, from, WORD);
+    for (; n > 0; n--)
+        *(volatile unsigned char *)to++ = *from++;
 #endif
     return start;
 }
@@ -40,9 +45,12 @@ HIDDEN void *memset(void *dst, int byte, size_t n)
 #if defined(__x86_64__)
     __asm__ volatile("rep stosb" : "+D"(dst), "+c"(n) : "a"(byte) : "memory");
 #else
-    volatile unsigned char *to = dst;
+    unsigned char *to = dst;
+    const uint64_t word = (unsigned char)byte * 0x0101010101010101u;
+    for (; n >= WORD; n -= WORD, to += WORD)
+        __builtin_memcpy(to, &word, WORD);
     for (; n > 0; n--)
-        *to++ = (unsigned char)byte;
+        *(volatile unsigned char *)to++ = (unsigned char)byte;
 #endif
     return start;
 }

@@ -174,8 +174,10 @@ int sock_counts(int fd, struct sock_counts *out)
     long err = sys5(SYS_getsockopt, fd, IPPROTO_TCP, TCP_INFO, &info, &len);
     if (err != 0)
         return (int)err;
-    out->received = info.tcpi_bytes_received;
-    out->acked = info.tcpi_bytes_acked;
+    bool counted = len >= offsetof(struct tcp_info, tcpi_bytes_received) + sizeof info.tcpi_bytes_received;
+    out->received = counted ? info.tcpi_bytes_received : UINT64_MAX;
+    out->acked = counted ? info.tcpi_bytes_acked : UINT64_MAX;
+    out->timed = len >= offsetof(struct tcp_info, tcpi_last_data_recv) + sizeof info.tcpi_last_data_recv;
     out->unacked = info.tcpi_unacked;
     out->quiet_in_ms = info.tcpi_last_data_recv;
     out->quiet_out_ms = info.tcpi_last_data_sent;

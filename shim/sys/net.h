@@ -19,7 +19,8 @@ struct sock_counts {                    /* from TCP_INFO */
     uint64_t acked;                     /* bytes that the peer has acknowledged */
     uint32_t unacked;                   /* segments in flight; of a listener: its accept queue */
     uint32_t quiet_in_ms, quiet_out_ms; /* since data came, went */
-    uint8_t state;                      /* TCP_ESTABLISHED ... */
+    uint8_t state;                      /* TCP_ESTABLISHED ...; 0: not known */
+    bool timed;                         /* quiet_* are known */
 };
 
 /* tcp_states.h: from TIME_WAIT on (6 to 9, 11; 10 is LISTEN) the peer's FIN is here. */
@@ -39,6 +40,7 @@ bool sock_reuseport(int fd);
 /* False: the kernel does not let us ask about this socket (seccomp). */
 bool sock_answers(int fd);
 
+/* Where the kernel answers less (before 4.1; qemu-user), the bytes are what no hook can have counted: opaque. */
 int sock_counts(int fd, struct sock_counts *out);
 /* Bytes received that the program has not read; bytes written that are not acknowledged (+1 for a FIN). */
 long sock_unread(int fd);

@@ -5,7 +5,7 @@
 
 #include <sys/mman.h>
 
-enum { EACH = 1 << STACKS_SHIFT, GUARD = 4096, ALL = STACKS_WORDS * 64 * EACH };
+enum { EACH = 1 << STACKS_SHIFT, GUARD = ARCH_PAGE_MAX, ALL = STACKS_WORDS * 64 * EACH };
 
 HIDDEN uint64_t stacks_free[STACKS_WORDS];
 HIDDEN char *stacks_base;

@@ -7,11 +7,7 @@
 
 #include <sys/syscall.h>
 
-#if defined(__x86_64__)
-#include "arch_x86_64.h"
-#else
-#error "no arch_*.h for this architecture yet"
-#endif
+#include "arch.h"
 
 #define SYS_ARG_(x)            ((long)(x))
 #define sys0(n)                arch_syscall(n, 0, 0, 0, 0, 0, 0)

@@ -10,7 +10,7 @@ so=$BUILD/liblastcall.so
 golden=tests/guard/exports.golden
 need "$so"
 
-symbols=$(readelf -W --dyn-syms "$so" | awk '$1 ~ /^[0-9]+:$/ && $8 != "" { sub(/@.*/, "", $8); print $4, $5, $7, $8 }')
+symbols=$(readelf -W --dyn-syms "$so" | awk '$1 ~ /^[0-9]+:$/ && $4 != "SECTION" && $8 != "" { sub(/@.*/, "", $8); print $4, $5, $7, $8 }')
 exports=$(echo "$symbols" | awk '$3 != "UND" { print $4 }' | sort)
 if [ "${2:-}" = --accept ]; then
     printf '%s\n' "$exports" >"$golden"

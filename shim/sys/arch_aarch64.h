@@ -1,0 +1,59 @@
+/* arch_aarch64.h: how this architecture enters the kernel. Facts only. Source: syscall(2), AAPCS64, the Arm ARM. */
+#ifndef LASTCALL_ARCH_AARCH64_H
+#define LASTCALL_ARCH_AARCH64_H
+
+#define ARCH_NAME "aarch64"
+
+/* Pages have 4, 16 or 64 KiB, as the kernel was built: what has this size and alignment is whole pages in all of them. */
+enum { ARCH_PAGE_MAX = 65536 };
+
+static inline long arch_syscall(long nr, long a, long b, long c, long d, long e, long f)
+{
+    register long x8 __asm__("x8") = nr;
+    register long x0 __asm__("x0") = a;
+    register long x1 __asm__("x1") = b;
+    register long x2 __asm__("x2") = c;
+    register long x3 __asm__("x3") = d;
+    register long x4 __asm__("x4") = e;
+    register long x5 __asm__("x5") = f;
+    __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory", "cc");
+    return x0;
+}
+
+/* Which thread this is, without asking the kernel: the thread pointer. 0 in a program without TLS. */
+static inline uintptr_t arch_thread_pointer(void)
+{
+    uintptr_t tp;
+    __asm__("mrs %0, tpidr_el0" : "=r"(tp));
+    return tp;
+}
+
+/* A counter that runs evenly (at cntfrq_el0, which need not be known: shim_since); the clock itself reads it too. */
+static inline uint64_t arch_ticks(void)
+{
+    uint64_t ticks;
+    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
+    return ticks;
+}
+
+/* A jump to anywhere, that changes no register but x16, which every call may change: ldr x16, 8; br x16; .quad to. */
+enum { ARCH_JUMP = 16 };
+static inline void arch_write_jump(unsigned char *at, void (*to)(void))
+{
+    uint32_t code[4] = {0x58000050, 0xd61f0200, (uint32_t)(uintptr_t)to, (uint32_t)((uintptr_t)to >> 32)};
+    __builtin_memcpy(at, code, sizeof code);
+    /* No line of a cache is smaller than a word: each word, so that their sizes need not be asked for. */
+    for (unsigned i = 0; i < sizeof code; i += 4)
+        __asm__ volatile("dc cvau, %0" : : "r"(at + i) : "memory");
+    __asm__ volatile("dsb ish" : : : "memory");
+    for (unsigned i = 0; i < sizeof code; i += 4)
+        __asm__ volatile("ic ivau, %0" : : "r"(at + i) : "memory");
+    __asm__ volatile("dsb ish\n\tisb" : : : "memory");
+}
+
+/* A handler's context: has the signal made a system call fail with EINTR, with nothing in between? (A handler that is
+ * stacked upon another one sees that one's first instruction, with the signal's number in x0: setup_return. The instruction
+ * before pc is not looked at: code need not be readable.) */
+#define arch_interrupted_call(context) ((long)((const ucontext_t *)(context))->uc_mcontext.regs[0] == -EINTR)
+
+#endif
