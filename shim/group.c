@@ -16,6 +16,10 @@ HIDDEN struct group group = {.at = MEMBER_NONE, .fd = -1, .leader = MEMBER_NONE}
 
 extern char **environ __attribute__((weak, visibility("default")));
 
+/* perl compares environ with what it was at the beginning, and frees another one, and all its strings, as its own
+ * (perl_destruct, my_setenv). */
+extern int perl_destruct(void *interpreter) __attribute__((weak, visibility("default")));
+
 nsec_t group_boottime(void)
 {
     struct timespec now = {0, 0};
@@ -64,7 +68,7 @@ static bool parse_entry(const char *value, int *fd, uint64_t *cookie)
 }
 
 /* What the program starts from now on shall find us. Its own array may lie on the stack and have no room: it gets
- * another one. */
+ * another one. Not under perl: what that starts finds us at its ancestors. */
 static void put_entry(void)
 {
     struct text t;
@@ -78,6 +82,8 @@ static void put_entry(void)
         *old = entry;
         return;
     }
+    if (&perl_destruct)
+        return;
     while (environ && environ[count])
         count++;
     long at =
