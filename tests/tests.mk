@@ -46,9 +46,10 @@ test:
 	$(Q)scripts/deps build test
 	$(Q)tests/reachable.sh tests/all.sh '$(MAKE)' $(BUILD)
 
-# With clang, and without a warning, the object must come out just as well.
+# With clang, and for the other architecture, and without a warning, the object must come out just as well.
 both-compilers:
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/gcc CC=gcc $(BUILD)/gcc/liblastcall.so
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/clang CC=clang $(BUILD)/clang/liblastcall.so
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/aarch64 CC=aarch64-linux-gnu-gcc $(BUILD)/aarch64/liblastcall.so
 
 .PHONY: unit test both-compilers

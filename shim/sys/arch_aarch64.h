@@ -28,13 +28,22 @@ static inline uintptr_t arch_thread_pointer(void)
     return tp;
 }
 
-/* A counter that runs evenly (at cntfrq_el0, which need not be known: shim_since); the clock itself reads it too. */
+/* A counter that runs evenly; the clock itself reads it too. */
 static inline uint64_t arch_ticks(void)
 {
     uint64_t ticks;
     __asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
     return ticks;
 }
+
+/* Nanoseconds, where no clock may be asked. */
+static inline uint64_t arch_ticks_nsec(uint64_t ticks)
+{
+    uint64_t rate;
+    __asm__("mrs %0, cntfrq_el0" : "=r"(rate));
+    return ticks / rate * 1000000000 + ticks % rate * 1000000000 / rate;
+}
+#define ARCH_TICKS_NSEC(ticks) arch_ticks_nsec(ticks)
 
 /* A jump to anywhere, that changes no register but x16, which every call may change: ldr x16, 8; br x16; .quad to. */
 enum { ARCH_JUMP = 16 };
