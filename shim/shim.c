@@ -491,6 +491,10 @@ void shim_listening(int fd)
     const struct listener *l = add_listener(fd, slot_of(fd) == fd_slot_make(FD_SPECIAL, SPECIAL_BOUND));
     if (l && !l->ignored)
         shim_arm();
+    /* A worker that was exec'd listens on what it was given to serve it. That it waits there may never be seen: libuv tells
+     * epoll so by io_uring. (Whoever has bound it himself may only hand it out.) */
+    if (l && l->given && (group.marks & MEMBER_EXECED))
+        show(MEMBER_ACCEPTS);
 }
 
 /* A listener in everything but our having seen it: a worker of ours, or none any more, listens on what we have bound. */

@@ -2,7 +2,9 @@
  * in the middle of a drain, workers and heirs that come by exec. */
 #include "workers.h"
 
+#include <sys/epoll.h>
 #include <sys/select.h>
+#include <sys/syscall.h>
 
 static const struct setup talking = {.env = {"LASTCALL_LOG=debug"}};
 static const struct setup patient = {.env = {"LASTCALL_LOG=debug", "LASTCALL_IDLE=2s"}};
@@ -227,21 +229,40 @@ static void grows_up_in_the_drain(void)
 
 enum { CHANNEL = 3 };
 
-/* joined LISTENER|channel: accepts. */
+/* A system call of which we see nothing, like those that go through io_uring. */
+static void call_unseen(long number, long a, long b, long c, void *d)
+{
+    long ret;
+    register void *fourth __asm__("r10") = d;
+    __asm__ volatile("syscall" : "=a"(ret) : "a"(number), "D"(a), "S"(b), "d"(c), "r"(fourth) : "rcx", "r11", "memory");
+    CHECK(ret == 0);
+}
+
+static void close_unseen(int fd)
+{
+    call_unseen(SYS_close, fd, 0, 0, NULL);
+}
+
+/* As libuv does it where io_uring tells epoll what to wait for. */
+static void wait_unseen(int l)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+    int ep = epoll_create1(EPOLL_CLOEXEC);
+    CHECK(ep >= 0 && listen(l, 16) == 0);
+    call_unseen(SYS_epoll_ctl, ep, EPOLL_CTL_ADD, l, &event);
+    epoll_wait(ep, &event, 1, -1);
+}
+
+/* joined LISTENER|channel [unseen]: accepts. */
 static int joined(char **args)
 {
     int l = strcmp(args[0], "channel") == 0 ? passed(CHANNEL) : atoi(args[0]);
     be_a_worker();
     say("joined %d", (int)getpid());
+    if (args[1] && strcmp(args[1], "unseen") == 0)
+        wait_unseen(l);
     serve_all(l);
     return 0;
-}
-
-static void close_unseen(int fd)
-{
-    long ret;
-    __asm__ volatile("syscall" : "=a"(ret) : "a"(3 /* close */), "D"(fd) : "rcx", "r11", "memory");
-    CHECK(ret == 0);
 }
 
 static void exec_joined(int l, int channel, const char *how)
@@ -259,7 +280,7 @@ static void exec_joined(int l, int channel, const char *how)
         close(l);
         snprintf(number, sizeof number, "channel");
     }
-    execl("/proc/self/exe", "child", "joined", number, (char *)NULL);
+    execl("/proc/self/exe", "child", "joined", number, how, (char *)NULL);
     _exit(1);
 }
 
@@ -322,6 +343,20 @@ static void exec_worker_without_descriptor(void)
     exec_worker("closed");
 }
 
+/* It has taken no connection yet, and what it waits for is not seen: that it listens on what it was given is enough. */
+static void exec_worker_waits_unseen(void)
+{
+    struct child c;
+    child_start(&c, &talking, "execs", "unseen", NULL);
+    child_says_number(&c, "port");
+    pid_t worker = (pid_t)child_says_number(&c, "joined");
+    CHECK(await(sleeps, &worker));
+    child_signal(&c, SIGTERM);
+    drains_too(&c, worker);
+    gone_by(&c, worker, SIGTERM);
+    all_drained(&c, 2, 0);
+}
+
 static void heir(void)
 {
     struct child c;
@@ -366,6 +401,7 @@ int main(int argc, char **argv)
         {"group/exec/listener-sent", exec_worker_is_sent},
         {"group/exec/no-variable", exec_worker_without_variable},
         {"group/exec/descriptor-closed", exec_worker_without_descriptor},
+        {"group/exec/waits-unseen", exec_worker_waits_unseen},
         {"group/exec/heir", heir},
         {NULL, NULL},
     };
