@@ -1,7 +1,6 @@
 # e2e.mk: the strict load client, the small servers, and what runs them.
 #   make e2e    every server x every scenario, on groups a choice; the racing ones E2E_REPEAT times on nginx, node,
 #               epoll, and GROUP_REPEAT times on groups
-#   make matrix every server x every scenario
 #   make soak   the racing ones SOAK_REPEAT times, and GROUP_SOAK times on nginx-2, nginx-4, gunicorn, Go's net/http and fasthttp
 #   make go-versions GO_TOOLCHAINS='...'; make foreign-go    other versions of Go; Go's own tests under us
 #   make demo   nginx without us and with us, side by side
@@ -108,9 +107,6 @@ soak: $(BUILD)/liblastcall.so e2e-build $(BUILD)/e2e/go-stress-race
 	$(Q)$(E2E_PYTHON) tests/e2e/go_stress.py $(BUILD) --calls 10000000
 	$(Q)$(E2E_PYTHON) tests/e2e/run.py --build $(BUILD) --racing --repeat $(SOAK_REPEAT) --group-repeat $(GROUP_SOAK) $(E2E)
 
-matrix: $(BUILD)/liblastcall.so e2e-build
-	$(Q)$(E2E_PYTHON) tests/e2e/run.py --build $(BUILD) --all $(E2E)
-
 certify: $(BUILD)/liblastcall.so e2e-build
 	$(Q)$(E2E_PYTHON) tests/e2e/certify.py --build $(BUILD) --restarts $(CERTIFY_RESTARTS)
 
@@ -131,4 +127,4 @@ demo:
 	$(Q)$(MAKE) --no-print-directory $(BUILD)/liblastcall.so $(BUILD)/lastcall
 	$(Q)BUILD=$(BUILD) scripts/demo
 
-.PHONY: go-versions foreign-go e2e-build e2e matrix soak certify demo
+.PHONY: go-versions foreign-go e2e-build e2e soak certify demo

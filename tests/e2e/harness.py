@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 
+import place
 import procfs
 import wire
 
@@ -233,6 +234,7 @@ def losses(result):
 
 class Test:
     """What a scenario is given. `bare`: without us, to see what would be lost."""
+    place = place.HERE  # of all servers
 
     def __init__(self, server, options, host=None, prefix=()):
         self.server, self.options, self.prefix = server, options, prefix
@@ -255,7 +257,7 @@ class Test:
 
     # ---- the server
     def environment(self, bare, env):
-        clean = {k: v for k, v in os.environ.items() if not k.startswith(('LASTCALL_', 'LD_PRELOAD'))}
+        clean = {k: v for k, v in self.place.environment().items() if not k.startswith(('LASTCALL_', 'LD_PRELOAD'))}
         clean.update(self.server.env)
         if not bare:
             clean.update(LASTCALL_REPORT=self.path('report'), LASTCALL_LOG='debug')
@@ -305,7 +307,7 @@ class Test:
     def launch(self, argv, env):
         if self.server.outside and 'LASTCALL_LOG' in env:
             argv = self.launcher(argv)
-        return Process(argv, env, self.path('log'), self.prefix)
+        return Process(self.place.command(argv), env, self.path('log'), self.prefix)
 
     def launcher(self, argv):
         """It holds the signal back; as its parent it says how the server has ended."""
@@ -478,7 +480,7 @@ class Test:
         want = self.server.exit if status is None else status
         if self.server.outside and not self.bare and want < 0:
             want = 128 - want  # as its parent says it
-        self.check(got == want, f'it ended with {got}, not {want}')
+        self.check(got in (want, *self.server.exit_also), f'it ended with {got}, not {want}')
         if not outlived:
             self.nobody_left()
         return self.process.ended - since
@@ -529,8 +531,8 @@ class Test:
                 child.close()
         self.process = self.backend = None
         self.loads = []
-        for name in ('report', 'log'):
-            if self.exists(name):
+        for name in ('report', 'log', self.server.daemon):
+            if name and self.exists(name):
                 os.unlink(self.path(name))
 
     def evidence(self):

@@ -9,9 +9,11 @@
   run.py --server nginx,node --scenario hammer --repeat 5 -v --env LASTCALL_IDLE=200ms
   run.py --bare                            without us: what would be lost
   run.py --control                         without us and without TERM: the suite itself loses nothing
+  run.py --all --root DIRECTORY            the servers that are found in that root filesystem (tests/places/enter.sh)
 
 A missing server is a skip that is said aloud, and a failure where the environment says CI=true."""
 import argparse
+import json
 import os
 import sys
 import threading
@@ -29,6 +31,7 @@ import hostile  # noqa: F401
 import netns
 import opaque  # noqa: F401
 import outside  # noqa: F401
+import place
 import scenarios
 import servers
 import variables  # noqa: F401
@@ -47,6 +50,8 @@ def parse():
     p.add_argument('--bare', action='store_true')
     p.add_argument('--control', action='store_true')
     p.add_argument('--env', action='append', default=[], help='NAME=VALUE for the server')
+    p.add_argument('--root', default='', help='of the servers; made by tests/places, entered by tests/places/enter.sh')
+    p.add_argument('--summary', default='', help='a file for the counts, as JSON')
     p.add_argument('-v', action='store_true', dest='verbose')
     o = p.parse_args()
     o.build = os.path.abspath(o.build)
@@ -63,7 +68,15 @@ def named(text, table, what):
     return [table[n] for n in names]
 
 
-def suits(server, scenario):
+def elsewhere(scenario):
+    """It is about the server and its clients alone: it can be had with the server in another root filesystem."""
+    plain = scenario.run.__module__ in ('scenarios', 'exact', 'groups', 'opaque', 'hostile')
+    return plain and not hasattr(scenario, 'make') and not scenario.alone
+
+
+def suits(options, server, scenario):
+    if options.root and (server.outside or not elsewhere(scenario)):
+        return False
     if server.outside and scenario.name not in server.plain:
         return False
     if scenario.needs in server.lacking() or scenario.speaks not in server.speaks:
@@ -74,7 +87,7 @@ def suits(server, scenario):
 def wanted(options, server, scenario):
     """How often."""
     asked = server.name in options.server.split(',') and scenario.name in options.scenario.split(',')
-    if not suits(server, scenario) or (scenario.only and server.name not in scenario.only and not asked):
+    if not suits(options, server, scenario) or (scenario.only and server.name not in scenario.only and not asked):
         return 0
     if options.control and not scenario.racing:
         return 0
@@ -104,10 +117,14 @@ def wanted_group(options, server, scenario):
     return 1 if not options.racing and (plain or everything) else 0
 
 
+COUNTS = ('passed', 'failed', 'skipped', 'served')
+
+
 class Suite:
     def __init__(self, options):
         self.options, self.lock = options, threading.Lock()
-        self.passed = self.failed = self.skipped = self.lost = 0
+        self.passed = self.failed = self.skipped = self.served = self.lost = 0
+        self.servers = set()
 
     def say(self, text):
         with self.lock:
@@ -128,14 +145,17 @@ class Suite:
             return f'{type(e).__name__}: {e}', test.evidence() if test else '', ''
         finally:
             if test:
-                self.count_lost(test)
+                self.count(test)
                 test.close()
 
-    def count_lost(self, test):
+    def count(self, test):
+        results = [load.result for load in test.loads if load.result]
         with self.lock:
-            self.lost += sum(load.result['lost'] for load in test.loads if load.result)
+            self.served += sum(result['ok'] for result in results)
+            self.lost += sum(result['lost'] for result in results)
 
     def job(self, server, scenario, number, of):
+        self.servers.add(server.name)
         name = f'{server.name}/{scenario.name}' + (f' {number + 1}/{of}' if of > 1 else '')
         start = time.monotonic()
         verdict, evidence, note = self.once(server, scenario)
@@ -175,7 +195,9 @@ def plan(options, suite):
     table = dict(scenarios.SCENARIOS, **netns.SCENARIOS)
     chosen, jobs = named(options.scenario, table, 'scenario'), []
     for server in named(options.server, servers.SERVERS, 'server'):
-        missing = server.missing(options.build)
+        missing = server.missing(options.build, harness.Test.place)
+        if missing and options.root:
+            continue  # what is found there is asked
         if missing:
             suite.skip(server.name, missing)
             continue
@@ -190,6 +212,7 @@ def plan(options, suite):
 def main():
     options = parse()
     harness.unignore()
+    harness.Test.place = place.Place(options.root)
     suite = Suite(options)
     if not options.bare and not os.path.exists(os.path.join(options.build, 'liblastcall.so')):
         sys.exit(f'run.py: {options.build}/liblastcall.so is missing: make')
@@ -198,6 +221,9 @@ def main():
     suite.run(plan(options, suite))
     skipped = f', {suite.skipped} skipped' if suite.skipped else ''
     lost = f', {suite.lost} requests lost' if options.bare else ''
+    if options.summary:
+        with open(options.summary, 'w') as f:
+            json.dump({'servers': sorted(suite.servers), **{name: getattr(suite, name) for name in COUNTS}}, f)
     print(f'{suite.passed} passed, {suite.failed} failed{skipped}{lost} in {time.monotonic() - start:.0f} s')
     sys.exit(suite.failed > 0 and not (options.bare and not options.control))
 

@@ -14,6 +14,8 @@ import shutil
 from dataclasses import dataclass, field
 from typing import Callable
 
+import place
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 PYTHON = '/usr/bin/python3'
 EPOCH = 1_700_000_000  # nginx makes its ETag of the file's time
@@ -61,6 +63,7 @@ class Server:
     daemon: str = ''                         # it puts itself in the background, and its process id in this file
     plain: tuple = ()                        # scenarios of a plain run, if not all
     own_end: float = 0                       # seconds that it takes to end by itself, idle, from TERM on
+    exit_also: tuple = ()                    # after TERM, if it has connections then and that may differ
     own_cut: float = 0                       # the same, more, if it has requests then
     outside: bool = False                    # no object of ours can live in it: `lastcall run` drains it from outside
 
@@ -70,12 +73,12 @@ class Server:
         of_group = {'workers': group.workers and not group.deaf, 'respawn': group.respawns, 'reload': group.reload}
         return self.lacks | {name for name, has in of_group.items() if not has}
 
-    def missing(self, build):
+    def missing(self, build, where=place.HERE):
         for need in self.needs:
             need = need.replace('$BUILD', build)
-            if not (os.path.exists(need) if '/' in need else shutil.which(need)):
+            if not where.has(need):
                 return need
-        if self.name == 'aiohttp' and os.system(f'{PYTHON} -c "import aiohttp" 2>/dev/null'):
+        if self.name == 'aiohttp' and not where.succeeds(PYTHON, '-c', 'import aiohttp'):
             return 'python3-aiohttp'
         return None
 
@@ -128,6 +131,11 @@ def nginx_group(name, workers=2, listen='', events='accept_mutex off;', env='', 
 
 
 DAEMON = {'daemon': 'nginx.pid', 'plain': ('upgrade', 'inflight', 'hammer', 'churn', 'term-all')}
+
+
+def lighttpd(build, directory, host, port, backend):
+    put_files(directory)
+    return ['lighttpd', '-D', '-f', configure('lighttpd.conf', directory, HOST=host, PORT=port, BACKEND=backend)]
 
 
 def apache(mpm, cgi, workers, own_cut=0.0, **group):
@@ -225,6 +233,8 @@ def static(name, program, lacks=(), plain=OUTSIDE_PLAIN):
 SERVERS = {s.name: s for s in (
     Server('nginx', nginx, ['nginx', '$BUILD/e2e/thread'], 0, {'/head-pieces', '/close-tokens'}, backend=True),
     Server('node', node(), ['node'], -15, {'/sendfile'}),
+    Server('lighttpd', lighttpd, ['lighttpd', '$BUILD/e2e/thread'], 0, {'/head-pieces', '/close-tokens'}, backend=True, exit_also=(1,),
+           plain=('inflight', 'hammer', 'churn', 'idle', 'upload', 'early', 'bytes')),
     Server('python', script(PYTHON, f'{HERE}/servers/threading_server.py'), [PYTHON], -15, {'/sendfile', 'chunked'}),
     Server('aiohttp', script(PYTHON, f'{HERE}/servers/aiohttp_server.py'), [PYTHON], 0,
            {'/sendfile', '/head-pieces'}, own_grace=True),
@@ -262,7 +272,7 @@ SERVERS = {s.name: s for s in (
     cluster('rr', passed=True),
     cluster('none'),
     Server('puma', puma, ['puma'], -15, {'/head-pieces', '/sendfile', '/early'}, own_grace=True,
-           group=Group(ready='booted in', reload='USR1', follow=True), at_once=32, own_end=1),
+           group=Group(ready=') booted', reload='USR1', follow=True), at_once=32, own_end=1),
     Server('forking', lambda build, directory, host, port, backend: [
         PYTHON, f'{HERE}/servers/threading_server.py', str(port), host, 'fork'], [PYTHON], -15, {'/sendfile', 'chunked'}, own_end=1,
            group=Group(0, respawns=False, outlive=True)),
