@@ -16,9 +16,11 @@ import scenarios
 
 SUITE, PACKAGES = 'bookworm', 'nginx-light,gunicorn'
 MAKE_ROOT = os.path.join(harness.HERE, '..', 'debootstrap.sh')
+UNPACK = os.path.join(harness.HERE, '..', 'package.sh')
+DOCKER, DOCKER_PROFILE = 'golang-github-docker-docker-dev', 'usr/share/gocode/src/github.com/docker/docker/profiles/seccomp/default.json'
 OBJECT, LAUNCHER, REPORT = '/usr/lib/liblastcall.so', '/usr/bin/lastcall', '/dev/termination-log'
 PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
-PIDS = 32
+PIDS, STRICT_PIDS, STRICT_MEMORY = 32, 100, 64 << 20
 
 # For a master that is root and workers that are not. CAP_KILL is not among them: root may not signal them.
 ROOT_CAPABILITIES = ['CAP_CHOWN', 'CAP_NET_BIND_SERVICE', 'CAP_SETGID', 'CAP_SETUID']
@@ -33,7 +35,7 @@ ENOSYS = 38
 # An entrypoint as images have them: some work with children, then the server in its own place.
 ENTRYPOINT = 'ls / | while read -r name; do test -n "$name" || echo "$(basename "$name")"; done; exec "$@"'
 
-_root_lock = threading.Lock()
+_root_lock, _docker_lock = threading.Lock(), threading.Lock()
 
 
 def root(build):
@@ -46,6 +48,16 @@ def root(build):
         if not os.path.exists(where) and subprocess.run([MAKE_ROOT, SUITE, where, PACKAGES], check=False).returncode:
             raise harness.Missing(f'a root filesystem: see {where}.log')
     return where
+
+
+def docker(build):
+    """docker's default seccomp profile, of its source, as docker has it."""
+    where = os.path.join(build, 'roots', 'docker')
+    with _docker_lock:
+        if subprocess.run([UNPACK, DOCKER, where], capture_output=True, check=False).returncode:
+            raise harness.Missing(f'Debian package {DOCKER}')
+    with open(os.path.join(where, DOCKER_PROFILE), encoding='utf-8') as f:
+        return json.load(f)
 
 
 # ---- what runc is told (the runtime specification's config.json) --------------------------------------
@@ -72,6 +84,22 @@ def seccomp(but=()):
         {'names': UNKNOWN, 'action': 'SCMP_ACT_ERRNO', 'errnoRet': ENOSYS}]}
 
 
+def applies(rule, capabilities):
+    """Of docker's profile, on this architecture and on any kernel since 4.8."""
+    needs, but = rule.get('includes') or {}, rule.get('excludes') or {}
+    if 'amd64' in but.get('arches', ()) or set(but.get('caps', ())) & set(capabilities):
+        return False
+    return 'amd64' in needs.get('arches', ['amd64']) and set(needs.get('caps', ())) <= set(capabilities)
+
+
+def docker_seccomp(build, capabilities=()):
+    profile = docker(build)
+    rules = [rule for rule in profile['syscalls'] if applies(rule, capabilities)]
+    return {'defaultAction': profile['defaultAction'], 'defaultErrnoRet': 1,
+            'architectures': ['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86', 'SCMP_ARCH_X32'],
+            'syscalls': [{name: rule[name] for name in ('names', 'action', 'args', 'errnoRet') if rule.get(name)} for rule in rules]}
+
+
 def process(argv, env, uid):
     capabilities = [] if uid else ROOT_CAPABILITIES
     return {'user': {'uid': uid, 'gid': uid}, 'args': argv, 'cwd': '/', 'noNewPrivileges': True,
@@ -80,10 +108,10 @@ def process(argv, env, uid):
             'rlimits': [{'type': 'RLIMIT_NOFILE', 'hard': 1024, 'soft': 1024}]}
 
 
-def linux(name, network, but):
+def linux(name, network, filter_, resources):
     own = [{'type': kind} for kind in ('pid', 'ipc', 'uts', 'mount')]
-    return {'namespaces': [*own, {'type': 'network', 'path': network}], 'cgroupsPath': f'/{name}', 'seccomp': seccomp(but),
-            'resources': {'devices': [{'allow': False, 'access': 'rwm'}], 'pids': {'limit': PIDS}},
+    return {'namespaces': [*own, {'type': 'network', 'path': network}], 'cgroupsPath': f'/{name}', 'seccomp': filter_,
+            'resources': {'devices': [{'allow': False, 'access': 'rwm'}], **resources},
             'maskedPaths': ['/proc/kcore', '/proc/keys', '/proc/timer_list', '/sys/firmware'],
             'readonlyPaths': ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger']}
 
@@ -113,9 +141,9 @@ rm -rf "$1"
 
 
 class Test(netns.Test):
-    def __init__(self, server, options, uid=0, shell=False, full=False, but=()):
-        """but: system calls that are allowed all the same."""
-        self.uid, self.shell, self.full, self.but, self.cleaner = uid, shell, full, but, None
+    def __init__(self, server, options, uid=0, shell=False, full=False, but=(), strict=False):
+        """but: system calls that are allowed all the same. strict: docker's own filter, and little memory."""
+        self.uid, self.shell, self.full, self.but, self.strict, self.cleaner = uid, shell, full, but, strict, None
         self.root = root(options.build)
         # As PID 1 a server is not ended by a signal: it exits with what a shell would have said of it.
         super().__init__(replace(server, exit=server.exit if server.exit >= 0 else server.exit_first or 128 - server.exit), options)
@@ -144,6 +172,13 @@ class Test(netns.Test):
     def mounts(self):
         return mounts(self.options.build, self.dir)
 
+    def linux(self):
+        network = f'/run/netns/{self.server_ns}'
+        if not self.strict:
+            return linux(self.name, network, seccomp(self.but), {'pids': {'limit': PIDS}})
+        return linux(self.name, network, docker_seccomp(self.options.build),
+                     {'pids': {'limit': STRICT_PIDS}, 'memory': {'limit': STRICT_MEMORY, 'swap': STRICT_MEMORY}})
+
     def configure(self, argv, env):
         with open(self.path('report'), 'wb') as f:
             os.fchmod(f.fileno(), 0o666)  # as the kubelet makes it
@@ -152,7 +187,7 @@ class Test(netns.Test):
         config = {'ociVersion': '1.0.2', 'root': {'path': self.root, 'readonly': True}, 'hostname': 'lastcall',
                   'process': process(argv, self.container_environment(env), self.uid),
                   'mounts': self.mounts(),
-                  'linux': linux(self.name, f'/run/netns/{self.server_ns}', self.but)}
+                  'linux': self.linux()}
         with open(self.path('config.json'), 'w') as f:
             json.dump(config, f)
 
@@ -190,10 +225,10 @@ class Scenario(scenarios.Scenario):
 SERVERS = ('nginx-2', 'gunicorn-gthread', 'epoll')
 
 
-def contained(variant, names, only=SERVERS, **how):
-    for name in names:
+def contained(variant, names, only=SERVERS, long=(), **how):
+    for name in [*names, *long]:
         full = '-'.join(['container', *variant.split(), name])
-        scenarios.SCENARIOS[full] = Scenario(full, netns.witnessed(scenarios.SCENARIOS[name].run), only=only, how=how)
+        scenarios.SCENARIOS[full] = Scenario(full, netns.witnessed(scenarios.SCENARIOS[name].run), only=only, long=name in long, how=how)
 
 
 LOADS = ('inflight', 'hammer', 'think', 'churn')
@@ -205,3 +240,7 @@ contained('user', LOADS, only=('gunicorn-gthread', 'nginx-2'), uid=1000)
 # ptrace, as docker's profile has it since kernel 4.8: so the object comes into a static Go program, which is PID 1 itself.
 contained('go', ('inflight', 'hammer'), only=('go-nethttp',), uid=65534)
 contained('go-static', ('inflight', 'hammer', 'churn'), only=('go-nethttp-static', 'go-fasthttp-stripped'), uid=65534, but=('ptrace',))
+# As a careful deployment has it: nobody, no capability, docker's own filter, 64 MiB.
+STRICT = {'uid': 65534, 'strict': True}
+STRICT_LONG = ('inflight', 'think', 'churn', 'reuse', 'idle', 'upload', 'big', 'pipeline', 'stream')
+contained('strict', ('hammer',), only=('nginx', 'nginx-2', 'epoll', 'python', 'go-nethttp-static', 'go-fasthttp-stripped'), long=STRICT_LONG, **STRICT)

@@ -62,16 +62,22 @@ class Scenario(scenarios.Scenario):
         return self.make_test(server, options, **self.how)
 
 
+def contained(variant, names, only=container.SERVERS, long=(), **how):
+    for name in [*names, *long]:
+        full = f'container-{variant}-{name}'
+        scenarios.SCENARIOS[full] = Scenario(full, netns.witnessed(scenarios.SCENARIOS[name].run), only=only, long=name in long,
+                                             make_test=Contained, how=how)
+
+
 def launched(variant, names, only=container.SERVERS, **how):
     for name in names:
-        run = scenarios.SCENARIOS[name].run
         full = f'{variant}-{name}'
-        scenarios.SCENARIOS[full] = Scenario(full, run, only=only, make_test=Test, how=how)
-        full = f'container-{full}'
-        scenarios.SCENARIOS[full] = Scenario(full, netns.witnessed(run), only=only, make_test=Contained, how=how)
+        scenarios.SCENARIOS[full] = Scenario(full, scenarios.SCENARIOS[name].run, only=only, make_test=Test, how=how)
+    contained(variant, names, only, **how)
 
 
 launched('run', container.LOADS)
+contained('strict-run', ('hammer',), ('nginx', 'nginx-2', 'epoll', 'python', 'static-go'), container.STRICT_LONG, **container.STRICT)
 launched('run-parent', ('inflight', 'churn'), parent=True)
 
 

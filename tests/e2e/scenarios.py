@@ -24,6 +24,7 @@ class Scenario:
     only: tuple = ()       # these servers, if any
     speaks: str = 'http'   # what a server must speak
     group: bool = False    # on servers of several processes, and on no other
+    long: bool = False     # only with --all, or if it is named
 
 
 REPEATED = ('nginx', 'node', 'epoll')

@@ -222,6 +222,9 @@ OUTSIDE_PLAIN = ('inflight', 'churn', 'backlog', 'idle', 'big', 'upload', 'strea
                  'outside-blind', 'outside-slow')
 OUTSIDE_CONTAINED = tuple(f'container-outside-{n}' for n in (
     'inflight', 'churn', 'idle', 'think', 'user-inflight', 'user-churn', 'user-think', 'refused-inflight'))
+# The launcher puts our object into a Go program, where it may trace it: then all is as it is elsewhere.
+INJECTED_CONTAINED = tuple(f'container-strict-run-{n}' for n in (
+    'hammer', 'inflight', 'think', 'churn', 'reuse', 'idle', 'upload', 'big', 'pipeline', 'stream'))
 
 
 def static(name, program, lacks=(), plain=OUTSIDE_PLAIN):
@@ -252,7 +255,7 @@ SERVERS = {s.name: s for s in (
     small('thread', -15, 'unix'),
     static('thread', 'static-thread', {'/early', 'chunked'}),  # it closes over unread bytes
     static('epoll', 'static-epoll', plain=('inflight', 'outside-think', *OUTSIDE_CONTAINED)),
-    static('go', 'go-nethttp-static', plain=OUTSIDE_PLAIN + OUTSIDE_CONTAINED),
+    static('go', 'go-nethttp-static', plain=OUTSIDE_PLAIN + OUTSIDE_CONTAINED + INJECTED_CONTAINED),
     Server('nginx-tls', nginx_tls, ['nginx', '$BUILD/e2e/thread', '$BUILD/e2e/key.pem'], 0, backend=True, speaks=('tls', 'h2')),
     Server('node-tls', node('https', '$BUILD/e2e/key.pem', '$BUILD/e2e/cert.pem'), ['node', '$BUILD/e2e/key.pem'], -15,
            speaks=('tls',)),
