@@ -612,8 +612,14 @@ bool shim_find(int fd)
 void shim_alias(int fd, int copy)
 {
     uint32_t slot = shim_settled_slot(fd);
-    if (fd == copy || !shim_is_our_process())
+    if (fd == copy)
         return;
+    if (!shim_is_our_process()) {
+        /* vfork's child puts a listener where the program that it becomes will look for it, and that one is a stranger. */
+        if (shim.injected && fd_slot_kind(slot) == FD_LISTENER)
+            shim_share(fd);
+        return;
+    }
     if (slot_of(copy) != 0)
         shim_forget(copy);
     if (slot == 0 || (unsigned)copy >= FD_MAX)

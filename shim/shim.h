@@ -55,6 +55,7 @@ struct listener {
 struct shim {
     bool off;          /* LASTCALL_DISABLE, or nothing to work with */
     bool armed;        /* this process serves */
+    bool injected;     /* it is a static program: what it starts is not under us */
     bool newborn;      /* a fork's child that has not served yet: it may be about to exec */
     uint8_t phase;     /* enum drain_phase, as the hooks may see it */
     uint8_t releasing; /* the next drain signal is the release */

@@ -52,18 +52,24 @@ static const uint8_t *in_memory(const struct program *p, const Elf64_Phdr *h)
     return (const uint8_t *)(p->bias + h->p_vaddr);
 }
 
+static bool is_static(const struct program *p)
+{
+    for (size_t i = 0; i < p->headers; i++)
+        if (p->header[i].p_type == PT_INTERP)
+            return false;
+    return true;
+}
+
 /* Worth a look into its data? Go's linker reserves one word of thread-local storage, for g (runtime.tlsg); and nothing of
  * ours is in a static program that is not Go. */
 static bool may_be_go(const struct program *p)
 {
-    bool is_static = true;
     for (size_t i = 0; i < p->headers; i++) {
         const Elf64_Phdr *h = &p->header[i];
         if (h->p_type == PT_TLS && h->p_memsz == sizeof(void *) && h->p_filesz == 0)
             return true;
-        is_static &= h->p_type != PT_INTERP;
     }
-    return is_static;
+    return is_static(p);
 }
 
 static bool has_buildinfo(const struct program *p, const Elf64_Phdr *h)
@@ -156,4 +162,5 @@ void go_attach(const unsigned long *auxv)
         complain("its code may not be changed (MemoryDenyWriteExecute, SELinux)");
     else
         go_want_numbers();
+    shim.injected = is_static(&program);
 }
