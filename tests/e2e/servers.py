@@ -225,6 +225,8 @@ OUTSIDE_CONTAINED = tuple(f'container-outside-{n}' for n in (
 # The launcher puts our object into a Go program, where it may trace it: then all is as it is elsewhere.
 INJECTED_CONTAINED = tuple(f'container-strict-run-{n}' for n in (
     'hammer', 'inflight', 'think', 'churn', 'reuse', 'idle', 'upload', 'big', 'pipeline', 'stream'))
+GO_CONTAINED = tuple(f'container-go-{n}' for n in (
+    'traced-churn', 'untraced-inflight', 'untraced-churn', 'untraced-idle', 'refused-inflight'))
 
 
 def static(name, program, lacks=(), plain=OUTSIDE_PLAIN):
@@ -255,7 +257,7 @@ SERVERS = {s.name: s for s in (
     small('thread', -15, 'unix'),
     static('thread', 'static-thread', {'/early', 'chunked'}),  # it closes over unread bytes
     static('epoll', 'static-epoll', plain=('inflight', 'outside-think', *OUTSIDE_CONTAINED)),
-    static('go', 'go-nethttp-static', plain=OUTSIDE_PLAIN + OUTSIDE_CONTAINED + INJECTED_CONTAINED),
+    static('go', 'go-nethttp-static', plain=OUTSIDE_PLAIN + OUTSIDE_CONTAINED + INJECTED_CONTAINED + GO_CONTAINED),
     Server('nginx-tls', nginx_tls, ['nginx', '$BUILD/e2e/thread', '$BUILD/e2e/key.pem'], 0, backend=True, speaks=('tls', 'h2')),
     Server('node-tls', node('https', '$BUILD/e2e/key.pem', '$BUILD/e2e/cert.pem'), ['node', '$BUILD/e2e/key.pem'], -15,
            speaks=('tls',)),

@@ -1,4 +1,5 @@
-// fasthttp with nothing around it: fasthttp PORT HOST [shutdown]. With shutdown: its own, on TERM.
+// fasthttp with nothing around it: fasthttp PORT HOST [shutdown | prefork]. With shutdown: its own, on TERM; with prefork: a
+// process for each of GOMAXPROCS, which is this program once more.
 package main
 
 import (
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+	"github.com/valyala/fasthttp/prefork"
 )
 
 const chunks = 10
@@ -106,7 +108,11 @@ func main() {
 	f.Write(lines(1 << 20))
 	os.Remove(f.Name())
 	server := &fasthttp.Server{Handler: answer, MaxRequestBodySize: 1 << 30}
-	l, err := net.Listen("tcp", net.JoinHostPort(os.Args[2], os.Args[1]))
+	address := net.JoinHostPort(os.Args[2], os.Args[1])
+	if len(os.Args) > 3 && os.Args[3] == "prefork" {
+		panic(prefork.New(server).ListenAndServe(address))
+	}
+	l, err := net.Listen("tcp", address)
 	if err != nil {
 		panic(err)
 	}
