@@ -1,8 +1,8 @@
 # e2e.mk: the strict load client, the small servers, and what runs them.
 #   make e2e    every server x every scenario, on groups a choice; the racing ones E2E_REPEAT times on nginx, node,
 #               epoll, and GROUP_REPEAT times on groups
-#   make soak   the racing ones SOAK_REPEAT times, and GROUP_SOAK times on nginx-2, nginx-4, gunicorn, Go's net/http and fasthttp
-#   make go-versions GO_TOOLCHAINS='...'; make foreign-go    other versions of Go; Go's own tests under us
+#   make soak   the racing ones SOAK_REPEAT times, and GROUP_SOAK times on nginx-2, nginx-4, gunicorn and each build of Go's servers
+#   make go-versions; make foreign-go    every version of Go that Debian has; Go's own tests under us
 #   make demo   nginx without us and with us, side by side
 # E2E='--server nginx --scenario hammer -v' goes to run.py as it is.
 #   make certify CERTIFY_RESTARTS=1000   restarts under load of all servers, and what the kernel counted
@@ -110,13 +110,19 @@ soak: $(BUILD)/liblastcall.so e2e-build $(BUILD)/e2e/go-stress-race
 certify: $(BUILD)/liblastcall.so e2e-build
 	$(Q)$(E2E_PYTHON) tests/e2e/certify.py --build $(BUILD) --restarts $(CERTIFY_RESTARTS)
 
-# The servers in Go as other versions of it build them: GO_TOOLCHAINS='/usr/lib/go-1.22/bin/go ...'
-GO_TESTED = go-nethttp,go-fasthttp,go-nethttp-pie,go-nethttp-stripped,go-fasthttp-stripped,go-nethttp-shutdown,go-fasthttp-shutdown
+# The servers in Go as other versions of it build them, GO_REPEAT times where they race: all that Debian has, or
+# GO_VERSIONS='1.22 1.27', or GO_TOOLCHAINS='/opt/go/bin/go ...'
+GO_TESTED  = go-nethttp,go-fasthttp,go-nethttp-pie,go-nethttp-stripped,go-fasthttp-stripped,go-nethttp-shutdown,go-fasthttp-shutdown
+GO_REPEAT ?= 5
+go-build: $(BUILD)/liblastcall.so $(BUILD)/lastcall $(BUILD)/e2e/load $(BUILD)/e2e/inject $(GO_BIN) $(GO_STRESS)
+
 go-versions:
-	$(Q)for go in $(GO_TOOLCHAINS); do \
+	$(Q)gos='$(GO_TOOLCHAINS)'; [ "$$gos" ] || gos=$$(tests/e2e/go_toolchains.sh $(BUILD)/go $(GO_VERSIONS)) || exit 1; \
+	for go in $$gos; do \
 	    v=$(BUILD)/$$($$go env GOVERSION) && echo "== $$v" && \
-	    $(MAKE) --no-print-directory BUILD=$$v GO=$$go $$v/liblastcall.so e2e-build >$(BUILD)/go-versions.log && \
-	    $(E2E_PYTHON) tests/e2e/run.py --build $$v --server $(GO_TESTED) --group-repeat 5 || exit 1; done
+	    $(MAKE) --no-print-directory BUILD=$$v GO=$$go go-build >$(BUILD)/go-versions.log && \
+	    $(E2E_PYTHON) tests/e2e/go_stress.py $$v --calls $(GO_CALLS) --only two,many,static && \
+	    $(E2E_PYTHON) tests/e2e/run.py --build $$v --server $(GO_TESTED) --repeat $(GO_REPEAT) --group-repeat $(GO_REPEAT) || exit 1; done
 
 # Go's own tests without us and with us: a quarter of an hour.
 foreign-go: $(BUILD)/liblastcall.so
@@ -127,4 +133,4 @@ demo:
 	$(Q)$(MAKE) --no-print-directory $(BUILD)/liblastcall.so $(BUILD)/lastcall
 	$(Q)BUILD=$(BUILD) scripts/demo
 
-.PHONY: go-versions foreign-go e2e-build e2e soak certify demo
+.PHONY: go-build go-versions foreign-go e2e-build e2e soak certify demo

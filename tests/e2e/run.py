@@ -102,7 +102,7 @@ def wanted_single(options, server, scenario):
         return 0
     if not scenario.racing:
         return 0 if options.racing else 1
-    if server.name in scenarios.REPEATED_LESS:
+    if server.name in scenarios.REPEATED_LESS or (options.racing and server.name in scenarios.SOAKED):
         return options.group_repeat
     repeated = server.name in scenarios.REPEATED or options.server
     return options.repeat if repeated else 0 if options.racing else 1

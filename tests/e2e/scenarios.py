@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 from harness import Missing
-from servers import BIG, SENDFILE, SMALL, STREAM, pattern
+from servers import BIG, SENDFILE, SERVERS, SMALL, STREAM, pattern
 from wire import WireError
 
 SCENARIOS = {}
@@ -29,6 +29,7 @@ class Scenario:
 
 REPEATED = ('nginx', 'node', 'epoll')
 REPEATED_LESS = ('go-nethttp', 'go-fasthttp')  # as often as groups
+SOAKED = tuple(name for name, server in SERVERS.items() if name.startswith('go-') and 'http' in server.speaks)  # the longer suite: too
 # On servers of several processes: what a plain run has of the scenarios that all servers share, which of them are
 # repeated (--group-repeat), and where the longer suite does that.
 GROUP_SHARED = ('inflight', 'hammer', 'think', 'churn', 'reuse', 'backlog', 'idle', 'big', 'upload', 'pipeline', 'stream', 'forever',
