@@ -27,7 +27,7 @@ static void touched(struct conn *c)
 {
     shim_touch(c);
     if (shim_draining())
-        c->toucher_tid = (int)sys0(SYS_gettid);
+        STORE(c->toucher_tid, (int)sys0(SYS_gettid));
 }
 
 static uint8_t stage_of(const struct conn *c)
@@ -39,8 +39,8 @@ static void count_crossing(struct conn *c, uint64_t bytes)
 {
     if (bytes == 0)
         return;
-    c->crossed_bytes += bytes;
-    c->must_linger = true;
+    __atomic_add_fetch(&c->crossed_bytes, bytes, __ATOMIC_RELAXED);
+    STORE(c->must_linger, true);
     trace(TRACE_CROSSED, c->fd, bytes);
     if (!__atomic_exchange_n(&c->counted_crossed, true, __ATOMIC_RELAXED))
         __atomic_add_fetch(&shim.counts.crossed, 1, __ATOMIC_RELAXED);
@@ -61,9 +61,9 @@ void shim_watch(const struct conn *c)
 static void await_ack(struct conn *c, nsec_t now)
 {
     if (c->unix_ || sock_unsent(c->fd) == 0) {
-        c->acked_at = now;
+        STORE(c->acked_at, now);
         __atomic_store_n(&c->acked, true, __ATOMIC_RELEASE);
-        if (!c->must_linger)
+        if (!LOAD(c->must_linger))
             return;
     }
     shim_watch(c);
@@ -76,8 +76,8 @@ void shim_end(struct conn *c, nsec_t now)
         return;
     if (!__atomic_compare_exchange_n(&c->stage, &stage, CONN_ENDED, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
         return;
-    c->since = now;
-    c->must_linger = conn_request_open(c);
+    STORE(c->since, now);
+    STORE(c->must_linger, conn_request_open(c));
     sys2(SYS_shutdown, c->fd, SHUT_WR);
     trace(TRACE_ENDED, c->fd, 0);
     record(c, HISTORY_ENDED);
@@ -93,7 +93,7 @@ static void swallow(struct conn *c, int fd)
     bool ended;
     count_crossing(c, sock_discard(fd, &ended));
     if (ended)
-        c->must_linger = false;
+        STORE(c->must_linger, false);
 }
 
 bool shim_read_refused(struct conn *c, int fd)
@@ -123,10 +123,10 @@ static ssize_t read_while_draining(struct conn *c, ssize_t n, bool was_in_flight
         return 0;
     }
     if (n > 0 && !was_in_flight && conn_in_flight(c)) {
-        c->late = c->late || !c->from_before;
+        STORE(c->late, LOAD(c->late) || !LOAD(c->from_before));
         record(c, HISTORY_IN_FLIGHT);
     }
-    if (n == 0 && stage_of(c) == CONN_EOF && !conn_in_flight(c) && !c->opaque) {
+    if (n == 0 && stage_of(c) == CONN_EOF && !conn_in_flight(c) && !LOAD(c->opaque)) {
         __atomic_add_fetch(&shim.counts.idle_closed, 1, __ATOMIC_RELAXED);
         shim_end(c, shim_now());
     }
@@ -176,13 +176,13 @@ static void response_done(struct conn *c, unsigned done)
         trace(TRACE_FAREWELL, c->fd, 0);
     }
     c->rewriting = false;
-    c->since = now;
+    STORE(c->since, now);
     __atomic_store_n(&shim.owed_at, now, __ATOMIC_RELEASE);
-    if (c->late)
+    if (LOAD(c->late))
         __atomic_add_fetch(&shim.counts.served_late, done, __ATOMIC_RELAXED);
-    c->from_before = false;
-    c->late = true; /* whatever comes now came after the signal */
-    if (c->opaque || __atomic_load_n(&c->pending, __ATOMIC_ACQUIRE) > 0)
+    STORE(c->from_before, false);
+    STORE(c->late, true); /* whatever comes now came after the signal */
+    if (LOAD(c->opaque) || __atomic_load_n(&c->pending, __ATOMIC_ACQUIRE) > 0)
         return;
     if (said || stage_of(c) == CONN_EOF) {
         shim_end(c, now);
@@ -219,6 +219,8 @@ static void write_end(struct shim_call *call, size_t n, uint64_t wire, const str
     bool here = shim_call_holds(call);
     if (LIKELY(here)) {
         touched(c);
+        if (shim_draining()) /* before it can be seen idle: its window begins now, not with the response before */
+            STORE(c->since, shim_now());
         unsigned done = follow_out(c, n, wire, chunks, count);
         if (shim_draining() && done > 0 && http1_between(&c->out))
             response_done(c, done);
@@ -303,7 +305,7 @@ bool shim_farewell(struct shim_call *call, const struct rewrite_chunk *chunks, s
     struct wire w = {wire, 0, max, 0};
     size_t added = 0;
 
-    if (!shim.options.inject || c->opaque || !conn_follow(&c->calls_out))
+    if (!shim.options.inject || LOAD(c->opaque) || !conn_follow(&c->calls_out))
         return false;
     size_t from = shim_call_holds(call) ? head_to_rewrite(c, c->fd, chunks, count) : SIZE_MAX;
     if (from != SIZE_MAX && !c->rewriting)
@@ -398,10 +400,10 @@ static bool linger(struct conn *c, int fd)
     sys2(SYS_shutdown, on, SHUT_WR);
     uint64_t unread = sock_discard(on, &ended);
     count_crossing(c, unread);
-    c->must_linger = !ended && (c->must_linger || conn_request_open(c));
+    STORE(c->must_linger, !ended && (LOAD(c->must_linger) || conn_request_open(c)));
     if (!kept)
         return false;
-    c->since = now;
+    STORE(c->since, now);
     __atomic_store_n(&shim.owed_at, now, __ATOMIC_RELEASE);
     __atomic_store_n(&c->stage, CONN_LINGERING, __ATOMIC_RELEASE);
     trace(TRACE_LINGER, fd, unread);
@@ -421,7 +423,7 @@ void shim_closing(int fd)
     }
     struct conn *c = pool_of_slot(&shim.pool, slot);
     conn_pin(c);
-    bool kept = c->aliases == 1 && linger(c, fd);
+    bool kept = LOAD(c->aliases) == 1 && linger(c, fd);
     if (kept) {
         __atomic_store_n(&fd_slot[fd], 0, __ATOMIC_RELEASE);
         c->aliases = 0;
@@ -436,8 +438,8 @@ void shim_closing(int fd)
 void shim_shut(uint32_t slot)
 {
     struct conn *c = pool_at(&shim.pool, fd_slot_index(slot));
-    c->must_linger = conn_request_open(c);
-    c->fin = true;
+    STORE(c->must_linger, conn_request_open(c));
+    STORE(c->fin, true);
     if (!shim_draining())
         return;
     nsec_t now = shim_now();

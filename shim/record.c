@@ -26,8 +26,8 @@ static void fill(struct history_track *t, const struct conn *c)
         t->method[n] = method[n];
     if (n > 0)
         t->method[n] = '\0';
-    t->in_bytes = __atomic_load_n(&c->read_bytes, __ATOMIC_RELAXED);
-    t->out_bytes = __atomic_load_n(&c->written_bytes, __ATOMIC_RELAXED);
+    STORE(t->in_bytes, LOAD(c->read_bytes));
+    STORE(t->out_bytes, LOAD(c->written_bytes));
 }
 
 static struct history_track *track_of(const struct conn *c)
@@ -49,7 +49,7 @@ static void put_before(struct conn *c, enum history_state now)
 
 void record_put(struct conn *c, enum history_state state)
 {
-    if (c->track == 0)
+    if (LOAD(c->track) == 0)
         put_before(c, state);
     struct history_track *t = track_of(c);
     if (!t)
@@ -93,7 +93,7 @@ static enum history_state state_of(const struct conn *c, bool in_flight)
     uint8_t stage = __atomic_load_n(&c->stage, __ATOMIC_ACQUIRE);
     if (stage == CONN_LINGERING)
         return HISTORY_LINGERING;
-    if (stage == CONN_ENDED || c->fin)
+    if (stage == CONN_ENDED || LOAD(c->fin))
         return HISTORY_ENDED;
     if (__atomic_load_n(&c->opaque, __ATOMIC_ACQUIRE))
         return HISTORY_OPAQUE;
@@ -105,7 +105,7 @@ static enum history_state state_of(const struct conn *c, bool in_flight)
 /* Later looks add nothing: the hooks have noted what changed, at its time. */
 void record_look(struct conn *c, bool in_flight, nsec_t at)
 {
-    if (c->track == 0 && c->live && !c->dead && !c->inherited && !c->stale)
+    if (LOAD(c->track) == 0 && conn_is_alive(c) && !c->inherited && !c->stale)
         record_put_new(c, state_of(c, in_flight), at);
 }
 
@@ -172,7 +172,7 @@ void record_end(void)
 {
     for (uint32_t i = 0, n = pool_size(&shim.pool); record_on() && i < n; i++) {
         struct conn *c = pool_at(&shim.pool, i);
-        struct history_track *t = c->live && !c->dead ? track_of(c) : NULL;
+        struct history_track *t = conn_is_alive(c) ? track_of(c) : NULL;
         if (t)
             fill(t, c);
     }

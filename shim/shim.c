@@ -314,9 +314,9 @@ void conn_free_if_alone(struct conn *c)
         __atomic_fetch_sub(&c->calls_in, CONN_LOCKED, __ATOMIC_RELEASE);
         return;
     }
-    c->live = false;
-    c->dead = false;
-    c->generation++; /* calls that are still at it shall see that it is no longer theirs */
+    STORE(c->live, false);
+    __atomic_store_n(&c->dead, false, __ATOMIC_RELEASE);
+    STORE(c->generation, c->generation + 1); /* calls that are still at it shall see that it is no longer theirs */
     pool_give(&shim.pool, c);
 }
 
@@ -406,6 +406,7 @@ static struct conn *track(int fd, uint16_t listener, bool unix_, bool found)
         if (!found)
             record_new(c, HISTORY_IDLE, c->since); /* else the survey says what it is */
     }
+    conn_lives(c); /* with its own idle window: else the pump would take it for one that has had its time */
     if (LIKELY(!found)) {
         claim_number(fd, slot);
     } else if (!change_slot(fd, LOOKED_AT, slot)) { /* no longer the descriptor that we looked at */

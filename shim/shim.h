@@ -220,7 +220,7 @@ static INLINE struct conn *shim_call_begin(struct shim_call *call, uint32_t slot
 {
     struct conn *c = pool_of_slot(&shim.pool, slot);
     call->c = c;
-    call->generation = c->generation;
+    call->generation = LOAD(c->generation);
     call->runs = __atomic_load_n(&shim.hidden_runs, __ATOMIC_RELAXED);
     return c;
 }
@@ -228,7 +228,7 @@ static INLINE struct conn *shim_call_begin(struct shim_call *call, uint32_t slot
 /* Is it the connection that the call began with? Its entry may have been given away meanwhile. */
 static INLINE bool shim_call_holds(const struct shim_call *call)
 {
-    return LIKELY(call->c->generation == call->generation);
+    return LIKELY(LOAD(call->c->generation) == call->generation);
 }
 
 /* Tell the pump that c has changed; NULL: something else has. */
@@ -254,7 +254,7 @@ static INLINE bool shim_read_begin(struct shim_call *call, int fd, uint32_t slot
 /* The current thread moves bytes of c. */
 static INLINE void shim_touch(struct conn *c)
 {
-    c->toucher = arch_thread_pointer();
+    STORE(c->toucher, arch_thread_pointer());
 }
 
 ssize_t shim_read_end_any(struct shim_call *call, ssize_t n, const struct rewrite_chunk *chunks, size_t count);

@@ -31,10 +31,10 @@ static void expires(struct census *census, nsec_t at)
 /* While an exit waits: only what another, living thread serves is still owed (DESIGN: exit guard). */
 static bool somebody_serves(const struct conn *c)
 {
-    if (c->toucher == shim.exiting_tp)
+    if (LOAD(c->toucher) == shim.exiting_tp)
         return false;
-    if (c->toucher_tid != 0)
-        return sys3(SYS_tgkill, shim.pid, c->toucher_tid, 0) == 0;
+    if (LOAD(c->toucher_tid) != 0)
+        return sys3(SYS_tgkill, shim.pid, LOAD(c->toucher_tid), 0) == 0;
     return proc_threads() > 1 + pump_threads(); /* the exiting one and ours */
 }
 
@@ -85,12 +85,12 @@ static bool has_foreign_port(const struct conn *c)
 static void verify(struct conn *c)
 {
     enum { TRIES = 16 };
-    if (c->unix_ || c->verified || c->opaque)
+    if (c->unix_ || c->verified || LOAD(c->opaque))
         return;
     enum verdict v = UNSTEADY;
     for (int i = 0; i < TRIES && v == UNSTEADY; i++)
         v = compare(c);
-    c->stale = (v == UNEQUAL || c->read_bytes + c->written_bytes == 0) && has_foreign_port(c);
+    c->stale = (v == UNEQUAL || LOAD(c->read_bytes) + LOAD(c->written_bytes) == 0) && has_foreign_port(c);
     if (v == UNEQUAL || c->stale)
         conn_doubt(c, DOUBT_COUNTS);
     c->verified = true; /* never steady: the hooks see it being used */
@@ -102,7 +102,7 @@ static void give_eof(struct conn *c, nsec_t now)
 {
     trace(TRACE_EOF, c->fd, 0);
     record(c, HISTORY_EOF);
-    c->since = now;
+    STORE(c->since, now);
     __atomic_store_n(&c->stage, CONN_EOF, __ATOMIC_SEQ_CST); /* before a reader can see it */
     if (!c->shared)
         sys2(SYS_shutdown, c->fd, SHUT_RD);
@@ -129,7 +129,7 @@ static enum owed idle_until(struct conn *c, struct census *census, nsec_t until,
         return OWED_IDLE;
     }
     /* Before anything else: a request may have come in the last moment, also of the time after the virtual EOF. */
-    if (!c->opaque && sock_unread(c->fd) > 0)
+    if (!LOAD(c->opaque) && sock_unread(c->fd) > 0)
         return OWED_IN_FLIGHT;
     if (c->stage == CONN_EOF || is_shared_still(c, now))
         return OWED_NOTHING; /* the program does not care for it: the exit closes it */
@@ -144,20 +144,26 @@ static enum owed look_at_opaque(struct conn *c, struct census *census, nsec_t no
     if (!c->counted_opaque) {
         c->counted_opaque = true;
         shim.counts.opaque++;
-        trace(TRACE_OPAQUE, c->fd, c->doubt);
+        trace(TRACE_OPAQUE, c->fd, LOAD(c->doubt));
         record(c, HISTORY_OPAQUE);
     }
-    nsec_t quiet_since = later(shim.signal_at, c->since);
+    nsec_t quiet_since = later(shim.signal_at, LOAD(c->since));
     if (!c->unix_) {
         if (sock_counts(c->fd, &k) != 0 || k.state == SOCK_CLOSED_STATE)
             return OWED_NOTHING;
         uint32_t quiet_ms = k.quiet_in_ms < k.quiet_out_ms ? k.quiet_in_ms : k.quiet_out_ms;
         nsec_t moved = k.timed ? now - (nsec_t)quiet_ms * NSEC_PER_MSEC : 0;
-        quiet_since = c->stage == CONN_EOF ? c->since : later(quiet_since, moved);
+        quiet_since = c->stage == CONN_EOF ? LOAD(c->since) : later(quiet_since, moved);
     }
     if (c->stage != CONN_EOF && sock_unsent(c->fd) > 0)
         quiet_since = now; /* a reader that pauses: output is bounded by the deadline only */
     return idle_until(c, census, quiet_since + shim.options.idle, now);
+}
+
+/* Then acked_at says when. */
+static bool is_acked(const struct conn *c)
+{
+    return __atomic_load_n(&c->acked, __ATOMIC_ACQUIRE);
 }
 
 /* We have sent our FIN: has the peer sent its own? */
@@ -180,20 +186,20 @@ static bool output_done(const struct conn *c)
 /* Half-closed or lingering: the output first, however long it takes; then the peer's end, not for long. */
 static enum owed look_at_ended(struct conn *c, struct census *census, nsec_t now)
 {
-    if (c->must_linger && peer_is_done(c))
-        c->must_linger = false;
-    if (!c->acked && output_done(c)) {
+    if (LOAD(c->must_linger) && peer_is_done(c))
+        STORE(c->must_linger, false);
+    if (!is_acked(c) && output_done(c)) {
         trace(TRACE_ACKED, c->fd, 0);
-        c->acked = true;
-        c->acked_at = now;
+        STORE(c->acked_at, now);
+        __atomic_store_n(&c->acked, true, __ATOMIC_RELEASE);
         __atomic_store_n(&shim.owed_at, now, __ATOMIC_RELEASE);
     }
-    if (!c->acked) {
+    if (!is_acked(c)) {
         shim_watch(c); /* it may have ended before there was a pump; EEXIST otherwise */
         return OWED_ENDING;
     }
-    nsec_t until = c->acked_at + shim.options.linger;
-    if (c->must_linger && now < until) {
+    nsec_t until = LOAD(c->acked_at) + shim.options.linger;
+    if (LOAD(c->must_linger) && now < until) {
         expires(census, until);
         return OWED_ENDING;
     }
@@ -205,10 +211,18 @@ static enum owed look_at_ended(struct conn *c, struct census *census, nsec_t now
 static enum owed look_at_inherited(const struct conn *c, struct census *census, nsec_t now)
 {
     nsec_t until = shim.signal_at + shim.options.idle;
-    if (c->opaque || c->read_bytes + c->written_bytes > 0 || now >= until)
+    if (LOAD(c->opaque) || LOAD(c->read_bytes) + LOAD(c->written_bytes) > 0 || now >= until)
         return OWED_NOTHING;
     expires(census, until);
     return OWED_IDLE;
+}
+
+/* A thread is at its bytes just now: a request may be past the parser, and not among those that are owed yet. To be asked
+ * before conn_in_flight. */
+static bool is_being_followed(const struct conn *c)
+{
+    return ((__atomic_load_n(&c->calls_in, __ATOMIC_ACQUIRE) | __atomic_load_n(&c->calls_out, __ATOMIC_ACQUIRE)) &
+            CONN_LOCKED) != 0;
 }
 
 static enum owed look_at_open(struct conn *c, struct census *census, nsec_t now, bool first)
@@ -221,17 +235,17 @@ static enum owed look_at_open(struct conn *c, struct census *census, nsec_t now,
         return OWED_NOTHING;
     if (__atomic_load_n(&c->opaque, __ATOMIC_ACQUIRE))
         return look_at_opaque(c, census, now);
-    if (c->fin)
+    if (LOAD(c->fin))
         return look_at_ended(c, census, now); /* the program has said its last word: like nginx, it lingers */
-    if (conn_in_flight(c) || (first && sock_unread(c->fd) > 0))
+    if (is_being_followed(c) || conn_in_flight(c) || (first && sock_unread(c->fd) > 0))
         return OWED_IN_FLIGHT;
-    return idle_until(c, census, later(shim.signal_at, c->since) + shim.options.idle, now);
+    return idle_until(c, census, later(shim.signal_at, LOAD(c->since)) + shim.options.idle, now);
 }
 
 /* The entry is free for another use only when the descriptor is gone. */
 static void drop_lingering(struct conn *c)
 {
-    trace(TRACE_DROPPED, c->fd, c->crossed_bytes);
+    trace(TRACE_DROPPED, c->fd, LOAD(c->crossed_bytes));
     record(c, HISTORY_CLOSED);
     sys1(SYS_close, c->fd);
     shim_free(c);
@@ -242,17 +256,17 @@ static enum owed look_at_lingering(struct conn *c, struct census *census, nsec_t
     bool ended;
     uint64_t crossed = sock_discard(c->fd, &ended);
     if (crossed > 0) {
-        c->crossed_bytes += crossed;
-        c->must_linger = true;
+        __atomic_add_fetch(&c->crossed_bytes, crossed, __ATOMIC_RELAXED);
+        STORE(c->must_linger, true);
         if (!c->counted_crossed) {
             c->counted_crossed = true;
             __atomic_add_fetch(&shim.counts.crossed, 1, __ATOMIC_RELAXED);
         }
     }
     if (ended)
-        c->must_linger = false;
+        STORE(c->must_linger, false);
     enum owed owed = look_at_ended(c, census, now);
-    if (owed == OWED_NOTHING && (ended || now >= c->acked_at + shim.options.linger)) {
+    if (owed == OWED_NOTHING && (ended || now >= LOAD(c->acked_at) + shim.options.linger)) {
         drop_lingering(c);
         return OWED_NOTHING;
     }
@@ -263,8 +277,8 @@ static enum owed look_at(struct conn *c, struct census *census, nsec_t now, bool
 {
     enum owed owed = OWED_NOTHING;
     if (!conn_lock(&c->pin))
-        return c->live && !c->dead ? OWED_ENDING : OWED_NOTHING; /* its close will wake us */
-    if (c->live && !c->dead)
+        return conn_is_alive(c) ? OWED_ENDING : OWED_NOTHING; /* its close will wake us */
+    if (conn_is_alive(c))
         switch (__atomic_load_n(&c->stage, __ATOMIC_ACQUIRE)) {
         case CONN_ENDED: owed = look_at_ended(c, census, now); break;
         case CONN_LINGERING: owed = look_at_lingering(c, census, now); break;
@@ -289,15 +303,15 @@ void survey(struct census *census, nsec_t now, bool first)
     census->leaving = exiting;
     for (uint32_t i = 0, n = pool_size(&shim.pool); i < n; i++) {
         struct conn *c = pool_at(&shim.pool, i);
-        if (!c->live || c->dead)
+        if (!conn_is_alive(c))
             continue;
         enum owed owed = look_at(c, census, now, first);
         if (first) {
-            c->late = false;
-            c->from_before = owed == OWED_IN_FLIGHT;
+            STORE(c->late, false);
+            STORE(c->from_before, owed == OWED_IN_FLIGHT);
             shim.counts.in_flight += owed == OWED_IN_FLIGHT;
         }
-        if (exiting && owed == OWED_ENDING && !c->acked)
+        if (exiting && owed == OWED_ENDING && !is_acked(c))
             census->in_flight++; /* PID 1 takes the network with it: what is not acknowledged would be lost */
         if (exiting && owed == OWED_IN_FLIGHT) {
             if (!somebody_serves(c))
@@ -317,11 +331,11 @@ void survey(struct census *census, nsec_t now, bool first)
 bool survey_event(uint64_t token, nsec_t now)
 {
     struct conn *c = pool_at(&shim.pool, (uint32_t)token);
-    if (!c || c->generation != (uint32_t)(token >> 32) || !c->live || c->dead)
+    if (!c || LOAD(c->generation) != (uint32_t)(token >> 32) || !conn_is_alive(c))
         return false;
     if (!conn_lock(&c->pin))
         return true;
-    if (c->live && !c->dead) {
+    if (conn_is_alive(c)) {
         struct census none = {0};
         if (c->stage == CONN_LINGERING)
             look_at_lingering(c, &none, now);
@@ -402,7 +416,7 @@ static bool anything_shared(bool listeners, const struct conn *pinned)
         if (c == pinned) {
             c->inode = sock_inode(c->fd);
         } else if (conn_lock(&c->pin)) { /* else it is being closed */
-            c->inode = c->live && !c->dead ? sock_inode(c->fd) : 0;
+            c->inode = conn_is_alive(c) ? sock_inode(c->fd) : 0;
             conn_unpin(c);
         }
         any = true;
@@ -435,10 +449,10 @@ void survey_shared(bool listeners, const struct conn *pinned)
 
 static bool is_cut(const struct conn *c)
 {
-    if (!c->live || c->dead || c->inherited || c->stale)
+    if (!conn_is_alive(c) || c->inherited || c->stale)
         return false;
     if (c->stage >= CONN_ENDED)
-        return !c->acked && sock_unsent(c->fd) > 0;
+        return !is_acked(c) && sock_unsent(c->fd) > 0;
     if (conn_in_flight(c))
         return true;
     return sock_unread(c->fd) > 0;
@@ -454,7 +468,7 @@ static void describe_cut(struct report_cut *cut, const struct conn *c)
     long unread = sock_unread(c->fd);
     cut->unread_bytes = unread > 0 ? (uint64_t)unread : 0;
     cut->request_bytes = c->request_bytes;
-    if (!c->opaque && !http1_between(&c->out)) {
+    if (!LOAD(c->opaque) && !http1_between(&c->out)) {
         cut->response_bytes = c->response_bytes;
         cut->head_sent = !http1_in_head(&c->out);
         cut->has_total = cut->head_sent && c->out.facts.has_length;

@@ -26,6 +26,7 @@ suite both-compilers
 suite unit
 suite guard
 suite explore
+suite tsan
 suite preload
 suite fuzz FUZZ_SECONDS=30
 suite cli

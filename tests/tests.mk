@@ -38,7 +38,7 @@ unit: $(UNIT_BIN)
 
 include tests/guard/guard.mk
 include tests/lint.mk
--include tests/arm64/arm64.mk tests/explore/explore.mk tests/foreign/foreign.mk tests/preload/preload.mk tests/e2e/e2e.mk tests/places/places.mk tests/cli/cli.mk tests/fuzz/fuzz.mk tests/bench/bench.mk
+-include tests/arm64/arm64.mk tests/explore/explore.mk tests/tsan/tsan.mk tests/foreign/foreign.mk tests/preload/preload.mk tests/e2e/e2e.mk tests/places/places.mk tests/cli/cli.mk tests/fuzz/fuzz.mk tests/bench/bench.mk
 
 # ---- everything, in one count ------------------------------------------------------------------------
 # The last line is `N passed, N failed` (and `, N skipped`).

@@ -17,13 +17,12 @@ void conn_init(struct conn *c, int fd, uint16_t listener, bool unix_)
     c->epoll_fd = -1;
     http1_init(&c->in, HTTP1_REQUEST);
     http1_init(&c->out, HTTP1_RESPONSE);
-    c->live = true;
 }
 
 void conn_doubt(struct conn *c, enum doubt why)
 {
-    if (c->doubt == DOUBT_NONE)
-        c->doubt = (uint8_t)why;
+    if (LOAD(c->doubt) == DOUBT_NONE)
+        STORE(c->doubt, (uint8_t)why);
     __atomic_store_n(&c->opaque, true, __ATOMIC_RELEASE);
 }
 
@@ -236,12 +235,12 @@ unsigned conn_skip_responses(struct conn *c, size_t n)
 
 bool conn_request_open(const struct conn *c)
 {
-    return !c->opaque && !http1_between(&c->in);
+    return !LOAD(c->opaque) && !http1_between(&c->in);
 }
 
 bool conn_in_flight(const struct conn *c)
 {
-    if (c->fin || __atomic_load_n(&c->opaque, __ATOMIC_ACQUIRE))
+    if (LOAD(c->fin) || __atomic_load_n(&c->opaque, __ATOMIC_ACQUIRE))
         return false;
     return __atomic_load_n(&c->pending, __ATOMIC_ACQUIRE) > 0 || conn_request_open(c) || !http1_between(&c->out);
 }
@@ -288,7 +287,7 @@ size_t conn_last_head(const struct conn *c, const struct rewrite_chunk *chunks, 
 
 const char *conn_method(const struct conn *c)
 {
-    return c->opaque || c->in.facts.method_len == 0 ? "" : c->in.facts.method;
+    return LOAD(c->opaque) || c->in.facts.method_len == 0 ? "" : c->in.facts.method;
 }
 
 bool conn_is_valid(const struct conn *c)

@@ -87,8 +87,19 @@ struct conn {
     uint64_t crossed_bytes;
 };
 
-/* A fresh connection. index and generation stay. */
+/* A fresh connection, not live yet. index and generation stay. */
 void conn_init(struct conn *c, int fd, uint16_t listener, bool unix_);
+
+/* From here on others look at it: whoever sees that it is live sees all that was written before. */
+static inline void conn_lives(struct conn *c)
+{
+    __atomic_store_n(&c->live, true, __ATOMIC_RELEASE);
+}
+
+static inline bool conn_is_alive(const struct conn *c)
+{
+    return __atomic_load_n(&c->live, __ATOMIC_ACQUIRE) && !LOAD(c->dead);
+}
 
 /* Something we cannot account for: from now on opaque. Any thread. */
 void conn_doubt(struct conn *c, enum doubt why);
@@ -102,8 +113,8 @@ unsigned conn_skip_responses(struct conn *c, size_t n);
 /* n bytes were read by the program, now or (data NULL) unseen. Holder of the lock in calls_in. */
 static INLINE void conn_received(struct conn *c, const void *data, size_t n)
 {
-    c->read_bytes += n;
-    if (UNLIKELY(c->opaque))
+    STORE(c->read_bytes, c->read_bytes + n);
+    if (UNLIKELY(LOAD(c->opaque)))
         return;
     if (LIKELY(data != NULL))
         conn_follow_requests(c, data, n);
@@ -115,8 +126,8 @@ static INLINE void conn_received(struct conn *c, const void *data, size_t n)
  * unseen. Holder of the lock in calls_out. Returns the number of responses completed by them. */
 static INLINE unsigned conn_sent(struct conn *c, const void *data, size_t n, uint64_t wire)
 {
-    c->written_bytes += wire;
-    if (UNLIKELY(c->opaque))
+    STORE(c->written_bytes, c->written_bytes + wire);
+    if (UNLIKELY(LOAD(c->opaque)))
         return 0;
     return data ? conn_follow_responses(c, data, n) : conn_skip_responses(c, n);
 }

@@ -31,9 +31,10 @@ struct conn *pool_take(struct conn_pool *p)
 
 void pool_give(struct conn_pool *p, struct conn *c)
 {
-    struct conn_chunk *chunk = p->chunk[c->index / POOL_CHUNK];
-    __atomic_fetch_and(&chunk->used, ~((uint64_t)1 << c->index % POOL_CHUNK), __ATOMIC_RELEASE);
-    __atomic_store_n(&p->hint, c->index / POOL_CHUNK, __ATOMIC_RELAXED);
+    uint32_t index = c->index; /* it is somebody else's as soon as its bit is gone */
+    struct conn_chunk *chunk = p->chunk[index / POOL_CHUNK];
+    __atomic_fetch_and(&chunk->used, ~((uint64_t)1 << index % POOL_CHUNK), __ATOMIC_RELEASE);
+    __atomic_store_n(&p->hint, index / POOL_CHUNK, __ATOMIC_RELAXED);
 }
 
 bool pool_grow(struct conn_pool *p, struct conn_chunk *chunk)

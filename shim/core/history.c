@@ -44,7 +44,7 @@ uint32_t history_take(struct history *h, uint32_t serial)
         return 0;
     }
     for (uint32_t i = 0; i < HISTORY_TRACKS; i++) {
-        uint32_t at = __atomic_fetch_add(&h->hint, 1, __ATOMIC_RELAXED) % HISTORY_TRACKS, none = 0, top = h->top;
+        uint32_t at = __atomic_fetch_add(&h->hint, 1, __ATOMIC_RELAXED) % HISTORY_TRACKS, none = 0, top = LOAD(h->top);
         struct history_track *t = &h->track[at];
         if (!__atomic_compare_exchange_n(&t->serial, &none, serial, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
             continue;

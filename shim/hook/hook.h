@@ -18,9 +18,12 @@ struct pollfd;
 typedef void (*sig_handler)(int);
 
 /* hook_X is exported as X; inside we call it hook_X, so nothing here can be interposed, and no libc
- * prototype of X gets in the way. */
-#define HOOK(returns, name, params, args, early) EXPORT returns hook_##name params __asm__(#name);
-#define HOOK_VARIADIC(returns, name, params)     EXPORT returns hook_##name params __asm__(#name);
+ * prototype of X gets in the way. (In a test that is linked with the hooks, X is libc's: tests/tsan.) */
+#ifndef HOOK_PREFIX
+#define HOOK_PREFIX ""
+#endif
+#define HOOK(returns, name, params, args, early) EXPORT returns hook_##name params __asm__(HOOK_PREFIX #name);
+#define HOOK_VARIADIC(returns, name, params)     EXPORT returns hook_##name params __asm__(HOOK_PREFIX #name);
 #define HOOK_ASM                                 HOOK
 #include "hooks.def"
 #undef HOOK

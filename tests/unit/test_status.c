@@ -142,6 +142,7 @@ static struct conn *fresh(void)
     static struct conn c;
     memset(&c, 0, sizeof c);
     conn_init(&c, 7, 0, false);
+    conn_lives(&c);
     return &c;
 }
 
@@ -417,6 +418,7 @@ static void fill(void)
     for (unsigned i = 0; i < POOL_CHUNK; i++) {
         memset(&chunk->conn[i], 0, sizeof chunk->conn[i]);
         conn_init(&chunk->conn[i], (int)i, 0, false);
+        conn_lives(&chunk->conn[i]);
         conn_received(&chunk->conn[i], "GET / HTTP/1.1\r\n\r\n", i % 19);
     }
 }
