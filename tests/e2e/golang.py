@@ -263,9 +263,9 @@ def go_places(t):
         t.again()
 
 
-def under_launcher(t, *prefix):
-    """Start the server by `lastcall run`, which puts the object into it and stays as its parent."""
-    t.prefix = [*prefix, f'{t.options.build}/lastcall', 'run', '--preload', f'{t.options.build}/liblastcall.so', '--']
+def under_launcher(t, *prefix, behind=()):
+    """Start the server by `lastcall run`, which puts the object into it and stays as its parent; or behind a shell."""
+    t.prefix = [*prefix, f'{t.options.build}/lastcall', 'run', '--preload', f'{t.options.build}/liblastcall.so', '--', *behind]
     command = t.server.command
     t.server = dataclasses.replace(t.server, exit=143, command=lambda *where: command(*where)[1:])
     t.start()
@@ -278,16 +278,27 @@ def go_by_launcher(t):
     serves_until_term(t)
 
 
-@scenario(only=('go-nethttp-static',))
-def go_denied_to_launcher(t):
-    """`lastcall run` where ptrace is denied: it says so, and drains from outside."""
-    under_launcher(t, *STRACE)
+def drains_from_outside(t):
     load = t.load(f'GET /sleep?ms=800 {EXACT}', clients=4, limit=1, ready_sent=4)
     load.wait_ready()
     t.term()
     t.no_loss(load)
     t.exits(within=4)
     t.drained(how='outside')
+
+
+@scenario(only=('go-nethttp-static', 'go-fasthttp-stripped'))
+def go_behind_shell(t):
+    """`lastcall run` and a shell that stays as parent: what that starts is drained from outside."""
+    under_launcher(t, behind=('/bin/sh', '-c', launcher.PARENT, 'sh'))
+    drains_from_outside(t)
+
+
+@scenario(only=('go-nethttp-static',))
+def go_denied_to_launcher(t):
+    """`lastcall run` where ptrace is denied: it says so, and drains from outside."""
+    under_launcher(t, *STRACE)
+    drains_from_outside(t)
     t.check('ptrace: Operation not permitted' in t.read('log'), 'it does not say that ptrace is denied')
 
 
