@@ -1,9 +1,11 @@
 #!/bin/sh
-# root.sh DIRECTORY PACKAGE... [--kernel]: Debian's packages for arm64, and all that they depend on, unpacked (not installed) in DIRECTORY, by
-# apt with a state of its own: this machine stays as it is. --kernel: of the kernel, too, but only its image, boot/vmlinuz. Made whole or not at all; it prints nothing but what went wrong.
+# root.sh DIRECTORY [--kernel] PACKAGE...: Debian's packages for arm64, and all that they depend on, unpacked (not installed) in
+# DIRECTORY, by apt with a state of its own: this machine stays as it is. --kernel: the kernel's image too, as boot/vmlinuz, and
+# of its modules those of sock_diag(7). Made whole or not at all; it prints nothing but what went wrong.
 set -eu
-root=$1
+root=$1 kernel=
 shift
+[ "$1" != --kernel ] || { kernel=1; shift; }
 state=$root.apt
 rm -rf "$root" "$root.part"
 mkdir -p "$state/lists/partial" "$state/archives/partial" "$root.part/usr"
@@ -17,18 +19,20 @@ apt()
         -o Dir::Etc::sourcelist=/etc/apt/sources.list.d/debian.sources -o Dir::Etc::sourceparts=/dev/null "$@"
 }
 
-apt update
-apt install --download-only "$@" >"$state/log"
-
 # linux-image-arm64 depends on the newest version, by name.
-kernel()
+put_kernel()
 {
     image=$(apt-cache -o Dir::State="$state" -o Dir::Cache="$state" -o APT::Architecture=arm64 -o Dir::State::status=/dev/null \
         depends linux-image-arm64 | sed -n 's/.*Depends: \(linux-image-[^ ]*\).*/\1/p' | head -n 1)
     (cd "$state" && apt download "$image")
     mkdir -p "$root.part/boot"
-    dpkg-deb --fsys-tarfile "$state/$image"_*.deb | tar -xO --wildcards './boot/vmlinuz-*' >"$root.part/boot/vmlinuz"
+    dpkg-deb --fsys-tarfile "$state/$image"_*.deb |
+        tar -x -C "$root.part/boot" --transform='s|.*/||;s|^vmlinuz-.*|vmlinuz|' --wildcards './boot/vmlinuz-*' '*/inet_diag.ko' '*/tcp_diag.ko'
 }
+
+apt update
+[ -z "$kernel" ] || put_kernel
+apt install --download-only "$@" >"$state/log"
 
 cd "$root.part"
 for top in bin sbin lib; do

@@ -19,7 +19,9 @@ import procfs
 import wire
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-BOUND = 30  # seconds: nothing here waits longer for anything
+SLOW = float(os.environ.get('E2E_SLOW', '1'))  # how many times longer everything may take: an emulated machine
+BOUND = 30 * SLOW  # seconds: nothing here waits longer for anything
+DEFAULTS = {'IDLE': 1, 'LINGER': 2, 'TIMEOUT': 25}  # seconds
 
 
 class Failure(Exception):
@@ -265,6 +267,8 @@ class Test:
                 clean['LD_PRELOAD'] = os.path.join(self.options.build, 'liblastcall.so')
             if self.server.family == 'unix':
                 clean['LASTCALL_LISTEN'] = self.address  # AF_UNIX is ours only where it is named
+            if SLOW != 1:  # what a client may take for its next word, too
+                clean.update({f'LASTCALL_{name}': f'{int(seconds * SLOW * 1000)}ms' for name, seconds in DEFAULTS.items()})
             clean.update(env)
             clean.update(self.options.env)
         return clean
@@ -401,7 +405,7 @@ class Test:
 
     def nobody_left(self, within=2.0):
         """No process of the group outlives its master."""
-        deadline = time.monotonic() + within
+        deadline = time.monotonic() + within * SLOW
         while left := self.process.left():
             if time.monotonic() > deadline:
                 raise Failure(f'{len(left)} processes are left after the master: {left[:8]}')
@@ -445,6 +449,8 @@ class Test:
 
     # ---- the clients
     def load(self, requests, **options):
+        if 'duration' in options:
+            options['duration'] = int(options['duration'] * SLOW)
         load = Load(self, requests, **options)
         self.loads.append(load)
         return load
@@ -470,7 +476,7 @@ class Test:
         """It ends by itself, as TERM would have ended it, at most so many seconds after TERM, or after `since`; and
         all of its processes do, unless it may be outlived."""
         since = since or self.termed
-        within += self.server.own_end
+        within = (within + self.server.own_end) * SLOW
         deadline = max(since + within, time.monotonic() + 0.001)
         got = self.process.wait(deadline - time.monotonic())
         if got is None:
@@ -491,7 +497,7 @@ class Test:
         if not self.server.own_grace or self.bare:
             return self.exits(within + self.server.own_cut, since, outlived=self.server.group and self.server.group.outlive)
         since = since or self.termed
-        while time.monotonic() < since + within:
+        while time.monotonic() < since + within * SLOW:
             if os.path.exists(self.path('report')) and os.path.getsize(self.path('report')):
                 return time.monotonic() - since
             time.sleep(0.005)

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Callable
 
-from harness import Missing
+from harness import SLOW, Missing
 from servers import BIG, SENDFILE, SERVERS, SMALL, STREAM, pattern
 from wire import WireError
 
@@ -54,9 +54,9 @@ def inflight(t):
     """8 requests of 2 s, TERM after 500 ms."""
     t.start()
     clients = t.some(8)
-    load = t.load(f'GET /sleep?ms=2000 {EXACT}', clients=clients, limit=1, wait_fin=True, ready_sent=clients)
+    load = t.load(f'GET /sleep?ms={2000 * SLOW:.0f} {EXACT}', clients=clients, limit=1, wait_fin=True, ready_sent=clients)
     load.wait_ready()
-    time.sleep(0.5)
+    time.sleep(0.5 * SLOW)
     t.term()
     t.no_loss(load)
     t.exits(within=3)

@@ -6,14 +6,6 @@
 
 enum { BIG = 8 << 20 };
 
-/* close(2) as no library can see it. */
-static void close_unseen(int fd)
-{
-    long ret;
-    __asm__ volatile("syscall" : "=a"(ret) : "a"(SYS_close), "D"(fd) : "rcx", "r11", "memory");
-    CHECK(ret == 0);
-}
-
 /* ---- numbers that are something else now ---- */
 
 /* stale HOW: two clients, the second held. The first one's number is closed unseen, and is then an outgoing

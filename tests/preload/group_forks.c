@@ -229,20 +229,6 @@ static void grows_up_in_the_drain(void)
 
 enum { CHANNEL = 3 };
 
-/* A system call of which we see nothing, like those that go through io_uring. */
-static void call_unseen(long number, long a, long b, long c, void *d)
-{
-    long ret;
-    register void *fourth __asm__("r10") = d;
-    __asm__ volatile("syscall" : "=a"(ret) : "a"(number), "D"(a), "S"(b), "d"(c), "r"(fourth) : "rcx", "r11", "memory");
-    CHECK(ret == 0);
-}
-
-static void close_unseen(int fd)
-{
-    call_unseen(SYS_close, fd, 0, 0, NULL);
-}
-
 /* As libuv does it where io_uring tells epoll what to wait for. */
 static void wait_unseen(int l)
 {

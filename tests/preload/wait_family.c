@@ -104,16 +104,18 @@ CALL(recv, recv(pair[0], &byte, 1, 0))
 CALL(read, read(pair[0], &byte, 1))
 CALL(accept, accept(lfd, NULL, NULL))
 CALL(accept4, accept4(lfd, NULL, NULL, 0))
+#ifdef SYS_poll /* the newer architectures have only the calls that can say more */
 CALL(raw_epoll_wait, syscall(SYS_epoll_wait, ep, &event, 1, MS))
-CALL(raw_epoll_pwait, syscall(SYS_epoll_pwait, ep, &event, 1, MS, NULL, 8))
 CALL(raw_poll, syscall(SYS_poll, unready(), 1, MS))
-CALL(raw_ppoll, syscall(SYS_ppoll, unready(), 1, fresh(), NULL, 8))
 CALL(raw_select, syscall(SYS_select, pair[0] + 1, unready_set(), NULL, NULL, fresh_tv()))
+CALL(raw_pause, syscall(SYS_pause))
+#endif
+CALL(raw_epoll_pwait, syscall(SYS_epoll_pwait, ep, &event, 1, MS, NULL, 8))
+CALL(raw_ppoll, syscall(SYS_ppoll, unready(), 1, fresh(), NULL, 8))
 CALL(raw_pselect6, syscall(SYS_pselect6, pair[0] + 1, unready_set(), NULL, NULL, fresh(), NULL))
 CALL(raw_nanosleep, syscall(SYS_nanosleep, &span, NULL))
 CALL(raw_clock_nanosleep, syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, fresh(), &copy))
 CALL(raw_clock_nanosleep_null, syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &span, NULL))
-CALL(raw_pause, syscall(SYS_pause))
 #ifdef __GLIBC__
 #if __GLIBC_PREREQ(2, 35)
 CALL(epoll_pwait2, epoll_pwait2(ep, &event, 1, &span, NULL))
@@ -166,21 +168,23 @@ static const struct kind {
     {"__recv_chk-SO_RCVTIMEO", call_recv_chk, false, true},
     {"__recvfrom_chk-SO_RCVTIMEO", call_recvfrom_chk, false, true},
 #endif
+#ifdef SYS_poll
     {"raw-epoll_wait", call_raw_epoll_wait, false, false},
+    {"raw-poll", call_raw_poll, false, false},
+    {"raw-select", call_raw_select, false, false},
+    {"raw-pause", call_raw_pause, true, false},
+#endif
     {"raw-epoll_pwait", call_raw_epoll_pwait, false, false},
 #ifdef SYS_epoll_pwait2
 #ifdef __GLIBC__
     {"raw-epoll_pwait2", call_raw_epoll_pwait2, false, false},
 #endif
 #endif
-    {"raw-poll", call_raw_poll, false, false},
     {"raw-ppoll", call_raw_ppoll, false, false},
-    {"raw-select", call_raw_select, false, false},
     {"raw-pselect6", call_raw_pselect6, false, false},
     {"raw-nanosleep", call_raw_nanosleep, false, false},
     {"raw-clock_nanosleep", call_raw_clock_nanosleep, false, false},
     {"raw-clock_nanosleep-null", call_raw_clock_nanosleep_null, false, false},
-    {"raw-pause", call_raw_pause, true, false},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
