@@ -51,6 +51,8 @@ static void see_import(void *to, const char *name)
         note(&f->ssl, n->who);
     if (begins(name, "io_uring_"))
         note(&f->io_uring, n->who);
+    if (n->who == 1 && strcmp(name, "__libc_start_main") == 0)
+        f->unconstructed = false;
 }
 
 /* ---- libraries -------------------------------------------------------------------------------------- */
@@ -207,14 +209,25 @@ static void read_libc(struct needs *n, const char *path)
     close(fd);
 }
 
+static const char *interpreter_name(const struct elf_facts *f)
+{
+    const char *slash = strrchr(f->interpreter, '/');
+    return slash ? slash + 1 : f->interpreter;
+}
+
+static bool is_musls(const struct elf_facts *f)
+{
+    return f->link == ELF_DYNAMIC && begins(interpreter_name(f), "ld-musl-");
+}
+
 /* Whose libc it is, by its dynamic linker; a program that needs no library needs no libc (Go's PIE without cgo). */
 static enum elf_libc which_libc(const struct elf_facts *f, const struct elffile *program)
 {
     unsigned at = 0;
-    const char *slash = strrchr(f->interpreter, '/'), *name = slash ? slash + 1 : f->interpreter;
+    const char *name = interpreter_name(f);
     if (f->link != ELF_DYNAMIC || !elffile_next(program, DT_NEEDED, &at))
         return ELF_LIBC_NONE;
-    if (begins(name, "ld-musl-"))
+    if (is_musls(f))
         return ELF_LIBC_MUSL;
     return begins(name, "ld-linux") || begins(name, "ld64.so") ? ELF_LIBC_GLIBC : ELF_LIBC_OTHER;
 }
@@ -223,6 +236,7 @@ void elfneeds_read(struct elffile *program, struct elf_facts *f)
 {
     struct needs n = {.facts = f, .who = 1};
     f->libc = which_libc(f, program);
+    f->unconstructed = is_musls(f);         /* until see_import finds otherwise */
     if (!*search_path(program, DT_RUNPATH)) /* else it does not count */
         snprintf(n.rpath, sizeof n.rpath, "%s", search_path(program, DT_RPATH));
     f->ssl_inside = elffile_exports(program, "SSL_read");

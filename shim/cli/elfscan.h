@@ -51,6 +51,7 @@ struct elf_facts {
     bool interpreter_missing;
 
     enum elf_libc libc;
+    bool unconstructed;                /* musl runs no constructor in it: it does not call __libc_start_main */
     char libc_needed[ELF_VERSION_MAX]; /* the newest glibc version that a symbol asks for; "" = not known */
     char libc_found[ELF_VERSION_MAX];  /* of the libc that the interpreter would load; "" = not known */
 

@@ -86,12 +86,13 @@ static void judge_env(const struct elf_facts *f, struct verdict *v)
 /* ---- the ways in ------------------------------------------------------------------------------------ */
 
 /* The one place that knows for which builds of Go our object can stand before the system calls (DESIGN section 10): one
- * whose routine is known. Into a static one the launcher puts it as it executes it: no env may stand between the two. */
+ * whose routine is known. Into a static one, and into one that musl starts without running our constructor, the launcher puts
+ * it as it executes it: no env may stand between the two. */
 static enum verdict_way way_into_go(const struct elf_facts *f)
 {
     if (!f->go_marked || f->go_entries != 1)
         return VERDICT_FROM_OUTSIDE;
-    if (f->link == ELF_DYNAMIC)
+    if (f->link == ELF_DYNAMIC && !f->unconstructed)
         return VERDICT_BY_PRELOAD;
     return f->by_env ? VERDICT_FROM_OUTSIDE : VERDICT_BY_LAUNCHER;
 }
@@ -100,7 +101,7 @@ static const char *why_not_into_go(const struct elf_facts *f)
 {
     if (f->go_entries != 1)
         return ") whose routine for system calls is none that is known";
-    return f->go_marked ? "), linked statically, and executed by env: nothing can be put into it"
+    return f->go_marked ? "), which no preload reaches, and executed by env: nothing can be put into it"
                         : ") without what our object knows Go by";
 }
 
@@ -110,6 +111,9 @@ static void judge_go(const struct elf_facts *f, struct verdict *v)
     const char *version = f->go_version[0] ? f->go_version : "an unknown version";
     if (way == VERDICT_FROM_OUTSIDE)
         say(v, "it is a Go program (", version, why_not_into_go(f));
+    else if (way == VERDICT_BY_LAUNCHER && f->unconstructed)
+        say(v, "it is a Go program (", version,
+            ") whose libc, musl, runs no constructors: `lastcall run` puts the hooks into it as it starts");
     else if (way == VERDICT_BY_LAUNCHER)
         say(v, "it is a static Go program (", version, "): `lastcall run` puts the hooks into it as it starts");
     else

@@ -13,7 +13,7 @@ enum verdict_kind {
 
 enum verdict_way { /* how `lastcall run` would do it */
                    VERDICT_BY_PRELOAD,
-                   VERDICT_BY_LAUNCHER, /* the same object, mapped into a static Go program at exec */
+                   VERDICT_BY_LAUNCHER, /* the same object, mapped into a Go program at exec, for it is static or musl's */
                    VERDICT_FROM_OUTSIDE,
                    VERDICT_NO_WAY,
 };

@@ -197,14 +197,14 @@ def go_build(at, *flags, cgo='0', arch='amd64', source=GO_PROGRAM):
     return f'{at}/program'
 
 
-def go_case(name, verdict, link, libc, *flags, **how):
+def go_case(name, verdict, link, libc, *flags, way='', **how):
     def program():
         with directory() as at:
             path = go_build(at, *flags, **how)
             found = inspect_one(path)
             equal((found['link'], found['libc'], found['go']), (link, libc, True), 'kind')
             check(found['go_version'], 'no Go version')
-            equal((found['verdict'], found['way']), (verdict, 'preload' if link == 'dynamic' else 'launcher'), 'verdict')
+            equal((found['verdict'], found['way']), (verdict, way or ('preload' if link == 'dynamic' else 'launcher')), 'verdict')
             runs_as_said(found)
             return compare(found)
     program.__name__ = f'go_{name}'
@@ -224,6 +224,7 @@ go_case('stripped', 'full', 'static', 'none', '-ldflags', '-s -w -buildid=')
 go_case('dynamic', 'full', 'dynamic', 'glibc', source=CGO, cgo='1')
 go_case('dynamic_stripped', 'full', 'dynamic', 'glibc', '-ldflags', '-s -w', source=CGO, cgo='1')
 go_case('pie', 'full', 'dynamic', 'none', '-buildmode=pie')
+go_case('pie_of_musl', 'full', 'dynamic', 'none', '-buildmode=pie', '-ldflags', '-I /lib/ld-musl-x86_64.so.1', way='launcher')
 go_case('pie_stripped', 'full', 'dynamic', 'none', '-buildmode=pie', '-ldflags', '-s -w -buildid=')
 
 

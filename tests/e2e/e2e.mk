@@ -73,6 +73,10 @@ $(foreach s,nethttp fasthttp,$(eval $(call go_server,$(s))))
 GO_LINKED  = $(BUILD)/e2e/go-nethttp-linked
 $(GO_LINKED): HOW = CGO_ENABLED=1 $(GO) build -tags netgo,osusergo -ldflags '-linkmode external -extldflags -static'
 $(GO_LINKED): tests/e2e/servers/go/nethttp/main.go
+# Dynamic, and loaded by musl, which runs no constructor in it.
+GO_MUSL    = $(BUILD)/e2e/go-nethttp-musl
+$(GO_MUSL): HOW = CGO_ENABLED=0 $(GO) build -buildmode=pie -ldflags='-I /lib/ld-musl-x86_64.so.1'
+$(GO_MUSL): tests/e2e/servers/go/nethttp/main.go
 
 # HTTP/2 by golang.org/x/net; and a process that talks to itself under us; the race detector's build takes long, so it is the soak's.
 GO_STRESS  = $(BUILD)/e2e/go-stress $(BUILD)/e2e/go-stress-static
@@ -84,7 +88,7 @@ $(BUILD)/e2e/go-stress: HOW = CGO_ENABLED=1 $(GO) build
 $(BUILD)/e2e/go-stress-static: HOW = CGO_ENABLED=0 $(GO) build
 $(BUILD)/e2e/go-stress-race: HOW = CGO_ENABLED=1 $(GO) build -race
 $(GO_STRESS) $(BUILD)/e2e/go-stress-race: tests/e2e/servers/go/stress/main.go
-$(GO_LINKED) $(GO_H2C) $(GO_STRESS) $(BUILD)/e2e/go-stress-race:
+$(GO_LINKED) $(GO_MUSL) $(GO_H2C) $(GO_STRESS) $(BUILD)/e2e/go-stress-race:
 	$(call say,GO,$@)
 	$(Q)mkdir -p $(dir $@)
 	$(Q)if command -v $(GO) >/dev/null; then $(GO_ENV) $(HOW) -o $@ $<; else echo 'e2e: no go: its programs are missing' >&2; fi
@@ -96,7 +100,7 @@ $(E2E_KEY):
 	$(Q)if command -v openssl >/dev/null; then openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 365 \
 	    -subj /CN=lastcall -keyout $@ -out $(dir $@)cert.pem 2>/dev/null; else echo 'e2e: no openssl: TLS is missing' >&2; fi
 
-e2e-build: $(E2E_BIN) $(GO_BIN) $(GO_LINKED) $(GO_H2C) $(GO_STRESS) $(E2E_KEY) $(BUILD)/e2e/Server.class
+e2e-build: $(E2E_BIN) $(GO_BIN) $(GO_LINKED) $(GO_MUSL) $(GO_H2C) $(GO_STRESS) $(E2E_KEY) $(BUILD)/e2e/Server.class
 
 e2e: $(BUILD)/liblastcall.so e2e-build
 	$(Q)$(E2E_PYTHON) tests/e2e/load_test.py $(BUILD)

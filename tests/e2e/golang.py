@@ -271,7 +271,7 @@ def under_launcher(t, *prefix, behind=()):
     t.start()
 
 
-@scenario(only=('go-nethttp-static', 'go-fasthttp-stripped'))
+@scenario(only=('go-nethttp-static', 'go-fasthttp-stripped', 'go-nethttp-musl'))
 def go_by_launcher(t):
     """`lastcall run`."""
     under_launcher(t)

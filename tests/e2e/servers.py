@@ -205,7 +205,7 @@ GO_PLAIN = ('inflight', 'hammer', 'think', 'churn', 'reuse', 'backlog', 'idle', 
 def go(library, build='', shutdown=False):
     """A server in Go in one of its builds; with shutdown: it calls its library's own, when it sees TERM."""
     name = f'go-{library}' + (f'-{build}' if build else '')
-    by = ['inject'] if build in ('static', 'stripped', 'linked') else []
+    by = ['inject'] if build in ('static', 'stripped', 'linked', 'musl') else []
     return Server(name + ('-shutdown' if shutdown else ''), lambda build, directory, host, port, backend: [
         *(f'{build}/e2e/{program}' for program in [*by, name]), str(port), host, *(['shutdown'] if shutdown else [])],
         [f'$BUILD/e2e/{name}'], 0 if shutdown else -15, FASTHTTP_LACKS if library == 'fasthttp' else set(), own_grace=shutdown, exit_first=0 if shutdown else 2,
@@ -292,6 +292,7 @@ SERVERS = {s.name: s for s in (
     go('nethttp', 'static'),
     go('fasthttp', 'static'),
     go('nethttp', 'linked'),
+    go('nethttp', 'musl'),
     go('nethttp', 'stripped'),
     go('fasthttp', 'stripped'),
 )}

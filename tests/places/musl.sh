@@ -60,3 +60,4 @@ compile()
     musl-gcc -std=c11 -D_GNU_SOURCE -O2 -w -o "$@"
 }
 . tests/places/programs.sh
+cp -u "$build/e2e/go-nethttp-musl" "$root/lastcall/"

@@ -192,6 +192,10 @@ static void go(void **state UNUSED)
     expect(VERDICT_FULL, VERDICT_BY_LAUNCHER, "static Go program (\"an unknown version\")");
     as_go(plain_static())->by_env = true;
     expect(VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE, "executed by env");
+    as_go(plain())->unconstructed = true;
+    expect(VERDICT_FULL, VERDICT_BY_LAUNCHER, "whose libc, musl, runs no constructors");
+    facts.by_env = true;
+    expect(VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE, "no preload reaches, and executed by env");
     as_go(plain_static())->go_entries = 0;
     expect(VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE, "none that is known");
     as_go(plain_static())->capabilities = true; /* nobody may trace what gains privileges */
