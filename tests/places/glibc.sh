@@ -6,13 +6,11 @@ cd "$(dirname "$0")/../.."
 suite=$1 root=$2 build=$3
 servers=nginx-light,lighttpd,apache2-bin,nodejs,python3-aiohttp,gunicorn
 
-case $suite in
-# Its puma closes connections that it keeps alive without a word, its uvicorn does not end by TERM: both also without us.
-bullseye) more=openjdk-17-jre-headless ;;
-*) more=default-jre-headless,uvicorn,puma ;;
-esac
+# Left out of bullseye: its puma and, after an answer without a body, its java close connections that they should keep, without a
+# word; its uvicorn does not end by TERM. All that is so without us, too.
+[ "$suite" = bullseye ] || servers=$servers,default-jre-headless,uvicorn,puma
 # libc6-dev: so that this machine's compiler links with that libc.
-[ -d "$root" ] || tests/debootstrap.sh "$suite" "$root" "$servers,$more,libc6-dev"
+[ -d "$root" ] || tests/debootstrap.sh "$suite" "$root" "$servers,libc6-dev"
 
 # nginx knows -e, which keeps it from its compiled-in log, only since 1.19.5.
 log_option()
@@ -45,3 +43,4 @@ compile()
         "$libs/libpthread.so.0"
 }
 . tests/places/programs.sh
+cp -u "$build"/e2e/*.pem "$root/lastcall/" # for what has TLS

@@ -6,7 +6,7 @@ for name in thread select poll epoll signalfd sigwait; do
     compile "$root/lastcall/$name" tests/e2e/servers/$name.c tests/e2e/servers/http.c
 done
 compile "$root/lastcall/cgi" tests/e2e/servers/cgi.c
-cp -u "$build"/e2e/*.pem "$build"/e2e/*.class "$build/e2e/inject" "$root/lastcall/"
+cp -u "$build"/e2e/*.class "$build/e2e/inject" "$root/lastcall/"
 for library in nethttp fasthttp; do
     cp -u "$build/e2e/go-$library-static" "$build/e2e/go-$library-stripped" "$root/lastcall/"
 done
