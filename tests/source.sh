@@ -1,6 +1,7 @@
 #!/bin/sh
 # source.sh PACKAGE DIRECTORY: the upstream source of Debian's source package in DIRECTORY, from this machine's own mirror. Made
-# whole or not at all. This machine's package lists stay as they are.
+# whole or not at all: that of the release itself, since mirrors of its updates forget what they have replaced. This machine's
+# package lists stay as they are.
 set -eu
 package=$1 dir=$(realpath -m "$2")
 [ ! -d "$dir" ] || exit 0
@@ -14,8 +15,10 @@ from()
     apt-get -qq -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts="$PWD/apt" -o Dir::State::lists="$PWD/apt/lists" \
         -o APT::Sandbox::User=root "$@"
 }
+# shellcheck source=/dev/null
+release=$(. /etc/os-release && echo "$VERSION_CODENAME")
 from update
-from source --tar-only "$package"
+from source --tar-only "$package/$release"
 tar xf "$package"_*.orig.tar.*z -C source --strip-components=1
 mv source "$dir"
 cd "$dir"

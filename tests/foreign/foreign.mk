@@ -1,8 +1,9 @@
 # foreign.mk: other people's tests, without us and with us.
-#   make foreign                       CPython's, libuv's (half an hour)
+#   make foreign                       CPython's, libuv's, perl's, ruby's and Go's (an hour)
 #   make foreign FOREIGN='test_socket -v'
 foreign: $(BUILD)/liblastcall.so
 	$(Q)scripts/deps foreign
-	$(Q)/usr/bin/python3 tests/foreign/foreign.py --build $(BUILD) $(FOREIGN)
+	$(Q)bad=0; /usr/bin/python3 tests/foreign/foreign.py --build $(BUILD) $(FOREIGN) || bad=1; \
+	$(if $(FOREIGN),,$(MAKE) --no-print-directory BUILD=$(BUILD) foreign-go || bad=1;) exit $$bad
 
 .PHONY: foreign
