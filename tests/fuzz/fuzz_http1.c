@@ -1,6 +1,8 @@
 /* fuzz_http1.c: http1 against http_parser, and against itself cut into pieces.
  *
- * Input: one byte of options, then the stream. What http1 calls bad is not compared: it is meant to be
+ * Input: one byte of options, then the stream; of one value in 32, the head of its first message is made as long as heads may
+ * be, but for what is left of the input. What http1_skip takes must be what http1_feed makes of the same bytes, and what
+ * it says in the end it says for ever. What http1 calls bad is not compared: it is meant to be
  * the stricter one. Up to there heads, ends of messages, body lengths and facts must be the same, and
  * http_parser must not have found an error. Exceptions, which cannot change a boundary:
  *   - http_parser knows a list of methods and judges URLs; http1 takes any token and any target;
@@ -61,6 +63,35 @@ static void die(const char *why, const struct trace *ours, const struct trace *t
     abort();
 }
 
+/* ---- what must hold at any byte ------------------------------------------------------------------------ */
+
+#define HOLDS(x) ((x) ? (void)0 : (fprintf(stderr, "does not hold: %s\n", #x), abort()))
+
+/* Bytes that pass unseen, where they may: the same as if they were read. */
+static void skip_like_feed(const struct http1 *p, const uint8_t *s, size_t n)
+{
+    struct http1 seen = *p, unseen = *p;
+    enum http1_event fed, skipped;
+    if (!http1_skip(&unseen, n, &skipped)) {
+        HOLDS(skipped == HTTP1_BAD && http1_is_bad(&unseen));
+        return;
+    }
+    if (n == 0)
+        return;
+    size_t taken = http1_feed(&seen, s, n, &fed);
+    HOLDS(taken == n && fed == skipped && seen.state == unseen.state && seen.left == unseen.left);
+    HOLDS(!http1_in_head(p));
+}
+
+static void stays_so(const struct http1 *p, enum http1_event end)
+{
+    struct http1 again = *p;
+    enum http1_event event;
+    HOLDS(http1_is_bad(p) == (end == HTTP1_BAD));
+    HOLDS(http1_feed(&again, "GET ", 4, &event) == 0 && event == end);
+    HOLDS(!http1_skip(&again, 4, &event) && event == HTTP1_BAD);
+}
+
 /* ---- ours ---------------------------------------------------------------------------------------- */
 
 /* Feeds a piece in an allocation of its own, so that ASan sees both ends. */
@@ -71,6 +102,7 @@ static bool feed_piece(struct http1 *p, const uint8_t *data, size_t from, size_t
     memcpy(copy, data + from, to - from);
     for (s = copy; more;) {
         enum http1_event event;
+        skip_like_feed(p, s, to - from);
         uint64_t left = p->left;
         size_t taken = http1_feed(p, s, to - from, &event);
         if (taken == 1 && p->left < left)
@@ -91,7 +123,10 @@ static bool feed_piece(struct http1 *p, const uint8_t *data, size_t from, size_t
         if (event == HTTP1_DONE)
             t->body = 0;
         more = event != HTTP1_BAD && event != HTTP1_TUNNEL;
+        if (!more)
+            stays_so(p, event);
     }
+    HOLDS(!http1_in_head(p) || !http1_between(p));
     free(copy);
     return more;
 }
@@ -271,20 +306,44 @@ static void compare_with_pieces(const struct trace *bytes, const struct trace *p
         die("not the same in pieces", bytes, pieces);
 }
 
+/* The stream with a field line put in behind the first line. *n becomes its length; the caller frees it. */
+static uint8_t *with_long_head(const uint8_t *data, size_t *n)
+{
+    enum { LONG = (64 << 10) - 200 };
+    const uint8_t *lf = memchr(data, '\n', *n);
+    size_t first = lf ? (size_t)(lf + 1 - data) : 0;
+    uint8_t *out = malloc(*n + LONG);
+    memcpy(out, data, first);
+    memset(out + first, 'a', LONG);
+    memcpy(out + first, "A: ", 3);
+    memcpy(out + first + LONG - 2, "\r\n", 2);
+    memcpy(out + first + LONG, data + first, *n - first);
+    *n += LONG;
+    return out;
+}
+
+static void judge(uint8_t options, const uint8_t *data, size_t n)
+{
+    static struct trace bytes, pieces;
+    run_ours(&bytes, options, data, n, 0);
+    for (unsigned seed = 1; seed < (n > 4096 ? 3 : 8); seed++) { /* an odd one: the first piece is all */
+        run_ours(&pieces, options, data, n, (seed * 40503u << 4) | seed % 2);
+        compare_with_pieces(&bytes, &pieces);
+    }
+    if (!bytes.full && !has_mistaken_name(data, n))
+        compare_with_theirs(&bytes, options, data, n);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-    static struct trace bytes, pieces;
+    enum { LONG_HEAD = 0xa8, ITS_BITS = 0xf8 };
     if (n < 2)
         return 0;
-    uint8_t options = data[0];
-    run_ours(&bytes, options, data + 1, n - 1, 0);
-    for (unsigned seed = 1; seed < 8; seed++) { /* an odd one: the first piece is all */
-        run_ours(&pieces, options, data + 1, n - 1, (seed * 40503u << 4) | seed % 2);
-        compare_with_pieces(&bytes, &pieces);
-    }
-    if (!bytes.full && !has_mistaken_name(data + 1, n - 1))
-        compare_with_theirs(&bytes, options, data + 1, n - 1);
+    size_t size = n - 1;
+    uint8_t *grown = (data[0] & ITS_BITS) == LONG_HEAD ? with_long_head(data + 1, &size) : NULL;
+    judge(data[0], grown ? grown : data + 1, size);
+    free(grown);
     return 0;
 }

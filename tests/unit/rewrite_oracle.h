@@ -75,6 +75,25 @@ static inline void server_check_plan(const struct rewrite_plan *plan, size_t giv
     SERVER_CHECK(plan->ends || plan->taken == given || count > REWRITE_CHUNKS);
 }
 
+/* Whatever the head is like: a piece is the program's own bytes, or stands for keep-alive, for a whole Keep-Alive line, or for
+ * nothing, and is nothing else than what we may say. */
+static inline void server_check_pieces(const struct server *s, const struct rewrite_plan *plan)
+{
+    const char *at = s->program + s->at;
+    for (unsigned i = 0; i < plan->count; i++) {
+        const struct rewrite_piece *piece = &plan->piece[i];
+        if (piece->len == piece->source) {
+            SERVER_CHECK(memcmp(piece->data, at, piece->len) == 0);
+        } else {
+            SERVER_CHECK(!piece->len || memmem("Connection: close\r\n", 19, piece->data, piece->len));
+            SERVER_CHECK(!piece->source || strncasecmp(at, "keep-alive", 10) == 0);
+            SERVER_CHECK(!piece->len || !piece->source || piece->source == 10);
+            SERVER_CHECK(piece->len || at[piece->source - 1] == '\n');
+        }
+        at += piece->source;
+    }
+}
+
 /* The program writes `count` chunks of these lengths from where it is; the kernel takes at most `most`
  * bytes. The chunks live no longer than the call. Bytes behind the head are the caller's business. */
 static inline void server_write(struct server *s, const size_t *len, size_t count, size_t most)
@@ -96,6 +115,7 @@ static inline void server_write(struct server *s, const size_t *len, size_t coun
         struct rewrite_plan plan;
         rewrite_plan(&plan, &s->r, chunks, count);
         server_check_plan(&plan, given, count);
+        server_check_pieces(s, &plan);
         size_t sent = server_least(plan.wire, most);
         server_send(s, &plan, sent);
         size_t done = rewrite_commit(&s->r, &plan, sent);
