@@ -225,12 +225,14 @@ void announce_count_cuts(void)
 }
 
 /* To a file, or -1: to where the log goes. */
+static bool report_is_cut; /* a piece of it could not be written */
+
 static void put_to(int fd, const struct text *line)
 {
-    if (fd >= 0)
-        log_write(fd, line->at, line->len);
-    else
+    if (fd < 0)
         put(line);
+    else if (!report_is_cut && !log_write(fd, line->at, line->len))
+        report_is_cut = true;
 }
 
 /* ---- the report as text ---- */
@@ -329,17 +331,32 @@ static void json_to(int fd, const struct report *r)
     put_to(fd, &line);
 }
 
+/* The line comes in pieces, and the file may be others' too. Half a line is no JSON, and the next report would be the other
+ * half of it. */
+static void report_to_file(const struct report *r)
+{
+    int fd = shim.report_fd;
+    bool locked = log_lock(fd);
+    uint64_t end = log_end(fd);
+    report_is_cut = false;
+    json_to(fd, r);
+    if (report_is_cut) {
+        if (locked)
+            log_take_back(fd, end);
+        message(LOG_WARN, "the report cannot be written whole: it is in the log only", "file", end);
+    }
+    log_unlock(fd);
+}
+
 void announce_end(nsec_t now, enum report_end how)
 {
     struct report r;
     announce_trace();
     fill(&r, now, how);
     if (shim.report_fd >= 0) {
-        log_lock(shim.report_fd); /* the line comes in pieces, and the file may be others' too */
         r.connections = record_on();
-        json_to(shim.report_fd, &r);
+        report_to_file(&r);
         r.connections = false; /* in the log nobody looks for them */
-        log_unlock(shim.report_fd);
     }
     if (!wants(LOG_INFO) && !(wants(LOG_WARN) && r.counts.cut > 0))
         return;

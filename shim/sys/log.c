@@ -19,17 +19,30 @@ void log_remember_stderr(uint64_t *dev, uint64_t *ino)
     }
 }
 
-void log_write(int fd, const char *line, size_t n)
+bool log_write(int fd, const char *line, size_t n)
 {
     while (n > 0) {
         long done = sys3(SYS_write, fd, line, n);
         if (done == -EINTR)
             continue;
         if (done <= 0)
-            return; /* full disk, closed pipe: a log line is never worth more than that */
+            return false; /* full disk, closed pipe: a log line is never worth more than that */
         line += done;
         n -= (size_t)done;
     }
+    return true;
+}
+
+uint64_t log_end(int fd)
+{
+    struct stat st;
+    return sys2(SYS_fstat, fd, &st) == 0 && S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
+}
+
+void log_take_back(int fd, uint64_t end)
+{
+    if (log_end(fd) > end)
+        sys2(SYS_ftruncate, fd, end);
 }
 
 void log_to_stderr(uint64_t dev, uint64_t ino, const char *line, size_t n)
@@ -70,12 +83,14 @@ int log_open(const char *path)
     return high_move(fd);
 }
 
-void log_lock(int fd)
+bool log_lock(int fd)
 {
     enum { TRIES = 20 };
     const struct timespec moment = {0, 5 * 1000 * 1000};
-    for (int i = 0; i < TRIES && sys2(SYS_flock, fd, LOCK_EX | LOCK_NB) == -EWOULDBLOCK; i++)
+    long err = -EWOULDBLOCK;
+    for (int i = 0; i < TRIES && (err = sys2(SYS_flock, fd, LOCK_EX | LOCK_NB)) == -EWOULDBLOCK; i++)
         sys2(SYS_nanosleep, &moment, 0);
+    return err == 0;
 }
 
 void log_unlock(int fd)

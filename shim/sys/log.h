@@ -18,10 +18,16 @@ void log_to_stderr(uint64_t dev, uint64_t ino, const char *line, size_t n);
 int log_open(const char *path);
 
 /* Against others who write to the same file. Whoever may read it may lock it too, and for ever: it is waited for no longer
- * than 100 ms. */
-void log_lock(int fd);
+ * than 100 ms. False: somebody else has it. */
+bool log_lock(int fd);
 void log_unlock(int fd);
 
-void log_write(int fd, const char *line, size_t n);
+/* False: not all of it could be written (a full disk, a pipe that is closed or full). */
+bool log_write(int fd, const char *line, size_t n);
+
+/* The end of a regular file; 0 of any other. */
+uint64_t log_end(int fd);
+/* Cut it there: what came behind is ours, and not whole. */
+void log_take_back(int fd, uint64_t end);
 
 #endif

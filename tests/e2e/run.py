@@ -44,6 +44,7 @@ def parse():
     p.add_argument('--scenario', default='', help='comma list')
     p.add_argument('--repeat', type=int, default=1, help='of the racing scenarios')
     p.add_argument('--group-repeat', type=int, default=1, help='of those on servers of several processes')
+    p.add_argument('--kills', type=int, default=4, help='of killed-at-random')
     p.add_argument('--all', action='store_true')
     p.add_argument('--racing', action='store_true', help='only the racing scenarios, on the servers that repeat them')
     p.add_argument('--jobs', type=int, default=2 * (os.cpu_count() or 2))

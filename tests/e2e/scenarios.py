@@ -2,6 +2,7 @@
 scenario's. A sleep here is part of a scenario (a client that is slow), never a wait for something."""
 import random
 import resource
+import signal
 import time
 from dataclasses import dataclass
 from typing import Callable
@@ -587,17 +588,20 @@ def stopped_in_the_middle(t):
     t.drained()
 
 
-@scenario(only=('epoll', 'thread', 'nginx', 'gunicorn-gthread'))
+@scenario(only=('epoll', 'thread', 'nginx', 'nginx-4', 'gunicorn-gthread'))
 def killed_at_random(t):
-    """SIGKILL at any moment of a drain under load: the process is gone at once, and so is its group soon after."""
-    for _ in range(4):
+    """SIGKILL at any moment of a drain under load, to the process, or to any of its group: that one is gone at once, the others
+    end soon after."""
+    for _ in range(t.options.kills):
         t.start(LASTCALL_TIMEOUT='3s')
         load = t.load(f'GET / {EXACT}', clients=t.some(16), until_refused=True, duration=20000, ready_ok=50)
         load.wait_ready()
         t.term()
         time.sleep(random.random() * 0.1)
-        t.process.kill()
-        t.check(t.process.wait(2) is not None, 'it lives on')
+        victim = random.choice(t.everyone())
+        t.kill([victim])
+        t.check(t.process.wait(2 if victim == t.process.pid else 5) is not None, 'it lives on')
+        t.kill(t.process.left(), signal.SIGTERM)  # one whom a master did not live to order; to others it is the same TERM
         t.nobody_left(within=5)
         t.again()
 

@@ -48,6 +48,14 @@ static void lose_proc(void)
         say("no-mounts %s", strerror(errno));
 }
 
+/* Shared memory of ours is no file there. */
+static void lose_shm(void)
+{
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("none", "/dev", "tmpfs", MS_RDONLY, NULL) != 0)
+        say("no-mounts %s", strerror(errno));
+}
+
 static void become_nobody(void)
 {
     if (setresgid(65534, 65534, 65534) != 0 || setresuid(65534, 65534, 65534) != 0)
@@ -88,6 +96,7 @@ static const struct {
     {"descriptors", NULL, fill_descriptors},
     {"memory", NULL, fill_memory},
     {"no-proc", NULL, lose_proc},
+    {"no-shm", lose_shm, NULL},
     {"other-uid", NULL, become_nobody},
     {"stderr-closed", NULL, close_stderr},
     {"stderr-closed-before", close_stderr, NULL},
@@ -206,6 +215,11 @@ static void without_memory(void)
 static void without_proc(void)
 {
     both("no-proc", "", (struct expect){0});
+}
+
+static void without_shm(void)
+{
+    both("no-shm", "", (struct expect){0});
 }
 
 static void other_uid(void)
@@ -374,6 +388,7 @@ int main(int argc, char **argv)
         {"adversity/EMFILE", without_descriptors},
         {"adversity/ENOMEM", without_memory},
         {"adversity/no-proc", without_proc},
+        {"adversity/no-shm", without_shm},
         {"adversity/other-uid", other_uid},
         {"adversity/stderr-closed", stderr_closed},
         {"adversity/stderr-full", stderr_full},

@@ -182,6 +182,28 @@ static void a_full_disk(void)
     CHECK(report_says(&c, "end", "drained"), "%s", child_file(&c, "report"));
 }
 
+/* Room for a piece of the line only: what was there stays, and nothing half is added. */
+static void a_disk_that_gets_full(void)
+{
+    struct child c;
+    enum { PAGE = 4096, LEFT = 100 };
+    char page[PAGE + 1];
+    needs_root();
+    make_dir();
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("none", dir, "tmpfs", 0, "size=4k") != 0)
+        check_skip("no mounts");
+    memset(page, 'x', PAGE - LEFT - 1);
+    strcpy(page + PAGE - LEFT - 1, "\n");
+    put(path, page);
+    drains(&c);
+    struct stat st;
+    CHECK(stat(path, &st) == 0 && st.st_size == PAGE - LEFT, "%ld bytes", (long)st.st_size);
+    CHECK(strstr(child_errors(&c), "the report cannot be written whole"), "%s", child_errors(&c));
+    CHECK(umount2(dir, MNT_DETACH) == 0);
+    remove_dir();
+}
+
 static void is_plain(const char *what, const char *text)
 {
     for (const char *at = text; *at; at++)
@@ -439,6 +461,7 @@ int main(int argc, char **argv)
         {"security_a_fifo", a_fifo},
         {"security_a_file_that_is_locked", a_file_that_is_locked},
         {"security_a_full_disk", a_full_disk},
+        {"security_a_disk_that_gets_full", a_disk_that_gets_full},
         {"security_control_characters", control_characters},
         {"security_a_set_user_id_program", a_set_user_id_program},
         {"security_numbers_of_strangers", numbers_of_strangers},
