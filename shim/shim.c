@@ -681,11 +681,18 @@ static void forget_slot(int fd, uint32_t slot)
     }
 }
 
+void shim_waits(int lfd)
+{
+    if (shim.armed && fd_slot_kind(slot_of(lfd)) == FD_LISTENER && (group.marks & MEMBER_ACCEPTS) == 0 &&
+        shim_is_our_process())
+        show(MEMBER_ACCEPTS);
+}
+
 /* A set that has one entry more than are noted stays so: i stops short of it. */
 static void listener_in_epoll(struct listener *l, int ep, int op, uint32_t events, uint64_t data)
 {
     unsigned i = 0;
-    if (op == EPOLL_CTL_ADD)
+    if (op == EPOLL_CTL_ADD && !shim.go) /* Go's poller is told of each that is made, whoever serves it */
         show(MEMBER_ACCEPTS);
     while (i < l->epolls && i < LISTENER_EPOLLS && l->epoll[i].fd != ep)
         i++;

@@ -55,6 +55,7 @@ struct listener {
 struct shim {
     bool off;          /* LASTCALL_DISABLE, or nothing to work with */
     bool armed;        /* this process serves */
+    bool go;           /* it is a Go program, and its system calls are ours to see */
     bool injected;     /* it is a static program: what it starts is not under us */
     bool newborn;      /* a fork's child that has not served yet: it may be about to exec */
     uint8_t phase;     /* enum drain_phase, as the hooks may see it */
@@ -142,8 +143,9 @@ bool shim_inherits(void);
 /* ---- listeners ---- */
 void shim_bound(int fd); /* by this process */
 void shim_listening(int fd);
-void shim_given(int fd); /* it may be a listener that another process has made */
-void shim_lent(int fd);  /* bound by this process: another one may listen on it by now */
+void shim_given(int fd);  /* it may be a listener that another process has made */
+void shim_lent(int fd);   /* bound by this process: another one may listen on it by now */
+void shim_waits(int lfd); /* a Go program is about to accept there */
 /* accept() on lfd gave fd. */
 void shim_accepted(int lfd, int fd);
 /* While draining, an accept comes to a door that is shut already (late). If it can block, and there is nobody left to

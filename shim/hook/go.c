@@ -34,6 +34,7 @@ void go_want_numbers(void)
         go_numbers[of_any[i]] = GO_HOOK;
     for (unsigned i = 0; i < COUNT(of_fd); i++)
         go_numbers[of_fd[i]] = GO_OF_FD;
+    shim.go = true;
 }
 
 static int done(struct go_call *g, long ret)
@@ -260,6 +261,7 @@ static int accept_begins(struct go_call *g)
 
 static int before_accept(struct go_call *g)
 {
+    shim_waits((int)g->arg[0]);
     hook_accept_enter(&g->accept, (int)g->arg[0]);
     return accept_begins(g);
 }
