@@ -178,7 +178,7 @@ def upload(t):
 def pipeline(t):
     """3 requests in one write; the first takes 800 ms, the farewell belongs on the last."""
     t.start()
-    load = t.load([f'GET /sleep?ms=800 {EXACT}', f'GET / {EXACT}', f'GET / {EXACT}'], clients=4, limit=3, pipeline=3, wait_fin=True,
+    load = t.load([f'GET /sleep?ms={800 * SLOW:.0f} {EXACT}', f'GET / {EXACT}', f'GET / {EXACT}'], clients=4, limit=3, pipeline=3, wait_fin=True,
                   ready_sent=12)
     load.wait_ready()
     time.sleep(0.2)
