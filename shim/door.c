@@ -120,16 +120,18 @@ void door_close(void)
     }
 }
 
-static unsigned queue_of(const struct listener *l)
+/* An AF_UNIX queue that cannot be asked for (no unix_diag) may hold somebody until an accept says that it is empty; but
+ * late, nobody is left who would say so. */
+static unsigned queue_of(const struct listener *l, bool late)
 {
     struct sock_counts k;
     if (l->door == DOOR_PLACEHOLDER)
         return 0;
     if (l->unix_) {
         int n = sock_unix_queue((uint32_t)l->inode);
-        return n > 0 ? (unsigned)n : 0;
+        return n >= 0 ? (unsigned)n : !late;
     }
-    return sock_counts(l->fd, &k) == 0 ? k.unacked : 0;
+    return sock_counts(l->fd, &k) == 0 ? k.unacked : sock_acceptable(l->fd);
 }
 
 /* Handshakes under way on the ports that we closed; -1 cannot be known. */
@@ -159,7 +161,7 @@ static unsigned queues(bool late)
         struct listener *l = &shim.listener[i];
         if (!l->live || l->ignored)
             continue;
-        unsigned queued = queue_of(l);
+        unsigned queued = queue_of(l, late);
         if (l->door == DOOR_TO_LEAVE && (queued == 0 || late))
             swap(l);
         else if (l->door == DOOR_TO_EMPTY && queued == 0)

@@ -11,6 +11,7 @@
 #include <linux/sock_diag.h>
 #include <linux/tcp.h>
 #include <linux/unix_diag.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -183,6 +184,13 @@ int sock_counts(int fd, struct sock_counts *out)
     out->quiet_out_ms = info.tcpi_last_data_sent;
     out->state = info.tcpi_state;
     return 0;
+}
+
+bool sock_acceptable(int fd)
+{
+    struct pollfd listener = {fd, POLLIN, 0};
+    const struct timespec now = {0, 0};
+    return sys6(SYS_ppoll, &listener, 1, &now, 0, 8, 0) > 0;
 }
 
 static long ask_queue(int fd, unsigned long what)

@@ -65,6 +65,8 @@ struct sock_query {
 int sock_half_open(const struct sock_query *q);
 int sock_listeners(const struct sock_query *q);
 uint64_t sock_inode(int fd);
+/* Does somebody stand in the accept queue of this listener? (poll(2); also true of one that is shut.) */
+bool sock_acceptable(int fd);
 /* Connections in the accept queue of the AF_UNIX listener with this inode; -1: cannot be known. */
 int sock_unix_queue(uint32_t inode);
 

@@ -1,4 +1,5 @@
 /* door_unix.c: AF_UNIX listeners: shut, emptied, and then a placeholder under the number, which nobody notices. */
+#include "forbid.h"
 #include "loop_server.h"
 
 #include <signal.h>
@@ -6,10 +7,13 @@
 
 enum { QUEUED = 20 };
 
-/* loop KIND NAME: an event loop that does not accept before it is told to. */
+/* loop KIND NAME now|wait|blind: an event loop that does not accept before it is told to; blind: nobody can ask the kernel
+ * how many stand in the queue (no unix_diag, or a sandbox). */
 static int loop_role(char **args)
 {
     int l = unix_listener(args[1]);
+    if (strcmp(args[2], "blind") == 0)
+        forbid_call(SYS_socket, 0, AF_NETLINK);
     loop_serve(args[0], &l, 1, strcmp(args[2], "now") == 0);
 }
 
@@ -68,12 +72,12 @@ static void quiet_for(struct child *c, const char *name, bool counts)
 
 /* One request is held. 20 clients stand in the queue; TERM; they are served, newer ones refused, and the server
  * sleeps until the held one is done. */
-static void shut(const char *role, const char *kind, const char *name)
+static void shut(const char *role, const char *kind, const char *name, const char *when)
 {
     struct child c;
     int client[QUEUED];
     bool loops = strcmp(role, "loop") == 0;
-    start(&c, role, kind, name, "wait");
+    start(&c, role, kind, name, when);
     int held = try_unix(name);
     client_get(held, "/hold");
     for (int i = 0; i < QUEUED; i++) {
@@ -132,7 +136,7 @@ static const char *own_name(void)
 #define LOOP(id, kind)                                 \
     static void queue_##id(void)                       \
     {                                                  \
-        shut("loop", kind, own_name());                \
+        shut("loop", kind, own_name(), "wait");        \
     }                                                  \
     static void waiting_##id(void)                     \
     {                                                  \
@@ -148,7 +152,12 @@ LOOP(select_blocking, "select-blocking")
 
 static void queue_block(void)
 {
-    shut("block", "", own_name());
+    shut("block", "", own_name(), "wait");
+}
+
+static void queue_unknown(void)
+{
+    shut("loop", "epoll", own_name(), "blind");
 }
 
 static void waiting_block(void)
@@ -166,6 +175,7 @@ int main(int argc, char **argv)
         {"door/unix/queue/select", queue_select},
         {"door/unix/queue/select-blocking", queue_select_blocking},
         {"door/unix/queue/blocking", queue_block},
+        {"door/unix/queue/unknown", queue_unknown},
         {"door/unix/waiting/epoll", waiting_epoll},
         {"door/unix/waiting/epoll-et", waiting_epoll_et},
         {"door/unix/waiting/two-epolls", waiting_two_epolls},
