@@ -3,7 +3,7 @@
 #   make foreign FOREIGN='test_socket -v'
 foreign: $(BUILD)/liblastcall.so
 	$(Q)scripts/deps foreign
-	$(Q)bad=0; /usr/bin/python3 tests/foreign/foreign.py --build $(BUILD) $(FOREIGN) || bad=1; \
-	$(if $(FOREIGN),,$(MAKE) --no-print-directory BUILD=$(BUILD) foreign-go || bad=1;) exit $$bad
+	$(Q)/usr/bin/python3 tests/foreign/foreign.py --build $(BUILD) $(FOREIGN)
+	$(Q)$(if $(FOREIGN),,$(MAKE) --no-print-directory BUILD=$(BUILD) foreign-go)
 
 .PHONY: foreign
