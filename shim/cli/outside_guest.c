@@ -35,7 +35,9 @@ static enum guest_word word_by_bytes(const struct guest *g, const struct diag_so
         return WORD_CLIENT;
     if (went)
         return WORD_SERVER;
-    bool answered_bare = s->bare_acks != before->bare_acks && s->segments_in == before->segments_in;
+    /* With something unsent they are probes of a window that is shut (tcp_send_probe0). */
+    bool probes = before->unsent > 0 || s->unsent > 0;
+    bool answered_bare = s->bare_acks != before->bare_acks && s->segments_in == before->segments_in && !probes;
     return g->word == WORD_EITHER && answered_bare ? WORD_CLIENT : g->word;
 }
 
@@ -59,7 +61,8 @@ void guest_see(struct guest *g, const struct diag_socket *s, nsec_t now)
     bool came = s->received != g->now.received, went = written(s) != written(&g->now);
     enum guest_word word = word_by_bytes(g, s);
     nsec_t spoke = spoke_at(s, now);
-    if (went && !came && g->word == WORD_SERVER && spoke > g->spoke_at)
+    /* While something waited to be taken, the pause was the client's. */
+    if (went && !came && g->word == WORD_SERVER && g->now.unsent == 0 && spoke > g->spoke_at)
         g->rhythm = later(g->rhythm, spoke - g->spoke_at);
     if (went && (came || g->word == WORD_CLIENT) && s->state == DIAG_ESTABLISHED)
         g->asked++;

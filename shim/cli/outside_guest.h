@@ -29,7 +29,7 @@ struct guest {
     struct diag_socket now; /* as last seen */
     enum guest_word word;   /* the last */
     nsec_t spoke_at;        /* when */
-    nsec_t rhythm;          /* the longest pause seen between two pieces of one response */
+    nsec_t rhythm;          /* the longest pause of the server seen between two pieces of one response */
     nsec_t let_go_at;       /* when we made it read an end of file; 0 never */
     uint64_t let_go_out;    /* what had been written then */
     unsigned asked;         /* times that we saw bytes come and bytes go after them: requests, at least */

@@ -157,6 +157,24 @@ static void a_bare_acknowledgement_tells(void **state)
     assert_int_equal(see(), GUEST_IDLE);
 }
 
+/* The client does not read, and the kernel probes its shut window. When it has read all, it is idle. */
+static void probes_tell_nothing(void **state)
+{
+    (void)state;
+    begin();
+    comes(REQUEST);
+    s.unsent = 2 * RESPONSE;
+    assert_int_equal(meet(), GUEST_BUSY);
+    pass(200);
+    s.bare_acks++;
+    assert_int_equal(see(), GUEST_BUSY);
+    s.unsent = 0;
+    goes(2 * RESPONSE);
+    assert_int_equal(see(), GUEST_UNSURE);
+    pass(1000);
+    assert_int_equal(see(), GUEST_IDLE);
+}
+
 /* What is sent again counts as sent now; the bytes say that it is nothing new. */
 static void a_retransmission_is_no_answer(void **state)
 {
@@ -189,6 +207,23 @@ static void a_stream_has_its_rhythm(void **state)
     pass(1500); /* longer than idle, not than two beats */
     assert_int_equal(see(), GUEST_RESTING);
     pass(300);
+    assert_int_equal(see(), GUEST_IDLE);
+}
+
+static void a_client_that_pauses_is_no_rhythm(void **state)
+{
+    (void)state;
+    begin();
+    comes(REQUEST);
+    pass(8);
+    goes(RESPONSE);
+    s.unsent = RESPONSE;
+    assert_int_equal(meet(), GUEST_BUSY);
+    pass(4000);
+    s.unsent = 0;
+    goes(2 * RESPONSE); /* it has read, and the server has written on */
+    assert_int_equal(see(), GUEST_RESTING);
+    pass(1000);
     assert_int_equal(see(), GUEST_IDLE);
 }
 
@@ -370,8 +405,10 @@ int main(void)
         cmocka_unit_test(half_a_request_is_one),
         cmocka_unit_test(who_was_last),
         cmocka_unit_test(a_bare_acknowledgement_tells),
+        cmocka_unit_test(probes_tell_nothing),
         cmocka_unit_test(a_retransmission_is_no_answer),
         cmocka_unit_test(a_stream_has_its_rhythm),
+        cmocka_unit_test(a_client_that_pauses_is_no_rhythm),
         cmocka_unit_test(let_go_it_has_to_close),
         cmocka_unit_test(who_has_left_needs_nothing),
         cmocka_unit_test(without_a_process),
