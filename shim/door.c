@@ -107,8 +107,9 @@ static void shut_unix(struct listener *l)
     sys2(SYS_shutdown, l->fd, SHUT_RD);
 }
 
-void door_close(void)
+bool door_close(void)
 {
+    bool any = false;
     for (unsigned i = 0; i < shim.listeners; i++) {
         struct listener *l = &shim.listener[i];
         if (!l->live || l->ignored || l->door != DOOR_OPEN)
@@ -117,7 +118,9 @@ void door_close(void)
             shut_unix(l);
         else
             __atomic_store_n(&l->door, close_one(l), __ATOMIC_RELEASE);
+        any = true;
     }
+    return any;
 }
 
 /* An AF_UNIX queue that cannot be asked for (no unix_diag) may hold somebody until an accept says that it is empty; but

@@ -4,8 +4,8 @@
 
 #include "shim.h"
 
-/* Close every door that is open: new connections are refused, queues and handshakes live on. */
-void door_close(void);
+/* Close every door that is open: new connections are refused, queues and handshakes live on. Was there one? */
+bool door_close(void);
 
 /* Add what stands in the doors to the census; closes those that had to be emptied first. */
 void door_census(struct census *census, const struct drain *drain, nsec_t now);

@@ -186,8 +186,10 @@ static void take_census(struct census *census, nsec_t now)
         pump.swept = true;
         swept_for = round;
         survey_sweep();
-        door_close();             /* a listener that was not known (uvicorn's parent only binds it) */
-        look_around(census, now); /* who stands at it, and what an accept has made known since the last look */
+        if (door_close()) /* a listener that was not known (uvicorn's parent only binds it): who stands at it? */
+            look_around(census, now);
+        else
+            survey(census, now, false); /* what an accept has made known since the last look */
     }
     if (census->queued > 0 || census->half_open > 0)
         pump.swept = false; /* an accept may be on its way to return one that no call of ours has announced */
