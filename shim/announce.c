@@ -224,9 +224,9 @@ void announce_count_cuts(void)
         shim.counts.cut = survey_cut(count_cut, NULL);
 }
 
-/* To a file, or -1: to where the log goes. */
 static bool report_is_cut; /* a piece of it could not be written */
 
+/* To a file, or -1: to where the log goes. */
 static void put_to(int fd, const struct text *line)
 {
     if (fd < 0)
@@ -343,7 +343,7 @@ static void report_to_file(const struct report *r)
     if (report_is_cut) {
         if (locked)
             log_take_back(fd, end);
-        message(LOG_WARN, "the report cannot be written whole: it is in the log only", "file", end);
+        message(LOG_WARN, "the report cannot be written whole: it is in the log only", "file_bytes", end);
     }
     log_unlock(fd);
 }
