@@ -47,6 +47,13 @@ static bool in_call(const struct conn *c)
     return (__atomic_load_n(&c->calls_in, __ATOMIC_SEQ_CST) | __atomic_load_n(&c->calls_out, __ATOMIC_SEQ_CST)) != 0;
 }
 
+/* What the program has read, and written: our FIN is a byte of theirs too (tcp_fin, tcp_send_fin), as is the peer's. */
+static bool is_equal(const struct conn *c, const struct sock_counts *k, uint64_t unread, uint64_t unsent)
+{
+    return k->received - unread == LOAD(c->read_bytes) + sock_fin_came(k) &&
+           k->acked + unsent == LOAD(c->written_bytes) + LOAD(c->fin);
+}
+
 /* One comparison. The kernel's four numbers come from three calls, ours from two words: it counts only if nothing
  * moved from before the first to after the last. */
 static enum verdict compare(const struct conn *c)
@@ -65,8 +72,7 @@ static enum verdict compare(const struct conn *c)
         read_bytes != __atomic_load_n(&c->read_bytes, __ATOMIC_SEQ_CST) ||
         written_bytes != __atomic_load_n(&c->written_bytes, __ATOMIC_SEQ_CST))
         return UNSTEADY;
-    return after.received - (uint64_t)unread == read_bytes && after.acked + (uint64_t)unsent == written_bytes ? EQUAL
-                                                                                                              : UNEQUAL;
+    return is_equal(c, &after, (uint64_t)unread, (uint64_t)unsent) ? EQUAL : UNEQUAL;
 }
 
 /* Accepted connections have the port of a listener. One that has not is made by connect(), on a number that was
@@ -119,18 +125,47 @@ static bool is_shared_still(struct conn *c, nsec_t now)
     return c->shared;
 }
 
+/* A thread is at its bytes just now: a request may be past the parser, and not among those that are owed yet. To be asked
+ * before conn_in_flight. */
+static bool is_being_followed(const struct conn *c)
+{
+    return ((__atomic_load_n(&c->calls_in, __ATOMIC_ACQUIRE) | __atomic_load_n(&c->calls_out, __ATOMIC_ACQUIRE)) &
+            CONN_LOCKED) != 0;
+}
+
+/* A read of the program's has its bytes from the kernel, and we have not seen them yet. */
+static bool is_unfollowed(const struct conn *c)
+{
+    struct sock_counts k;
+    if (c->unix_ || __atomic_load_n(&c->calls_in, __ATOMIC_ACQUIRE) == 0 || sock_counts(c->fd, &k) != 0)
+        return false;
+    return k.received != UINT64_MAX && k.received > LOAD(c->read_bytes) + sock_fin_came(&k);
+}
+
+/* Its idle window is over. Has it spoken in the last moment? Bytes go from the kernel through a read of the program's to
+ * the parser: who asks in this order meets them. (A read that waits where others have read before it looks the same
+ * for ever, so only until `latest`.) */
+static bool has_spoken(const struct conn *c, nsec_t now, nsec_t latest)
+{
+    return sock_unread(c->fd) > 0 || (now < latest && is_unfollowed(c)) || is_being_followed(c) || conn_in_flight(c);
+}
+
 /* Idle, or opaque and quiet, until `until`: then the virtual EOF, and as long again to react to it. */
 static enum owed idle_until(struct conn *c, struct census *census, nsec_t until, nsec_t now)
 {
+    nsec_t latest = until + shim.options.idle;
     if (!draining_idle())
         return OWED_IDLE; /* lame duck: its end is a time of its own */
     if (now < until) {
         expires(census, until);
         return OWED_IDLE;
     }
-    /* Before anything else: a request may have come in the last moment, also of the time after the virtual EOF. */
-    if (!LOAD(c->opaque) && sock_unread(c->fd) > 0)
+    /* Before anything else: also of the time after the virtual EOF. */
+    if (!LOAD(c->opaque) && has_spoken(c, now, latest)) {
+        if (now < latest)
+            expires(census, latest);
         return OWED_IN_FLIGHT;
+    }
     if (c->stage == CONN_EOF || is_shared_still(c, now))
         return OWED_NOTHING; /* the program does not care for it: the exit closes it */
     give_eof(c, now);
@@ -217,14 +252,6 @@ static enum owed look_at_inherited(const struct conn *c, struct census *census, 
     return OWED_IDLE;
 }
 
-/* A thread is at its bytes just now: a request may be past the parser, and not among those that are owed yet. To be asked
- * before conn_in_flight. */
-static bool is_being_followed(const struct conn *c)
-{
-    return ((__atomic_load_n(&c->calls_in, __ATOMIC_ACQUIRE) | __atomic_load_n(&c->calls_out, __ATOMIC_ACQUIRE)) &
-            CONN_LOCKED) != 0;
-}
-
 static enum owed look_at_open(struct conn *c, struct census *census, nsec_t now, bool first)
 {
     if (c->inherited)
@@ -297,6 +324,13 @@ static void count(struct census *census, enum owed owed)
     census->ending += owed == OWED_ENDING;
 }
 
+/* Counted as in flight a moment ago: by what it has said, or by what nobody has read yet. (Then a call of the program's
+ * wakes us; to look again and again until it comes would take the program's processor.) */
+static bool is_still_owed(const struct conn *c)
+{
+    return conn_in_flight(c) || sock_unread(c->fd) > 0 || is_unfollowed(c);
+}
+
 void survey(struct census *census, nsec_t now, bool first)
 {
     bool exiting = __atomic_load_n(&shim.exiting_tid, __ATOMIC_ACQUIRE) != 0;
@@ -323,7 +357,7 @@ void survey(struct census *census, nsec_t now, bool first)
             continue;
         /* Publish the witness, then look again: a change in between would have woken nobody. */
         __atomic_store_n(&shim.witness, c, __ATOMIC_SEQ_CST);
-        if (owed == OWED_IN_FLIGHT && !first && !conn_in_flight(c))
+        if (owed == OWED_IN_FLIGHT && !first && !is_still_owed(c))
             pump_poke();
     }
 }

@@ -15,8 +15,8 @@ struct sock_address {
 };
 
 struct sock_counts {                    /* from TCP_INFO */
-    uint64_t received;                  /* bytes that the peer has sent and we have acknowledged */
-    uint64_t acked;                     /* bytes that the peer has acknowledged */
+    uint64_t received;                  /* bytes that the peer has sent and we have acknowledged (+1 for its FIN) */
+    uint64_t acked;                     /* bytes that the peer has acknowledged (+1 for a FIN) */
     uint32_t unacked;                   /* segments in flight; of a listener: its accept queue */
     uint32_t quiet_in_ms, quiet_out_ms; /* since data came, went */
     uint8_t state;                      /* TCP_ESTABLISHED ...; 0: not known */
@@ -25,6 +25,11 @@ struct sock_counts {                    /* from TCP_INFO */
 
 /* tcp_states.h: from TIME_WAIT on (6 to 9, 11; 10 is LISTEN) the peer's FIN is here. */
 enum { SOCK_TIME_WAIT = 6, SOCK_CLOSED_STATE = 7, SOCK_CLOSE_WAIT = 8 };
+
+static inline bool sock_fin_came(const struct sock_counts *k)
+{
+    return k->state >= SOCK_TIME_WAIT && k->state != SOCK_CLOSED_STATE;
+}
 
 bool sock_local(int fd, struct sock_address *a);
 bool sock_peer(int fd, struct sock_address *a);
