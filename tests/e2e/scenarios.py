@@ -4,6 +4,7 @@ import random
 import resource
 import signal
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Callable
 
@@ -351,6 +352,30 @@ def simple(t, path, status=200, body=b'', method='GET', *headers, version='1.1',
 @scenario()
 def half_head(t):
     simple(t, '/', 200, pattern(SMALL))
+
+
+@scenario(needs='half-closed')
+def half_closed(t):
+    """Clients that send their FIN with their request (nc -N): each has its answer, though nothing moves for longer than an
+    opaque connection may be quiet."""
+    t.start()
+    clients = t.some(4)
+    with ExitStack() as stack:
+        wires = [stack.enter_context(t.wire()) for _ in range(clients)]
+        for wire in wires:
+            wire.send(request('GET', f'/sleep?ms={2500 * SLOW:.0f}'))
+            wire.end_output()
+        time.sleep(0.5 * SLOW)
+        t.term()
+        try:
+            for wire in wires:
+                response = wire.response()
+                t.check(response.status == 200 and response.body == pattern(SMALL), f'{response.status} {response.body!r}')
+                farewell(t, wire, response)
+        except WireError as e:
+            t.check(False, str(e))
+    t.exits(within=3.5)
+    t.drained(in_flight=clients, opaque=0)
 
 
 @scenario()

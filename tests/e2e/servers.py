@@ -50,7 +50,7 @@ class Server:
     command: Callable   # (build, directory, host, port, backend port) -> argv
     needs: list         # programs and files without which it is missing
     exit: int           # after TERM, when idle and alone
-    lacks: set = field(default_factory=set)  # what it has no natural way to offer: endpoints, keep-alive, pipeline, chunked
+    lacks: set = field(default_factory=set)  # what it has no natural way to offer: endpoints, keep-alive, pipeline, chunked, half-closed
     backend: bool = False                    # needs the backend
     family: str = 'ipv4'                     # ipv4 ipv6 unix: what it listens on
     exit_first: int = 0    # as PID 1, where the kernel ignores a default TERM, if not 128+n
@@ -81,6 +81,10 @@ class Server:
         if self.name == 'aiohttp' and not where.succeeds(PYTHON, '-c', 'import aiohttp'):
             return 'python3-aiohttp'
         return None
+
+
+# They take a client's FIN for its departure, and drop its request.
+FIN_LEAVES = {'half-closed'}
 
 
 def put_files(directory):
@@ -126,7 +130,7 @@ def nginx_group(name, workers=2, listen='', events='accept_mutex off;', env='', 
     def command(*where):
         return nginx(*where, listen=listen, processes=f'worker_processes {workers};{env}', events=events,
                      daemon='on' if daemon else 'off')
-    return Server(name, command, ['nginx', '$BUILD/e2e/thread'], 0, {'/head-pieces', '/close-tokens'}, backend=True, daemon=daemon,
+    return Server(name, command, ['nginx', '$BUILD/e2e/thread'], 0, {'/head-pieces', '/close-tokens', *FIN_LEAVES}, backend=True, daemon=daemon,
                   **about, group=Group(workers, reload='HUP', reload_env={'LASTCALL_SIGNALS': 'TERM,QUIT'}))
 
 
@@ -188,7 +192,7 @@ def puma(build, directory, host, port, backend):
 def cluster(policy, **group):
     return Server(f'node-cluster-{policy}', lambda build, directory, host, port, backend: [
         'node', f'{HERE}/servers/cluster.js', str(port), host, policy, '2'],
-        ['node'], -15, {'/sendfile'}, group=Group(ready='serving', follow=True, **group))
+        ['node'], -15, {'/sendfile', *FIN_LEAVES}, group=Group(ready='serving', follow=True, **group))
 
 
 def small(program, status, family='ipv4'):
@@ -236,13 +240,13 @@ def static(name, program, lacks=(), plain=OUTSIDE_PLAIN):
 
 
 SERVERS = {s.name: s for s in (
-    Server('nginx', nginx, ['nginx', '$BUILD/e2e/thread'], 0, {'/head-pieces', '/close-tokens'}, backend=True),
-    Server('node', node(), ['node'], -15, {'/sendfile'}),
+    Server('nginx', nginx, ['nginx', '$BUILD/e2e/thread'], 0, {'/head-pieces', '/close-tokens', *FIN_LEAVES}, backend=True),
+    Server('node', node(), ['node'], -15, {'/sendfile', *FIN_LEAVES}),
     Server('lighttpd', lighttpd, ['lighttpd', '$BUILD/e2e/thread'], 0, {'/head-pieces', '/close-tokens'}, backend=True, exit_also=(1,),
            plain=('inflight', 'hammer', 'churn', 'idle', 'upload', 'early', 'bytes')),
     Server('python', script(PYTHON, f'{HERE}/servers/threading_server.py'), [PYTHON], -15, {'/sendfile', 'chunked'}),
     Server('aiohttp', script(PYTHON, f'{HERE}/servers/aiohttp_server.py'), [PYTHON], 0,
-           {'/sendfile', '/head-pieces'}, own_grace=True),
+           {'/sendfile', '/head-pieces', *FIN_LEAVES}, own_grace=True),
     Server('java', lambda build, directory, host, port, backend:
            ['java', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-Xmx256m', '-cp', f'{build}/e2e', 'Server', str(port), host],
            ['java', '$BUILD/e2e/Server.class'], 143, {'/sendfile', '/head-pieces', '/close-tokens'}),
@@ -272,11 +276,11 @@ SERVERS = {s.name: s for s in (
     apache('prefork', 'cgi', 72),
     gunicorn('sync', lacks={'/head-pieces', '/close-tokens', 'keep-alive', 'pipeline'}, at_once=2, own_end=0.5),
     gunicorn('gthread', '--threads', '8', '--keep-alive', '60', lacks={'/head-pieces', '/close-tokens', 'pipeline'}, at_once=16, own_end=1.5),
-    Server('uvicorn', uvicorn, ['uvicorn'], 0, {'/head-pieces', '/sendfile'}, own_grace=True, env=NO_BYTECODE, own_end=1,
+    Server('uvicorn', uvicorn, ['uvicorn'], 0, {'/head-pieces', '/sendfile', *FIN_LEAVES}, own_grace=True, env=NO_BYTECODE, own_end=1,
            group=Group(ready='Application startup complete.', respawns=False)),
     cluster('rr', passed=True),
     cluster('none'),
-    Server('puma', puma, ['puma'], -15, {'/head-pieces', '/sendfile', '/early'}, own_grace=True,
+    Server('puma', puma, ['puma'], -15, {'/head-pieces', '/sendfile', '/early', *FIN_LEAVES}, own_grace=True,
            group=Group(ready=') booted', reload='USR1', follow=True), at_once=32, own_end=1),
     Server('forking', lambda build, directory, host, port, backend: [
         PYTHON, f'{HERE}/servers/threading_server.py', str(port), host, 'fork'], [PYTHON], -15, {'/sendfile', 'chunked'}, own_end=1,

@@ -79,6 +79,9 @@ class Wire:
         except OSError as e:
             raise WireError(f'sending: {e}') from e
 
+    def end_output(self):
+        self.socket.shutdown(socket.SHUT_WR)
+
     def _more(self):
         try:
             data = self.socket.recv(65536)
