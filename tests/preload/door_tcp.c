@@ -19,6 +19,7 @@ static int listener_like(const char *how)
     if (strcmp(how, "inherited") == 0)
         return 3;
     bool six = strcmp(how, "dual") == 0;
+    tcp_kind = strcmp(how, "mptcp") == 0 ? IPPROTO_MPTCP : 0;
     int l = listener_at(six ? AF_INET6 : AF_INET, 0, six, strcmp(how, "group") == 0);
     if (strcmp(how, "deferred") == 0)
         CHECK(setsockopt(l, IPPROTO_TCP, TCP_DEFER_ACCEPT, &secs, sizeof secs) == 0);
@@ -146,6 +147,15 @@ static void hidden_dual_stack(void)
 static void hidden_group(void)
 {
     hidden_for("epoll", "group", AF_INET, AF_INET);
+}
+
+/* What Go listens on since 1.24, for clients who speak it and for those who do not. */
+static void hidden_mptcp(void)
+{
+    tcp_kind = IPPROTO_MPTCP;
+    hidden_for("epoll", "mptcp", AF_INET, AF_INET);
+    tcp_kind = 0;
+    hidden_for("epoll", "mptcp", AF_INET, AF_INET);
 }
 
 static void hidden_blocking(void)
@@ -588,6 +598,7 @@ int main(int argc, char **argv)
         {"door/tcp/hidden/epoll-et", hidden_epoll_et},
         {"door/tcp/hidden/two-epolls", hidden_two_epolls},
         {"door/tcp/hidden/select", hidden_select},
+        {"door/tcp/hidden/mptcp", hidden_mptcp},
         {"door/tcp/hidden/blocking", hidden_blocking},
         {"door/tcp/hidden/dual-stack", hidden_dual_stack},
         {"door/tcp/hidden/unprivileged", hidden_unprivileged},

@@ -43,6 +43,8 @@ UNUSED_ static socklen_t loopback(union address *a, int family, long port)
     return sizeof a->in;
 }
 
+UNUSED_ static int tcp_kind; /* what the TCP sockets below are: IPPROTO_MPTCP, or as usual */
+
 UNUSED_ static long port_of(int fd)
 {
     union address a = {.any = {0}};
@@ -55,7 +57,7 @@ UNUSED_ static long port_of(int fd)
 UNUSED_ static int listener_at(int family, long port, bool any, bool reuseport)
 {
     union address a;
-    int on = 1, off = 0, fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int on = 1, off = 0, fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, tcp_kind);
     socklen_t len = loopback(&a, family, port);
     if (any && family == AF_INET6)
         a.in6.sin6_addr = in6addr_any;
@@ -100,7 +102,7 @@ UNUSED_ static int try_connect(int family, long port)
 {
     union address a;
     socklen_t len = loopback(&a, family, port);
-    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, tcp_kind);
     CHECK(fd >= 0);
     be_patient(fd);
     if (connect(fd, &a.any, len) == 0)
