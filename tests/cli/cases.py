@@ -84,7 +84,7 @@ def main(jobs=1):
     """jobs: so many cases at a time, where they mostly wait."""
     global build
     import harness  # found by the path above
-    harness.unignore()
+    harness.own_signals()
     p = argparse.ArgumentParser()
     p.add_argument('--build', default='build')
     p.add_argument('names', nargs='*', help='of cases, as they are printed')

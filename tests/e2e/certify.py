@@ -126,7 +126,7 @@ def main():
     p.add_argument('--jobs', type=int, default=2 * (os.cpu_count() or 2))
     o = p.parse_args()
     o.build, o.bare, o.control, o.env = os.path.abspath(o.build), False, False, {}
-    harness.unignore()
+    harness.own_signals()
     harness.adopt_orphans()
     c, here = Certificate(o), list(wanted(o.build))
     if not here:

@@ -1,4 +1,5 @@
 """One test: a server of its own on a port of its own in a directory of its own, clients, and verdicts."""
+import contextlib
 import ctypes
 import itertools
 import json
@@ -35,17 +36,26 @@ class Missing(Exception):
 PR_SET_CHILD_SUBREAPER = 36
 
 
+def end_all(number, _frame):
+    """The suite is told to end (^C, a time-out): nothing that it has started outlives it."""
+    while pids := procfs.descendants(os.getpid()):
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    os._exit(128 + number)
+
+
 def adopt_orphans():
     """Processes whose parent has died become children of this one, which started it all and ends them (Process.close)."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def unignore():
-    """A shell that runs the suite in the background, or nohup, has made us ignore these signals, and every server would
+def own_signals():
+    """A shell that runs the suite in the background, or nohup, has made us ignore some of these, and every server would
     inherit that."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number in (signal.SIGQUIT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end_all)
 
 
 # Ports below the ephemeral range, so that no client's own port can be in the way.

@@ -214,7 +214,7 @@ def plan(options, suite):
 
 def main():
     options = parse()
-    harness.unignore()
+    harness.own_signals()
     harness.Test.place = place.Place(options.root)
     suite = Suite(options)
     if not options.bare and not os.path.exists(os.path.join(options.build, 'liblastcall.so')):
