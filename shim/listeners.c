@@ -1,0 +1,252 @@
+/* listeners.c: which listeners are ours, and what comes by them: connections accepted, handed over, found by the sweep. */
+#include "descriptors.h"
+
+#include "group.h"
+
+#include <sys/epoll.h>
+
+/* It has shown what tells a worker that was exec'd from an heir: if its group drains already, so does it. */
+static void show(uint32_t what)
+{
+    if (LIKELY((group.marks & what) == what))
+        return;
+    group_marks(what);
+    shim_follow();
+}
+
+struct listener *shim_listener(int fd)
+{
+    uint32_t slot = slot_of(fd);
+    return fd_slot_kind(slot) == FD_LISTENER ? &shim.listener[fd_slot_index(slot)] : NULL;
+}
+
+static unsigned free_listener(void)
+{
+    for (unsigned i = 0; i < shim.listeners; i++)
+        if (!shim.listener[i].live)
+            return i;
+    return __atomic_fetch_add(&shim.listeners, 1, __ATOMIC_ACQ_REL);
+}
+
+static bool wanted(const struct sock_address *name)
+{
+    return options_listens(&shim.options, name->family, name->port, name->addr, name->path, name->path_len);
+}
+
+static struct listener *cannot_watch_listener(void)
+{
+    static uint8_t said;
+    shim_cannot_watch("a listener cannot be watched: its clients are not waited for", &said);
+    return NULL;
+}
+
+static struct listener *add_listener(int fd, bool ours)
+{
+    struct sock_address name;
+    bool unix_, listening;
+    if (!sock_is_stream(fd, &unix_, &listening))
+        return sock_answers(fd) ? NULL : cannot_watch_listener();
+    if (!listening)
+        return NULL;
+    if (!sock_local(fd, &name) || !slot_possible(fd))
+        return cannot_watch_listener();
+    if (fd_slot[fd] != 0)
+        shim_forget(fd);
+    unsigned at = free_listener();
+    if (at >= LISTENERS_MAX) {
+        shim.listeners = LISTENERS_MAX;
+        return cannot_watch_listener();
+    }
+    struct listener *l = &shim.listener[at];
+    memset(l, 0, sizeof *l);
+    l->fd = fd;
+    l->ignored = !wanted(&name);
+    l->unix_ = unix_;
+    l->shared = l->foreign = l->given = !ours;
+    l->reuseport = sock_reuseport(fd);
+    l->port = name.port;
+    l->name = name;
+    l->aliases = 1;
+    l->inode = sock_inode(fd);
+    l->live = true;
+    shim_stays();
+    slot_set(fd, fd_slot_make(FD_LISTENER, at));
+    return l;
+}
+
+void shim_bound(int fd)
+{
+    if (slot_possible(fd) && (!shim.armed || shim_is_our_process()))
+        slot_set(fd, fd_slot_make(FD_SPECIAL, SPECIAL_BOUND));
+}
+
+/* One that somebody else has bound may be his too (uvicorn's workers listen on what their parent has bound). */
+void shim_listening(int fd)
+{
+    if (shim.off || fd_slot_kind(shim_settled_slot(fd)) == FD_LISTENER)
+        return;
+    const struct listener *l = add_listener(fd, slot_of(fd) == fd_slot_make(FD_SPECIAL, SPECIAL_BOUND));
+    if (l && !l->ignored)
+        shim_arm();
+    /* A worker that was exec'd listens on what it was given to serve it. That it waits there may never be seen: libuv tells
+     * epoll so by io_uring. (Whoever has bound it himself may only hand it out.) */
+    if (l && l->given && (group.marks & MEMBER_EXECED))
+        show(MEMBER_ACCEPTS);
+}
+
+/* A listener in everything but our having seen it: a worker of ours, or none any more, listens on what we have bound. */
+void shim_lent(int fd)
+{
+    bool unix_, listening;
+    if (slot_of(fd) != fd_slot_make(FD_SPECIAL, SPECIAL_BOUND) || !sock_is_stream(fd, &unix_, &listening) || !listening)
+        return;
+    struct listener *l = add_listener(fd, true);
+    if (l)
+        l->lent = l->shared = l->foreign = true;
+}
+
+void shim_given(int fd)
+{
+    bool unix_, listening;
+    if (slot_of(fd) == 0 && sock_is_stream(fd, &unix_, &listening) && listening)
+        shim_listening(fd);
+}
+
+/* ---- connections ------------------------------------------------------------------------------------ */
+
+void shim_accepted(int lfd, int fd)
+{
+    struct listener *l = shim_listener(lfd);
+    if (UNLIKELY(!l) && shim_settled_slot(lfd) != 0)
+        l = shim_listener(lfd);
+    if (UNLIKELY(!l)) {
+        /* A listener that we did not see being made: inherited, or made before us. */
+        if (shim.off || !(l = add_listener(lfd, false))) {
+            if (slot_of(fd) != 0)
+                shim_forget(fd);
+            return;
+        }
+        if (!l->ignored)
+            shim_arm();
+    }
+    if (l->ignored) {
+        if (slot_of(fd) != 0)
+            shim_forget(fd);
+        return;
+    }
+    shim_track(fd, (uint16_t)(l - shim.listener), l->unix_, false);
+    show(MEMBER_ACCEPTS);
+    if (shim_draining()) {
+        __atomic_store_n(&shim.last_accept, shim_now(), __ATOMIC_RELEASE);
+        shim_wake(NULL);
+        if (l->shared)
+            group_queue_moved();
+    }
+}
+
+static bool is_our_port(const struct sock_address *local)
+{
+    for (unsigned i = 0; i < shim.listeners; i++)
+        if (shim.listener[i].live && !shim.listener[i].ignored && shim.listener[i].port == local->port &&
+            local->port != 0)
+            return true;
+    return false;
+}
+
+/* A listener that we did not see being made. */
+static bool adopt_listener(int fd)
+{
+    const struct listener *l = add_listener(fd, false);
+    if (!l || l->ignored)
+        return false;
+    shim_arm();
+    return true;
+}
+
+/* A stream socket that was handed to us makes this process one that serves. */
+void shim_adopt(int fd)
+{
+    struct sock_address local, peer;
+    bool unix_, listening;
+    if (shim.off || slot_of(fd) != 0 || !sock_is_stream(fd, &unix_, &listening) || unix_)
+        return;
+    if (listening) {
+        if (adopt_listener(fd))
+            show(MEMBER_RECEIVED);
+        return;
+    }
+    if (!sock_local(fd, &local) || !sock_peer(fd, &peer))
+        return;
+    shim_arm();
+    struct conn *c = shim_track(fd, LISTENERS_MAX, false, false);
+    if (c) {
+        c->shared = true; /* the sender may hold it still */
+        show(MEMBER_RECEIVED);
+    }
+}
+
+/* A file that one of our system calls is at outlives its close, and stays in the epoll sets that it is in: the program
+ * would hear of it when it has freed what it knew of it. So a close waits until we have looked. */
+bool shim_find(int fd)
+{
+    struct sock_address local, peer;
+    bool unix_, listening = false;
+    struct conn *c = NULL;
+    shim.looked_at = fd;
+    if (!slot_possible(fd) || !slot_change(fd, 0, LOOKED_AT))
+        return false;
+    /* One made by connect() has a local port that nobody here listens on. */
+    if (sock_is_stream(fd, &unix_, &listening) && !unix_ && !listening && sock_local(fd, &local) &&
+        sock_peer(fd, &peer) && is_our_port(&local))
+        c = shim_track(fd, LISTENERS_MAX, false, true);
+    if (!c)
+        slot_change(fd, LOOKED_AT, 0);
+    if (!c && listening && !unix_)
+        adopt_listener(fd);
+    return c != NULL;
+}
+
+/* ---- who waits for them ----------------------------------------------------------------------------- */
+
+void shim_waits(int lfd)
+{
+    if (shim.armed && fd_slot_kind(slot_of(lfd)) == FD_LISTENER && (group.marks & MEMBER_ACCEPTS) == 0 &&
+        shim_is_our_process())
+        show(MEMBER_ACCEPTS);
+}
+
+/* A set that has one entry more than are noted stays so: i stops short of it. */
+static void listener_in_epoll(struct listener *l, int ep, int op, uint32_t events, uint64_t data)
+{
+    unsigned i = 0;
+    if (op == EPOLL_CTL_ADD && !shim.go) /* Go's poller is told of each that is made, whoever serves it */
+        show(MEMBER_ACCEPTS);
+    while (i < l->epolls && i < LISTENER_EPOLLS && l->epoll[i].fd != ep)
+        i++;
+    if (op == EPOLL_CTL_DEL) {
+        if (i < l->epolls && l->epolls <= LISTENER_EPOLLS)
+            l->epoll[i] = l->epoll[--l->epolls];
+        return;
+    }
+    if (i == l->epolls)
+        l->epolls++;
+    if (i < LISTENER_EPOLLS) {
+        l->epoll[i].fd = ep;
+        l->epoll[i].events = events;
+        l->epoll[i].data = data;
+    }
+}
+
+void shim_in_epoll(int ep, int op, int fd, uint32_t events, uint64_t data)
+{
+    uint32_t slot = slot_of(fd);
+    if (fd_slot_kind(slot) == FD_LISTENER) {
+        listener_in_epoll(&shim.listener[fd_slot_index(slot)], ep, op, events, data);
+    } else if (fd_slot_kind(slot) == FD_CONN) {
+        struct conn *c = pool_of_slot(&shim.pool, slot);
+        if (op == EPOLL_CTL_ADD)
+            c->epoll_fd = c->epoll_fd == -1 || c->epoll_fd == ep ? ep : -2;
+        else if (op == EPOLL_CTL_DEL && c->epoll_fd == ep)
+            c->epoll_fd = -1;
+    }
+}
