@@ -42,7 +42,7 @@ void handoff_read(const struct rewrite_chunk *chunks, size_t count, ssize_t n);
 void handoff_wrote(const struct rewrite_chunk *chunks, size_t count, ssize_t n);
 
 /* ---- pump ---- */
-/* Its token in the private epoll set: below those of the group's processes (lead.c). */
+/* Its token in the private epoll set: below those of the group's processes (watch.c). */
 #define HANDOFF_TOKEN (UINT64_MAX - 1 - MEMBERS_MAX)
 
 /* Have ourselves handed no more, if this process drains alone and it is time: siblings get them instead, or nothing else

@@ -4,207 +4,19 @@
 #include "pump.h"
 
 #include "group.h"
-#include "record.h"
-#include "sys/high.h"
 #include "sys/syscall.h"
+#include "watch.h"
 
 #include <linux/futex.h>
-#include <signal.h>
-#include <sys/epoll.h>
-#include <sys/wait.h>
 #include <time.h>
 
-/* A worker that gets the signal alone goes on as before for so long: it may be on its way to all of them. */
-#define LONE_GRACE  (100 * NSEC_PER_MSEC)
 /* At a deadline all processes end by their own clocks: so long the leader waits for what they have to say. */
 #define SETTLE      (50 * NSEC_PER_MSEC)
 /* A worker that has just been sent our listener has so many milliseconds to show it. */
 #define PATIENCE_MS 30
 
-/* What we do to hear of another process's death. */
-struct watch {
-    uint32_t serial; /* of whom; 0: nobody */
-    int fd;          /* its pidfd; -1: there could be none */
-    bool ordered;
-    bool out_of_reach; /* it cannot be told, or not be told apart from a stranger */
-};
-
-static struct watch watch[MEMBERS_MAX];
 static bool looked;            /* into /proc, for this drain's listeners */
 static uint32_t said_answered; /* what the others were last told */
-
-/* The epoll set's words for them: below the one of the event descriptor, above all that stand for connections. */
-static uint64_t token_of(int at)
-{
-    return UINT64_MAX - 1 - (uint64_t)at;
-}
-
-static struct member *member(int at)
-{
-    return &group.table->member[at];
-}
-
-static bool alive(const struct member *who)
-{
-    uint32_t state = __atomic_load_n(&who->state, __ATOMIC_ACQUIRE);
-    return state == MEMBER_BORN || state == MEMBER_SERVES;
-}
-
-static uint32_t phase_of(const struct member *who)
-{
-    return __atomic_load_n(&who->phase, __ATOMIC_ACQUIRE);
-}
-
-/* ---- watching one process ------------------------------------------------------------------------------------- */
-
-static void drop_watch(struct watch *w)
-{
-    int fd = w->serial != 0 ? w->fd : -1;
-    __atomic_store_n(&w->serial, 0, __ATOMIC_SEQ_CST); /* before its number is somebody else's */
-    memset(w, 0, sizeof *w);
-    if (fd >= 0)
-        sys1(SYS_close, fd);
-}
-
-void lead_forget(void)
-{
-    memset(watch, 0, sizeof watch);
-    looked = false;
-}
-
-int lead_next_own(unsigned from)
-{
-    int next = FD_MAX;
-    if (!group_self())
-        return next;
-    for (int i = 0; i < members_top(group.table); i++)
-        if (watch[i].serial != 0 && watch[i].fd >= (int)from && watch[i].fd < next)
-            next = watch[i].fd;
-    return next;
-}
-
-/* It is gone. If it has not said so itself, what it had in flight is cut. */
-static void died(int at, bool of_our_drain)
-{
-    struct member *who = member(at);
-    uint32_t serial = watch[at].serial, phase = phase_of(who);
-    drop_watch(&watch[at]);
-    if (who->serial != serial || __atomic_load_n(&who->state, __ATOMIC_ACQUIRE) == MEMBER_LEFT)
-        return;
-    bool in_the_middle = phase > DRAIN_SERVING && phase < DRAIN_RELEASED;
-    if (in_the_middle) {
-        who->end = MEMBER_KILLED;
-        who->counts.cut += who->open;
-        record_died(serial);
-    }
-    members_leave(group.table, at, serial, of_our_drain && group.leader == MEMBER_NONE && phase > DRAIN_SERVING);
-}
-
-bool lead_event(uint64_t token)
-{
-    uint64_t at = UINT64_MAX - 1 - token;
-    if (!group.table || at >= MEMBERS_MAX)
-        return false;
-    if (watch[at].serial != 0)
-        died((int)at, true);
-    return true;
-}
-
-/* The process with this number, is it still the one that we mean? Our parent or a child of ours cannot be another; else
- * its age tells, for a number that is used again belongs to a younger one. And it has the group's memory: whoever else has
- * it (a CGI of another user) can write any number there, and we may have the right to signal everybody. */
-static bool is_it(const struct member *who, int pid)
-{
-    siginfo_t info;
-    nsec_t started;
-    if (pid == (int)sys0(SYS_getppid))
-        return true;
-    if (sys5(SYS_waitid, P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT, 0) == 0)
-        return true;
-    return proc_started(pid, &started) && started + 20 * NSEC_PER_MSEC >= who->born_at &&
-           started <= who->born_at + 2 * NSEC_PER_SEC && group_is_mapped_by(pid);
-}
-
-static int pid_of(const struct member *who)
-{
-    int pid = __atomic_load_n(&who->pid, __ATOMIC_ACQUIRE);
-    return pid ? pid : who->own_pid;
-}
-
-/* pid: its number here. False: it is dead. */
-static bool watched(int at, int pid)
-{
-    struct member *who = member(at);
-    struct watch *w = &watch[at];
-    if (w->serial == who->serial)
-        return w->fd >= 0 || w->out_of_reach || sys2(SYS_kill, pid, 0) != -ESRCH;
-    drop_watch(w);
-    w->fd = high_move((int)sys2(SYS_pidfd_open, pid, 0));
-    /* Last: a fork in the meantime closes in the child what is ours (lead_next_own), and 0 is not. */
-    __atomic_store_n(&w->serial, who->serial, __ATOMIC_SEQ_CST);
-    if (w->fd == -ESRCH) {
-        /* It may have died by the signal that ended a drain of its own, long ago. */
-        died(at, who->signal_at + LONE_GRACE >= shim.signal_at);
-        return false;
-    }
-    w->out_of_reach = !is_it(who, pid);
-    struct epoll_event want = {EPOLLIN, {.u64 = token_of(at)}};
-    if (w->fd >= 0 && !w->out_of_reach)
-        sys4(SYS_epoll_ctl, shim.epoll, EPOLL_CTL_ADD, w->fd, &want);
-    return true;
-}
-
-/* ---- orders ---------------------------------------------------------------------------------------------------- */
-
-static void fill_order(siginfo_t *info, int sig)
-{
-    memset(info, 0, sizeof *info);
-    info->si_signo = sig;
-    info->si_code = SI_QUEUE;
-    info->si_pid = shim.pid;
-    info->si_value.sival_ptr = group_order();
-}
-
-static long send_order(int at, int sig)
-{
-    siginfo_t info;
-    long ret = -ENOSYS;
-    fill_order(&info, sig);
-    if (watch[at].fd >= 0)
-        ret = sys4(SYS_pidfd_send_signal, watch[at].fd, sig, &info, 0);
-    /* Older kernels have it not, and older sandboxes refuse what they do not know. */
-    return ret == 0 || ret == -ESRCH ? ret : sys3(SYS_rt_sigqueueinfo, pid_of(member(at)), sig, &info);
-}
-
-static void order(int at)
-{
-    struct watch *w = &watch[at];
-    if (w->ordered || w->out_of_reach)
-        return;
-    long ret = pid_of(member(at)) == (int)sys0(SYS_getppid) ? -ESRCH : send_order(at, shim.first_signal);
-    if (ret == -EPERM)
-        ret = send_order(at, SIGCONT); /* signals_hear_leader */
-    w->ordered = true;
-    w->out_of_reach = ret != 0;
-}
-
-static void call_thread(int dir, const char *name, uint64_t tid, void *unused)
-{
-    siginfo_t info;
-    (void)dir, (void)name, (void)unused;
-    if ((long)tid == sys0(SYS_gettid) || proc_blocks((int)tid, shim.first_signal))
-        return;
-    fill_order(&info, shim.first_signal);
-    __atomic_add_fetch(&shim.called, 1, __ATOMIC_SEQ_CST); /* before it can answer */
-    if (sys4(SYS_rt_tgsigqueueinfo, shim.pid, tid, shim.first_signal, &info) != 0)
-        __atomic_sub_fetch(&shim.called, 1, __ATOMIC_SEQ_CST);
-}
-
-void lead_call_out(void)
-{
-    if (group.table)
-        proc_each(shim.pid, "/task", call_thread, NULL);
-}
 
 /* ---- whom we follow --------------------------------------------------------------------------------------------- */
 
@@ -273,6 +85,12 @@ static void follow(void)
     wake_watcher();
 }
 
+void lead_forget(void)
+{
+    watch_forget();
+    looked = false;
+}
+
 void lead_begin(void)
 {
     looked = false;
@@ -336,7 +154,7 @@ static void led_census(struct census *census, bool ours, uint32_t round)
     /* "Nothing new" is true of what was looked at after the question. */
     self->answered = ours && shim.drain.phase >= DRAIN_EMPTYING ? round : 0;
     if (alive(l) && leader_has_a_number())
-        watched(group.leader, l->own_pid);
+        watch_alive(group.leader, l->own_pid);
 }
 
 static void expires(struct census *census, nsec_t at)
@@ -357,10 +175,10 @@ static bool is_awaited(int at, struct census *census, nsec_t now)
         expires(census, now + shim.options.idle - age);
         return true;
     }
-    if (state != MEMBER_SERVES || (who->flags & MEMBER_DEAF) || !watched(at, pid_of(who)))
+    if (state != MEMBER_SERVES || (who->flags & MEMBER_DEAF) || !watch_alive(at, pid_of(who)))
         return false;
-    order(at);
-    if (watch[at].out_of_reach || phase_of(who) == DRAIN_RELEASED)
+    watch_order(at);
+    if (watch_out_of_reach(at) || phase_of(who) == DRAIN_RELEASED)
         return false;
     if (phase_of(who) != DRAIN_DRAINED)
         return true;
@@ -449,7 +267,7 @@ static bool unsettled(void)
     for (int i = 0; i < members_top(m); i++) {
         uint32_t phase = phase_of(member(i));
         if (i != group.at && member(i)->state == MEMBER_SERVES && phase > DRAIN_SERVING && phase < DRAIN_DRAINED &&
-            members_in_scope(m, i, group.at) && !watch[i].out_of_reach)
+            members_in_scope(m, i, group.at) && !watch_out_of_reach(i))
             return true;
     }
     return false;
@@ -588,93 +406,4 @@ void lead_decide(struct listener *l)
     looked = true;
     if (self)
         members_decide(group.table, l->inode, serial, !l->foreign);
-}
-
-static const char *how_it_ended(const struct member *who)
-{
-    if (who->end == MEMBER_KILLED)
-        return "killed";
-    uint32_t phase = phase_of(who);
-    if (phase == DRAIN_DRAINED)
-        return "drained";
-    if (phase == DRAIN_RELEASED || who->state == MEMBER_LEFT || who == group_self())
-        return report_end_name((enum report_end)who->end);
-    return phase == DRAIN_SERVING ? "serving" : "unfinished";
-}
-
-static bool is_reported(int at)
-{
-    uint32_t state = member(at)->state;
-    return at != group.at && (state == MEMBER_SERVES || state == MEMBER_LEFT) &&
-           members_in_scope(group.table, at, group.at);
-}
-
-unsigned lead_processes(void (*f)(const struct report_process *p, void *arg), void *arg)
-{
-    unsigned count = 1;
-    const struct member *self = group_self();
-    struct report_process p = {shim.pid, self ? how_it_ended(self) : "drained", shim.counts};
-    f(&p, arg);
-    for (int i = 0; self && i < members_top(group.table); i++) {
-        const struct member *who = member(i);
-        if (!is_reported(i))
-            continue;
-        p = (struct report_process){pid_of(who), how_it_ended(who), who->counts};
-        f(&p, arg);
-        count++;
-    }
-    return count;
-}
-
-void lead_cuts(void (*f)(const struct report_cut *cut, void *arg), void *arg)
-{
-    if (!group_self())
-        return;
-    for (int i = 0; i < MEMBERS_CUTS; i++) {
-        struct member_cut note = group.table->cut[i]; /* who has written it may go on writing, and may not end it */
-        struct report_cut cut = note.facts;
-        bool of_ours = false;
-        for (int at = 0; at < members_top(group.table) && !of_ours; at++)
-            of_ours = note.serial != 0 && member(at)->serial == note.serial && is_reported(at);
-        if (!of_ours)
-            continue;
-        note.peer[sizeof note.peer - 1] = note.method[sizeof note.method - 1] = '\0';
-        cut.peer = note.peer;
-        cut.method = note.method;
-        cut.method_len = 0;
-        while (note.method[cut.method_len])
-            cut.method_len++;
-        f(&cut, arg);
-    }
-}
-
-void lead_connections(void (*f)(const struct report_connection *c, void *arg), void *arg)
-{
-    record_each(recording.serial, shim.pid, f, arg);
-    record_drop(recording.serial);
-    for (int i = 0; group_self() && i < members_top(group.table); i++) {
-        const struct member *who = member(i);
-        if (!is_reported(i))
-            continue;
-        record_each(who->serial, pid_of(who), f, arg);
-        record_drop(who->serial);
-    }
-}
-
-uint64_t lead_left_out(void)
-{
-    uint64_t count = recording.left_out;
-    for (int i = 0; group_self() && i < members_top(group.table); i++)
-        if (is_reported(i))
-            count += member(i)->missed;
-    return count;
-}
-
-nsec_t lead_owed_at(void)
-{
-    nsec_t last = __atomic_load_n(&shim.owed_at, __ATOMIC_ACQUIRE);
-    for (int i = 0; group_self() && i < members_top(group.table); i++)
-        if (is_reported(i) && member(i)->owed_at > last)
-            last = member(i)->owed_at;
-    return last;
 }

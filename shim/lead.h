@@ -8,6 +8,8 @@
 
 #include "sys/proc.h"
 
+/* A worker that gets the signal alone goes on as before for so long: it may be on its way to all of them. */
+#define LONE_GRACE (100 * NSEC_PER_MSEC)
 /* Where no thread waits for the group's changes, look for them so often. */
 #define GROUP_LOOK (20 * NSEC_PER_MSEC)
 

@@ -1,4 +1,4 @@
-/* edge.c: see edge.h. lead.c is compiled into this file, with system calls of our own. */
+/* edge.c: see edge.h. lead.c and what belongs to it are compiled into this file, with system calls of our own. */
 #include "kernel.h"
 
 #include "edge.h"
@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "lead.c" /* NOLINT(bugprone-suspicious-include) */
+#include "lead.c"        /* NOLINT(bugprone-suspicious-include) */
+#include "lead_report.c" /* NOLINT(bugprone-suspicious-include) */
+#include "watch.c"       /* NOLINT(bugprone-suspicious-include) */
 
 enum { FIRST_PID = 100, FIRST_FD = 10 };
 
@@ -18,7 +20,7 @@ static struct world *here;
 static unsigned me;
 static nsec_t skew; /* waited in the middle of a step */
 
-/* ---- what lead.c asks of others ------------------------------------------------------------------------------- */
+/* ---- what they ask of others ---------------------------------------------------------------------------------- */
 
 nsec_t shim_now(void)
 {
