@@ -11,7 +11,7 @@ enum load_class {
     LOAD_RESET,     /* closed, by FIN or RST, before the first byte of a response */
     LOAD_TRUNCATED, /* closed inside a response */
     LOAD_BAD,       /* malformed, wrong body, wrong status, status >= 500, bytes that answer nothing */
-    LOAD_CROSSING,  /* as RESET, but on a reused connection and so soon after sending (load.c: crossed)
+    LOAD_CROSSING,  /* as RESET, but on a reused connection and so soon after sending (load_end.c: crossed)
                      * that the server was most likely closing an idle connection meanwhile */
     LOAD_TIMEOUT,   /* no byte, or no connection, for config.timeout */
     LOAD_CLASSES,

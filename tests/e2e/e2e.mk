@@ -18,7 +18,7 @@ E2E_STATIC   = $(BUILD)/e2e/static-epoll $(BUILD)/e2e/static-thread
 E2E_BIN      = $(BUILD)/e2e/load $(BUILD)/e2e/inject $(BUILD)/e2e/cgi $(E2E_SERVERS:%=$(BUILD)/e2e/%) $(E2E_STATIC)
 E2E_KEY      = $(BUILD)/e2e/key.pem
 
-E2E_LOAD     = load load_address load_json load_response
+E2E_LOAD     = load load_address load_client load_end load_json load_response
 
 $(BUILD)/e2e/load: tests/e2e/load_main.c $(E2E_LOAD:%=shim/cli/%.c) $(E2E_LOAD:%=shim/cli/%.h)
 	$(call say,CC,$@)
