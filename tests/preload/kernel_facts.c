@@ -202,10 +202,18 @@ static void fdinfo_lists_an_epoll_set(void)
 
 /* ---- the kernel's counts ---- */
 
+enum { CLOSE_WAIT = 8 }; /* tcp_states.h */
+
+static bool fin_is_here(void *fd)
+{
+    return tcp_info(*(int *)fd).tcpi_state == CLOSE_WAIT;
+}
+
+/* +1 after the peer's FIN. */
 static void counts_tell_what_was_read(void)
 {
     char buf[5000];
-    int near, far;
+    int near, far, total = 0;
     tcp_pair(&near, &far);
     memset(buf, 'x', sizeof buf);
     for (int sent = 0, got = 0; sent < 50000;) {
@@ -216,7 +224,11 @@ static void counts_tell_what_was_read(void)
         struct tcp_info info = tcp_info(near);
         CHECK((int)info.tcpi_bytes_received - queue_bytes(near, SIOCINQ_) == got, "%d: received %d, unread %d", got,
               (int)info.tcpi_bytes_received, queue_bytes(near, SIOCINQ_));
+        total = sent;
     }
+    CHECK(shutdown(far, SHUT_WR) == 0 && await(fin_is_here, &near));
+    CHECK((int)tcp_info(near).tcpi_bytes_received == total + 1, "%d of %d", (int)tcp_info(near).tcpi_bytes_received,
+          total);
 }
 
 static void counts_tell_what_was_written(void)
