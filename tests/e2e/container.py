@@ -146,7 +146,9 @@ class Test(netns.Test):
         self.uid, self.shell, self.full, self.but, self.strict, self.cleaner = uid, shell, full, but, strict, None
         self.root = root(options.build)
         # As PID 1 a server is not ended by a signal: it exits with what a shell would have said of it.
-        super().__init__(replace(server, exit=server.exit if server.exit >= 0 else server.exit_first or 128 - server.exit), options)
+        if server.exit < 0:
+            server = replace(server, exit=server.exit_first or 128 - server.exit, exit_also=(*server.exit_also, 128 - server.exit))
+        super().__init__(server, options)
 
     def _make(self):
         self.name = f'lastcall-{self.number}'

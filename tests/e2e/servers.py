@@ -53,7 +53,7 @@ class Server:
     lacks: set = field(default_factory=set)  # what it has no natural way to offer: endpoints, keep-alive, pipeline, chunked, half-closed
     backend: bool = False                    # needs the backend
     family: str = 'ipv4'                     # ipv4 ipv6 unix: what it listens on
-    exit_first: int = 0    # as PID 1, where the kernel ignores a default TERM, if not 128+n
+    exit_first: int = 0    # as PID 1, where the kernel ignores a default TERM, if not always 128+n (Go: before 1.27)
     own_grace: bool = False                  # waits for requests itself, a minute, once it sees TERM
     speaks: tuple = ('http',)                # or tls, h2: what a scenario must ask for
     notifies: bool = True                    # tls: says close_notify when it reads an end of file
