@@ -10,10 +10,6 @@
 /* An answer may be written in pieces. It is late by this much, once. */
 #define SETTLED (5 * NSEC_PER_MSEC)
 
-/* The kernel holds an answer back for 200 ms (TCP_RTO_MIN), and within these the program has to close. One that may have
- * lain for so long already, since we did not come to look, leaves without its end: the next one will do. */
-#define STALE (100 * NSEC_PER_MSEC)
-
 static void cork(int fd, int on)
 {
     setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on);
@@ -22,7 +18,7 @@ static void cork(int fd, int on)
 void farewell_begin(struct farewell *f, int fd, nsec_t now)
 {
     cork(fd, 1);
-    *f = (struct farewell){.fd = fd, .since = now, .looked = now, .before = now};
+    *f = (struct farewell){.fd = fd, .since = now};
 }
 
 /* "HTTP/1.1 100 Continue" and an empty line are 25 bytes, a record of TLS adds 29 at most. Whoever was told that is about to
@@ -46,10 +42,8 @@ bool farewell_step(struct farewell *f, nsec_t now)
     if (lies != f->lies) {
         f->lies = lies;
         f->since = now;
-        f->before = f->looked;
     }
-    f->looked = now;
-    if (lies <= INTERIM || now < f->since + SETTLED || now > f->before + STALE || shutdown(f->fd, SHUT_RD) != 0)
+    if (lies <= INTERIM || now < f->since + SETTLED || shutdown(f->fd, SHUT_RD) != 0)
         return false;
     close(f->fd); /* corked as it is: the FIN is what it waits for */
     f->fd = -1;

@@ -16,9 +16,7 @@
 struct farewell {
     int fd;        /* -1: none is being said */
     uint32_t lies; /* bytes that lay there when we last looked */
-    nsec_t since;  /* when so many were first seen */
-    nsec_t before; /* when they did not lie there yet */
-    nsec_t looked; /* the last look */
+    nsec_t since;  /* from when on so many */
 };
 
 /* Takes fd over, which is ours. */
