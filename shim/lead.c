@@ -70,10 +70,11 @@ static bool goes_its_way(const struct member *now)
 
 static void follow(void)
 {
+    int top = members_leader(group.table, group.at);
+    /* Looked at last: one that is released meanwhile leads nobody any more, but it has not died. */
     const struct member *now = leader();
     if (now && phase_of(now) == DRAIN_RELEASED)
         return;
-    int top = members_leader(group.table, group.at);
     if (top == MEMBER_NONE || top == group.at) {
         if (group.leader != MEMBER_NONE)
             take_over();

@@ -29,6 +29,7 @@ conn.c    s/__atomic_sub_fetch(&c->pending, 1, __ATOMIC_RELEASE)//
 lead.c    s/if (ours && census->members > 0 && unready == 0/if (false/
 lead.c    s/^    bool changed = .*/    bool changed = false;/
 lead.c    s/^    wake_watcher();//
+lead.c    /^static void follow/,/^}/{/int top = /d;s/^    if (top == MEMBER_NONE/    int top = members_leader(group.table, group.at);\n&/}
 world.c   s/group_report();//;s/group_command();//
 world.c   s/} else if (c->sent > c->read) {/} else if (c->sent > c->read \&\& k->stage != CONN_EOF) {/
 '

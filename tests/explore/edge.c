@@ -6,9 +6,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* A release by the leader, in the middle of a follower's look at who leads. */
+static enum torn { WHOLE, BEFORE, AFTER } torn;
+static int torn_leader(struct members *m, int at);
+#define members_leader torn_leader
+
 #include "lead.c"        /* NOLINT(bugprone-suspicious-include) */
 #include "lead_report.c" /* NOLINT(bugprone-suspicious-include) */
 #include "watch.c"       /* NOLINT(bugprone-suspicious-include) */
+
+#undef members_leader
 
 enum { FIRST_PID = 100, FIRST_FD = 10 };
 
@@ -251,6 +258,33 @@ void edge_save(struct world *w, unsigned who)
     p->signal_at = shim.signal_at;
     p->owed = shim.owed;
     p->said = said_answered;
+}
+
+static int torn_leader(struct members *m, int at)
+{
+    if (torn == BEFORE)
+        m->member[0].phase = DRAIN_RELEASED;
+    int top = members_leader(m, at);
+    if (torn == AFTER)
+        m->member[0].phase = DRAIN_RELEASED;
+    return top;
+}
+
+bool edge_survives_torn_look(struct world *w)
+{
+    struct census census;
+    bool survives = true;
+    for (torn = BEFORE; torn <= AFTER; torn++) {
+        edge_load(w, 1);
+        set_leader(0);
+        table.member[0].phase = DRAIN_EMPTYING;
+        table.member[1].phase = DRAIN_DRAINED;
+        memset(&census, 0, sizeof census);
+        lead_census(&census, true, 0, w->now);
+        survives = survives && group.leader == 0 && !shim.owed && census.leader_phase == DRAIN_RELEASED;
+    }
+    torn = WHOLE;
+    return survives;
 }
 
 /* ---- signals.c and group.c, in short ------------------------------------------------------------------------------ */

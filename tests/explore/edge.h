@@ -12,6 +12,10 @@
 void edge_load(struct world *w, unsigned who);
 void edge_save(struct world *w, unsigned who);
 
+/* A worker that is drained looks who leads it, and its leader is released in the middle of that: does it take that for
+ * its leader's death? (An event is one piece to the explorer: this is what may happen inside of one.) */
+bool edge_survives_torn_look(struct world *w);
+
 /* The slots of the table only, for events that are nobody's. */
 struct members *edge_table(void);
 

@@ -4,6 +4,7 @@
  * Of each state it asks two things. Was anything wrong in the step that led here (released early, late, twice)? And if
  * from here on everybody does what they owe and nobody anything new: is everyone released in the end? Prints `ok NAME`, or
  * `FAIL NAME: what` with the events that lead there. */
+#include "edge.h"
 #include "world.h"
 
 #include <stdio.h>
@@ -272,6 +273,17 @@ static bool play(void)
     return true;
 }
 
+static bool look_torn(void)
+{
+    static const struct game two = {.options = OPTIONS(0, 0, 0), .worker = true};
+    struct world w;
+    game = &two;
+    world_begin(&w);
+    bool survives = edge_survives_torn_look(&w);
+    puts(survives ? "ok explore torn_look" : "FAIL explore torn_look: a leader that is released is taken for dead");
+    return survives;
+}
+
 static bool is_wanted(const char *name, int argc, char **argv)
 {
     for (int i = 1; i < argc; i++)
@@ -289,5 +301,7 @@ int main(int argc, char **argv)
         if (is_wanted(game->name, argc, argv))
             all = play() && all;
     }
+    if (is_wanted("torn_look", argc, argv))
+        all = look_torn() && all;
     return all ? 0 : 1;
 }
