@@ -16,7 +16,10 @@
 struct farewell {
     int fd;        /* -1: none is being said */
     uint32_t lies; /* bytes that lay there when we last looked */
-    nsec_t since;  /* from when on so many */
+    uint32_t left; /* segments with data that had left by then */
+    nsec_t since;  /* when just these were first seen */
+    nsec_t before; /* when the first of them did not lie there yet */
+    nsec_t looked; /* the last look */
 };
 
 /* Takes fd over, which is ours. */
