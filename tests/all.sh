@@ -2,7 +2,7 @@
 # all.sh MAKE BUILD: every suite of `make test`, one after another, and one count at the end. Each suite prints
 # a line for each test: cmocka's `[       OK ] name`, or `ok name`, `FAIL name: why`, `SKIP name: why`.
 set -u
-make=$1 build=$2
+make="$1 -j$(nproc)" build=$2
 log=$build/test.log
 mkdir -p "$build"
 : >"$log"
