@@ -229,7 +229,7 @@ void shim_share(int fd)
         struct conn *c = pool_of_slot(&shim.pool, slot);
         c->shared = c->sent = true;
     } else if (fd_slot_kind(slot) == FD_LISTENER)
-        shim.listener[fd_slot_index(slot)].shared = shim.listener[fd_slot_index(slot)].foreign = true;
+        shim.listener[fd_slot_index(slot)].shared = true;
 }
 
 int shim_next_own(unsigned from)

@@ -382,9 +382,12 @@ static bool any_undecided(void)
     return false;
 }
 
-/* Nobody is refused meanwhile: the doors are open. */
+/* Nobody is refused meanwhile: the doors are open. Only the pump says who is foreign, by what it has seen: a fork in the middle
+ * of this makes no stranger. */
 static void look_who_holds(void)
 {
+    for (unsigned i = 0; i < shim.listeners; i++)
+        shim.listener[i].foreign = shim.listener[i].shared;
     survey_shared(true, NULL);
     for (int i = 0; i < PATIENCE_MS && any_undecided(); i++) {
         nap_1ms();

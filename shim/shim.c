@@ -129,7 +129,7 @@ static void share_everything(void)
         if (pool_at(&shim.pool, i)->live)
             pool_at(&shim.pool, i)->shared = true;
     for (unsigned i = 0; i < shim.listeners; i++)
-        shim.listener[i].shared = shim.listener[i].foreign = true;
+        shim.listener[i].shared = true;
 }
 
 /* A child has its parent's connections, but what was going on with them is not in this process. */

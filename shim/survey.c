@@ -468,7 +468,7 @@ void survey_shared(bool listeners, const struct conn *pinned)
         /* Who has given it to us may be one of those who started us (systemd), and hold it still. */
         bool lent = l->given && unseen.ancestors;
         l->shared = l->shared && (l->held || unseen.kin || lent);
-        l->foreign = l->foreign && (l->held_by_strangers || lent);
+        l->foreign = l->shared && (l->held_by_strangers || lent);
     }
     if (unseen.kin)
         return;

@@ -2,6 +2,7 @@
  * in the middle of a drain, workers and heirs that come by exec. */
 #include "workers.h"
 
+#include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
 #include <sys/syscall.h>
@@ -95,6 +96,41 @@ static int forker(char **args)
     return 0;
 }
 
+enum { STORM = 100 };
+
+static volatile bool storms = true;
+
+/* They die before they are anything to the group. */
+static void *make_children(void *unused)
+{
+    while (storms) {
+        pid_t pid = fork();
+        if (pid == 0)
+            kill(getpid(), SIGKILL);
+        waitpid(pid, NULL, 0);
+    }
+    return unused;
+}
+
+/* storm: has many listeners, and a thread that makes one child after another; when told so, serves who has come. */
+static int storm(char **args)
+{
+    char line[64];
+    int l[STORM], fd;
+    pthread_t thread;
+    (void)args;
+    for (int i = 0; i < STORM; i++)
+        CHECK(fcntl(l[i] = role_listen(), F_SETFL, O_NONBLOCK) == 0);
+    CHECK(pthread_create(&thread, NULL, make_children, NULL) == 0);
+    hear(line, sizeof line);
+    storms = false;
+    for (int i = 0; i < STORM; i++)
+        while ((fd = accept4(l[i], NULL, NULL, SOCK_CLOEXEC)) >= 0)
+            role_serve(fd);
+    role_pause();
+    return 0;
+}
+
 /* ---- a child for each connection ---- */
 
 /* TERM comes when the child has not yet read its request. */
@@ -145,6 +181,36 @@ static void held_by_both_to_all(void)
 static void polled_to_the_parent(void)
 {
     late_reader("polled", false);
+}
+
+static bool is_refused(void *port)
+{
+    return try_connect(AF_INET, *(long *)port) == -ECONNREFUSED;
+}
+
+/* A child that is made just when it is looked who holds the listeners makes no stranger: all of them are closed. */
+static void made_in_the_look(void)
+{
+    struct child c;
+    int fd[STORM];
+    long port[STORM];
+    child_start(&c, &talking, "storm", NULL);
+    for (int i = 0; i < STORM; i++) {
+        port[i] = child_says_number(&c, "port");
+        client_get(fd[i] = client_connect(port[i]), "/");
+    }
+    child_signal(&c, SIGTERM);
+    CHECK(await(is_refused, &port[0]), "%s", child_errors(&c));
+    poll(NULL, 0, 50);
+    for (int i = 0; i < STORM; i++)
+        CHECK(is_refused(&port[i]), "listener %d of %d is left open", i, STORM);
+    child_tell(&c, "go");
+    for (int i = 0; i < STORM; i++) {
+        client_expect(fd[i], "hello", true);
+        close(fd[i]);
+    }
+    child_dies(&c, SIGTERM);
+    CHECK(report_says(&c, "hidden", "hide") && report_number(&c, "cut") == 0, "%s", child_file(&c, "report"));
 }
 
 static void polled_to_all(void)
@@ -381,6 +447,7 @@ int main(int argc, char **argv)
         {"group/fork-per-connection/polled", polled_to_the_parent},
         {"group/fork-per-connection/polled-all", polled_to_all},
         {"group/fork-per-connection/accepted-late", accepted_late},
+        {"group/made-in-the-look", made_in_the_look},
         {"group/grows-up/in-service", grows_up_before},
         {"group/grows-up/in-the-drain", grows_up_in_the_drain},
         {"group/exec/listener-inherited", exec_worker_inherits},
@@ -391,6 +458,7 @@ int main(int argc, char **argv)
         {"group/exec/heir", heir},
         {NULL, NULL},
     };
-    static const struct check_role roles[] = {{"forker", forker}, {"joined", joined}, {"execs", execs}, {NULL, NULL}};
+    static const struct check_role roles[] = {
+        {"forker", forker}, {"storm", storm}, {"joined", joined}, {"execs", execs}, {NULL, NULL}};
     return check_main(argc, argv, tests, roles);
 }
