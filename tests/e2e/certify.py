@@ -26,6 +26,7 @@ LOADS = {  # as the racing scenarios of scenarios.py have it
 VERSIONS = ('nginx', 'apache2-bin', 'nodejs', 'python3', 'python3-aiohttp', 'gunicorn', 'uvicorn', 'puma', 'default-jdk-headless',
             'golang-go', 'libc6')
 LOST = ('lost', 'aborted_close', 'aborted_data', 'resets', 'failed')
+COUNTED = ('restarts', 'served', 'refused', 'strays', *LOST)
 
 
 class Certificate:
@@ -35,7 +36,7 @@ class Certificate:
 
     def add(self, name, **counts):
         with self.lock:
-            row = self.rows.setdefault(name, dict.fromkeys(('restarts', 'served', 'refused', *LOST), 0))
+            row = self.rows.setdefault(name, dict.fromkeys(COUNTED, 0))
             for key, value in counts.items():
                 row[key] += value
 
@@ -70,7 +71,8 @@ class Certificate:
         lost = result['lost'] + report['cut']
         counts = {'restarts': 1, 'served': result['ok'], 'refused': result['refused'], 'lost': lost,
                   'aborted_close': change['TCPAbortOnClose'], 'aborted_data': change['TCPAbortOnData'],
-                  'resets': abs(change['OutRsts'] - result['refused']), 'failed': report['end'] != 'drained'}
+                  'resets': t.resets(), 'strays': change['OutRsts'] - result['refused'] - t.resets(),
+                  'failed': report['end'] != 'drained'}
         self.add(server.name, **counts)
         with self.lock:
             self.tails.append(report['tail_us'] / 1e3)
@@ -105,7 +107,7 @@ def percentiles(values):
 
 def say(c, seconds):
     print(f"\n{'server':22} restarts  served  refused  lost  AbortOnClose  AbortOnData  other resets")
-    total = dict.fromkeys(('restarts', 'served', 'refused', *LOST), 0)
+    total = dict.fromkeys(COUNTED, 0)
     for name, row in [*sorted(c.rows.items()), ('all', total)]:
         print(f"{name:22} {row['restarts']:8} {row['served']:7} {row['refused']:8} {row['lost']:5} {row['aborted_close']:13} "
               f"{row['aborted_data']:12} {row['resets']:13}" + (f"   {row['failed']} FAILED" if row['failed'] else ''))
@@ -114,6 +116,7 @@ def say(c, seconds):
                 total[key] += row[key]
     if c.tails:
         print(f'\nlast response to release, ms: {percentiles(c.tails)}\nTERM to the end, ms:          {percentiles(c.ends)}')
+    print(f"RSTs that met no connection that was open, nor a SYN: {total['strays']}")
     print(f'{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC, {seconds:.0f} s, {os.cpu_count()} cores, load '
           f'{os.getloadavg()[0]:.1f}\n{versions()}')
     return total
