@@ -68,10 +68,10 @@ class Certificate:
         now = t.counters()
         change = {name: now[name] - t.before[name] for name in (*netns.WATCHED, 'OutRsts')}
         report = t.report()
-        lost = result['lost'] + report['cut']
+        lost, resets = result['lost'] + report['cut'], t.resets()
         counts = {'restarts': 1, 'served': result['ok'], 'refused': result['refused'], 'lost': lost,
                   'aborted_close': change['TCPAbortOnClose'], 'aborted_data': change['TCPAbortOnData'],
-                  'resets': t.resets(), 'strays': change['OutRsts'] - result['refused'] - t.resets(),
+                  'resets': resets, 'strays': change['OutRsts'] - result['refused'] - resets,
                   'failed': report['end'] != 'drained'}
         self.add(server.name, **counts)
         with self.lock:
