@@ -388,10 +388,10 @@ static void look_who_holds(void)
 {
     for (unsigned i = 0; i < shim.listeners; i++)
         shim.listener[i].foreign = shim.listener[i].shared;
-    survey_shared(true, NULL);
+    holders_look(true, NULL);
     for (int i = 0; i < PATIENCE_MS && any_undecided(); i++) {
         nap_1ms();
-        survey_shared(true, NULL);
+        holders_look(true, NULL);
     }
 }
 

@@ -204,7 +204,7 @@ static void take_signals(nsec_t now)
         drain_signal(&shim.drain, shim.signal_at);
         shim.owed_at = shim.signal_at;
         pump.first = pump.seen = true;
-        survey_shared(false, NULL);
+        holders_look(false, NULL);
     }
     /* The first one began the drain, or, where an order did, only makes that the program is owed it. */
     if (signals > seen + (seen == 0))

@@ -122,8 +122,7 @@ bool shim_inherits(void)
     return false;
 }
 
-/* From a fork on, nothing that exists is ours alone: a shutdown() would act on the sibling's too. */
-static void share_everything(void)
+void shim_share_everything(void)
 {
     for (uint32_t i = 0, n = pool_size(&shim.pool); i < n; i++)
         if (pool_at(&shim.pool, i)->live)
@@ -158,7 +157,7 @@ static void inherit_everything(void)
         if (l->epolls > 0) /* a set of the parent's, which may be using it: more than are noted */
             l->epolls = LISTENER_EPOLLS + 1;
     }
-    share_everything();
+    shim_share_everything();
 }
 
 /* The descriptors of a drain that is the parent's. */
@@ -174,7 +173,11 @@ static void close_own(void)
 int shim_fork_begin(void)
 {
     static uint8_t said;
-    if (!shim.armed || !shim_is_our_process() || !group_self())
+    __atomic_add_fetch(&shim.forks_begun, 1, __ATOMIC_SEQ_CST);
+    if (!shim.armed || !shim_is_our_process())
+        return MEMBER_NONE;
+    shim_share_everything();
+    if (!group_self())
         return MEMBER_NONE;
     int slot = group_fork_begin();
     if (slot == MEMBER_NONE && !__atomic_exchange_n(&said, 1, __ATOMIC_RELAXED))
@@ -184,15 +187,17 @@ int shim_fork_begin(void)
 
 void shim_forked_parent(int slot, int pid)
 {
-    if (!shim.armed)
-        return;
-    group_forked_parent(slot, pid);
-    if (pid > 0)
-        share_everything();
+    if (shim.armed) {
+        group_forked_parent(slot, pid);
+        if (pid > 0)
+            shim_share_everything(); /* what other threads have accepted meanwhile */
+    }
+    __atomic_add_fetch(&shim.forks_done, 1, __ATOMIC_SEQ_CST);
 }
 
 void shim_forked_child(int slot)
 {
+    shim.forks_begun = shim.forks_done = 0;
     if (!shim.armed)
         return;
     shim.pid = (int)sys0(SYS_getpid);

@@ -73,6 +73,7 @@ struct shim {
     unsigned listeners;        /* entries used so far */
     uint64_t fd2_dev, fd2_ino; /* the standard error seen at start */
     uint64_t *fork_page;       /* MADV_WIPEONFORK: 0 in a child */
+    uint32_t forks_begun, forks_done;
 
     /* the signal */
     uint8_t begun;    /* a drain has: by a signal, or because the group drains */
@@ -356,6 +357,8 @@ static inline bool shim_holds(int sig)
 int shim_fork_begin(void);
 void shim_forked_parent(int slot, int pid);
 void shim_forked_child(int slot);
+/* From a fork on, nothing that exists is ours alone: a shutdown() would act on the sibling's too. */
+void shim_share_everything(void);
 /* Our group drains: so do we from now on, though nobody has sent us a signal. */
 void shim_follow(void);
 /* This process is about to become another program (exec_begin; false: nothing to undo), and did not (exec_failed).

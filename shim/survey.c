@@ -1,7 +1,6 @@
 /* survey.c: every connection looked at once: what is due is done, what is owed is counted. */
 #include "pump.h"
 
-#include "lead.h"
 #include "record.h"
 
 #include "sys/proc.h"
@@ -54,6 +53,12 @@ static bool is_equal(const struct conn *c, const struct sock_counts *k, uint64_t
            k->acked + unsent == LOAD(c->written_bytes) + LOAD(c->fin);
 }
 
+/* Where the kernel does not say, the hooks are believed. */
+static enum verdict unanswered(long err)
+{
+    return sock_is_other(err) ? UNEQUAL : UNSTEADY;
+}
+
 /* One comparison. The kernel's four numbers come from three calls, ours from two words: it counts only if nothing
  * moved from before the first to after the last. */
 static enum verdict compare(const struct conn *c)
@@ -63,11 +68,12 @@ static enum verdict compare(const struct conn *c)
         return UNSTEADY;
     uint64_t read_bytes = __atomic_load_n(&c->read_bytes, __ATOMIC_SEQ_CST);
     uint64_t written_bytes = __atomic_load_n(&c->written_bytes, __ATOMIC_SEQ_CST);
-    if (sock_counts(c->fd, &before) != 0)
-        return UNEQUAL;
+    long err = sock_counts(c->fd, &before);
+    if (err != 0)
+        return unanswered(err);
     long unread = sock_unread(c->fd), unsent = sock_unsent(c->fd);
-    if (sock_counts(c->fd, &after) != 0 || unread < 0 || unsent < 0)
-        return UNEQUAL;
+    if (unread < 0 || unsent < 0 || (err = sock_counts(c->fd, &after)) != 0)
+        return unanswered(unread < 0 ? unread : unsent < 0 ? unsent : err);
     if (in_call(c) || before.received != after.received || before.acked != after.acked ||
         read_bytes != __atomic_load_n(&c->read_bytes, __ATOMIC_SEQ_CST) ||
         written_bytes != __atomic_load_n(&c->written_bytes, __ATOMIC_SEQ_CST))
@@ -120,7 +126,7 @@ static bool is_shared_still(struct conn *c, nsec_t now)
     static nsec_t looked_at; /* a walk through /proc is not for every connection */
     if (c->shared && !c->sent && now >= looked_at + shim.options.idle) {
         looked_at = now;
-        survey_shared(false, c);
+        holders_look(false, c);
     }
     return c->shared;
 }
@@ -175,7 +181,7 @@ static enum owed idle_until(struct conn *c, struct census *census, nsec_t until,
 
 static enum owed look_at_opaque(struct conn *c, struct census *census, nsec_t now)
 {
-    struct sock_counts k;
+    struct sock_counts k = {0};
     if (!c->counted_opaque) {
         c->counted_opaque = true;
         shim.counts.opaque++;
@@ -184,10 +190,11 @@ static enum owed look_at_opaque(struct conn *c, struct census *census, nsec_t no
     }
     nsec_t quiet_since = later(shim.signal_at, LOAD(c->since));
     if (!c->unix_) {
-        if (sock_counts(c->fd, &k) != 0 || k.state == SOCK_CLOSED_STATE)
+        long err = sock_counts(c->fd, &k);
+        if (sock_is_other(err) || (err == 0 && k.state == SOCK_CLOSED_STATE))
             return OWED_NOTHING;
         uint32_t quiet_ms = k.quiet_in_ms < k.quiet_out_ms ? k.quiet_in_ms : k.quiet_out_ms;
-        nsec_t moved = k.timed ? now - (nsec_t)quiet_ms * NSEC_PER_MSEC : 0;
+        nsec_t moved = err == 0 && k.timed ? now - (nsec_t)quiet_ms * NSEC_PER_MSEC : 0;
         quiet_since = c->stage == CONN_EOF ? LOAD(c->since) : later(quiet_since, moved);
     }
     if (c->stage != CONN_EOF && sock_unsent(c->fd) > 0)
@@ -411,72 +418,6 @@ static void adopt_unknown(int fd, void *unused)
 void survey_sweep(void)
 {
     proc_own_descriptors(adopt_unknown, NULL);
-}
-
-/* ---- what a fork has left shared ------------------------------------------------------------------------- */
-
-/* Somebody else holds the socket with this inode. */
-static void still_shared(uint64_t inode, enum kinship kin, void *unused)
-{
-    (void)unused;
-    for (unsigned i = 0; i < shim.listeners; i++)
-        if (shim.listener[i].live && shim.listener[i].inode == inode) {
-            shim.listener[i].held = true;
-            shim.listener[i].held_by_strangers |= kin != KIN;
-            shim.listener[i].undecided |= kin == MAYBE_KIN;
-        }
-    for (uint32_t i = 0, n = pool_size(&shim.pool); i < n; i++) {
-        struct conn *c = pool_at(&shim.pool, i);
-        if (c->live && c->shared && c->inode == inode)
-            c->held = true;
-    }
-}
-
-/* Is there anything that a fork may have shared? Notes the inodes to look for. */
-static bool anything_shared(bool listeners, const struct conn *pinned)
-{
-    bool any = false;
-    for (unsigned i = 0; i < shim.listeners; i++) {
-        struct listener *l = &shim.listener[i];
-        l->held = l->held_by_strangers = l->undecided = false;
-        any = any || (listeners && l->live && !l->ignored && l->shared);
-    }
-    for (uint32_t i = 0, n = pool_size(&shim.pool); i < n; i++) {
-        struct conn *c = pool_at(&shim.pool, i);
-        if (!c->live || !c->shared)
-            continue;
-        c->held = false;
-        c->inode = 0;
-        if (c == pinned) {
-            c->inode = sock_inode(c->fd);
-        } else if (conn_lock(&c->pin)) { /* else it is being closed */
-            c->inode = conn_is_alive(c) ? sock_inode(c->fd) : 0;
-            conn_unpin(c);
-        }
-        any = true;
-    }
-    return any;
-}
-
-void survey_shared(bool listeners, const struct conn *pinned)
-{
-    struct proc_unseen unseen;
-    if (!anything_shared(listeners, pinned) || !proc_foreign_sockets(lead_means, still_shared, NULL, &unseen))
-        return;
-    for (unsigned i = 0; i < shim.listeners; i++) {
-        struct listener *l = &shim.listener[i];
-        /* Who has given it to us may be one of those who started us (systemd), and hold it still. */
-        bool lent = l->given && unseen.ancestors;
-        l->shared = l->shared && (l->held || unseen.kin || lent);
-        l->foreign = l->shared && (l->held_by_strangers || lent);
-    }
-    if (unseen.kin)
-        return;
-    for (uint32_t i = 0, n = pool_size(&shim.pool); i < n; i++) {
-        struct conn *c = pool_at(&shim.pool, i);
-        if (c->live && c->shared && !c->sent && !c->held && c->inode != 0)
-            c->shared = c->inherited = false;
-    }
 }
 
 /* ---- what a release cuts ---------------------------------------------------------------------------------- */

@@ -186,6 +186,12 @@ int sock_counts(int fd, struct sock_counts *out)
     return 0;
 }
 
+bool sock_is_other(long err)
+{
+    return err == -EBADF || err == -ENOTSOCK || err == -EOPNOTSUPP || err == -ENOPROTOOPT || err == -ENOTTY ||
+           err == -EINVAL;
+}
+
 bool sock_acceptable(int fd)
 {
     struct pollfd listener = {fd, POLLIN, 0};

@@ -47,6 +47,9 @@ bool sock_answers(int fd);
 
 /* Where the kernel answers less (before 4.1; qemu-user), the bytes are what no hook can have counted: opaque. */
 int sock_counts(int fd, struct sock_counts *out);
+/* Does this error mean that the descriptor is something else by now, or nothing? Another one tells of no descriptor, but
+ * that the kernel may not be asked (a filter's EPERM), or cannot answer just now. */
+bool sock_is_other(long err);
 /* Bytes received that the program has not read; bytes written that are not acknowledged (+1 for a FIN). */
 long sock_unread(int fd);
 long sock_unsent(int fd);

@@ -88,7 +88,7 @@ unsigned survey_cut(void (*f)(const struct report_cut *cut, void *arg), void *ar
 }
 
 /* Who else holds the listener? The other process, if it lives; a stranger unless our drain means it. */
-void survey_shared(bool listeners, const struct conn *pinned)
+void holders_look(bool listeners, const struct conn *pinned)
 {
     unsigned other = 1 - me;
     (void)listeners;

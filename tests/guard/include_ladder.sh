@@ -1,6 +1,6 @@
 #!/bin/sh
 # Includes point one way (DESIGN section 12). A file's layer is its folder. Right in shim/, base, group
-# and init are layers by name; announce, survey, door, lead, lead_report and watch are the pump's; the rest is the
+# and init are layers by name; announce, survey, holders, door, lead, lead_report and watch are the pump's; the rest is the
 # choreographer, shim.
 . "$(dirname "$0")/lib.sh"
 need shim/base.h
@@ -26,7 +26,7 @@ problems=$(find shim -name '*.[chS]' -o -name '*.def' | sort | xargs awk -v rule
         n = split(path, parts, "/")
         if (n > 2) return parts[2]
         sub(/\.[chS]$/, "", parts[2])
-        if (parts[2] ~ /^(announce|survey|door|lead|lead_report|watch)$/) return "pump"
+        if (parts[2] ~ /^(announce|survey|holders|door|lead|lead_report|watch)$/) return "pump"
         return parts[2] ~ /^(base|group|pump|init)$/ ? parts[2] : "shim"
     }
     function join_path(dir, name) {

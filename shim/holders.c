@@ -1,0 +1,80 @@
+/* holders.c: what a fork has left shared: which processes hold it still. */
+#include "lead.h"
+#include "pump.h"
+
+#include "sys/proc.h"
+
+/* Somebody else holds the socket with this inode. */
+static void still_shared(uint64_t inode, enum kinship kin, void *unused)
+{
+    (void)unused;
+    for (unsigned i = 0; i < shim.listeners; i++)
+        if (shim.listener[i].live && shim.listener[i].inode == inode) {
+            shim.listener[i].held = true;
+            shim.listener[i].held_by_strangers |= kin != KIN;
+            shim.listener[i].undecided |= kin == MAYBE_KIN;
+        }
+    for (uint32_t i = 0, n = pool_size(&shim.pool); i < n; i++) {
+        struct conn *c = pool_at(&shim.pool, i);
+        if (c->live && c->shared && c->inode == inode)
+            c->held = true;
+    }
+}
+
+/* Is there anything that a fork may have shared? Notes the inodes to look for. */
+static bool anything_shared(bool listeners, const struct conn *pinned)
+{
+    bool any = false;
+    for (unsigned i = 0; i < shim.listeners; i++) {
+        struct listener *l = &shim.listener[i];
+        l->held = l->held_by_strangers = l->undecided = false;
+        any = any || (listeners && l->live && !l->ignored && l->shared);
+    }
+    for (uint32_t i = 0, n = pool_size(&shim.pool); i < n; i++) {
+        struct conn *c = pool_at(&shim.pool, i);
+        if (!c->live || !c->shared)
+            continue;
+        c->held = false;
+        c->inode = 0;
+        if (c == pinned) {
+            c->inode = sock_inode(c->fd);
+        } else if (conn_lock(&c->pin)) { /* else it is being closed */
+            c->inode = conn_is_alive(c) ? sock_inode(c->fd) : 0;
+            conn_unpin(c);
+        }
+        any = true;
+    }
+    return any;
+}
+
+static void judge_listeners(const struct proc_unseen *unseen)
+{
+    for (unsigned i = 0; i < shim.listeners; i++) {
+        struct listener *l = &shim.listener[i];
+        /* Who has given it to us may be one of those who started us (systemd), and hold it still. */
+        bool lent = l->given && unseen->ancestors;
+        l->shared = l->shared && (l->held || unseen->kin || lent);
+        l->foreign = l->shared && (l->held_by_strangers || lent);
+    }
+}
+
+static void judge_connections(const struct proc_unseen *unseen)
+{
+    for (uint32_t i = 0, n = pool_size(&shim.pool); i < n && !unseen->kin; i++) {
+        struct conn *c = pool_at(&shim.pool, i);
+        if (c->live && c->shared && !c->sent && !c->held && c->inode != 0)
+            c->shared = c->inherited = false;
+    }
+}
+
+void holders_look(bool listeners, const struct conn *pinned)
+{
+    struct proc_unseen unseen;
+    uint32_t forks = __atomic_load_n(&shim.forks_done, __ATOMIC_SEQ_CST);
+    if (!anything_shared(listeners, pinned) || !proc_foreign_sockets(lead_means, still_shared, NULL, &unseen))
+        return;
+    judge_listeners(&unseen);
+    judge_connections(&unseen);
+    if (__atomic_load_n(&shim.forks_begun, __ATOMIC_SEQ_CST) != forks)
+        shim_share_everything(); /* one was not over, or has begun: the walk may have missed its child */
+}
