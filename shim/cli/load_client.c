@@ -351,7 +351,11 @@ void client_on_event(struct load *l, struct client *c, uint32_t events)
 void client_on_time(struct load *l, struct client *c)
 {
     switch (c->state) {
-    case CLIENT_PAUSED: next_request(l, c); break;
+    case CLIENT_PAUSED:
+        if (c->fd >= 0 && l->config->think_max)
+            idle_read(l, c); /* as pools do: its end may have come, and we were not run */
+        next_request(l, c);
+        break;
     case CLIENT_CONNECTING: connect_failed(l, c, ETIMEDOUT); break;
     case CLIENT_TALKING: client_lose(l, c, LOAD_TIMEOUT, c->response.bytes ? "response stalled" : "no response"); break;
     case CLIENT_CLOSING:

@@ -36,6 +36,8 @@ def abort(connection):
 def says(*answers, byte_by_byte=False, then=None, wait=0.0):
     """Answer one request after the other on a connection, then do something to it, and close it."""
     def serve(connection):
+        if then == 'end with it':
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)  # in one segment
         for answer in answers:
             if not request(connection):
                 return
@@ -43,7 +45,7 @@ def says(*answers, byte_by_byte=False, then=None, wait=0.0):
                 connection.sendall(piece)
         if then == 'hold':
             time.sleep(1)
-        elif then:
+        elif then and then != 'end with it':
             if then == 'abort at request' and not request(connection):
                 return
             time.sleep(wait)
@@ -88,6 +90,8 @@ CASES = [
     ('idle, closed', says(OK), ['--hold'], {'ok': 1, 'idle_closed': 1}),
     ('idle, reset', says(OK, then='abort', wait=0.05), ['--hold'], {'ok': 1, 'idle_reset': 1}),
     ('idle, closed, and on', says(OK), ['--limit', '2', '--think-min', '50'], {'ok': 2, 'idle_closed': 1, 'connections': 2}),
+    ('closed with the response, looked for after a pause', says(OK, then='end with it'), ['--limit', '20', '--think-min', '0.001'],
+     {'ok': 20, 'idle_closed': 19, 'connections': 20}),
     ('no FIN after close', says(CLOSE, then='hold'), ['--wait-fin', '--timeout', '200'], {'ok': 1, 'unclosed': 1}),
     ('held, and asked once more', says(OK, CLOSE, OK), ['--hold', '--resume', '--stop-on-stdin'], {'ok': 2, 'connections': 1, 'farewells': 1}),
     ('timeout', says(then='hold'), ['--timeout', '200'], {'timeout': 1}),
