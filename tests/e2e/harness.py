@@ -337,13 +337,13 @@ class Test:
             return True
         return self.get().status == 200 and (not self.backend or self.get('/sleep?ms=0').status == 200)
 
-    def wait_serving(self):
+    def wait_serving(self, replaced=0):
         deadline = time.monotonic() + BOUND
         while time.monotonic() < deadline:
             if self.process.wait(0) is not None:
                 raise Failure(f'it ended at once with {self.process.child.returncode}')
             try:
-                if self.serves() and self.is_whole():
+                if self.serves() and self.is_whole(replaced):
                     return
             except (OSError, wire.WireError):
                 pass
@@ -508,7 +508,7 @@ class Test:
             return self.exits(within + self.server.own_cut, since, outlived=self.server.group and self.server.group.outlive)
         since = since or self.termed
         while time.monotonic() < since + within * SLOW:
-            if os.path.exists(self.path('report')) and os.path.getsize(self.path('report')):
+            if self.exists('report') and self.read('report').endswith('\n'):
                 return time.monotonic() - since
             time.sleep(0.005)
         raise Failure(f'it was not released within {within} s')
