@@ -9,6 +9,7 @@ Every one answers the same requests. Bodies are the first bytes of one pattern (
 /upgrade: 101, then an echo of every byte (nginx, node, the small C servers); aiohttp has /websocket instead.
 /cgi?ms=N: 64 bytes, after N ms, from a CGI program (apache).
 """
+import functools
 import os
 import shutil
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ EPOCH = 1_700_000_000  # nginx makes its ETag of the file's time
 SMALL, STREAM, BIG, SENDFILE = 64, 1600, 8 << 20, 1 << 20
 
 
+@functools.cache
 def pattern(n):
     return b''.join(b'%015x\n' % i for i in range((n + 15) // 16))[:n]
 

@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -20,12 +21,17 @@ import (
 
 const chunks = 10
 
-func lines(n int) []byte {
-	b := make([]byte, 0, n)
-	for i := 0; len(b) < n; i++ {
-		b = append(b, fmt.Sprintf("%015x\n", i)...)
+func lines(n int) []byte { // many at a time: one by one they would take longer than the server's start
+	b := make([]byte, 0, n+16*4096)
+	ends := make([]string, 4097)
+	for i := range ends[1:] {
+		ends[i+1] = fmt.Sprintf("%03x\n", i)
 	}
-	return b
+	for i := 0; len(b) < n; i++ {
+		begin := fmt.Sprintf("%012x", i)
+		b = append(b, strings.Join(ends, begin)...)
+	}
+	return b[:n]
 }
 
 var small, stream, big = lines(64), lines(1600), lines(8 << 20)
