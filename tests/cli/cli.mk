@@ -6,8 +6,12 @@
 CLI       ?= *
 CLI_TESTS  = $(wildcard tests/cli/$(CLI)_test.py)
 
+# Two at a time.
 cli: $(BUILD)/lastcall $(BUILD)/liblastcall.so e2e-build
-	$(Q)bad=0; for t in $(CLI_TESTS); do $(E2E_PYTHON) $$t --build $(BUILD) || bad=1; done; exit $$bad
+	$(Q)$(MAKE) --no-print-directory -k -j2 --output-sync=target BUILD=$(BUILD) $(CLI_TESTS:%=run-%)
+
+$(CLI_TESTS:%=run-%): run-%:
+	$(Q)$(E2E_PYTHON) $* --build $(BUILD)
 
 timeline-shots: $(BUILD)/lastcall $(BUILD)/liblastcall.so e2e-build
 	$(Q)scripts/deps shots
@@ -16,4 +20,4 @@ timeline-shots: $(BUILD)/lastcall $(BUILD)/liblastcall.so e2e-build
 rehearsals: $(BUILD)/lastcall $(BUILD)/liblastcall.so e2e-build
 	$(Q)$(E2E_PYTHON) tests/cli/rehearse_matrix.py --build $(BUILD)
 
-.PHONY: cli rehearsals timeline-shots
+.PHONY: cli $(CLI_TESTS:%=run-%) rehearsals timeline-shots

@@ -1,7 +1,7 @@
 # e2e.mk: the strict load client, the small servers, and what runs them.
 #   make e2e    every server x every scenario, on groups a choice; the racing ones E2E_REPEAT times on nginx, node,
 #               epoll, and GROUP_REPEAT times on groups
-#   make soak   the racing ones, and SIGKILL at random, SOAK_REPEAT times, and GROUP_SOAK times on nginx-2, nginx-4, gunicorn and each build of Go's servers
+#   make soak   the racing ones, and SIGKILL at random, SOAK_REPEAT times, and GROUP_SOAK times on nginx-2, nginx-4, gunicorn, forking and each build of Go's servers
 #   make go-versions; make foreign-go    every version of Go that Debian has; Go's own tests under us
 #   make demo   nginx without us and with us, side by side
 # E2E='--server nginx --scenario hammer -v' goes to run.py as it is.

@@ -153,7 +153,7 @@ harmless('hostile-lengths', SMUGGLED)
 harmless('hostile-chunks', ODD_CHUNKS)
 
 
-@scenario(alone=True, only=('epoll', 'thread'))
+@scenario(only=('epoll', 'thread'))
 def hostile_pipeline(t):
     """A million requests on one connection, as fast as they can be written: served or, at the deadline, not; never kept."""
     request, at_once = b'GET / HTTP/1.1\r\nHost: a\r\n\r\n', 1000

@@ -37,7 +37,7 @@ SOAKED = tuple(name for name, server in SERVERS.items() if name.startswith('go-'
 GROUP_SHARED = ('inflight', 'hammer', 'think', 'churn', 'reuse', 'backlog', 'idle', 'big', 'upload', 'pipeline', 'stream', 'forever',
                 'second-signal', 'repeated-signal', 'alone', 'half-head', 'bytes')
 GROUP_RACING = ('inflight', 'hammer', 'think', 'churn')
-GROUP_SOAKED = ('nginx-2', 'nginx-4', 'gunicorn-sync', 'gunicorn-gthread')
+GROUP_SOAKED = ('nginx-2', 'nginx-4', 'gunicorn-sync', 'gunicorn-gthread', 'forking')
 MEASURED = ('nginx', 'epoll')
 
 
