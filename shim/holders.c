@@ -4,12 +4,25 @@
 
 #include "sys/proc.h"
 
-/* Somebody else holds the socket with this inode. */
-static void still_shared(uint64_t inode, enum kinship kin, void *unused)
+/* Whoever holds a listener is asked for once, and nobody else: the answer may take a moment. */
+struct holder {
+    uint64_t pid;
+    enum kinship kin;
+};
+
+static enum kinship kin_of(struct holder *last, uint64_t pid)
 {
-    (void)unused;
+    if (last->pid != pid)
+        *last = (struct holder){pid, lead_means(pid)};
+    return last->kin;
+}
+
+/* Process pid holds the socket with this inode. */
+static void still_shared(uint64_t inode, uint64_t pid, void *last)
+{
     for (unsigned i = 0; i < shim.listeners; i++)
         if (shim.listener[i].live && shim.listener[i].inode == inode) {
+            enum kinship kin = kin_of(last, pid);
             shim.listener[i].held = true;
             shim.listener[i].held_by_strangers |= kin != KIN;
             shim.listener[i].undecided |= kin == MAYBE_KIN;
@@ -70,8 +83,9 @@ static void judge_connections(const struct proc_unseen *unseen)
 void holders_look(bool listeners, const struct conn *pinned)
 {
     struct proc_unseen unseen;
+    struct holder last = {0, STRANGER};
     uint32_t forks = __atomic_load_n(&shim.forks_done, __ATOMIC_SEQ_CST);
-    if (!anything_shared(listeners, pinned) || !proc_foreign_sockets(lead_means, still_shared, NULL, &unseen))
+    if (!anything_shared(listeners, pinned) || !proc_foreign_sockets(lead_knows, still_shared, &last, &unseen))
         return;
     judge_listeners(&unseen);
     judge_connections(&unseen);

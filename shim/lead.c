@@ -374,6 +374,12 @@ enum kinship lead_means(uint64_t pid)
     return yes ? KIN : may_be_meant((int)pid) ? MAYBE_KIN : STRANGER;
 }
 
+bool lead_knows(uint64_t pid)
+{
+    bool nameless;
+    return group_self() && means((int)pid, &nameless);
+}
+
 static bool any_undecided(void)
 {
     for (unsigned i = 0; i < shim.listeners; i++)

@@ -37,8 +37,17 @@ uint32_t lead_bit(void);
 void lead_end(enum report_end end);
 void lead_free(void);
 
+/* What is another process to us? */
+enum kinship {
+    STRANGER,
+    MAYBE_KIN, /* a relative that may soon show that it drains with us, or that it does not */
+    KIN,       /* it drains with us */
+};
+
 /* Is process pid one that drains with our leader? */
 enum kinship lead_means(uint64_t pid);
+/* KIN, by what is known without a wait for the number of a child that is just being forked. */
+bool lead_knows(uint64_t pid);
 
 /* Has this process descendants, or may it soon have one that serves? */
 bool lead_has_workers(void);

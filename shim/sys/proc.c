@@ -50,12 +50,11 @@ static int open_dir(int at, const char *path)
 enum { ANCESTORS = 16 };
 
 struct socket_walk {
-    enum kinship (*kin)(uint64_t pid);
-    void (*f)(uint64_t inode, enum kinship kin, void *arg);
+    bool (*kin)(uint64_t pid);
+    void (*f)(uint64_t inode, uint64_t pid, void *arg);
     void *arg;
-    uint64_t self;
+    uint64_t self, looked_at;
     struct proc_unseen *unseen;
-    enum kinship looked_at;
     int ancestors[ANCESTORS];
 };
 
@@ -237,13 +236,13 @@ static void visit_process(int dir, const char *name, uint64_t pid, void *arg)
     if (pid == w->self)
         return;
     fd_path(path, name);
-    w->looked_at = w->kin(pid);
+    w->looked_at = pid;
     int fds = open_dir(dir, path);
     if (fds >= 0)
         each_number(fds, visit_descriptor, w);
     else if (fds == -ENOENT || fds == -ESRCH)
         return; /* it has just ended */
-    else if (w->looked_at == KIN)
+    else if (w->kin(pid))
         w->unseen->kin = true;
     else if (fds == -EACCES && sys1(SYS_getsid, pid) == sys1(SYS_getsid, 0))
         w->unseen->strangers = true; /* a process of a session holds what its relatives hold, under whatever uid */
@@ -251,10 +250,10 @@ static void visit_process(int dir, const char *name, uint64_t pid, void *arg)
         w->unseen->ancestors = true;
 }
 
-bool proc_foreign_sockets(enum kinship (*kin)(uint64_t pid), void (*f)(uint64_t inode, enum kinship kin, void *arg),
-                          void *arg, struct proc_unseen *unseen)
+bool proc_foreign_sockets(bool (*kin)(uint64_t pid), void (*f)(uint64_t inode, uint64_t pid, void *arg), void *arg,
+                          struct proc_unseen *unseen)
 {
-    struct socket_walk w = {kin, f, arg, (uint64_t)sys0(SYS_getpid), unseen, STRANGER, {0}};
+    struct socket_walk w = {kin, f, arg, (uint64_t)sys0(SYS_getpid), 0, unseen, {0}};
     memset(unseen, 0, sizeof *unseen);
     for (int i = 0, pid = (int)w.self; i < ANCESTORS && pid > 0; i++)
         w.ancestors[i] = pid = proc_parent(pid);

@@ -8,17 +8,10 @@ struct proc_unseen { /* who could not be looked into */
     bool kin, strangers /* of our session */, ancestors;
 };
 
-/* What is another process to us? */
-enum kinship {
-    STRANGER,
-    MAYBE_KIN, /* a relative that may soon show that it drains with us, or that it does not */
-    KIN,       /* it drains with us */
-};
-
-/* Call f for the inode of every socket that some other process has open; kin tells what that process is to us.
- * False: a stranger could not be looked into, or there is no /proc: then there may be more. */
-bool proc_foreign_sockets(enum kinship (*kin)(uint64_t pid), void (*f)(uint64_t inode, enum kinship kin, void *arg),
-                          void *arg, struct proc_unseen *unseen);
+/* Call f for the inode of every socket that some other process, pid, has open. kin: does one that cannot be looked into drain
+ * with us? False: a stranger could not be looked into, or there is no /proc: then there may be more. */
+bool proc_foreign_sockets(bool (*kin)(uint64_t pid), void (*f)(uint64_t inode, uint64_t pid, void *arg), void *arg,
+                          struct proc_unseen *unseen);
 
 /* Call f for every number in a directory of a process ("/fd", "/task"), with a descriptor of that directory. */
 void proc_each(int pid, const char *directory, void (*f)(int dir, const char *name, uint64_t number, void *arg),
