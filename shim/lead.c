@@ -11,9 +11,10 @@
 #include <time.h>
 
 /* At a deadline all processes end by their own clocks: so long the leader waits for what they have to say. */
-#define SETTLE      (50 * NSEC_PER_MSEC)
-/* A worker that has just been sent our listener has so many milliseconds to show it. */
-#define PATIENCE_MS 30
+#define SETTLE   (50 * NSEC_PER_MSEC)
+/* A worker that holds our listener and has not shown yet that it serves, because it still starts, has so long to show it, or a
+ * quarter of the time that there is. Meanwhile the others serve on. */
+#define PATIENCE NSEC_PER_SEC
 
 static bool looked;            /* into /proc, for this drain's listeners */
 static uint32_t said_answered; /* what the others were last told */
@@ -358,9 +359,9 @@ static bool may_be_meant(int pid)
     return (flags & MEMBER_EXECED) && (flags & (MEMBER_ACCEPTS | MEMBER_RECEIVED | MEMBER_FORKS)) == 0;
 }
 
-static void nap_1ms(void)
+static void nap(nsec_t time)
 {
-    const struct timespec moment = {0, 1000 * 1000};
+    const struct timespec moment = {0, (long)time};
     sys2(SYS_nanosleep, &moment, 0);
 }
 
@@ -370,7 +371,7 @@ enum kinship lead_means(uint64_t pid)
     if (!group_self())
         return STRANGER;
     for (int i = 0; i < 50 && !(yes = means((int)pid, &nameless)) && nameless; i++)
-        nap_1ms();
+        nap(NSEC_PER_MSEC);
     return yes ? KIN : may_be_meant((int)pid) ? MAYBE_KIN : STRANGER;
 }
 
@@ -389,31 +390,45 @@ static bool any_undecided(void)
 }
 
 /* Nobody is refused meanwhile: the doors are open. Only the pump says who is foreign, by what it has seen: a fork in the middle
- * of this makes no stranger. */
+ * of this makes no stranger. A signal more, or an exit, ends the patience. */
 static void look_who_holds(void)
 {
+    enum { OFTEN = 30, THEN_MS = 20 };
+    nsec_t most = shim.options.timeout && shim.options.timeout / 4 < PATIENCE ? shim.options.timeout / 4 : PATIENCE;
+    nsec_t until = shim_now() + most;
+    unsigned signals = __atomic_load_n(&shim.signals, __ATOMIC_ACQUIRE);
     for (unsigned i = 0; i < shim.listeners; i++)
         shim.listener[i].foreign = shim.listener[i].shared;
     holders_look(true, NULL);
-    for (int i = 0; i < PATIENCE_MS && any_undecided(); i++) {
-        nap_1ms();
+    for (int i = 0; any_undecided() && shim_now() < until; i++) {
+        if (__atomic_load_n(&shim.signals, __ATOMIC_ACQUIRE) != signals ||
+            __atomic_load_n(&shim.exiting_tid, __ATOMIC_ACQUIRE) != 0)
+            return;
+        nap(i < OFTEN ? NSEC_PER_MSEC : THEN_MS * NSEC_PER_MSEC);
         holders_look(true, NULL);
     }
+}
+
+/* It may be the one that others waited for in vain, and took for a stranger. */
+static bool may_know_better(const struct member *self)
+{
+    return (__atomic_load_n(&self->flags, __ATOMIC_ACQUIRE) & MEMBER_EXECED) != 0;
 }
 
 void lead_decide(struct listener *l)
 {
     const struct member *self = group_self();
     uint32_t serial = !self ? 0 : leader() ? group.leader_serial : self->serial;
-    if (leader()) {
-        enum member_verdict verdict = members_verdict(group.table, l->inode, serial);
-        l->foreign = verdict != VERDICT_WHOLE;
-        if (verdict != VERDICT_NONE)
-            return;
+    enum member_verdict verdict = leader() ? members_verdict(group.table, l->inode, serial) : VERDICT_NONE;
+    if (verdict == VERDICT_WHOLE || (verdict == VERDICT_FOREIGN && !may_know_better(self))) {
+        l->foreign = verdict == VERDICT_FOREIGN;
+        return;
     }
     if (!looked)
         look_who_holds();
     looked = true;
-    if (self)
+    if (verdict == VERDICT_FOREIGN && !l->foreign)
+        members_acquit(group.table, l->inode, serial);
+    else if (self)
         members_decide(group.table, l->inode, serial, !l->foreign);
 }

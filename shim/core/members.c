@@ -211,12 +211,21 @@ bool members_reachable(const struct members *m, int at, int root)
 
 #define BEING_DECIDED UINT32_MAX /* in the place of a leader's serial */
 
-enum member_verdict members_verdict(const struct members *m, uint64_t inode, uint32_t leader)
+/* -1: nothing was decided. */
+static int door_of(const struct members *m, uint64_t inode, uint32_t leader)
 {
     for (int i = 0; i < MEMBERS_DOORS; i++)
         if (__atomic_load_n(&m->door[i].leader, __ATOMIC_ACQUIRE) == leader && m->door[i].inode == inode)
-            return m->door[i].whole ? VERDICT_WHOLE : VERDICT_FOREIGN;
-    return VERDICT_NONE;
+            return i;
+    return -1;
+}
+
+enum member_verdict members_verdict(const struct members *m, uint64_t inode, uint32_t leader)
+{
+    int known = door_of(m, inode, leader);
+    if (known < 0)
+        return VERDICT_NONE;
+    return __atomic_load_n(&m->door[known].whole, __ATOMIC_ACQUIRE) ? VERDICT_WHOLE : VERDICT_FOREIGN;
 }
 
 /* Can this door be given to another leader? */
@@ -230,7 +239,7 @@ static bool is_disused(const struct members *m, uint32_t leader)
 
 void members_decide(struct members *m, uint64_t inode, uint32_t leader, bool whole)
 {
-    if (members_verdict(m, inode, leader) != VERDICT_NONE)
+    if (door_of(m, inode, leader) >= 0)
         return;
     for (int i = 0; i < MEMBERS_DOORS; i++) {
         struct member_door *door = &m->door[i];
@@ -243,6 +252,13 @@ void members_decide(struct members *m, uint64_t inode, uint32_t leader, bool who
         __atomic_store_n(&door->leader, leader, __ATOMIC_RELEASE);
         return;
     }
+}
+
+void members_acquit(struct members *m, uint64_t inode, uint32_t leader)
+{
+    int known = door_of(m, inode, leader);
+    if (known >= 0)
+        __atomic_store_n(&m->door[known].whole, 1, __ATOMIC_RELEASE);
 }
 
 struct member_cut *members_cut(struct members *m, uint32_t serial)

@@ -129,7 +129,9 @@ bool members_reachable(const struct members *m, int at, int root);
 /* Has the group of this leader said whether it holds a listener alone? */
 enum member_verdict { VERDICT_NONE, VERDICT_WHOLE, VERDICT_FOREIGN };
 enum member_verdict members_verdict(const struct members *m, uint64_t inode, uint32_t leader);
-void members_decide(struct members *m, uint64_t inode, uint32_t leader, bool whole);
+void members_decide(struct members *m, uint64_t inode, uint32_t leader, bool whole); /* the first word counts */
+/* Who was taken for a stranger has shown that it is none: it is whole after all. */
+void members_acquit(struct members *m, uint64_t inode, uint32_t leader);
 
 /* So many slots are worth a look. */
 int members_top(const struct members *m);

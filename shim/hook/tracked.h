@@ -53,6 +53,8 @@ struct hook_accept {
 static INLINE void hook_accept_enter(struct hook_accept *a, int lfd)
 {
     shim_stays();
+    if (UNLIKELY(slot_of(lfd) == 0 && !shim.off))
+        shim_given(lfd); /* who waits for the first one serves already */
     a->lfd = lfd;
     a->late = UNLIKELY(shim_draining()) && shim_accept_late(lfd);
 }

@@ -285,7 +285,7 @@ SERVERS = {s.name: s for s in (
     Server('puma', puma, ['puma'], -15, {'/head-pieces', '/sendfile', '/early', *FIN_LEAVES}, own_grace=True,
            group=Group(ready=') booted', reload='USR1', follow=True), at_once=32, own_end=1),
     Server('forking', lambda build, directory, host, port, backend: [
-        PYTHON, f'{HERE}/servers/threading_server.py', str(port), host, 'fork'], [PYTHON], -15, {'/sendfile', 'chunked'}, own_end=1,
+        PYTHON, f'{HERE}/servers/threading_server.py', str(port), host, 'fork'], [PYTHON], -15, {'/sendfile', 'chunked'}, own_end=2,
            group=Group(0, respawns=False, outlive=True)),
     go('nethttp'),
     go('fasthttp'),

@@ -303,7 +303,7 @@ static void wait_unseen(int l)
     epoll_wait(ep, &event, 1, -1);
 }
 
-/* joined LISTENER|channel [unseen]: accepts. */
+/* joined LISTENER|channel [unseen|late]: accepts; late: once it is told to. */
 static int joined(char **args)
 {
     int l = strcmp(args[0], "channel") == 0 ? passed(CHANNEL) : atoi(args[0]);
@@ -311,6 +311,9 @@ static int joined(char **args)
     say("joined %d", (int)getpid());
     if (args[1] && strcmp(args[1], "unseen") == 0)
         wait_unseen(l);
+    char line[16];
+    if (args[1] && strcmp(args[1], "late") == 0)
+        hear(line, sizeof line);
     serve_all(l);
     return 0;
 }
@@ -334,7 +337,8 @@ static void exec_joined(int l, int channel, const char *how)
     _exit(1);
 }
 
-/* execs HOW: a master whose one worker comes by exec; "heir": a server that serves on beside it. */
+/* execs HOW: a master whose one worker comes by exec; "heir": a server that serves on beside it; "late": a worker that starts, beside
+ * one that was forked. */
 static int execs(char **args)
 {
     int l = role_listen(), channel[2];
@@ -344,6 +348,8 @@ static int execs(char **args)
         be_a_worker();
         role_serve(next_client(l));
     }
+    if (strcmp(args[0], "late") == 0)
+        start_worker(l, 0);
     if (fork_worker(heir ? WORKER_OUTLIVES : 0) == 0)
         exec_joined(l, channel[1], args[0]);
     if (strcmp(args[0], "sent") == 0)
@@ -407,6 +413,61 @@ static void exec_worker_waits_unseen(void)
     all_drained(&c, 2, 0);
 }
 
+/* It was exec'd and still starts when the drain begins: the door is left open for it until it shows whose it is. */
+static void exec_worker_starts(void)
+{
+    struct child c;
+    pid_t holder;
+    child_start(&c, &talking, "execs", "late", NULL);
+    long port = child_says_number(&c, "port");
+    pid_t forked = next_worker(&c), late = (pid_t)child_says_number(&c, "joined");
+    int fd = hold_one(&c, port, &holder);
+    child_signal(&c, SIGTERM);
+    child_drains(&c);
+    poll(NULL, 0, 200);
+    child_tell(&c, "go");
+    drains_too(&c, late);
+    is_hidden(&c, port);
+    CHECK(holder == forked);
+    finish(fd, holder, true);
+    child_dies(&c, SIGTERM);
+    reports(&c, 3, "drained");
+    CHECK(report_number(&c, "cut") == 0, "%s", child_file(&c, "report"));
+}
+
+/* It shows that when the others have given it up, and left the door to it: who stands there is served. */
+static void exec_worker_starts_too_late(void)
+{
+    enum { QUEUED = 20 };
+    static const struct setup hasty = {.env = {"LASTCALL_LOG=debug", "LASTCALL_TIMEOUT=4s"}};
+    struct child c;
+    pid_t holder;
+    char line[64];
+    int fd[QUEUED];
+    child_start(&c, &hasty, "execs", "late", NULL);
+    long port = child_says_number(&c, "port");
+    pid_t forked = next_worker(&c), late = (pid_t)child_says_number(&c, "joined");
+    int held = hold_one(&c, port, &holder);
+    child_signal(&c, SIGTERM);
+    snprintf(line, sizeof line, "lastcall[%d] debug: door closed how=shared", (int)forked);
+    child_logs(&c, "stderr", line);
+    poll(NULL, 0, 100); /* by now it has let go of the listener */
+    for (int i = 0; i < QUEUED; i++)
+        client_get(fd[i] = client_connect(port), "/");
+    child_tell(&c, "go");
+    for (int i = 0; i < QUEUED; i++) {
+        struct answer a;
+        client_answer(fd[i], &a);
+        CHECK(a.whole && strcmp(a.body, "hello") == 0, "%d: status %d; %s", i, a.status, child_errors(&c));
+        close(fd[i]);
+    }
+    drains_too(&c, late);
+    finish(held, holder, true);
+    child_dies(&c, SIGTERM);
+    reports(&c, 3, "drained");
+    CHECK(report_number(&c, "cut") == 0, "%s", child_file(&c, "report"));
+}
+
 static void heir(void)
 {
     struct child c;
@@ -453,6 +514,8 @@ int main(int argc, char **argv)
         {"group/exec/no-variable", exec_worker_without_variable},
         {"group/exec/descriptor-closed", exec_worker_without_descriptor},
         {"group/exec/waits-unseen", exec_worker_waits_unseen},
+        {"group/exec/starts", exec_worker_starts},
+        {"group/exec/starts-too-late", exec_worker_starts_too_late},
         {"group/exec/heir", heir},
         {NULL, NULL},
     };

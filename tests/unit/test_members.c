@@ -404,6 +404,11 @@ static void the_first_verdict_stands(void **unused UNUSED)
     members_decide(m, 7, leader, false);
     members_decide(m, 7, leader, true);
     assert_int_equal(members_verdict(m, 7, leader), VERDICT_FOREIGN);
+    members_acquit(m, 8, leader);
+    assert_int_equal(members_verdict(m, 7, leader), VERDICT_FOREIGN);
+    assert_int_equal(members_verdict(m, 8, leader), VERDICT_NONE);
+    members_acquit(m, 7, leader);
+    assert_int_equal(members_verdict(m, 7, leader), VERDICT_WHOLE);
 }
 
 static void full_of_doors_is_no_verdict(void **unused UNUSED)
