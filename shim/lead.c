@@ -4,6 +4,7 @@
 #include "pump.h"
 
 #include "group.h"
+#include "sys/proc.h"
 #include "sys/syscall.h"
 #include "watch.h"
 
@@ -359,6 +360,20 @@ static bool may_be_meant(int pid)
     return (flags & MEMBER_EXECED) && (flags & (MEMBER_ACCEPTS | MEMBER_RECEIVED | MEMBER_FORKS)) == 0;
 }
 
+/* One of our descendants of whom nothing is known: vfork and exec leave no slot, and the program still starts. */
+static bool is_new_here(int pid)
+{
+    enum { GENERATIONS = 8 };
+    const struct members *m = group.table;
+    int root = group.leader == MEMBER_NONE ? shim.pid : pid_of(member(group.leader));
+    if (members_find(m, pid) != MEMBER_NONE)
+        return false;
+    for (int i = 0; i < GENERATIONS && pid > 1; i++)
+        if ((pid = proc_parent(pid)) == root)
+            return true;
+    return false;
+}
+
 static void nap(nsec_t time)
 {
     const struct timespec moment = {0, (long)time};
@@ -372,7 +387,9 @@ enum kinship lead_means(uint64_t pid)
         return STRANGER;
     for (int i = 0; i < 50 && !(yes = means((int)pid, &nameless)) && nameless; i++)
         nap(NSEC_PER_MSEC);
-    return yes ? KIN : may_be_meant((int)pid) ? MAYBE_KIN : STRANGER;
+    if (yes)
+        return KIN;
+    return may_be_meant((int)pid) || is_new_here((int)pid) ? MAYBE_KIN : STRANGER;
 }
 
 bool lead_knows(uint64_t pid)

@@ -348,8 +348,16 @@ static int execs(char **args)
         be_a_worker();
         role_serve(next_client(l));
     }
-    if (strcmp(args[0], "late") == 0)
+    if (strncmp(args[0], "late", 4) == 0)
         start_worker(l, 0);
+    if (strcmp(args[0], "late-vfork") == 0) {
+        CHECK(fcntl(l, F_SETFD, 0) == 0);
+        pid_t pid = vfork(); /* NOLINT(clang-analyzer-security.insecureAPI.vfork): as python's subprocess does */
+        if (pid == 0)
+            exec_joined(l, -1, "late");
+        workers.pid[workers.count++] = pid;
+        be_the_master();
+    }
     if (fork_worker(heir ? WORKER_OUTLIVES : 0) == 0)
         exec_joined(l, channel[1], args[0]);
     if (strcmp(args[0], "sent") == 0)
@@ -414,11 +422,11 @@ static void exec_worker_waits_unseen(void)
 }
 
 /* It was exec'd and still starts when the drain begins: the door is left open for it until it shows whose it is. */
-static void exec_worker_starts(void)
+static void worker_starts(const char *how)
 {
     struct child c;
     pid_t holder;
-    child_start(&c, &talking, "execs", "late", NULL);
+    child_start(&c, &talking, "execs", how, NULL);
     long port = child_says_number(&c, "port");
     pid_t forked = next_worker(&c), late = (pid_t)child_says_number(&c, "joined");
     int fd = hold_one(&c, port, &holder);
@@ -433,6 +441,16 @@ static void exec_worker_starts(void)
     child_dies(&c, SIGTERM);
     reports(&c, 3, "drained");
     CHECK(report_number(&c, "cut") == 0, "%s", child_file(&c, "report"));
+}
+
+static void exec_worker_starts(void)
+{
+    worker_starts("late");
+}
+
+static void vfork_worker_starts(void)
+{
+    worker_starts("late-vfork");
 }
 
 /* It shows that when the others have given it up, and left the door to it: who stands there is served. */
@@ -515,6 +533,7 @@ int main(int argc, char **argv)
         {"group/exec/descriptor-closed", exec_worker_without_descriptor},
         {"group/exec/waits-unseen", exec_worker_waits_unseen},
         {"group/exec/starts", exec_worker_starts},
+        {"group/exec/starts-by-vfork", vfork_worker_starts},
         {"group/exec/starts-too-late", exec_worker_starts_too_late},
         {"group/exec/heir", heir},
         {NULL, NULL},
