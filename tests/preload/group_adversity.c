@@ -87,6 +87,8 @@ static int master(char **args)
     be_the_master();
 }
 
+enum { SOON = 5 }; /* seconds: it was noticed, and not by the deadline. Much else may run here */
+
 struct group {
     struct child c;
     long port;
@@ -126,7 +128,7 @@ static void ends_well(struct group *g, int fd[2], double since)
     if (g->sibling)
         finish(fd[1], g->sibling, true);
     child_dies(&g->c, SIGTERM);
-    CHECK(now_s() - since < 2, "%.3f s", now_s() - since);
+    CHECK(now_s() - since < SOON, "%.3f s", now_s() - since);
     CHECK(report_says(&g->c, "end", "drained") && report_number(&g->c, "cut") == 0, "%s", child_file(&g->c, "report"));
     CHECK(report_number(&g->c, "in_flight") == (g->sibling ? 2 : 1), "%s", child_file(&g->c, "report"));
     reports(&g->c, g->sibling ? 3 : 2, "drained");
@@ -168,7 +170,7 @@ static void is_killed(const char *hardship)
         finish(fd[1], g.sibling, true);
     double at = now_s();
     child_dies(&g.c, SIGTERM);
-    CHECK(now_s() - at < 1, "%.3f s", now_s() - at);
+    CHECK(now_s() - at < SOON, "%.3f s", now_s() - at);
     CHECK(report_says(&g.c, "end", "drained") && report_number(&g.c, "cut") == 1, "%s", child_file(&g.c, "report"));
     reports(&g.c, 1, "killed");
 }
