@@ -46,9 +46,9 @@ suite both-compilers
 suite unit
 suite guard
 suite tsan
+suite preload
 behind explore
 behind fuzz FUZZ_SECONDS=30
-suite preload
 suite cli
 wait
 show explore
