@@ -16,6 +16,8 @@
 /* A worker that holds our listener and has not shown yet that it serves, because it still starts, has so long to show it, or a
  * quarter of the time that there is. Meanwhile the others serve on. */
 #define PATIENCE NSEC_PER_SEC
+/* Whoever has run for so long and shown nothing holds it for another reason: a helper, a CGI program. */
+#define STARTING (30 * NSEC_PER_SEC)
 
 static bool looked;            /* into /proc, for this drain's listeners */
 static uint32_t said_answered; /* what the others were last told */
@@ -345,6 +347,12 @@ static bool means(int pid, bool *nameless)
     return false;
 }
 
+static bool may_still_start(int pid)
+{
+    nsec_t begun;
+    return !proc_started(pid, &begun) || group_boottime() < begun + STARTING;
+}
+
 /* One of our descendants that was exec'd and has shown nothing of itself. If it holds our listener it may have just
  * received it, and its hook not have come to say so (node's cluster replaces a worker); or it is an heir. */
 static bool may_be_meant(int pid)
@@ -356,7 +364,7 @@ static bool may_be_meant(int pid)
     const struct member *who = member(at);
     uint32_t flags = __atomic_load_n(&who->flags, __ATOMIC_ACQUIRE);
     if (__atomic_load_n(&who->state, __ATOMIC_ACQUIRE) == MEMBER_AWAY)
-        return true;
+        return may_still_start(pid);
     return (flags & MEMBER_EXECED) && (flags & (MEMBER_ACCEPTS | MEMBER_RECEIVED | MEMBER_FORKS)) == 0;
 }
 
@@ -365,8 +373,8 @@ static bool is_new_here(int pid)
 {
     enum { GENERATIONS = 8 };
     const struct members *m = group.table;
-    int root = group.leader == MEMBER_NONE ? shim.pid : pid_of(member(group.leader));
-    if (members_find(m, pid) != MEMBER_NONE)
+    int root = group.leader == MEMBER_NONE ? shim.pid : member(group.leader)->own_pid; /* as in means */
+    if (members_find(m, pid) != MEMBER_NONE || !may_still_start(pid))
         return false;
     for (int i = 0; i < GENERATIONS && pid > 1; i++)
         if ((pid = proc_parent(pid)) == root)

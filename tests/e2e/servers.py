@@ -284,6 +284,7 @@ SERVERS = {s.name: s for s in (
     cluster('none'),
     Server('puma', puma, ['puma'], -15, {'/head-pieces', '/sendfile', '/early', *FIN_LEAVES}, own_grace=True,
            group=Group(ready=') booted', reload='USR1', follow=True), at_once=32, own_end=1),
+    # Each of its processes looks who else holds its connection: with 64 of them that takes seconds on a loaded machine.
     Server('forking', lambda build, directory, host, port, backend: [
         PYTHON, f'{HERE}/servers/threading_server.py', str(port), host, 'fork'], [PYTHON], -15, {'/sendfile', 'chunked'}, own_end=2,
            group=Group(0, respawns=False, outlive=True)),
