@@ -6,7 +6,7 @@ import re
 import signal
 import time
 
-from harness import Target
+from harness import BOUND, Target
 from scenarios import EXACT, percentile, request, scenario, tails
 from servers import SMALL, pattern
 from wire import WireError
@@ -166,7 +166,7 @@ def end_worker(t, within):
     worker = Target(random.choice(t.workers()))
     try:
         worker.kill(signal.SIGTERM)
-        t.check(worker.ends(within + t.server.own_end), 'the worker does not end')
+        t.check(worker.ends(within + t.server.own_end + t.server.own_stall), 'the worker does not end')
     finally:
         worker.close()
 
@@ -280,7 +280,8 @@ def reload(t):
     loads = talking(t)
     old = t.workers()
     t.process.kill(signal.Signals[f'SIG{t.server.group.reload}'])
-    t.until('the old workers are gone', lambda: not set(old) & set(t.workers()))
+    within = BOUND + len(old) * t.server.own_stall
+    t.until('the old workers are gone', lambda: not set(old) & set(t.workers()), within)
     t.until('the new ones serve', lambda: t.is_whole(replaced=t.server.group.workers))
     time.sleep(0.2)  # with them alone
     all_served(t, loads, 0)

@@ -489,6 +489,9 @@ class Test:
         within = (within + self.server.own_end) * SLOW
         deadline = max(since + within, time.monotonic() + 0.001)
         got = self.process.wait(deadline - time.monotonic())
+        if got is None and self.server.own_stall and (self.bare or self.is_released()):
+            self.note = 'stalled'
+            got = self.process.wait(self.server.own_stall)
         if got is None:
             late = self.process.wait(BOUND)
             took = f'{self.process.ended - since:.2f} s' if late is not None else 'not at all'
@@ -508,10 +511,13 @@ class Test:
             return self.exits(within + self.server.own_cut, since, outlived=self.server.group and self.server.group.outlive)
         since = since or self.termed
         while time.monotonic() < since + within * SLOW:
-            if self.exists('report') and self.read('report').endswith('\n'):
+            if self.is_released():
                 return time.monotonic() - since
             time.sleep(0.005)
         raise Failure(f'it was not released within {within} s')
+
+    def is_released(self):
+        return self.exists('report') and self.read('report').endswith('\n')
 
     def json_lines(self, name):
         """A file of JSON objects, one a line, every line ended, every byte in it to be seen."""

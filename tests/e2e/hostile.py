@@ -11,6 +11,7 @@ from scenarios import scenario
 SERVERS = ('epoll', 'nginx')
 DEADLINE = 1.5
 ROOM = 3 << 20    # what our own tables, stack and code may take
+HEAPS = {'node': 16 << 20}  # without us, too, their garbage collectors let them grow now by more, now by less
 HARM = 1.0        # seconds of it before TERM
 PIPELINED = 1000000
 
@@ -143,7 +144,7 @@ def harmless(name, attacks, only=SERVERS):
         bare, _ = attacked(t, True, attacks)
         ours, sent = attacked(t, False, attacks)
         t.note = f'{sent >> 10} KiB of it, grown by {ours >> 10} KiB, without us by {bare >> 10} KiB'
-        t.check(ours <= bare + ROOM, f'it has grown by {ours} bytes, without us by {bare}')
+        t.check(ours <= bare + ROOM + HEAPS.get(t.server.name, 0), f'it has grown by {ours} bytes, without us by {bare}')
     scenarios.SCENARIOS[name] = scenarios.Scenario(name, run, only=only)
 
 

@@ -67,6 +67,7 @@ class Server:
     own_end: float = 0                       # seconds that it takes to end by itself, idle, from TERM on
     exit_also: tuple = ()                    # after TERM, if it has connections then and that may differ
     own_cut: float = 0                       # the same, more, if it has requests then
+    own_stall: float = 0                     # the same, more, now and then: a race of its own at its end, also without us
     outside: bool = False                    # no object of ours can live in it: `lastcall run` drains it from outside
 
     def lacking(self):
@@ -283,7 +284,8 @@ SERVERS = {s.name: s for s in (
     cluster('rr', passed=True),
     cluster('none'),
     Server('puma', puma, ['puma'], -15, {'/head-pieces', '/sendfile', '/early', *FIN_LEAVES}, own_grace=True,
-           group=Group(ready=') booted', reload='USR1', follow=True), at_once=32, own_end=1),
+           # 6.6's thread of a worker can wait forever for another that has ended; its master kills it after 30 s.
+           group=Group(ready=') booted', reload='USR1', follow=True), at_once=32, own_end=1, own_stall=31),
     # Each of its processes looks who else holds its connection: with 64 of them that takes seconds on a loaded machine.
     Server('forking', lambda build, directory, host, port, backend: [
         PYTHON, f'{HERE}/servers/threading_server.py', str(port), host, 'fork'], [PYTHON], -15, {'/sendfile', 'chunked'}, own_end=2,
