@@ -333,11 +333,15 @@ static enum waited settle(struct rehearsal *r)
 
 static int wait_serving(struct rehearsal *r, struct probe *p)
 {
-    nsec_t until = clock_now() + r->ready_timeout;
+    nsec_t until = clock_now() + r->ready_timeout, patience = NSEC_PER_SEC;
     int error = -ECONNREFUSED, status;
     enum waited w = WAITED_TIME;
     do {
-        status = look(r, p, &error, until);
+        /* What was found and does not answer may be the first of several places where it will listen: look again. */
+        nsec_t once = clock_now() + patience;
+        status = look(r, p, &error, r->known || r->url_given || once > until ? until : once);
+        if (error == -ETIMEDOUT)
+            patience *= 2; /* or it takes its time */
         if (status)
             return status;
         if (is_served(r, error, p))

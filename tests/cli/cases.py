@@ -92,6 +92,8 @@ def main(jobs=1):
     build = os.path.abspath(o.build)
     of = os.path.basename(sys.argv[0]).removesuffix('.py').removesuffix('_test')
     named = [(f'{of}/{f.__name__.replace("_", "-")}', f) for f in _cases]
+    if unknown := set(o.names) - {name for name, _ in named}:
+        p.error(f'no such case: {", ".join(sorted(unknown))}')
     failed = 0
     with ThreadPoolExecutor(jobs) as pool:
         for line, passed in pool.map(lambda case: verdict(*case), [n for n in named if not o.names or n[0] in o.names]):

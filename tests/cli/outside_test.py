@@ -247,7 +247,9 @@ def a_command_that_ends_meanwhile_is_reported():
         t.exits(within=1, status=128 + 9)
         check(load.finish()['lost'] == 40, 'somebody was served')
         report = t.report()
-        check(report['end'] == 'exit' and report['cut'] == len(report['cuts']) == 40, f'{report}')
+        check(report['end'] == 'exit' and report['cut'] == len(report['cuts']), f'{report}')
+        # One of wait_door's may have waited to be accepted then.
+        check(len([c for c in report['cuts'] if 'pid' in c]) == 40, f'{report}')
 
 
 @case

@@ -342,7 +342,7 @@ def bad_pages():
 @case
 def which_listener():
     port, more = harness.free_port(), harness.free_port()
-    two = PROGRAM % f'import socket\nsecond = socket.create_server(("127.0.0.1", {more}))'
+    two = PROGRAM % f'import socket\nsecond = socket.create_server(("127.0.0.1", {more}))\ntime.sleep(0.5)'
     says(script(port, two), 2, rf'listens in 2 places \((127.0.0.1:({port}|{more})(, )?){{2}}\): say which with --url')
     run = script(port, two, '--url', f'http://127.0.0.1:{port}/', '--scenario', 'backlog')
     check(run.returncode == 0, f'{run}')
