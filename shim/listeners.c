@@ -108,13 +108,12 @@ void shim_lent(int fd)
 /* Threads that come to their first accept together: one of them looks, the others go on. */
 void shim_given(int fd)
 {
-    static uint8_t looking;
     bool unix_, listening;
-    if (slot_of(fd) != 0 || __atomic_exchange_n(&looking, 1, __ATOMIC_ACQUIRE))
+    if (slot_of(fd) != 0 || __atomic_exchange_n(&shim.given_lock, 1, __ATOMIC_ACQUIRE))
         return;
     if (slot_of(fd) == 0 && sock_is_stream(fd, &unix_, &listening) && listening)
         shim_listening(fd);
-    __atomic_store_n(&looking, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&shim.given_lock, 0, __ATOMIC_RELEASE);
 }
 
 /* ---- connections ------------------------------------------------------------------------------------ */

@@ -198,6 +198,7 @@ void shim_forked_parent(int slot, int pid)
 void shim_forked_child(int slot)
 {
     shim.forks_begun = shim.forks_done = 0;
+    shim.given_lock = 0; /* of a thread that is not here */
     if (!shim.armed)
         return;
     shim.pid = (int)sys0(SYS_getpid);

@@ -67,7 +67,7 @@ struct shim {
     char strings[3][OPTIONS_PATH_MAX]; /* log_file, report, health: copies */
     char complaints[2048];             /* what the configuration lacks, said when the process serves */
     struct sigview sigview;
-    uint8_t sig_lock;
+    uint8_t sig_lock, given_lock;
     struct conn_pool pool;
     struct listener listener[LISTENERS_MAX];
     unsigned listeners;        /* entries used so far */
