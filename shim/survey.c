@@ -202,7 +202,7 @@ static enum owed look_at_opaque(struct conn *c, struct census *census, nsec_t no
     return idle_until(c, census, quiet_since + shim.options.idle, now);
 }
 
-/* Then acked_at says when. */
+/* All of it and our FIN, at acked_at. (Before, acked_at is when only the FIN was left, or 0.) */
 static bool is_acked(const struct conn *c)
 {
     return __atomic_load_n(&c->acked, __ATOMIC_ACQUIRE);
@@ -225,7 +225,14 @@ static bool output_done(const struct conn *c)
     return sock_counts(c->fd, &k) != 0 || k.state == SOCK_CLOSED_STATE;
 }
 
-/* Half-closed or lingering: the output first, however long it takes; then the peer's end, not for long. */
+/* Our FIN at most is on its way, which counts as a byte (tcp_send_fin, tcp_ioctl): every response has arrived. */
+static bool only_fin_unacked(const struct conn *c)
+{
+    return sock_unsent(c->fd) <= 1;
+}
+
+/* Half-closed or lingering: the output first, however long it takes; then the peer's end, not for long. That its kernel
+ * acknowledges our FIN means that nothing of it is on its way here; a peer that has vanished never does. */
 static enum owed look_at_ended(struct conn *c, struct census *census, nsec_t now)
 {
     if (LOAD(c->must_linger) && peer_is_done(c))
@@ -238,10 +245,13 @@ static enum owed look_at_ended(struct conn *c, struct census *census, nsec_t now
     }
     if (!is_acked(c)) {
         shim_watch(c); /* it may have ended before there was a pump; EEXIST otherwise */
-        return OWED_ENDING;
+        if (!only_fin_unacked(c))
+            return OWED_ENDING;
+        if (LOAD(c->acked_at) == 0)
+            STORE(c->acked_at, now);
     }
     nsec_t until = LOAD(c->acked_at) + shim.options.linger;
-    if (LOAD(c->must_linger) && now < until) {
+    if ((LOAD(c->must_linger) || !is_acked(c)) && now < until) {
         expires(census, until);
         return OWED_ENDING;
     }
@@ -427,7 +437,7 @@ static bool is_cut(const struct conn *c)
     if (!conn_is_alive(c) || c->inherited || c->stale)
         return false;
     if (c->stage >= CONN_ENDED)
-        return !is_acked(c) && sock_unsent(c->fd) > 0;
+        return !is_acked(c) && !only_fin_unacked(c);
     if (conn_in_flight(c))
         return true;
     return sock_unread(c->fd) > 0;

@@ -48,12 +48,26 @@ static nsec_t spoke_at(const struct diag_socket *s, nsec_t now)
     return ago < now ? now - ago : 0;
 }
 
+static bool is_ending(const struct diag_socket *s)
+{
+    return s->state == DIAG_FIN_WAIT1 || s->state == DIAG_CLOSING || s->state == DIAG_LAST_ACK;
+}
+
+/* A FIN counts as a byte (tcp_send_fin). */
+static nsec_t fin_alone_since(const struct guest *g, const struct diag_socket *s, nsec_t now)
+{
+    if (!is_ending(s) || s->unsent > 1)
+        return 0;
+    return g->fin_alone_since ? g->fin_alone_since : now;
+}
+
 void guest_meet(struct guest *g, const struct diag_socket *s, nsec_t now)
 {
     memset(g, 0, sizeof *g);
     g->now = *s;
     g->word = word_by_time(s);
     g->spoke_at = spoke_at(s, now);
+    g->fin_alone_since = fin_alone_since(g, s, now);
 }
 
 void guest_see(struct guest *g, const struct diag_socket *s, nsec_t now)
@@ -72,15 +86,26 @@ void guest_see(struct guest *g, const struct diag_socket *s, nsec_t now)
     g->crossed = g->crossed || (g->let_go_at && came && s->state == DIAG_ESTABLISHED);
     g->word = word;
     g->spoke_at = later(g->spoke_at, spoke);
+    g->fin_alone_since = fin_alone_since(g, s, now);
     g->now = *s;
 }
 
-/* Nobody's any more. Before the program has it, it is in the accept queue; later the kernel alone brings it to its end. */
-static enum guest_is orphan(const struct diag_socket *s)
+/* A peer that has vanished never acknowledges the FIN. */
+static enum guest_is ending(const struct guest *g, const struct guest_patience *p, nsec_t now, nsec_t *until)
 {
+    if (!g->fin_alone_since)
+        return GUEST_ENDING;
+    *until = g->fin_alone_since + p->linger;
+    return now < *until ? GUEST_ENDING : GUEST_DONE;
+}
+
+/* Nobody's any more. Before the program has it, it is in the accept queue; later the kernel alone brings it to its end. */
+static enum guest_is orphan(const struct guest *g, const struct guest_patience *p, nsec_t now, nsec_t *until)
+{
+    const struct diag_socket *s = &g->now;
     if (s->state == DIAG_ESTABLISHED || s->state == DIAG_CLOSE_WAIT)
         return GUEST_QUEUED;
-    return s->unsent > 0 ? GUEST_ENDING : GUEST_DONE;
+    return s->unsent > 0 ? ending(g, p, now, until) : GUEST_DONE;
 }
 
 /* It was let go. What goes on writing was no idle connection, nor was one of which we were not sure, until it closes. */
@@ -108,11 +133,11 @@ enum guest_is guest_is(const struct guest *g, const struct guest_patience *p, ns
     const struct diag_socket *s = &g->now;
     *until = 0;
     if (!s->inode)
-        return orphan(s);
+        return orphan(g, p, now, until);
     if (g->let_go_at)
         return leaving(g, p, now, until);
-    if (s->state == DIAG_FIN_WAIT1 || s->state == DIAG_CLOSING || s->state == DIAG_LAST_ACK)
-        return GUEST_ENDING;
+    if (is_ending(s))
+        return ending(g, p, now, until);
     if (s->state != DIAG_ESTABLISHED && s->state != DIAG_CLOSE_WAIT)
         return GUEST_DONE;
     if (s->unread > 0 || s->unsent > 0 || g->word == WORD_CLIENT)

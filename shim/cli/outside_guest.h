@@ -31,6 +31,7 @@ struct guest {
     nsec_t spoke_at;        /* when */
     nsec_t rhythm;          /* the longest pause of the server seen between two pieces of one response */
     nsec_t let_go_at;       /* when we made it read an end of file; 0 never */
+    nsec_t fin_alone_since; /* when all but the program's FIN was acknowledged; 0: not yet, or that too */
     uint64_t let_go_out;    /* what had been written then */
     unsigned asked;         /* times that we saw bytes come and bytes go after them: requests, at least */
     bool crossed;           /* bytes came after it was let go */
@@ -40,7 +41,7 @@ enum guest_is {
     GUEST_QUEUED,  /* in an accept queue */
     GUEST_BUSY,    /* in flight */
     GUEST_UNSURE,  /* in flight, maybe: point 5 above */
-    GUEST_ENDING,  /* only acknowledgements are still to come */
+    GUEST_ENDING,  /* only acknowledgements are still to come; if only that of its FIN, at the latest *until */
     GUEST_RESTING, /* idle, but it may still speak, until *until */
     GUEST_IDLE,    /* may be let go */
     GUEST_LEAVING, /* it was let go: the program has to close it, at the latest *until */
@@ -57,7 +58,7 @@ enum guest_loss {            /* what leaving the program's hands has cost it: */
 struct guest_patience {
     nsec_t since;  /* the signal: nobody's patience began before */
     nsec_t idle;   /* how long an idle one may still speak */
-    nsec_t linger; /* how long a program may take to close what was let go */
+    nsec_t linger; /* how long a program may take to close what was let go, and a client to acknowledge a FIN */
 };
 
 /* A connection is seen for the first time, and again. */

@@ -141,6 +141,24 @@ def idle(t):
     t.drained(idle_closed=50)
 
 
+@scenario(only=('epoll', 'thread', 'nginx', 'nginx-2', 'node', 'gunicorn-gthread', 'static-go'))
+def vanished(t):
+    """Idle clients whose hosts are gone: nobody acknowledges our FIN. They hold the drain for LASTCALL_IDLE and LASTCALL_LINGER
+    at most, and nothing of theirs is cut, nor at the deadline."""
+    for linger, timeout, end in (('500ms', '10s', 'drained'), ('10s', '1s', 'deadline')):
+        t.start(LASTCALL_IDLE='300ms', LASTCALL_LINGER=linger, LASTCALL_TIMEOUT=timeout)
+        with ExitStack() as stack:
+            for wire in [stack.enter_context(t.wire()) for _ in range(4)]:
+                wire.send(request('GET', '/'))
+                wire.response()
+                wire.vanish()
+            t.term()
+            took = t.exits(within=3)
+        t.drained(end=end)
+        t.note += f'{end} after {took:.2f} s '
+        t.again()
+
+
 @scenario()
 def http10(t):
     """8 HTTP/1.0 clients that ask for keep-alive."""

@@ -224,7 +224,7 @@ NO_WORDS = {'farewell', '/close-tokens'}
 STATIC = ('static-epoll', 'static-thread', 'static-go')
 # What holds there all the same, and the only scenarios for these servers. Those that ask to be told to close, or that never
 # give a pause, are in outside.py, with what holds instead.
-OUTSIDE_PLAIN = ('inflight', 'churn', 'backlog', 'idle', 'big', 'upload', 'stream', 'half-head', 'forever', 'second-signal',
+OUTSIDE_PLAIN = ('inflight', 'churn', 'backlog', 'idle', 'vanished', 'big', 'upload', 'stream', 'half-head', 'forever', 'second-signal',
                  'repeated-signal', 'alone', 'early', 'continue-100', 'bytes', 'outside-think', 'outside-reuse', 'outside-hammer',
                  'outside-blind', 'outside-slow')
 OUTSIDE_CONTAINED = tuple(f'container-outside-{n}' for n in (

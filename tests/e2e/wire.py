@@ -1,9 +1,12 @@
 """HTTP by hand, for what a load client cannot do: bytes sent half, bytes compared exactly, TLS."""
+import ctypes
 import os
 import re
 import socket
 import ssl
 import struct
+
+SO_ATTACH_FILTER, BPF_RET_K = 26, 6  # linux/filter.h
 
 
 class WireError(Exception):
@@ -78,6 +81,11 @@ class Wire:
             self.socket.sendall(data)
         except OSError as e:
             raise WireError(f'sending: {e}') from e
+
+    def vanish(self):
+        """From now on its host takes nothing that comes in, as if it was gone: nothing is acknowledged (socket(7))."""
+        nothing = ctypes.create_string_buffer(struct.pack('HBBI', BPF_RET_K, 0, 0, 0))
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack('@HP', 1, ctypes.addressof(nothing)))
 
     def end_output(self):
         self.socket.shutdown(socket.SHUT_WR)

@@ -280,6 +280,29 @@ static void without_a_process(void **state)
     assert_int_equal(see(), GUEST_DONE);
 }
 
+/* Its FIN is never acknowledged. While bytes of a response are not, it may take them yet. */
+static void a_client_that_has_vanished(void **state)
+{
+    (void)state;
+    for (int orphan = 0; orphan < 2; orphan++) {
+        begin();
+        s.inode = orphan ? 0 : 7;
+        s.state = DIAG_FIN_WAIT1;
+        s.unsent = RESPONSE + 1;
+        assert_int_equal(meet(), GUEST_ENDING);
+        pass(10000);
+        assert_int_equal(see(), GUEST_ENDING);
+        s.acked += RESPONSE;
+        s.unsent = 1;
+        assert_int_equal(see(), GUEST_ENDING);
+        assert_int_equal(until, now + patient.linger);
+        pass(1999);
+        assert_int_equal(see(), GUEST_ENDING);
+        pass(1);
+        assert_int_equal(see(), GUEST_DONE);
+    }
+}
+
 static void who_asks_again_and_again_is_regular(void **state)
 {
     (void)state;
@@ -412,6 +435,7 @@ int main(void)
         cmocka_unit_test(let_go_it_has_to_close),
         cmocka_unit_test(who_has_left_needs_nothing),
         cmocka_unit_test(without_a_process),
+        cmocka_unit_test(a_client_that_has_vanished),
         cmocka_unit_test(who_asks_again_and_again_is_regular),
         cmocka_unit_test(a_request_without_an_answer_is_lost),
         cmocka_unit_test(an_answer_may_have_been_all),
