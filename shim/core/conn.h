@@ -82,7 +82,7 @@ struct conn {
     bool verified;                        /* its counts were compared with the kernel's */
     uint32_t track;                       /* its number in the history of the drain; 0: none (record.h) */
     struct rewrite rewrite;
-    nsec_t since; /* last response complete, or accepted, or stage entered */
+    nsec_t since;    /* last response complete, or accepted, or stage entered */
     nsec_t acked_at; /* since when all output is acknowledged, or all but our FIN; 0: not yet */
     uint64_t crossed_bytes;
 };
