@@ -196,11 +196,11 @@ static void take_census(struct census *census, nsec_t now)
     lead_census(census, nothing_owed(census), round, now);
 }
 
-static void take_signals(nsec_t now)
+static void take_signals(void)
 {
     unsigned signals = __atomic_load_n(&shim.signals, __ATOMIC_ACQUIRE), seen = pump.signals_seen;
     if (!pump.seen) {
-        /* The moment that counts is the handler's, not this thread's. */
+        /* The moment that counts is the handler's, not this thread's: it may be long in coming. */
         drain_signal(&shim.drain, shim.signal_at);
         shim.owed_at = shim.signal_at;
         pump.first = pump.seen = true;
@@ -208,7 +208,7 @@ static void take_signals(nsec_t now)
     }
     /* The first one began the drain, or, where an order did, only makes that the program is owed it. */
     if (signals > seen + (seen == 0))
-        drain_signal(&shim.drain, now);
+        drain_signal(&shim.drain, LOAD(shim.last_at));
     pump.signals_seen = signals;
 }
 
@@ -217,7 +217,7 @@ static bool pump_step(void)
 {
     nsec_t now = shim_now();
     struct census census;
-    take_signals(now);
+    take_signals();
     bool first = pump.first;
     take_census(&census, now);
     if (first)

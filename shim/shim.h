@@ -83,6 +83,7 @@ struct shim {
     uint8_t first_info[128]; /* its siginfo */
     bool have_info;
     unsigned signals; /* drain signals so far: the pump reads how many are new */
+    nsec_t last_at;   /* when the last of them came: set before it is counted */
     nsec_t signal_at;
     uint64_t signal_wall_ms;
     unsigned hidden_runs; /* runs of our handler that the program must not notice */

@@ -264,6 +264,7 @@ bool shim_signal(int sig, const void *siginfo)
     note_owed(sig, siginfo);
     if (repeated)
         return false;
+    STORE(shim.last_at, shim_now());
     __atomic_fetch_add(&shim.signals, 1, __ATOMIC_ACQ_REL);
     /* False even if it was the release just now: the pump's own signal is on its way. */
     return !begin_drain(sig, NULL);

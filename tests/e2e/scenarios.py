@@ -305,15 +305,20 @@ def second_signal(t):
 @scenario()
 def repeated_signal(t):
     """A second TERM within a second is the same TERM (systemd and forwarding parents send two)."""
-    t.start()
-    load = t.load(f'GET /sleep?ms=1200 {EXACT}', clients=2, limit=1, ready_sent=2)
-    load.wait_ready()
-    t.term()
-    time.sleep(0.1)
-    t.process.kill(15)
-    t.no_loss(load)
-    t.exits(within=2.5)
-    t.drained()
+    for _ in range(3):
+        t.start()
+        load = t.load(f'GET /sleep?ms=1200 {EXACT}', clients=2, limit=1, ready_sent=2)
+        load.wait_ready()
+        t.term()
+        time.sleep(0.1)
+        t.process.kill(15)
+        if time.monotonic() < t.termed + 0.9:
+            t.no_loss(load)
+            t.exits(within=2.5)
+            t.drained()
+            return
+        t.again()  # this process was not run for so long: that was another one
+    raise Missing('a second without a pause of nearly as long')
 
 
 @scenario()

@@ -2,10 +2,12 @@
  * variables, a second signal, processes born of the server. */
 #include "check.h"
 
+#include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -192,6 +194,52 @@ static void a_repeat_is_the_same_signal(void)
     CHECK(report_says(&c, "end", "drained"));
 }
 
+enum { THREADS = 16 };
+
+/* The threads of pid whose numbers are above `above`. */
+static unsigned threads_above(pid_t above, pid_t pid, pid_t tid[THREADS])
+{
+    char path[64];
+    unsigned n = 0;
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    DIR *tasks = opendir(path);
+    CHECK(tasks);
+    for (const struct dirent *e; (e = readdir(tasks)) && n < THREADS;) {
+        tid[n] = (pid_t)strtol(e->d_name, NULL, 10);
+        n += tid[n] > above;
+    }
+    closedir(tasks);
+    return n;
+}
+
+/* What counts is when it came, not when the drain's own threads, on a busy machine, come to see it. */
+static void a_repeat_that_is_seen_late(void)
+{
+    struct child c;
+    pid_t tid[THREADS], last = 0;
+    child_start(&c, NULL, "server", "-", "-", "-", NULL);
+    int fd = hold_one(&c);
+    for (unsigned i = 0, n = threads_above(0, c.pid, tid); i < n; i++)
+        last = tid[i] > last ? tid[i] : last;
+    child_signal(&c, SIGTERM);
+    child_drains(&c);
+    unsigned ours = threads_above(last, c.pid, tid);
+    CHECK(ours > 0);
+    for (unsigned i = 0; i < ours; i++) {
+        CHECK(ptrace(PTRACE_SEIZE, tid[i], 0, 0) == 0 && ptrace(PTRACE_INTERRUPT, tid[i], 0, 0) == 0);
+        CHECK(waitpid(tid[i], NULL, __WALL) == tid[i]);
+    }
+    child_signal(&c, SIGTERM);
+    nap_until(now_s() + 1.2);
+    for (unsigned i = 0; i < ours; i++)
+        CHECK(ptrace(PTRACE_DETACH, tid[i], 0, 0) == 0);
+    nap_until(now_s() + 0.1);
+    finish(&c, fd, true);
+    client_expect_end(fd);
+    child_dies(&c, SIGTERM);
+    CHECK(report_says(&c, "end", "drained"));
+}
+
 static void the_second_releases_at_once(void)
 {
     struct child c;
@@ -318,6 +366,7 @@ int main(int argc, char **argv)
         {"signal-outcome/other-signals", a_signal_not_named_is_not_ours},
         {"signal-outcome/LASTCALL_FORWARD", forward_names_another},
         {"signal-outcome/repeat", a_repeat_is_the_same_signal},
+        {"signal-outcome/repeat-seen-late", a_repeat_that_is_seen_late},
         {"signal-outcome/second", the_second_releases_at_once},
         {"signal-outcome/deadline", the_deadline_ends_it},
         {"signal-outcome/children", children_die_of_theirs},
