@@ -175,7 +175,8 @@ def compared(t):
         bare = {what: without_parting(raw) for what, raw in bare.items()}
         in_drain = {what: without_parting(raw) for what, raw in in_drain.items()}
     alike(t, 'in a drain', bare, in_drain)
-    t.exits(within=6 if 'farewell' in t.server.lacks else 3)  # from outside, an idle one is let go when it is quiet
+    # From outside, and with TLS, a connection is let go when it has been quiet for so long, and has as long to react.
+    t.exits(within=6 if 'farewell' in t.server.lacks else 5 if 'tls' in t.server.speaks else 3)
     t.drained()
     t.note = f'{sum(map(len, bare.values()))} bytes, without {b" ".join(sorted(names)).decode()}'
 
