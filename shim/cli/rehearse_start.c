@@ -340,8 +340,8 @@ static int wait_serving(struct rehearsal *r, struct probe *p)
         /* What was found and does not answer may be the first of several places where it will listen: look again. */
         nsec_t once = clock_now() + patience;
         status = look(r, p, &error, r->known || r->url_given || once > until ? until : once);
-        if (error == -ETIMEDOUT)
-            patience *= 2; /* or it takes its time */
+        if (error == -ETIMEDOUT && patience < r->ready_timeout)
+            patience *= 2; /* or it takes its time; without a new try the error is the last one's */
         if (status)
             return status;
         if (is_served(r, error, p))
