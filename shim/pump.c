@@ -84,15 +84,18 @@ void pump_open(void)
 
 /* Programs set a flag in their handler, look at it, and then wait: a signal in between is noticed only when the wait
  * ends, perhaps never (nginx without a master has this race). The last response is just out, so its thread is likely to
- * be right there: a moment's patience, and the signal meets it in its wait. */
+ * be right there: a moment's patience, and the signal meets it in its wait. The moment is one of that thread's own: while it
+ * gets no processor it can neither reach its wait nor heed a signal. */
 static void let_it_sleep(void)
 {
-    const struct timespec moment = {0, 50 * 1000};
+    const struct timespec nap = {0, 50 * 1000};
+    const nsec_t moment = NSEC_PER_MSEC, bound = 100 * NSEC_PER_MSEC;
     const struct ksigaction *program = &shim.sigview.program[shim.first_signal];
     if (program->handler == SIGVIEW_DEFAULT || program->handler == SIGVIEW_IGNORE || shim.pump_tid <= 0)
         return;
-    for (int i = 0; i < 20 && !proc_main_sleeps(); i++)
-        sys2(SYS_nanosleep, &moment, 0);
+    nsec_t begun = shim_now(), spent = proc_main_spent();
+    while (!proc_main_sleeps() && proc_main_spent() - spent < moment && shim_now() - begun < bound)
+        sys2(SYS_nanosleep, &nap, 0);
 }
 
 /* The report is the leader's; a process that is led only says how its own part has ended. So does a worker that would

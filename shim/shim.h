@@ -14,7 +14,7 @@
 
 #include <sys/types.h>
 
-enum { LISTENERS_MAX = 128, LISTENER_EPOLLS = 4, HIDDEN_RUNS = 64 };
+enum { LISTENERS_MAX = 128, LISTENER_EPOLLS = 4, RUNS = 64 };
 
 enum door_kind {
     DOOR_OPEN,
@@ -86,8 +86,8 @@ struct shim {
     nsec_t last_at;   /* when the last of them came: set before it is counted */
     nsec_t signal_at;
     uint64_t signal_wall_ms;
-    unsigned hidden_runs; /* runs of our handler that the program must not notice */
-    int hidden_tid[HIDDEN_RUNS];
+    unsigned runs;     /* of our handler, where it has interrupted a call */
+    int run_tid[RUNS]; /* in which threads, the last of them; negative: the program's own handler has run as well */
 
     /* the drain */
     struct drain drain;
@@ -217,7 +217,7 @@ static INLINE void conn_followed(struct conn *c, uint32_t *calls, uint32_t done)
 struct shim_call {
     struct conn *c;
     uint32_t generation;
-    unsigned runs; /* shim.hidden_runs before it */
+    unsigned runs; /* shim.runs before it */
 };
 
 static INLINE struct conn *shim_call_begin(struct shim_call *call, uint32_t slot)
@@ -225,7 +225,7 @@ static INLINE struct conn *shim_call_begin(struct shim_call *call, uint32_t slot
     struct conn *c = pool_of_slot(&shim.pool, slot);
     call->c = c;
     call->generation = LOAD(c->generation);
-    call->runs = __atomic_load_n(&shim.hidden_runs, __ATOMIC_RELAXED);
+    call->runs = __atomic_load_n(&shim.runs, __ATOMIC_RELAXED);
     return c;
 }
 
@@ -338,7 +338,7 @@ size_t shim_farewell_sent(struct shim_call *call, const struct farewell *f, size
 bool shim_signal(int sig, const void *siginfo);
 /* Nanoseconds since arch_ticks() was `began`. */
 nsec_t shim_since(uint64_t began);
-/* Has our handler run in this thread since `runs`, so that an EINTR is not the program's business? */
+/* Has our handler alone run in this thread since `runs`, so that an EINTR is not the program's business? */
 bool shim_interrupted(unsigned runs);
 bool shim_sigaction(int sig, const struct ksigaction *act, struct ksigaction *old);
 void signals_hold(void);        /* from now on the view of the drain signals is virtual */

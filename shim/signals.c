@@ -5,9 +5,9 @@
 #include "record.h"
 #include "sys/syscall.h"
 
+#include <linux/futex.h>
 #include <signal.h>
 #include <time.h>
-#include <ucontext.h>
 
 #define SA_RESTORER_ 0x04000000ul
 
@@ -116,7 +116,7 @@ static bool release_here(int sig, void *context)
     return true;
 }
 
-/* Nothing was withheld: it passes as it came. The same. */
+/* Nothing was withheld: it passes as it came. False: likewise. */
 static bool pass_here(int sig, siginfo_t *info, void *context)
 {
     signals_give_back();
@@ -134,25 +134,28 @@ void signals_deliver(void)
         release_here(signal_owed(), NULL);
 }
 
-static void note_hidden_run(void)
+static void note_run(int tid)
 {
-    unsigned at = __atomic_load_n(&shim.hidden_runs, __ATOMIC_RELAXED);
-    shim.hidden_tid[at % HIDDEN_RUNS] = (int)sys0(SYS_gettid);
-    __atomic_store_n(&shim.hidden_runs, at + 1, __ATOMIC_RELEASE);
+    unsigned at = __atomic_load_n(&shim.runs, __ATOMIC_RELAXED);
+    shim.run_tid[at % RUNS] = tid;
+    __atomic_store_n(&shim.runs, at + 1, __ATOMIC_RELEASE);
 }
 
 bool shim_interrupted(unsigned runs)
 {
-    unsigned now = __atomic_load_n(&shim.hidden_runs, __ATOMIC_ACQUIRE);
+    unsigned now = __atomic_load_n(&shim.runs, __ATOMIC_ACQUIRE);
+    bool ours = false;
     if (LIKELY(now == runs))
         return false;
     int tid = (int)sys0(SYS_gettid);
-    if (now - runs > HIDDEN_RUNS)
-        runs = now - HIDDEN_RUNS;
-    for (; runs != now; runs++)
-        if (shim.hidden_tid[runs % HIDDEN_RUNS] == tid)
-            return true;
-    return false;
+    if (now - runs > RUNS)
+        runs = now - RUNS;
+    for (; runs != now; runs++) {
+        if (shim.run_tid[runs % RUNS] == -tid)
+            return false; /* one call may meet both: withheld, and released before the thread went on */
+        ours = ours || shim.run_tid[runs % RUNS] == tid;
+    }
+    return ours;
 }
 
 /* The moment of the signal is that of the leader's, if there is one. */
@@ -279,30 +282,82 @@ static bool blocks(const void *context, int sig)
 
 static void on_signal(int sig, siginfo_t *info, void *context);
 
+/* Does the program wait for something in this call, and would it be told of its own handler's run (not by a handler that
+ * restarts its calls)? */
+static bool is_interrupted_wait(long nr, long second, const struct ksigaction *program)
+{
+    bool restarts = (program->flags & SA_RESTART) != 0;
+    switch (nr) {
+    case SYS_futex: second &= FUTEX_CMD_MASK; return !restarts && (second == FUTEX_WAIT || second == FUTEX_WAIT_BITSET);
+    case SYS_accept:
+    case SYS_accept4:
+    case SYS_wait4:
+    case SYS_waitid: return !restarts;
+#ifdef SYS_epoll_wait
+    case SYS_epoll_wait:
+    case SYS_poll:
+    case SYS_select:
+    case SYS_pause:
+#endif
+    case SYS_epoll_pwait:
+    case SYS_epoll_pwait2:
+    case SYS_ppoll:
+    case SYS_pselect6: return true;
+    default: return false;
+    }
+}
+
+/* The program's handler will run as ours returns. The thread may stand before a call that waits: for our handler, the kernel
+ * has set it back to there (SA_RESTART), and after the program's it would wait for what has come already. It fails, as it
+ * would have if the program's handler alone had met it. (An invalid `how` only makes the kernel read.) */
+static void interrupt_wait_ahead(void *context, const struct ksigaction *program)
+{
+    long second;
+    if (sys4(SYS_rt_sigprocmask, -1, arch_code_ahead(context), 0, 8) == -EFAULT)
+        return;
+    long nr = arch_call_ahead(context, &second);
+    if (is_interrupted_wait(nr, second, program))
+        arch_interrupt_call_ahead(context);
+}
+
 /* As our handler returns, will the kernel run the program's handler of another signal? All are blocked in ours. */
-static bool others_follow(const void *context)
+static bool others_follow(void *context)
 {
     uint64_t pending = 0;
+    bool follow = false;
     if (sys2(SYS_rt_sigpending, &pending, 8) != 0)
         return false;
     for (int sig = 1; pending >> (sig - 1) != 0; sig++) {
         struct ksigaction now;
         if ((pending >> (sig - 1) & 1) == 0 || blocks(context, sig) || sys4(SYS_rt_sigaction, sig, 0, &now, 8) != 0)
             continue;
-        if (now.handler > SIGVIEW_IGNORE && now.handler != (uintptr_t)on_signal)
-            return true;
+        if (now.handler > SIGVIEW_IGNORE && now.handler != (uintptr_t)on_signal) {
+            follow = true;
+            interrupt_wait_ahead(context, &now);
+        }
         if (sig == SIGVIEW_MAX)
             break;
     }
-    return false;
+    return follow;
 }
 
 /* An EINTR that only our handler has caused is none of the program's; one that its own handler shares is: it may wait
  * for nothing else (pause, sigsuspend). */
-static void hide_run(const void *context)
+static void hide_run(void *context)
 {
-    if (arch_interrupted_call(context) && !others_follow(context))
-        note_hidden_run();
+    bool interrupted = arch_interrupted_call(context);
+    if (!others_follow(context) && interrupted)
+        note_run((int)sys0(SYS_gettid));
+}
+
+/* The program's own handler of sig runs as ours returns, or has run. */
+static void show_run(int sig, void *context)
+{
+    struct ksigaction now;
+    if (sys4(SYS_rt_sigaction, sig, 0, &now, 8) != 0 || now.handler <= SIGVIEW_IGNORE)
+        return;
+    note_run(-(int)sys0(SYS_gettid));
+    interrupt_wait_ahead(context, &now);
 }
 
 /* Is it a child that may be on its way to an exec, with nothing to drain? */
@@ -313,19 +368,22 @@ static bool passes_by(const siginfo_t *info)
 
 static void on_signal(int sig, siginfo_t *info, void *context)
 {
-    if (!shim_is_our_process() || passes_by(info)) {
-        pass_on(sig, info, context);
-        if (blocks(context, sig))
-            hide_run(context);
+    bool passes = !shim_is_our_process() || passes_by(info), follows = true;
+    if (!passes && !shim_signal(sig, info)) {
+        hide_run(context);
         return;
     }
-    bool release = shim_signal(sig, info), follows = true;
-    if (release)
+    int released = !passes && shim.owed ? signal_owed() : sig;
+    if (passes)
+        pass_on(sig, info, context);
+    else
         follows = shim.owed ? release_here(sig, context) : pass_here(sig, info, context);
     /* In a sigsuspend or ppoll the mask that returns blocks what we have just queued: it comes when the hook waits
      * again, and that EINTR is the program's. */
-    if (!release || (follows && blocks(context, shim.owed ? signal_owed() : sig)))
+    if (follows && blocks(context, released))
         hide_run(context);
+    else
+        show_run(released, context);
 }
 
 /* One change of disposition at a time. The holder is never interrupted; it makes one system call. */

@@ -16,7 +16,7 @@ static inline const struct rewrite_chunk *as_chunks(const struct iovec *iov)
 
 static inline unsigned hook_runs(void)
 {
-    return __atomic_load_n(&shim.hidden_runs, __ATOMIC_RELAXED);
+    return __atomic_load_n(&shim.runs, __ATOMIC_RELAXED);
 }
 
 /* The last call failed: with an EINTR that only our own handler caused? */

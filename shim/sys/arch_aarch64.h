@@ -2,6 +2,9 @@
 #ifndef LASTCALL_ARCH_AARCH64_H
 #define LASTCALL_ARCH_AARCH64_H
 
+#include <errno.h>
+#include <ucontext.h>
+
 #define ARCH_NAME "aarch64"
 
 /* Pages have 4, 16 or 64 KiB, as the kernel was built: what has this size and alignment is whole pages in all of them. */
@@ -64,5 +67,29 @@ static inline void arch_write_jump(unsigned char *at, void (*to)(void))
  * stacked upon another one sees that one's first instruction, with the signal's number in x0: setup_return. The instruction
  * before pc is not looked at: code need not be readable.) */
 #define arch_interrupted_call(context) ((long)((const ucontext_t *)(context))->uc_mcontext.regs[0] == -EINTR)
+
+/* Where a handler's context will go on. */
+static inline const unsigned char *arch_code_ahead(const void *context)
+{
+    return (const unsigned char *)((const ucontext_t *)context)->uc_mcontext.pc;
+}
+
+/* The number of the system call that begins with the code ahead (readable), -1: none, and the second argument of it. */
+static inline long arch_call_ahead(const void *context, long *second)
+{
+    const ucontext_t *uc = context;
+    uint32_t code;
+    __builtin_memcpy(&code, arch_code_ahead(context), sizeof code);
+    *second = (long)uc->uc_mcontext.regs[1];
+    return code == 0xd4000001 /* svc #0 */ ? (long)uc->uc_mcontext.regs[8] : -1;
+}
+
+/* It is not made: it has failed with EINTR. */
+static inline void arch_interrupt_call_ahead(void *context)
+{
+    ucontext_t *uc = context;
+    uc->uc_mcontext.pc += 4;
+    uc->uc_mcontext.regs[0] = (unsigned long)-EINTR;
+}
 
 #endif

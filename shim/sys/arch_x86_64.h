@@ -2,6 +2,9 @@
 #ifndef LASTCALL_ARCH_X86_64_H
 #define LASTCALL_ARCH_X86_64_H
 
+#include <errno.h>
+#include <ucontext.h>
+
 #define ARCH_NAME "x86_64"
 
 /* What has this size and alignment is whole pages. */
@@ -51,5 +54,29 @@ static inline void arch_write_jump(unsigned char *at, void (*to)(void))
 /* A handler's context: has the signal made a system call fail with EINTR, with nothing in between? (A handler that is
  * stacked upon another one sees that one's first instruction, with 0 in rax: setup_rt_frame.) */
 #define arch_interrupted_call(context) (((const ucontext_t *)(context))->uc_mcontext.gregs[REG_RAX] == -EINTR)
+
+/* Where a handler's context will go on. */
+static inline const unsigned char *arch_code_ahead(const void *context)
+{
+    return (const unsigned char *)((const ucontext_t *)context)
+        ->uc_mcontext.gregs[REG_RIP]; /* NOLINT: it is an address */
+}
+
+/* The number of the system call that begins with the code ahead (readable), -1: none, and the second argument of it. */
+static inline long arch_call_ahead(const void *context, long *second)
+{
+    const greg_t *reg = ((const ucontext_t *)context)->uc_mcontext.gregs;
+    const unsigned char *code = arch_code_ahead(context);
+    *second = (long)reg[REG_RSI];
+    return code[0] == 0x0f && code[1] == 0x05 ? (long)reg[REG_RAX] : -1;
+}
+
+/* It is not made: it has failed with EINTR. */
+static inline void arch_interrupt_call_ahead(void *context)
+{
+    greg_t *reg = ((ucontext_t *)context)->uc_mcontext.gregs;
+    reg[REG_RIP] += 2;
+    reg[REG_RAX] = -EINTR;
+}
 
 #endif

@@ -291,7 +291,16 @@ bool proc_main_sleeps(void)
 {
     char buf[1024];
     const char *at = read_stat((int)sys0(SYS_getpid), buf, sizeof buf);
-    return !at || *at != 'R';
+    return !at || (*at != 'R' && *at != 'D');
+}
+
+nsec_t proc_main_spent(void)
+{
+    /* A thread's processor time is a clock, numbered by the complement of its id (posix-timers.h: MAKE_THREAD_CPUCLOCK). */
+    enum { PER_THREAD = 4, SCHED = 2 };
+    struct timespec t = {0, 0};
+    sys2(SYS_clock_gettime, ~sys0(SYS_getpid) * 8 | PER_THREAD | SCHED, &t);
+    return (nsec_t)t.tv_sec * NSEC_PER_SEC + (nsec_t)t.tv_nsec;
 }
 
 unsigned proc_threads(void)

@@ -35,8 +35,11 @@ bool proc_blocks(int tid, int sig);
 /* Call f for every descriptor of this process. False: there is no /proc. */
 bool proc_own_descriptors(void (*f)(int fd, void *arg), void *arg);
 
-/* Does this process's first thread sleep in the kernel? True also if it cannot be known. */
+/* Does this process's first thread sleep in the kernel, and not only for a moment? True also if it cannot be known. */
 bool proc_main_sleeps(void);
+
+/* Nanoseconds of a processor that this process's first thread has had; 0 if it cannot be known. */
+nsec_t proc_main_spent(void);
 
 /* Threads of this process; 1 if it cannot be known. */
 unsigned proc_threads(void);
