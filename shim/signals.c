@@ -13,16 +13,20 @@
 
 extern HIDDEN void signal_return(void);
 
+static const uint64_t all_signals = ~(uint64_t)0; /* no thread's mask: KILL and STOP are never in one */
+
+/* Returns what unblock() wants. */
 static uint64_t block_all(void)
 {
-    uint64_t all = ~(uint64_t)0, old = 0;
-    sys4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old, 8);
-    return old;
+    uint64_t old = 0;
+    return sys4(SYS_rt_sigprocmask, SIG_SETMASK, &all_signals, &old, 8) == 0 ? old : all_signals;
 }
 
+/* A thread that stayed so would never hear of a signal again: a failure, which only a sandbox could make, is not the end. */
 static void unblock(uint64_t old)
 {
-    sys4(SYS_rt_sigprocmask, SIG_SETMASK, &old, 0, 8);
+    if (old != all_signals && sys4(SYS_rt_sigprocmask, SIG_SETMASK, &old, 0, 8) != 0)
+        sys4(SYS_rt_sigprocmask, SIG_SETMASK, &old, 0, 8);
 }
 
 static bool put_action(int sig, const struct ksigaction *act)
