@@ -3,10 +3,17 @@ import re
 import socket
 import time
 
+from harness import SLOW
 from scenarios import EXACT, request, scenario
 from wire import WireError
 
 ONE = ('epoll',)
+
+
+def read_by_then(load):
+    """Its requests are in flight: sent, and read by the server. One that is not read yet is served late."""
+    load.wait_ready()
+    time.sleep(0.15 * SLOW)
 
 
 @scenario(only=('nginx', 'epoll', 'thread'))
@@ -92,7 +99,7 @@ def no_deadline(t):
     """LASTCALL_TIMEOUT=0: a request that takes longer than the default deadline is waited for."""
     t.start(LASTCALL_TIMEOUT='0')
     load = t.load(f'GET /sleep?ms=26000 {EXACT}', clients=1, limit=1, ready_sent=1, timeout=29000)
-    load.wait_ready()
+    read_by_then(load)
     t.term()
     t.no_loss(load)
     t.exits(within=28)
@@ -142,8 +149,8 @@ def signals(t):
     """LASTCALL_SIGNALS=INT,TERM: both begin a drain, and the one that came is delivered."""
     for number in (2, 15):
         t.start(LASTCALL_SIGNALS='INT,TERM')
-        load = t.load(f'GET /sleep?ms=300 {EXACT}', clients=2, limit=1, ready_sent=2)
-        load.wait_ready()
+        load = t.load(f'GET /sleep?ms=500 {EXACT}', clients=2, limit=1, ready_sent=2)
+        read_by_then(load)
         t.term(number)
         t.no_loss(load)
         t.exits(within=2, status=-number)
@@ -184,8 +191,8 @@ def inject_off(t):
 
 def drain_once(t, **env):
     t.start(**env)
-    load = t.load(f'GET /sleep?ms=200 {EXACT}', clients=2, limit=1, ready_sent=2)
-    load.wait_ready()
+    load = t.load(f'GET /sleep?ms=500 {EXACT}', clients=2, limit=1, ready_sent=2)
+    read_by_then(load)
     t.term()
     t.no_loss(load)
     t.exits(within=2)

@@ -274,6 +274,13 @@ static bool can_fail(int call, int error)
            call != SYS_sched_yield;
 }
 
+/* Signals are blocked by one call and let in again by the next. A sandbox that comes in between leaves no way to do the latter: for
+ * ever after means from the first of the two on. */
+static unsigned whole_pairs(int call, enum times times, unsigned first)
+{
+    return call == SYS_rt_sigprocmask && times == ALWAYS ? first & ~1u : first;
+}
+
 /* Always EINTR or EAGAIN is no kernel's: then a call that is made again until it succeeds never ends. */
 static bool can_fail_always(int error)
 {
@@ -300,7 +307,8 @@ static void each_call_fails(const struct server *s, int error, unsigned part)
         for (enum times times = ONCE; times <= (can_fail_always(error) ? ALWAYS : ONCE); times++) {
             disturb(s, call, error, times, 0);
             if (every.seen[call] > 1) /* another one for each error and server */
-                disturb(s, call, error, times, 1 + (runs * 7 + part * 5) % (every.seen[call] - 1));
+                disturb(s, call, error, times,
+                        whole_pairs(call, times, 1 + (runs * 7 + part * 5) % (every.seen[call] - 1)));
         }
     }
     CHECK(!findings[0], "%s", findings);
