@@ -53,6 +53,8 @@ def says(*answers, byte_by_byte=False, then=None, wait=0.0):
     return serve
 
 
+CROSSING = 'crossing'  # the server has a moment to be so early in; on a busy machine it may miss it
+
 CASES = [
     # name, what each connection does, options, what must be counted
     ('ok', says(OK, OK, OK), ['--limit', '3'], {'ok': 3, 'connections': 1}),
@@ -85,7 +87,7 @@ CASES = [
     ('close and keep-alive', says(OK.replace(b'\r\n\r\n', b'\r\nConnection: keep-alive, close\r\n\r\n')), [], {'bad': 1}),
     ('two lengths', says(OK.replace(b'\r\n\r\n', b'\r\nContent-Length: 17\r\n\r\n')), [], {'bad': 1}),
     ('length and chunked', says(OK.replace(b'\r\n\r\n', b'\r\nTransfer-Encoding: chunked\r\n\r\n')), [], {'bad': 1}),
-    ('crossing', says(OK, then='abort at request'), ['--limit', '2'], {'ok': 1, 'crossing': 1}),
+    (CROSSING, says(OK, then='abort at request'), ['--limit', '2'], {'ok': 1, 'crossing': 1}),
     ('no crossing: too late', says(OK, then='abort at request', wait=0.05), ['--limit', '2'], {'ok': 1, 'reset': 1}),
     ('idle, closed', says(OK), ['--hold'], {'ok': 1, 'idle_closed': 1}),
     ('idle, reset', says(OK, then='abort', wait=0.05), ['--hold'], {'ok': 1, 'idle_reset': 1}),
@@ -137,6 +139,14 @@ def run_case(serve, options):
         s.close()
 
 
+def early_enough(serve, options):
+    for _ in range(10):
+        result = run_case(serve, options)
+        if result['crossing']:
+            break
+    return result
+
+
 def refused():
     s, port = listener()
     s.close()
@@ -159,7 +169,7 @@ def verdict(name, result, expected):
 
 
 def main():
-    good = [verdict(name, run_case(serve, options), expected) for name, serve, options, expected in CASES]
+    good = [verdict(name, (early_enough if name == CROSSING else run_case)(serve, options), expected) for name, serve, options, expected in CASES]
     good.append(verdict('refused', refused(), {'refused': 1, 'connections': 0}))
     good.append(verdict('reset in the accept queue', reset_in_queue(), {'reset': 1}))
     print(f'{sum(good)} passed, {len(good) - sum(good)} failed')
