@@ -140,7 +140,7 @@ def run_case(serve, options):
 
 
 def early_enough(serve, options):
-    for _ in range(10):
+    for _ in range(100):
         result = run_case(serve, options)
         if result['crossing']:
             break
