@@ -130,6 +130,22 @@ static bool sleeps(void *arg)
     return strstr(line, ") S ") != NULL;
 }
 
+/* The release, which our pump sends to the process. */
+static bool is_sent(void *arg)
+{
+    const struct child *c = arg;
+    char path[64], line[256];
+    unsigned long pending = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)c->pid);
+    FILE *f = fopen(path, "re");
+    CHECK(f);
+    while (fgets(line, sizeof line, f))
+        if (sscanf(line, "ShdPnd: %lx", &pending) == 1)
+            break;
+    fclose(f);
+    return pending >> (SIGTERM - 1) & 1;
+}
+
 static void start(struct child *c, const struct wait *w, const char *flags, const char *hardship)
 {
     child_start(c, NULL, "waiter", w->name, flags, hardship, NULL);
@@ -163,8 +179,7 @@ static void release_meets_it_before_its_wait(struct child *c)
             sig = 0;
         }
     } while (now.op != PTRACE_SYSCALL_INFO_ENTRY || now.entry.nr != SYS_rt_sigreturn);
-    child_logs(c, "stderr", "drained");
-    poll(NULL, 0, 100);
+    CHECK(await(is_sent, c));
     CHECK(ptrace(PTRACE_DETACH, c->pid, 0, 0) == 0);
 }
 
