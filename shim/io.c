@@ -349,25 +349,24 @@ size_t shim_farewell_sent(struct shim_call *call, const struct farewell *f, size
 
 /* ---- the program closes ------------------------------------------------------------------------------- */
 
-/* Is the connection in no set of the program's any more? */
-static bool leaves_epoll(int ep, int fd)
+/* An epoll registration belongs to the open file, and goes with the last that holds it. At its close that may be we: who
+ * keeps the socket for a while, or just a system call of ours that is at it (the survey's, the walk through /proc). So it is
+ * taken out before: else the program would hear of a connection that it has freed. False: it may be in a set still. */
+static bool leaves_epoll(const struct conn *c, int fd)
 {
-    long err = ep < 0 ? 0 : sys4(SYS_epoll_ctl, ep, EPOLL_CTL_DEL, fd, 0);
+    if (c->shared || c->epoll_fd == -2)
+        return false;
+    long err = c->epoll_fd < 0 ? 0 : sys4(SYS_epoll_ctl, c->epoll_fd, EPOLL_CTL_DEL, fd, 0);
     return err == 0 || err == -ENOENT || err == -EBADF;
 }
 
 /* The program's descriptor goes, the socket stays with us until its output is acknowledged and its peer
- * has ended too (RFC 9112 9.6). An epoll registration belongs to the open file, so it must be taken out: else the program
- * would hear of a connection that it has freed. */
+ * has ended too (RFC 9112 9.6). */
 static bool keep_lingering(struct conn *c, int fd)
 {
     int kept = (int)sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, shim.fd_high);
     if (kept < 0)
         return false;
-    if (!leaves_epoll(c->epoll_fd, fd)) {
-        sys1(SYS_close, kept);
-        return false;
-    }
     int own = __atomic_load_n(&shim.epoll, __ATOMIC_ACQUIRE);
     if (own >= 0)
         sys4(SYS_epoll_ctl, own, EPOLL_CTL_DEL, fd, 0);
@@ -392,10 +391,10 @@ static bool closes_cleanly(const struct conn *c, int fd)
 static bool linger(struct conn *c, int fd)
 {
     nsec_t now = shim_now();
-    bool ended;
+    bool ended, alone = leaves_epoll(c, fd);
     if (c->shared || c->stale || sock_lingers(fd) || closes_cleanly(c, fd))
         return false;
-    bool kept = shim.epoll >= 0 && shim.phase != DRAIN_RELEASED && c->epoll_fd != -2 && keep_lingering(c, fd);
+    bool kept = alone && shim.epoll >= 0 && shim.phase != DRAIN_RELEASED && keep_lingering(c, fd);
     int on = kept ? c->fd : fd;
     sys2(SYS_shutdown, on, SHUT_WR);
     uint64_t unread = sock_discard(on, &ended);

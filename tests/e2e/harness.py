@@ -437,13 +437,16 @@ class Test:
         self.target_process.kill(number)
 
     def wait_door(self):
-        """Until a new connection is refused (bare: the process may be gone by then, which is the same)."""
+        """Until a new connection is refused (bare: the process may be gone by then, which is the same). How many came in before,
+        and were closed at once."""
+        came = 0
         deadline = time.monotonic() + BOUND
         while time.monotonic() < deadline:
             try:
                 wire.connect(self.target, 2).close()
+                came += 1
             except (ConnectionError, FileNotFoundError):
-                return
+                return came
             except OSError:
                 raise Failure('a new connection is neither taken nor refused') from None
             time.sleep(0.005)

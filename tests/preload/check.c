@@ -101,9 +101,11 @@ static int run_test(const struct check_test *t)
     return FAILED;
 }
 
-void call_unseen(long number, long a, long b, long c, void *d)
+long call_unseen(long number, long a, long b, long c, void *d)
 {
-    CHECK(arch_syscall(number, a, b, c, (long)d, 0, 0) == 0);
+    long ret = arch_syscall(number, a, b, c, (long)d, 0, 0);
+    CHECK(ret >= 0, "%s", strerror((int)-ret));
+    return ret;
 }
 
 void close_unseen(int fd)

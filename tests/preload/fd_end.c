@@ -171,6 +171,56 @@ static void no_ghosts(void)
     ends_drained(&c);
 }
 
+/* An idle connection is closed, its peer being done, while somebody holds the file for a moment longer: in the
+ * field a system call that is at it just then, here a message on its way. */
+static int held_on(char **args)
+{
+    int channel[2], l = role_listen(), other = next_client(l), fd = next_client(l), ep = epoll_create1(EPOLL_CLOEXEC);
+    struct epoll_event event = {EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, {.u64 = 0xdeadbeef}};
+    char byte;
+    (void)args;
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel) == 0);
+    read_request(other); /* it keeps the drain from ending */
+    read_request(fd);
+    CHECK(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &event) == 0);
+    respond(fd, "hello");
+    go("held");
+    CHECK(readable(fd, PATIENCE_MS) && read(fd, &byte, 1) == 0);
+    CHECK(epoll_wait(ep, &event, 1, 0) == 1 && (event.events & EPOLLRDHUP) != 0);
+    pass_by(channel[0], fd, false);
+    CHECK(close(fd) == 0);
+    go("closed");
+    CHECK(epoll_wait(ep, &event, 1, 100) == 0, "an event for %lx", (unsigned long)event.data.u64);
+    respond(other, "hello");
+    return until_the_end(other);
+}
+
+static void no_ghosts_of_what_is_held(void)
+{
+    struct setup s = {.env = {"LASTCALL_IDLE=20s"}};
+    struct child c;
+    struct linger hard = {1, 0};
+    child_start(&c, &s, "held-on", NULL);
+    long port = child_says_number(&c, "port");
+    int other = client_connect(port), fd = client_connect(port);
+    client_get(other, "/");
+    client_get(fd, "/");
+    client_expect(fd, "hello", false);
+    child_says(&c, "held");
+    child_signal(&c, SIGTERM);
+    child_drains(&c);
+    shutdown(fd, SHUT_WR);
+    child_tell(&c, "go");
+    child_says(&c, "closed");
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    close(fd); /* resets it: an event, if it is in the set still */
+    child_tell(&c, "go");
+    client_expect(other, "hello", true);
+    close(other);
+    child_dies(&c, SIGTERM);
+    CHECK(report_says(&c, "end", "drained") && report_number(&c, "cut") == 0, "%s", child_file(&c, "report"));
+}
+
 static int aborter(char **args)
 {
     struct linger hard = {1, 0};
@@ -354,6 +404,7 @@ int main(int argc, char **argv)
         {"fd/swept/close-range", swept_by_close_range},
         {"fd/swept/closefrom", swept_by_closefrom},
         {"fd/closed/no-ghost-events", no_ghosts},
+        {"fd/closed/no-ghost-of-what-is-held", no_ghosts_of_what_is_held},
         {"fd/closed/own-linger", own_linger_is_respected},
         {"fd/crossing", crossing_bytes},
         {"fd/early-answer/closed", early_and_closed},
@@ -362,8 +413,8 @@ int main(int argc, char **argv)
         {"fd/never-read/closed", never_read_and_closed},
         {NULL, NULL},
     };
-    static const struct check_role roles[] = {
-        {"stale", stale}, {"sweeper", sweeper}, {"ghost", ghost}, {"aborter", aborter}, {"crossed", crossed_server},
-        {"early", early}, {"unread", unread},   {NULL, NULL}};
+    static const struct check_role roles[] = {{"stale", stale},     {"sweeper", sweeper}, {"ghost", ghost},
+                                              {"held-on", held_on}, {"aborter", aborter}, {"crossed", crossed_server},
+                                              {"early", early},     {"unread", unread},   {NULL, NULL}};
     return check_main(argc, argv, tests, roles);
 }
