@@ -42,7 +42,7 @@ def asleep(t, ms=1500, clients=4):
     """Requests in flight, and TERM."""
     load = t.load(f'GET /sleep?ms={ms} {EXACT}', clients=clients, limit=1, ready_sent=clients)
     load.wait_ready()
-    time.sleep(0.1)
+    t.let_read(0.1)
     t.term()
     return load
 

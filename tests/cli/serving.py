@@ -1,5 +1,4 @@
 """Real servers for the commands' tests, by the machinery of tests/e2e."""
-import time
 from types import SimpleNamespace
 
 import cases
@@ -37,5 +36,5 @@ def busy(test, requests=SLOW, clients=8):
     """Clients whose requests are in flight."""
     load = test.load(requests, clients=clients, limit=1, wait_fin=True, ready_sent=clients)
     load.wait_ready()
-    time.sleep(0.2)
+    test.let_read(0.2)
     return load

@@ -81,7 +81,7 @@ def in_flight(t, path):
     wires = {t.wire(): 0 for _ in range(t.some(8))} if 'keep-alive' in t.server.lacks else kept(t)
     for wire in wires:
         wire.send(request('GET', path))
-    time.sleep(0.2)  # it is not only sent, it is at work
+    t.let_read(0.2)  # it is not only sent, it is at work
     return {wire: pid or owner(t, wire) for wire, pid in wires.items()}
 
 
@@ -327,7 +327,7 @@ def cgi(t):
     t.start()
     load = t.load(f'GET /cgi?ms=1500 {EXACT}', clients=4, limit=1, wait_fin=True, ready_sent=4)
     load.wait_ready()
-    time.sleep(0.3)
+    t.let_read(0.3)
     t.term()
     t.no_loss(load)
     t.exits(within=3)

@@ -436,6 +436,14 @@ class Test:
         self.termed = time.monotonic()
         self.target_process.kill(number)
 
+    def let_read(self, moment):
+        """After this moment (s) what clients have sent has been read; a busy machine gets longer, not for ever: some servers
+        leave things unread."""
+        time.sleep(moment * SLOW)
+        deadline = time.monotonic() + 2 * SLOW
+        while self.server.family != 'unix' and procfs.unread(self.port) and time.monotonic() < deadline:
+            time.sleep(0.02)
+
     def wait_door(self):
         """Until a new connection is refused (bare: the process may be gone by then, which is the same). How many came in before,
         and were closed at once."""

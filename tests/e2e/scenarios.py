@@ -58,7 +58,7 @@ def inflight(t):
     clients = t.some(8)
     load = t.load(f'GET /sleep?ms={2000 * SLOW:.0f} {EXACT}', clients=clients, limit=1, wait_fin=True, ready_sent=clients)
     load.wait_ready()
-    time.sleep(0.5 * SLOW)
+    t.let_read(0.5)
     t.term()
     t.no_loss(load)
     t.exits(within=3)
@@ -186,7 +186,7 @@ def upload(t):
     load = t.load(f'POST /upload upload={size} text={size}\n', clients=clients, limit=1, split=size // 2, split_pause=1200,
                   wait_fin=True, ready_sent=clients)
     load.wait_ready()
-    time.sleep(0.2)
+    t.let_read(0.2)
     t.term()
     t.no_loss(load)
     t.exits(within=3)
@@ -388,7 +388,7 @@ def half_closed(t):
         for wire in wires:
             wire.send(request('GET', f'/sleep?ms={2500 * SLOW:.0f}'))
             wire.end_output()
-        time.sleep(0.5 * SLOW)
+        t.let_read(0.5)
         t.term()
         try:
             for wire in wires:

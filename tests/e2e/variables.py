@@ -1,19 +1,17 @@
 """Each variable does what the manual says of it, and what is said can be read by a machine."""
 import re
 import socket
-import time
 
-from harness import SLOW
 from scenarios import EXACT, request, scenario
 from wire import WireError
 
 ONE = ('epoll',)
 
 
-def read_by_then(load):
+def read_by_then(t, load):
     """Its requests are in flight: sent, and read by the server. One that is not read yet is served late."""
     load.wait_ready()
-    time.sleep(0.15 * SLOW)
+    t.let_read(0.15)
 
 
 @scenario(only=('nginx', 'epoll', 'thread'))
@@ -99,7 +97,7 @@ def no_deadline(t):
     """LASTCALL_TIMEOUT=0: a request that takes longer than the default deadline is waited for."""
     t.start(LASTCALL_TIMEOUT='0')
     load = t.load(f'GET /sleep?ms=26000 {EXACT}', clients=1, limit=1, ready_sent=1, timeout=29000)
-    read_by_then(load)
+    read_by_then(t, load)
     t.term()
     t.no_loss(load)
     t.exits(within=28)
@@ -150,7 +148,7 @@ def signals(t):
     for number in (2, 15):
         t.start(LASTCALL_SIGNALS='INT,TERM')
         load = t.load(f'GET /sleep?ms=500 {EXACT}', clients=2, limit=1, ready_sent=2)
-        read_by_then(load)
+        read_by_then(t, load)
         t.term(number)
         t.no_loss(load)
         t.exits(within=2, status=-number)
@@ -192,7 +190,7 @@ def inject_off(t):
 def drain_once(t, **env):
     t.start(**env)
     load = t.load(f'GET /sleep?ms=500 {EXACT}', clients=2, limit=1, ready_sent=2)
-    read_by_then(load)
+    read_by_then(t, load)
     t.term()
     t.no_loss(load)
     t.exits(within=2)
