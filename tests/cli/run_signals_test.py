@@ -38,12 +38,12 @@ class Run:
 
     def __init__(self, *words, **how):
         self.child = subprocess.Popen([f'{cases.build}/lastcall', 'run', '--log', 'off', '--', *words], stdout=subprocess.PIPE,
-                                      text=True, env=clean(), start_new_session=True, **how)
+                                      bufsize=0, env=clean(), start_new_session=True, **how)  # select does not see a buffer
         self.pid = self.child.pid
 
     def line(self):
         check(select.select([self.child.stdout], [], [], cases.BOUND)[0], 'nothing comes')
-        return self.child.stdout.readline().strip()
+        return self.child.stdout.readline().decode().strip()
 
     def status(self):
         return self.child.wait(cases.BOUND)
