@@ -183,8 +183,8 @@ def upload(t):
     """Half a body at TERM, the rest a second later."""
     t.start()
     size, clients = 1 << 20, t.some(4)
-    load = t.load(f'POST /upload upload={size} text={size}\n', clients=clients, limit=1, split=size // 2, split_pause=1200,
-                  wait_fin=True, ready_sent=clients)
+    load = t.load(f'POST /upload upload={size} text={size}\n', clients=clients, limit=1, split=size // 2, wait_fin=True,
+                  split_pause=int(1500 * SLOW), ready_sent=clients)
     load.wait_ready()
     t.let_read(0.2)
     t.term()
