@@ -354,7 +354,7 @@ size_t shim_farewell_sent(struct shim_call *call, const struct farewell *f, size
  * taken out before: else the program would hear of a connection that it has freed. False: it may be in a set still. */
 static bool leaves_epoll(const struct conn *c, int fd)
 {
-    if (c->shared || c->epoll_fd == -2)
+    if (c->epoll_fd == -2)
         return false;
     long err = c->epoll_fd < 0 ? 0 : sys4(SYS_epoll_ctl, c->epoll_fd, EPOLL_CTL_DEL, fd, 0);
     return err == 0 || err == -ENOENT || err == -EBADF;
@@ -391,8 +391,11 @@ static bool closes_cleanly(const struct conn *c, int fd)
 static bool linger(struct conn *c, int fd)
 {
     nsec_t now = shim_now();
-    bool ended, alone = leaves_epoll(c, fd);
-    if (c->shared || c->stale || sock_lingers(fd) || closes_cleanly(c, fd))
+    bool ended;
+    if (c->shared || c->stale)
+        return false;
+    bool alone = leaves_epoll(c, fd);
+    if (sock_lingers(fd) || closes_cleanly(c, fd))
         return false;
     bool kept = alone && shim.epoll >= 0 && shim.phase != DRAIN_RELEASED && keep_lingering(c, fd);
     int on = kept ? c->fd : fd;
