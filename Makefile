@@ -13,9 +13,11 @@ ARCH := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
 all: $(BUILD)/liblastcall.so $(BUILD)/lastcall
 
 # ---- the preloaded object: freestanding, position-independent, exports only hooks ------------------
-SHIM_SRC  = $(wildcard shim/*.c shim/core/*.c shim/sys/*.c shim/hook/*.c) $(wildcard shim/sys/*_$(ARCH).S shim/hook/*_$(ARCH).S)
+# Its folders are its layers, lowest first (tests/guard/layers.sh has the rules). Includes are written from shim/.
+SHIM_LAYERS = core sys process track signal group compat drain hook go
+SHIM_SRC  = $(wildcard shim/*.c $(SHIM_LAYERS:%=shim/%/*.c) $(SHIM_LAYERS:%=shim/%/*_$(ARCH).S))
 SHIM_OBJ  = $(patsubst %,$(BUILD)/%.o,$(SHIM_SRC))
-SHIM_FLAGS = -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -fPIC -ffreestanding -fvisibility=hidden -fno-stack-protector \
+SHIM_FLAGS = -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -iquote shim -fPIC -ffreestanding -fvisibility=hidden -fno-stack-protector \
              -fasynchronous-unwind-tables -fexceptions -fno-common -fno-plt -U_FORTIFY_SOURCE $(SHIM_FLAGS_$(ARCH))
 # Atomics without libgcc; and x28 is g while Go's own signal handlers may come (shim/hook/go_aarch64.S).
 SHIM_FLAGS_aarch64 = -mno-outline-atomics -ffixed-x28

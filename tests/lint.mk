@@ -10,7 +10,7 @@ TIDY_EDGE  = $(filter-out shim/core/% shim/cli/%,$(filter shim/%.c,$(LINT_C)))
 TIDY_OTHER = $(filter-out shim/core/% $(TIDY_EDGE),$(filter %.c,$(LINT_C)))
 RAW_CALLS  = --checks=-clang-analyzer-core.uninitialized*,-clang-analyzer-core.UndefinedBinaryOperatorResult,-clang-analyzer-core.CallAndMessage
 # tidy FILES,FLAGS,OPTIONS: findings come on stdout; stderr counts the warnings of system headers.
-tidy       = printf '%s\n' $(1) | xargs -P$$(nproc) -n3 sh -c 'clang-tidy --quiet $(3) "$$@" -- -std=c11 -D_GNU_SOURCE $(2) 2>/dev/null' sh
+tidy       = printf '%s\n' $(1) | xargs -P$$(nproc) -n3 sh -c 'clang-tidy --quiet $(3) "$$@" -- -std=c11 -D_GNU_SOURCE -iquote shim $(2) 2>/dev/null' sh
 
 # Not believed: an index or pointer that stays inside although a condition looks redundant; a NULL that
 # reaches a function on a path it does not take; the casts that hooks.def makes for every row alike; and
@@ -33,7 +33,7 @@ lint-tidy:
 	$(call say,LINT,clang-tidy)
 	$(Q)$(call tidy,$(TIDY_CORE),-ffreestanding)
 	$(Q)$(call tidy,$(TIDY_EDGE),-ffreestanding,$(RAW_CALLS))
-	$(Q)$(call tidy,$(TIDY_OTHER),-iquote shim)
+	$(Q)$(call tidy,$(TIDY_OTHER))
 
 lint-cppcheck:
 	$(call say,LINT,cppcheck)

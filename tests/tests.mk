@@ -6,7 +6,7 @@ CORE_SRC   = $(wildcard shim/core/*.c)
 UNIT_SRC   = $(wildcard tests/unit/test_*.c)
 UNIT_BIN   = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
 UNIT_SANITIZE ?= address,undefined
-UNIT_FLAGS = -std=c11 -D_GNU_SOURCE -g -O1 $(WARN) -fsanitize=$(UNIT_SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
+UNIT_FLAGS = -std=c11 -D_GNU_SOURCE -g -O1 $(WARN) -iquote shim -fsanitize=$(UNIT_SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
 UNIT_CORE  = $(patsubst shim/core/%.c,$(BUILD)/unit/core/%.o,$(CORE_SRC))
 
 $(BUILD)/unit/core/%.o: shim/core/%.c
@@ -28,7 +28,7 @@ $(BUILD)/unit/cli.a: $(UNIT_CLI)
 $(BUILD)/unit/%: tests/unit/%.c $(UNIT_CORE) $(BUILD)/unit/cli.a
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(dir $@)
-	$(Q)$(CC) $(UNIT_FLAGS) -MMD -MP -Ishim -o $@ $< $(UNIT_CORE) $(BUILD)/unit/cli.a -lcmocka $(CLI_LIBS)
+	$(Q)$(CC) $(UNIT_FLAGS) -MMD -MP -o $@ $< $(UNIT_CORE) $(BUILD)/unit/cli.a -lcmocka $(CLI_LIBS)
 
 -include $(UNIT_CORE:.o=.d) $(UNIT_CLI:.o=.d) $(UNIT_BIN:=.d)
 

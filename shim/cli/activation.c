@@ -1,5 +1,5 @@
 /* activation.c: see activation.h. */
-#include "activation.h"
+#include "cli/activation.h"
 
 #include <limits.h>
 #include <stdbool.h>

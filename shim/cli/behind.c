@@ -1,8 +1,8 @@
 /* behind.c: see behind.h. */
-#include "behind.h"
+#include "cli/behind.h"
 
-#include "../sys/proc.h"
-#include "../sys/shared.h"
+#include "sys/proc.h"
+#include "sys/shared.h"
 
 #include <errno.h>
 #include <signal.h>

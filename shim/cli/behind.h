@@ -4,7 +4,7 @@
 #ifndef LASTCALL_BEHIND_H
 #define LASTCALL_BEHIND_H
 
-#include "../core/members.h"
+#include "core/members.h"
 
 #include <poll.h>
 

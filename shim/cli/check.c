@@ -1,8 +1,8 @@
 /* check.c: `lastcall check`: what elfscan found and verdict makes of it, for people or for programs. */
-#include "commands.h"
-#include "verdict.h"
+#include "cli/commands.h"
+#include "cli/verdict.h"
 
-#include "../core/text.h"
+#include "core/text.h"
 
 #include <jansson.h>
 #include <stdarg.h>

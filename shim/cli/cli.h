@@ -2,7 +2,7 @@
 #ifndef LASTCALL_CLI_H
 #define LASTCALL_CLI_H
 
-#include "../base.h"
+#include "base.h"
 
 /* Exit statuses besides 0 and what a command's own page says. */
 enum { CLI_USAGE = 2 };

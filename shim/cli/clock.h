@@ -2,7 +2,7 @@
 #ifndef LASTCALL_CLOCK_H
 #define LASTCALL_CLOCK_H
 
-#include "../base.h"
+#include "base.h"
 
 #include <time.h>
 

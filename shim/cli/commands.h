@@ -2,7 +2,7 @@
 #ifndef LASTCALL_COMMANDS_H
 #define LASTCALL_COMMANDS_H
 
-#include "cli.h"
+#include "cli/cli.h"
 
 extern const struct command command_check;
 extern const struct command command_run;

@@ -1,7 +1,7 @@
 /* elffile.c: see elffile.h. */
-#include "elffile.h"
+#include "cli/elffile.h"
 
-#include "../core/gocode.h"
+#include "core/gocode.h"
 
 #include <string.h>
 #include <unistd.h>

@@ -3,7 +3,7 @@
 #ifndef LASTCALL_ELFFILE_H
 #define LASTCALL_ELFFILE_H
 
-#include "../base.h"
+#include "base.h"
 
 #include <gelf.h>
 #include <limits.h>

@@ -1,7 +1,7 @@
 /* elfneeds.c: see elfneeds.h. Libraries are read in the order in which the dynamic linker loads them: breadth first. */
-#include "elfneeds.h"
+#include "cli/elfneeds.h"
 
-#include "libpath.h"
+#include "cli/libpath.h"
 
 #include <ctype.h>
 #include <fcntl.h>

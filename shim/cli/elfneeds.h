@@ -2,8 +2,8 @@
 #ifndef LASTCALL_ELFNEEDS_H
 #define LASTCALL_ELFNEEDS_H
 
-#include "elffile.h"
-#include "elfscan.h"
+#include "cli/elffile.h"
+#include "cli/elfscan.h"
 
 /* Fills libraries, imports and what is told of the libc. The rest of *facts is there already. */
 void elfneeds_read(struct elffile *program, struct elf_facts *facts);

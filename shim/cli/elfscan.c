@@ -1,11 +1,11 @@
 /* elfscan.c: see elfscan.h. What the kernel and the dynamic linker read is read here in their way: by program
  * headers, never by sections, which a program may lack. */
-#include "elfscan.h"
+#include "cli/elfscan.h"
 
-#include "elffile.h"
-#include "elfneeds.h"
-#include "follow.h"
-#include "gobuild.h"
+#include "cli/elffile.h"
+#include "cli/elfneeds.h"
+#include "cli/follow.h"
+#include "cli/gobuild.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #ifndef LASTCALL_ELFSCAN_H
 #define LASTCALL_ELFSCAN_H
 
-#include "hooklist.h"
+#include "cli/hooklist.h"
 
 #include <limits.h>
 

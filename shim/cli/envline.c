@@ -1,5 +1,5 @@
 /* envline.c: see envline.h; the manual: "env invocation" of coreutils. */
-#include "envline.h"
+#include "cli/envline.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #ifndef LASTCALL_ENVLINE_H
 #define LASTCALL_ENVLINE_H
 
-#include "../base.h"
+#include "base.h"
 
 enum { ENVLINE_WORDS = 128, ENVLINE_ARENA = 16384 };
 

@@ -1,9 +1,9 @@
 /* follow.c: see follow.h; the kernel's side is fs/binfmt_script.c and exec_binprm() of fs/exec.c. */
-#include "follow.h"
+#include "cli/follow.h"
 
-#include "envline.h"
+#include "cli/envline.h"
 
-#include "../core/text.h"
+#include "core/text.h"
 
 #include <errno.h>
 #include <fcntl.h>

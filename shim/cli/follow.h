@@ -2,7 +2,7 @@
 #ifndef LASTCALL_FOLLOW_H
 #define LASTCALL_FOLLOW_H
 
-#include "elfscan.h"
+#include "cli/elfscan.h"
 
 /* Fills asked, path, script, scripts, by_env, env_clears, executable and, if something is in the way, problem.
  * The open file (the caller closes it), or -errno as exec would say. A FIFO or device is never opened. */

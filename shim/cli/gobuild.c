@@ -2,9 +2,9 @@
  *
  * Magic, size of a pointer, flags; then either (flags & 2, since Go 1.18) at 32 two strings, each behind its length as
  * a varint, or at 16 the addresses of two Go strings: the version, and lines about modules and the build. */
-#include "gobuild.h"
+#include "cli/gobuild.h"
 
-#include "../core/gocode.h"
+#include "core/gocode.h"
 
 #include <string.h>
 

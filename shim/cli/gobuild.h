@@ -3,7 +3,7 @@
 #ifndef LASTCALL_GOBUILD_H
 #define LASTCALL_GOBUILD_H
 
-#include "elffile.h"
+#include "cli/elffile.h"
 
 struct gobuild {
     char version[48]; /* "go1.19.8"; "" = not known */

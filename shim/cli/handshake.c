@@ -1,5 +1,5 @@
 /* handshake.c: see handshake.h. */
-#include "handshake.h"
+#include "cli/handshake.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,7 +5,7 @@
 #ifndef LASTCALL_HANDSHAKE_H
 #define LASTCALL_HANDSHAKE_H
 
-#include "../base.h"
+#include "base.h"
 
 #include <poll.h>
 

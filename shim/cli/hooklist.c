@@ -1,5 +1,5 @@
 /* hooklist.c: see hooklist.h. */
-#include "hooklist.h"
+#include "cli/hooklist.h"
 
 #include <string.h>
 
@@ -7,7 +7,7 @@ const char *const hook_names[HOOKS] = {
 #define HOOK(returns, name, parameters, arguments, early) #name,
 #define HOOK_ASM                                          HOOK
 #define HOOK_VARIADIC(returns, name, parameters)          #name,
-#include "../hook/hooks.def"
+#include "hook/hooks.def"
 };
 
 enum hook hook_find(const char *name)

@@ -2,13 +2,13 @@
 #ifndef LASTCALL_HOOKLIST_H
 #define LASTCALL_HOOKLIST_H
 
-#include "../base.h"
+#include "base.h"
 
 enum hook {
 #define HOOK(returns, name, parameters, arguments, early) HOOK_##name,
 #define HOOK_ASM                                          HOOK
 #define HOOK_VARIADIC(returns, name, parameters)          HOOK_##name,
-#include "../hook/hooks.def"
+#include "hook/hooks.def"
 #undef HOOK
 #undef HOOK_ASM
 #undef HOOK_VARIADIC

@@ -3,11 +3,11 @@
  * A process of our own attaches to the one that is about to execute the program (its parent: so Yama is asked first,
  * PR_SET_PTRACER), stops it at the exec, has it map the object and close it, relocates, lets the object's entry point run
  * (go_injected: the constructor), and lets go. The program reaps it before its first instruction. */
-#include "inject.h"
+#include "cli/inject.h"
 
-#include "../sys/syscall.h"
-#include "elffile.h"
-#include "tracee.h"
+#include "sys/syscall.h"
+#include "cli/elffile.h"
+#include "cli/tracee.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
 #ifndef LASTCALL_INJECT_H
 #define LASTCALL_INJECT_H
 
-#include "../base.h"
+#include "base.h"
 
 /* execve(path, argv, envp), with the object (a path) in the program before its first instruction. For programs that have no
  * dynamic linker; in a process with one thread. If ptrace is denied, the program is executed without, and *problem_to (a

@@ -1,6 +1,6 @@
 /* lastcall.c: the command table, by which usage, help and dispatch walk. */
-#include "commands.h"
-#include "runopts.h"
+#include "cli/commands.h"
+#include "cli/runopts.h"
 
 #include <stdarg.h>
 #include <stdio.h>

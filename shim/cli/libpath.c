@@ -1,5 +1,5 @@
 /* libpath.c: see libpath.h. */
-#include "libpath.h"
+#include "cli/libpath.h"
 
 #include <elf.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
 #ifndef LASTCALL_LIBPATH_H
 #define LASTCALL_LIBPATH_H
 
-#include "../base.h"
+#include "base.h"
 
 struct libpath_query {
     const char *name;            /* as DT_NEEDED has it */

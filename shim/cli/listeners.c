@@ -1,5 +1,5 @@
 /* listeners.c: see listeners.h. The inodes of the sockets that they hold, found again in /proc/PID/net. */
-#include "listeners.h"
+#include "cli/listeners.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>

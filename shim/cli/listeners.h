@@ -2,7 +2,7 @@
 #ifndef LASTCALL_LISTENERS_H
 #define LASTCALL_LISTENERS_H
 
-#include "tree.h"
+#include "cli/tree.h"
 
 enum { LISTENERS_MAX = 16 };
 

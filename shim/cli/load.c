@@ -1,8 +1,8 @@
 /* load.c: see load.h. A client is a small state machine (load_client.h); one epoll drives them all. */
-#include "load.h"
-#include "clock.h"
-#include "load_client.h"
-#include "load_end.h"
+#include "cli/load.h"
+#include "cli/clock.h"
+#include "cli/load_client.h"
+#include "cli/load_end.h"
 
 #include <errno.h>
 #include <poll.h>

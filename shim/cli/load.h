@@ -3,7 +3,7 @@
 #ifndef LASTCALL_LOAD_H
 #define LASTCALL_LOAD_H
 
-#include "load_response.h"
+#include "cli/load_response.h"
 
 enum load_class {
     LOAD_OK,

@@ -1,5 +1,5 @@
 /* load_address.c: see load_address.h. */
-#include "load_address.h"
+#include "cli/load_address.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

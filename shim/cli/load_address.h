@@ -3,7 +3,7 @@
 #ifndef LASTCALL_LOAD_ADDRESS_H
 #define LASTCALL_LOAD_ADDRESS_H
 
-#include "../base.h"
+#include "base.h"
 
 #include <sys/socket.h>
 

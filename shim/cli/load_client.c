@@ -1,7 +1,7 @@
 /* load_client.c: see load_client.h. */
-#include "load_client.h"
-#include "clock.h"
-#include "load_end.h"
+#include "cli/load_client.h"
+#include "cli/clock.h"
+#include "cli/load_end.h"
 
 #include <errno.h>
 #include <netinet/in.h>

@@ -2,8 +2,8 @@
 #ifndef LASTCALL_LOAD_CLIENT_H
 #define LASTCALL_LOAD_CLIENT_H
 
-#include "load.h"
-#include "load_address.h"
+#include "cli/load.h"
+#include "cli/load_address.h"
 
 enum { BATCH_MAX = 32, HEAD_MAX = 2048, READ_SIZE = 65536 };
 

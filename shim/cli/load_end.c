@@ -1,5 +1,5 @@
 /* load_end.c: see load_end.h. */
-#include "load_end.h"
+#include "cli/load_end.h"
 
 #include <linux/sockios.h>
 #include <netinet/in.h>

@@ -2,7 +2,7 @@
 #ifndef LASTCALL_LOAD_END_H
 #define LASTCALL_LOAD_END_H
 
-#include "load_client.h"
+#include "cli/load_client.h"
 
 /* The request that is next to be answered has ended so; why: for the list of losses. */
 void client_end_request(struct load *l, struct client *c, enum load_class class, const char *why);

@@ -1,5 +1,5 @@
 /* load_json.c: see load_json.h. */
-#include "load_json.h"
+#include "cli/load_json.h"
 
 static void put(json_t *object, const char *name, uint64_t value)
 {

@@ -2,7 +2,7 @@
 #ifndef LASTCALL_LOAD_JSON_H
 #define LASTCALL_LOAD_JSON_H
 
-#include "load.h"
+#include "cli/load.h"
 
 #include <jansson.h>
 

@@ -1,5 +1,5 @@
 /* load_response.c: see load_response.h. Framing as in RFC 9112 section 6.3. */
-#include "load_response.h"
+#include "cli/load_response.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 #ifndef LASTCALL_LOAD_RESPONSE_H
 #define LASTCALL_LOAD_RESPONSE_H
 
-#include "../base.h"
+#include "base.h"
 
 enum load_body_kind {
     LOAD_BODY_ANY,

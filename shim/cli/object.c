@@ -1,7 +1,7 @@
 /* object.c: see object.h. */
-#include "object.h"
+#include "cli/object.h"
 
-#include "../sys/syscall.h"
+#include "sys/syscall.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
 #ifndef LASTCALL_OBJECT_H
 #define LASTCALL_OBJECT_H
 
-#include "elfscan.h"
+#include "cli/elfscan.h"
 
 struct object {
     char path[PATH_MAX];    /* absolute, without symbolic links */

@@ -5,14 +5,14 @@
  * come or go, also in a cadence: every 5 to 50 ms, so that looking costs a twentieth of a processor (with thousands of
  * connections more), and only while a drain is going on. Holding descriptors of the connections to be told sooner is out of
  * the question: while we had one, the program's close would close nothing. */
-#include "outside.h"
+#include "cli/outside.h"
 
-#include "../core/drain.h"
-#include "../core/report.h"
-#include "outside_parting.h"
-#include "outside_say.h"
-#include "outside_watch.h"
-#include "runlog.h"
+#include "core/drain.h"
+#include "core/report.h"
+#include "cli/outside_parting.h"
+#include "cli/outside_say.h"
+#include "cli/outside_watch.h"
+#include "cli/runlog.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -8,7 +8,7 @@
 #ifndef LASTCALL_OUTSIDE_H
 #define LASTCALL_OUTSIDE_H
 
-#include "../core/options.h"
+#include "core/options.h"
 
 struct outside;
 

@@ -1,7 +1,7 @@
 /* outside_departed.c: see outside_departed.h. */
-#include "outside_departed.h"
+#include "cli/outside_departed.h"
 
-#include "../sys/proc.h"
+#include "sys/proc.h"
 
 #include <stdlib.h>
 #include <string.h>

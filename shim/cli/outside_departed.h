@@ -10,7 +10,7 @@
 #ifndef LASTCALL_OUTSIDE_DEPARTED_H
 #define LASTCALL_OUTSIDE_DEPARTED_H
 
-#include "outside_guest.h"
+#include "cli/outside_guest.h"
 
 struct departed {
     struct guest guest;      /* as of the last look that saw it in the program's hands */

@@ -1,8 +1,8 @@
 /* outside_door.c: see outside_door.h. Facts: DESIGN section 5. */
-#include "outside_door.h"
+#include "cli/outside_door.h"
 
-#include "../sys/net.h"
-#include "../sys/proc.h"
+#include "sys/net.h"
+#include "sys/proc.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -3,9 +3,9 @@
 #ifndef LASTCALL_OUTSIDE_DOOR_H
 #define LASTCALL_OUTSIDE_DOOR_H
 
-#include "../core/options.h"
-#include "outside_family.h"
-#include "status_diag.h"
+#include "core/options.h"
+#include "cli/outside_family.h"
+#include "cli/status_diag.h"
 
 struct door {
     struct diag_socket is;

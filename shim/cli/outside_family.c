@@ -1,7 +1,7 @@
 /* outside_family.c: see outside_family.h. Source: proc(5). */
-#include "outside_family.h"
+#include "cli/outside_family.h"
 
-#include "../sys/proc.h"
+#include "sys/proc.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -3,7 +3,7 @@
 #ifndef LASTCALL_OUTSIDE_FAMILY_H
 #define LASTCALL_OUTSIDE_FAMILY_H
 
-#include "../base.h"
+#include "base.h"
 
 struct family_socket {
     uint64_t inode;

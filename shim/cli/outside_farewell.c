@@ -1,5 +1,5 @@
 /* outside_farewell.c: see outside_farewell.h. Source: tcp(7), tcp_push and __tcp_push_pending_frames in the kernel. */
-#include "outside_farewell.h"
+#include "cli/outside_farewell.h"
 
 #include <linux/tcp.h>
 #include <netinet/in.h>

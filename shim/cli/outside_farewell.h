@@ -11,7 +11,7 @@
 #ifndef LASTCALL_OUTSIDE_FAREWELL_H
 #define LASTCALL_OUTSIDE_FAREWELL_H
 
-#include "../base.h"
+#include "base.h"
 
 struct farewell {
     int fd;        /* -1: none is being said */

@@ -1,5 +1,5 @@
 /* outside_guest.c: see outside_guest.h. */
-#include "outside_guest.h"
+#include "cli/outside_guest.h"
 
 static nsec_t later(nsec_t a, nsec_t b)
 {

@@ -21,7 +21,7 @@
 #ifndef LASTCALL_OUTSIDE_GUEST_H
 #define LASTCALL_OUTSIDE_GUEST_H
 
-#include "status_diag.h"
+#include "cli/status_diag.h"
 
 enum guest_word { WORD_NOBODY, WORD_CLIENT, WORD_SERVER, WORD_EITHER };
 

@@ -1,8 +1,8 @@
 /* outside_parting.c: see outside_parting.h. */
-#include "outside_parting.h"
+#include "cli/outside_parting.h"
 
-#include "../sys/net.h"
-#include "runlog.h"
+#include "sys/net.h"
+#include "cli/runlog.h"
 
 #include <errno.h>
 #include <stdio.h>

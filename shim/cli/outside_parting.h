@@ -2,7 +2,7 @@
 #ifndef LASTCALL_OUTSIDE_PARTING_H
 #define LASTCALL_OUTSIDE_PARTING_H
 
-#include "outside_watch.h"
+#include "cli/outside_watch.h"
 
 /* That descriptors cannot be taken over here was found by a system call that was refused with this error number. */
 void part_cannot_take(struct watch *w, int error);

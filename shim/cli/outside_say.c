@@ -1,7 +1,7 @@
 /* outside_say.c: see outside_say.h. */
-#include "outside_say.h"
+#include "cli/outside_say.h"
 
-#include "runlog.h"
+#include "cli/runlog.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
 #ifndef LASTCALL_OUTSIDE_SAY_H
 #define LASTCALL_OUTSIDE_SAY_H
 
-#include "../core/report.h"
+#include "core/report.h"
 
 /* The report to the log and, if there is to be one, to LASTCALL_REPORT. */
 void outside_report(const struct options *o, const struct report *r, const struct report_cut *cuts, unsigned count);

@@ -1,7 +1,7 @@
 /* outside_watch.c: see outside_watch.h. */
-#include "outside_watch.h"
+#include "cli/outside_watch.h"
 
-#include "outside_parting.h"
+#include "cli/outside_parting.h"
 
 #include <stdlib.h>
 #include <time.h>

@@ -2,12 +2,12 @@
 #ifndef LASTCALL_OUTSIDE_WATCH_H
 #define LASTCALL_OUTSIDE_WATCH_H
 
-#include "../core/report.h"
-#include "outside_door.h"
-#include "outside_departed.h"
-#include "outside_family.h"
-#include "outside_farewell.h"
-#include "outside_guest.h"
+#include "core/report.h"
+#include "cli/outside_door.h"
+#include "cli/outside_departed.h"
+#include "cli/outside_family.h"
+#include "cli/outside_farewell.h"
+#include "cli/outside_guest.h"
 
 struct visitor { /* a connection to one of our ports */
     struct guest guest;

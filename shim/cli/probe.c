@@ -1,8 +1,8 @@
 /* probe.c: see probe.h. The response is read as strictly as the load client reads it. */
-#include "probe.h"
-#include "clock.h"
-#include "load_address.h"
-#include "load_response.h"
+#include "cli/probe.h"
+#include "cli/clock.h"
+#include "cli/load_address.h"
+#include "cli/load_response.h"
 
 #include <errno.h>
 #include <poll.h>

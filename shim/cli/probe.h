@@ -2,7 +2,7 @@
 #ifndef LASTCALL_PROBE_H
 #define LASTCALL_PROBE_H
 
-#include "url.h"
+#include "cli/url.h"
 
 struct probe {
     int status;

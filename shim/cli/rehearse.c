@@ -1,10 +1,10 @@
 /* rehearse.c: `lastcall rehearse`: the command itself. See rehearse.h. */
-#include "rehearse.h"
-#include "../core/options.h"
-#include "clock.h"
-#include "commands.h"
-#include "load_address.h"
-#include "tree.h"
+#include "cli/rehearse.h"
+#include "core/options.h"
+#include "cli/clock.h"
+#include "cli/commands.h"
+#include "cli/load_address.h"
+#include "cli/tree.h"
 
 #include <errno.h>
 #include <getopt.h>

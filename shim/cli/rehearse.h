@@ -13,10 +13,10 @@
 #ifndef LASTCALL_REHEARSE_H
 #define LASTCALL_REHEARSE_H
 
-#include "cli.h"
-#include "load.h"
-#include "rehearse_table.h"
-#include "url.h"
+#include "cli/cli.h"
+#include "cli/load.h"
+#include "cli/rehearse_table.h"
+#include "cli/url.h"
 
 #include <jansson.h>
 #include <sys/resource.h>

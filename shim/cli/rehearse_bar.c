@@ -1,6 +1,6 @@
 /* rehearse_bar.c: the bar on a terminal, and what must be said past it. */
-#include "rehearse.h"
-#include "clock.h"
+#include "cli/rehearse.h"
+#include "cli/clock.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* rehearse_env.c: the server's environment: ours, kept as it is, but for what makes the difference between the sides
  * (`lastcall run` puts the object into it). */
-#include "rehearse.h"
+#include "cli/rehearse.h"
 
 #include <stdio.h>
 #include <stdlib.h>

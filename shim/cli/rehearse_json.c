@@ -1,6 +1,6 @@
 /* rehearse_json.c: the outcomes for machines. */
-#include "rehearse.h"
-#include "load_json.h"
+#include "cli/rehearse.h"
+#include "cli/load_json.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* rehearse_run.c: one run: the server, the clients in a thread beside us, TERM in the middle, and both ends. */
-#include "rehearse.h"
-#include "clock.h"
-#include "tree.h"
+#include "cli/rehearse.h"
+#include "cli/clock.h"
+#include "cli/tree.h"
 
 #include <pthread.h>
 #include <signal.h>

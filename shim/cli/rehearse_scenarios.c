@@ -1,5 +1,5 @@
 /* rehearse_scenarios.c: what is done to the server; the names and the numbers are those of tests/e2e/scenarios.py. */
-#include "rehearse.h"
+#include "cli/rehearse.h"
 
 const struct scenario scenarios[] = {
     {.name = "hammer",

@@ -1,10 +1,10 @@
 /* rehearse_start.c: the server as a child of ours: start it, wait until it serves, end it. See rehearse.h. */
-#include "rehearse.h"
-#include "clock.h"
-#include "listeners.h"
-#include "load_address.h"
-#include "probe.h"
-#include "tree.h"
+#include "cli/rehearse.h"
+#include "cli/clock.h"
+#include "cli/listeners.h"
+#include "cli/load_address.h"
+#include "cli/probe.h"
+#include "cli/tree.h"
 
 #include <errno.h>
 #include <fcntl.h>

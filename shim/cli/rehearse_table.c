@@ -1,5 +1,5 @@
 /* rehearse_table.c: see rehearse_table.h. */
-#include "rehearse_table.h"
+#include "cli/rehearse_table.h"
 
 #include <string.h>
 

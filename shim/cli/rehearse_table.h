@@ -2,8 +2,8 @@
 #ifndef LASTCALL_REHEARSE_TABLE_H
 #define LASTCALL_REHEARSE_TABLE_H
 
-#include "../core/text.h"
-#include "load.h"
+#include "core/text.h"
+#include "cli/load.h"
 
 struct rehearse_side {
     uint64_t served;

@@ -1,11 +1,11 @@
 /* run.c: `lastcall run`: starts a command with the object in it, and stays as its parent. */
-#include "commands.h"
-#include "inject.h"
-#include "object.h"
-#include "runlog.h"
-#include "runopts.h"
-#include "supervisor.h"
-#include "verdict.h"
+#include "cli/commands.h"
+#include "cli/inject.h"
+#include "cli/object.h"
+#include "cli/runlog.h"
+#include "cli/runopts.h"
+#include "cli/supervisor.h"
+#include "cli/verdict.h"
 
 #include <errno.h>
 #include <fcntl.h>

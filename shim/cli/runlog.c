@@ -1,7 +1,7 @@
 /* runlog.c: see runlog.h. */
-#include "runlog.h"
+#include "cli/runlog.h"
 
-#include "../core/report.h"
+#include "core/report.h"
 
 #include <fcntl.h>
 #include <poll.h>

@@ -2,7 +2,7 @@
 #ifndef LASTCALL_RUNLOG_H
 #define LASTCALL_RUNLOG_H
 
-#include "../core/options.h"
+#include "core/options.h"
 
 /* From here on as LASTCALL_LOG, LASTCALL_LOG_FORMAT and LASTCALL_LOG_FILE say. */
 void runlog_open(const struct options *options);

@@ -1,7 +1,7 @@
 /* runopts.c: see runopts.h. */
-#include "runopts.h"
+#include "cli/runopts.h"
 
-#include "../core/text.h"
+#include "core/text.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 #ifndef LASTCALL_RUNOPTS_H
 #define LASTCALL_RUNOPTS_H
 
-#include "../core/options.h"
+#include "core/options.h"
 
 struct runopts {
     const char *preload;   /* the object's path; NULL: it is looked for */

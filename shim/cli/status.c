@@ -1,9 +1,9 @@
 /* status.c: `lastcall status [PID]`: the groups of this machine, before, during and after the signal. */
-#include "commands.h"
+#include "cli/commands.h"
 
-#include "status_print.h"
-#include "status_proc.h"
-#include "status_watch.h"
+#include "cli/status_print.h"
+#include "cli/status_proc.h"
+#include "cli/status_watch.h"
 
 #include <limits.h>
 #include <stdlib.h>

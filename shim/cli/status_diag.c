@@ -1,5 +1,5 @@
 /* status_diag.c: see status_diag.h. Source: sock_diag(7), linux/inet_diag.h. */
-#include "status_diag.h"
+#include "cli/status_diag.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

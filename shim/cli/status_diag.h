@@ -3,7 +3,7 @@
 #ifndef LASTCALL_STATUS_DIAG_H
 #define LASTCALL_STATUS_DIAG_H
 
-#include "../base.h"
+#include "base.h"
 
 enum diag_state { /* tcp_states.h */
                   DIAG_ESTABLISHED = 1,

@@ -1,5 +1,5 @@
 /* status_json.c: the same for machines. All strings are ASCII by now (status_printable), so none can be refused. */
-#include "status_print.h"
+#include "cli/status_print.h"
 
 #include <jansson.h>
 

@@ -1,6 +1,6 @@
 /* status_metrics.c: the same as OpenMetrics text. A family's samples must stand together, so each family walks through
  * all groups. */
-#include "status_print.h"
+#include "cli/status_print.h"
 
 /* Inside double quotes: backslash, quote and line feed escaped; there is nothing else in our strings. */
 static void value(FILE *to, const char *s)

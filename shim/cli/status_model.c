@@ -1,8 +1,8 @@
 /* status_model.c: see status_model.h. */
-#include "status_model.h"
+#include "cli/status_model.h"
 
-#include "../core/sigview.h"
-#include "../core/text.h"
+#include "core/sigview.h"
+#include "core/text.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -6,8 +6,8 @@
 #ifndef LASTCALL_STATUS_MODEL_H
 #define LASTCALL_STATUS_MODEL_H
 
-#include "../core/members.h"
-#include "../core/view.h"
+#include "core/members.h"
+#include "core/view.h"
 
 /* What a connection is about, in the order of what matters. */
 enum status_kind {

@@ -2,7 +2,7 @@
 #ifndef LASTCALL_STATUS_PRINT_H
 #define LASTCALL_STATUS_PRINT_H
 
-#include "status_model.h"
+#include "cli/status_model.h"
 
 #include <stdio.h>
 

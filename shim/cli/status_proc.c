@@ -1,5 +1,5 @@
 /* status_proc.c: see status_proc.h. Source: proc(5), pid_namespaces(7), memfd_create(2). */
-#include "status_proc.h"
+#include "cli/status_proc.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -4,7 +4,7 @@
 #ifndef LASTCALL_STATUS_PROC_H
 #define LASTCALL_STATUS_PROC_H
 
-#include "../base.h"
+#include "base.h"
 
 enum { HOLDER_SOCKETS = 64, HOLDER_SPACES = 8 };
 

@@ -1,9 +1,9 @@
 /* status_read.c: see status_read.h. Everything is copied first and believed later (status_model.h): a copy does not change
  * while it is checked, and does not shrink, as a mapping of another process's file may. */
-#include "status_read.h"
+#include "cli/status_read.h"
 
-#include "status_diag.h"
-#include "status_proc.h"
+#include "cli/status_diag.h"
+#include "cli/status_proc.h"
 
 #include <errno.h>
 #include <stdlib.h>

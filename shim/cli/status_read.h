@@ -2,7 +2,7 @@
 #ifndef LASTCALL_STATUS_READ_H
 #define LASTCALL_STATUS_READ_H
 
-#include "status_model.h"
+#include "cli/status_model.h"
 
 /* Which groups: all; that of one process (pid != 0); or one that was read before (ino != 0), whoever is left of it. */
 struct status_wish {

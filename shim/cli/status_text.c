@@ -1,6 +1,6 @@
 /* status_text.c: what `lastcall status` says to people. All of it is ASCII: a character is a column. */
-#include "../core/text.h"
-#include "status_print.h"
+#include "core/text.h"
+#include "cli/status_print.h"
 
 enum { BAR = 40 };
 

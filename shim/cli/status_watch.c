@@ -1,8 +1,8 @@
 /* status_watch.c: see status_watch.h. A server tells nobody that it has changed, which would cost it something: so it is
  * looked at four times a second. */
-#include "status_watch.h"
+#include "cli/status_watch.h"
 
-#include "status_print.h"
+#include "cli/status_print.h"
 
 #include <poll.h>
 #include <signal.h>

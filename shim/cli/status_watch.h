@@ -2,7 +2,7 @@
 #ifndef LASTCALL_STATUS_WATCH_H
 #define LASTCALL_STATUS_WATCH_H
 
-#include "status_read.h"
+#include "cli/status_read.h"
 
 /* Look again and again until nothing of the wish is left, or, on a terminal, until q or ^C. On a terminal a page that is
  * redrawn; else a line (json: an object) for each change. Returns the exit status. */

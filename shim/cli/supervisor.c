@@ -1,14 +1,14 @@
 /* supervisor.c: see supervisor.h. One loop: signals come by signalfd, everything else by what its module polls for. */
-#include "supervisor.h"
+#include "cli/supervisor.h"
 
-#include "activation.h"
-#include "behind.h"
-#include "handshake.h"
-#include "outside.h"
-#include "runlog.h"
-#include "terminal.h"
+#include "cli/activation.h"
+#include "cli/behind.h"
+#include "cli/handshake.h"
+#include "cli/outside.h"
+#include "cli/runlog.h"
+#include "cli/terminal.h"
 
-#include "../core/drain.h"
+#include "core/drain.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -3,7 +3,7 @@
 #ifndef LASTCALL_SUPERVISOR_H
 #define LASTCALL_SUPERVISOR_H
 
-#include "../core/options.h"
+#include "core/options.h"
 
 struct supervision {
     const struct options *options;

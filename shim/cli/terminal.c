@@ -1,5 +1,5 @@
 /* terminal.c: see terminal.h. Source: tcsetpgrp(3), credentials(7), "Implementing a Shell" in glibc's manual. */
-#include "terminal.h"
+#include "cli/terminal.h"
 
 #include <fcntl.h>
 #include <unistd.h>

@@ -2,7 +2,7 @@
 #ifndef LASTCALL_TERMINAL_H
 #define LASTCALL_TERMINAL_H
 
-#include "../base.h"
+#include "base.h"
 
 /* A descriptor of the terminal, close-on-exec, or -1: there is none. */
 int terminal_open(void);

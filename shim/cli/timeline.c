@@ -1,6 +1,6 @@
 /* timeline.c: `lastcall timeline`: a picture of a drain out of its report. */
-#include "commands.h"
-#include "timeline.h"
+#include "cli/commands.h"
+#include "cli/timeline.h"
 
 #include <errno.h>
 #include <getopt.h>

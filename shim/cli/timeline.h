@@ -2,7 +2,7 @@
 #ifndef LASTCALL_TIMELINE_H
 #define LASTCALL_TIMELINE_H
 
-#include "../core/history.h"
+#include "core/history.h"
 
 #include <stdio.h>
 

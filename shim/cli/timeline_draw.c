@@ -1,6 +1,6 @@
 /* timeline_draw.c: the picture as SVG, alone or in a page of HTML that is well-formed XML too. It needs nothing from
  * elsewhere, follows the reader's light or dark, and says by pattern what it says by colour. */
-#include "timeline_layout.h"
+#include "cli/timeline_layout.h"
 
 #include <inttypes.h>
 #include <string.h>

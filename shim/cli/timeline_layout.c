@@ -1,5 +1,5 @@
 /* timeline_layout.c: see timeline_layout.h. */
-#include "timeline_layout.h"
+#include "cli/timeline_layout.h"
 
 #include <inttypes.h>
 #include <math.h>

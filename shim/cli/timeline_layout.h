@@ -6,7 +6,7 @@
 #ifndef LASTCALL_TIMELINE_LAYOUT_H
 #define LASTCALL_TIMELINE_LAYOUT_H
 
-#include "timeline.h"
+#include "cli/timeline.h"
 
 enum { TIMELINE_NAMED = 40, TIMELINE_ROWS = 1600, TIMELINE_TICKS = 12, TIMELINE_MARKS = 5, TIMELINE_LABEL = 96 };
 

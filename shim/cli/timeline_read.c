@@ -1,5 +1,5 @@
 /* timeline_read.c: from a file of reports to one drain. Nothing in it is trusted: it may be cut, edited, or no report. */
-#include "timeline.h"
+#include "cli/timeline.h"
 
 #include <jansson.h>
 #include <stdarg.h>

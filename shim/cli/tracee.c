@@ -1,5 +1,5 @@
 /* tracee.c: see tracee.h. */
-#include "tracee.h"
+#include "cli/tracee.h"
 
 #include <errno.h>
 #include <signal.h>

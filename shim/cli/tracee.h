@@ -3,12 +3,12 @@
 #ifndef LASTCALL_TRACEE_H
 #define LASTCALL_TRACEE_H
 
-#include "../base.h"
+#include "base.h"
 
 #if defined(__x86_64__)
-#include "tracee_x86_64.h"
+#include "cli/tracee_x86_64.h"
 #elif defined(__aarch64__)
-#include "tracee_aarch64.h"
+#include "cli/tracee_aarch64.h"
 #else
 #error "no tracee_*.h for this architecture yet"
 #endif

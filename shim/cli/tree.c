@@ -1,5 +1,5 @@
 /* tree.c: see tree.h. /proc is read whole: the kernel's own list of children is not in every kernel. */
-#include "tree.h"
+#include "cli/tree.h"
 
 #include <dirent.h>
 #include <signal.h>

@@ -3,7 +3,7 @@
 #ifndef LASTCALL_TREE_H
 #define LASTCALL_TREE_H
 
-#include "../base.h"
+#include "base.h"
 
 #include <sys/types.h>
 

@@ -1,6 +1,6 @@
 /* url.c: see url.h. */
-#include "url.h"
-#include "load_address.h"
+#include "cli/url.h"
+#include "cli/load_address.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>

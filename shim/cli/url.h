@@ -2,7 +2,7 @@
 #ifndef LASTCALL_URL_H
 #define LASTCALL_URL_H
 
-#include "../base.h"
+#include "base.h"
 
 struct url {
     char address[128]; /* for load_address_parse: "127.0.0.1:80", "[::1]:80", "unix:/path" */

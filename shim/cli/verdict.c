@@ -1,8 +1,8 @@
 /* verdict.c: see verdict.h. Each judge_ function looks at one thing; the first that finds something in the way gives
  * the first reason, and the later ones can only make it worse. */
-#include "verdict.h"
+#include "cli/verdict.h"
 
-#include "../core/text.h"
+#include "core/text.h"
 
 #include <stdarg.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #ifndef LASTCALL_VERDICT_H
 #define LASTCALL_VERDICT_H
 
-#include "elfscan.h"
+#include "cli/elfscan.h"
 
 enum verdict_kind {
     VERDICT_FULL,    /* each of its connections is drained with all that lastcall knows */

@@ -1,5 +1,5 @@
 /* version.c: `lastcall version`. */
-#include "commands.h"
+#include "cli/commands.h"
 
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
 /* cluster.c: see cluster.h. */
-#include "cluster.h"
+#include "core/cluster.h"
 
 static const char newconn[] = "{\"cmd\":\"NODE_HANDLE\",\"type\":\"net.Native\",\"msg\":"
                               "{\"cmd\":\"NODE_CLUSTER\",\"act\":\"newconn\",\"key\":\"";

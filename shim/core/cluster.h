@@ -9,7 +9,7 @@
 #ifndef LASTCALL_CLUSTER_H
 #define LASTCALL_CLUSTER_H
 
-#include "../base.h"
+#include "base.h"
 
 enum { CLUSTER_KEYS = 8, CLUSTER_KEY_MAX = 120, CLUSTER_CLOSE_MAX = CLUSTER_KEYS * (CLUSTER_KEY_MAX + 64) };
 

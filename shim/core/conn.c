@@ -1,5 +1,5 @@
 /* conn.c: see conn.h. */
-#include "conn.h"
+#include "core/conn.h"
 
 /* Flags of a run in the ring: what the response's framing depends on (RFC 9112 section 6.3). */
 enum { RUN_HEAD = 1, RUN_CONNECT = 2, RUN_FLAGS = 3, RUN_SHIFT = 2 };

@@ -6,8 +6,8 @@
 #ifndef LASTCALL_CONN_H
 #define LASTCALL_CONN_H
 
-#include "http1.h"
-#include "rewrite.h"
+#include "core/http1.h"
+#include "core/rewrite.h"
 
 /* How a connection ends under a drain; only ever moves down this list. */
 enum conn_stage {

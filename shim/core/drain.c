@@ -1,5 +1,5 @@
 /* drain.c: see drain.h. */
-#include "drain.h"
+#include "core/drain.h"
 
 static nsec_t earlier(nsec_t a, nsec_t b)
 {

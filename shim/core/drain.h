@@ -3,7 +3,7 @@
 #ifndef LASTCALL_DRAIN_H
 #define LASTCALL_DRAIN_H
 
-#include "options.h"
+#include "core/options.h"
 
 enum drain_phase {
     DRAIN_SERVING,  /* a signal */

@@ -1,5 +1,5 @@
 /* fdtable.c: see fdtable.h. */
-#include "fdtable.h"
+#include "core/fdtable.h"
 
 static struct conn *take_from(struct conn_chunk *chunk)
 {

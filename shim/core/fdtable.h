@@ -5,7 +5,7 @@
 #ifndef LASTCALL_FDTABLE_H
 #define LASTCALL_FDTABLE_H
 
-#include "conn.h"
+#include "core/conn.h"
 
 enum { FD_MAX = 1 << 20 }; /* the kernel's default nr_open; higher ones pass through */
 

@@ -1,10 +1,10 @@
 /* gocode.c: see gocode.h. */
-#include "gocode.h"
+#include "core/gocode.h"
 
 #if defined(__x86_64__)
-#include "gocode_x86_64.h"
+#include "core/gocode_x86_64.h"
 #elif defined(__aarch64__)
-#include "gocode_aarch64.h"
+#include "core/gocode_aarch64.h"
 #else
 #error "no gocode_*.h for this architecture yet"
 #endif

@@ -5,7 +5,7 @@
 #ifndef LASTCALL_GOCODE_H
 #define LASTCALL_GOCODE_H
 
-#include "../base.h"
+#include "base.h"
 
 struct gocode {
     unsigned hits; /* so many routines have all of the bytes; anything but 1: hands off */

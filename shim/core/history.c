@@ -1,5 +1,5 @@
 /* history.c: see history.h. */
-#include "history.h"
+#include "core/history.h"
 
 /* A change is one word, state below and time above, so that nobody sees half of it. */
 enum { STATE_BITS = 8 };

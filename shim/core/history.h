@@ -6,7 +6,7 @@
 #ifndef LASTCALL_HISTORY_H
 #define LASTCALL_HISTORY_H
 
-#include "../base.h"
+#include "base.h"
 
 enum history_state {
     HISTORY_NONE,

@@ -4,7 +4,7 @@
  * once, sixteen bytes a step and without a copy (take_lines). Whatever that refuses, be it cut by the
  * buffer's end or odd in any way, goes byte by byte through the states below (take_byte), which alone
  * decide what is bad. So a head means the same however it is cut. */
-#include "http1.h"
+#include "core/http1.h"
 
 #if defined(__SSE2__)
 #include <emmintrin.h>

@@ -6,7 +6,7 @@
 #ifndef LASTCALL_HTTP1_H
 #define LASTCALL_HTTP1_H
 
-#include "../base.h"
+#include "base.h"
 
 enum http1_kind { HTTP1_REQUEST, HTTP1_RESPONSE };
 

@@ -1,5 +1,5 @@
 /* members.c: see members.h. */
-#include "members.h"
+#include "core/members.h"
 
 static const char magic[8] = "lastcall";
 

@@ -5,9 +5,9 @@
 #ifndef LASTCALL_MEMBERS_H
 #define LASTCALL_MEMBERS_H
 
-#include "drain.h"
-#include "history.h"
-#include "report.h"
+#include "core/drain.h"
+#include "core/history.h"
+#include "core/report.h"
 
 enum { MEMBERS_VERSION = 2, MEMBERS_MAX = 512, MEMBERS_DOORS = 64, MEMBERS_CUTS = 64, MEMBER_NONE = -1 };
 

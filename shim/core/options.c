@@ -2,7 +2,7 @@
  *
  * Readers are strict: a value is understood whole or refused whole. A half-understood drain is found
  * out in production, at the worst moment; a complaint is found at start. */
-#include "options.h"
+#include "core/options.h"
 
 #define PREFIX "LASTCALL_"
 

@@ -5,7 +5,7 @@
 #ifndef LASTCALL_OPTIONS_H
 #define LASTCALL_OPTIONS_H
 
-#include "../base.h"
+#include "base.h"
 
 enum log_level { LOG_OFF, LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG, LOG_TRACE };
 enum log_format { LOG_TEXT, LOG_JSON };

@@ -1,6 +1,6 @@
 /* report.c: spells reports and log lines. The fields are tables that text and JSON both walk, so that
  * the two cannot drift apart. */
-#include "report.h"
+#include "core/report.h"
 
 /* ---- values --------------------------------------------------------------------------------------- */
 

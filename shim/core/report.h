@@ -2,9 +2,9 @@
 #ifndef LASTCALL_REPORT_H
 #define LASTCALL_REPORT_H
 
-#include "history.h"
-#include "options.h"
-#include "text.h"
+#include "core/history.h"
+#include "core/options.h"
+#include "core/text.h"
 
 enum report_end { REPORT_DRAINED, REPORT_DEADLINE, REPORT_SECOND_SIGNAL, REPORT_EXIT };
 

@@ -3,9 +3,9 @@
  * One small machine (step) follows the head byte by byte, and it follows what goes on the *wire*: so a
  * literal of ours moves it exactly as if the program had written it, and its state after any short
  * write is found by stepping over what was sent. Planning adds to it the three edits of the header. */
-#include "rewrite.h"
+#include "core/rewrite.h"
 
-#include "http1.h"
+#include "core/http1.h"
 
 static const char CLOSE[] = "close";
 static const char CLOSE_FIELD[] = "Connection: close\r\n";

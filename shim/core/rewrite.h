@@ -14,7 +14,7 @@
 #ifndef LASTCALL_REWRITE_H
 #define LASTCALL_REWRITE_H
 
-#include "../base.h"
+#include "base.h"
 
 enum { REWRITE_PIECES = 40, REWRITE_CHUNKS = 35 };
 

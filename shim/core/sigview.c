@@ -1,5 +1,5 @@
 /* sigview.c: see sigview.h. */
-#include "sigview.h"
+#include "core/sigview.h"
 
 /* SIGKILL and SIGSTOP: the kernel takes them out of every mask (do_sigaction). */
 #define UNBLOCKABLE ((uint64_t)1 << (9 - 1) | (uint64_t)1 << (19 - 1))

@@ -4,7 +4,7 @@
 #ifndef LASTCALL_SIGVIEW_H
 #define LASTCALL_SIGVIEW_H
 
-#include "../base.h"
+#include "base.h"
 
 enum { SIGVIEW_MAX = 64, SIGVIEW_DEFAULT = 0, SIGVIEW_IGNORE = 1 };
 

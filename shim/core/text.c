@@ -1,6 +1,6 @@
 /* text.c: appends to the caller's buffer; what does not fit is cut at the end, so that the text is
  * always a prefix of what it would be in a larger buffer. */
-#include "text.h"
+#include "core/text.h"
 
 static const char hex_digits[] = "0123456789abcdef";
 

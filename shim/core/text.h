@@ -3,7 +3,7 @@
 #ifndef LASTCALL_TEXT_H
 #define LASTCALL_TEXT_H
 
-#include "../base.h"
+#include "base.h"
 
 struct text {
     char *at;    /* caller's buffer */

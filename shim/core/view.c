@@ -1,5 +1,5 @@
 /* view.c: see view.h. */
-#include "view.h"
+#include "core/view.h"
 
 static const char magic[8] = "lc-view";
 

@@ -6,7 +6,7 @@
 #ifndef LASTCALL_VIEW_H
 #define LASTCALL_VIEW_H
 
-#include "fdtable.h"
+#include "core/fdtable.h"
 
 struct view {
     char magic[8];

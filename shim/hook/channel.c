@@ -1,9 +1,9 @@
 /* channel.c: nginx's master tells its workers by a socket what others tell by a signal (reload: QUIT; after TERM:
  * TERMINATE). Such a message is taken for the signal that nginx sends itself where the socket fails.
  * Source: nginx, src/os/unix/ngx_channel.h and ngx_process_cycle.c (ngx_signal_worker_processes). */
-#include "tracked.h"
+#include "hook/tracked.h"
 
-#include "../group.h"
+#include "group.h"
 
 #include <signal.h>
 #include <sys/socket.h>

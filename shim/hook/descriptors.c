@@ -1,5 +1,5 @@
 /* descriptors.c: hooks of the calls that make, copy and close descriptors. */
-#include "tracked.h"
+#include "hook/tracked.h"
 
 #include <fcntl.h>
 #include <sys/epoll.h>

@@ -7,7 +7,7 @@
  *
  * An EINTR is left to Go where nothing but a wait has failed: its scheduler interrupts threads by a signal of its own, so
  * every Go program minds it. */
-#include "go.h"
+#include "hook/go.h"
 
 #include <sys/socket.h>
 #include <sys/uio.h>

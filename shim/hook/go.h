@@ -21,7 +21,7 @@
 #define GO_OF_FD 2 /* only if the first argument is a descriptor that we know */
 
 #ifndef __ASSEMBLER__
-#include "tracked.h"
+#include "hook/tracked.h"
 
 struct go_call {
     long nr;

@@ -1,10 +1,10 @@
 /* go_attach.c: is this program a Go program, and if so, its system calls are ours to see. Before its first instruction, so
  * nobody is in the code that changes. All others pay for it with a look at what the kernel and the loader have read anyway. */
-#include "go.h"
+#include "hook/go.h"
 
-#include "../core/gocode.h"
-#include "../core/text.h"
-#include "../sys/stacks.h"
+#include "core/gocode.h"
+#include "core/text.h"
+#include "sys/stacks.h"
 
 #include <elf.h>
 #include <sys/mman.h>

@@ -5,8 +5,8 @@
  *
  * The stack is the goroutine's: small, and Go may look at it while the call blocks, so only the call itself happens on it;
  * a signal handler of Go's that finds our code, or our stack, takes it for C's. */
-#include "go.h"
-#include "../sys/stacks.h"
+#include "hook/go.h"
+#include "sys/stacks.h"
 
 #include <sys/syscall.h>
 

@@ -2,7 +2,7 @@
 #ifndef LASTCALL_HOOK_H
 #define LASTCALL_HOOK_H
 
-#include "../base.h"
+#include "base.h"
 
 #include <signal.h>
 #include <sys/types.h>
@@ -25,7 +25,7 @@ typedef void (*sig_handler)(int);
 #define HOOK(returns, name, params, args, early) EXPORT returns hook_##name params __asm__(HOOK_PREFIX #name);
 #define HOOK_VARIADIC(returns, name, params)     EXPORT returns hook_##name params __asm__(HOOK_PREFIX #name);
 #define HOOK_ASM                                 HOOK
-#include "hooks.def"
+#include "hook/hooks.def"
 #undef HOOK
 #undef HOOK_ASM
 #undef HOOK_VARIADIC
@@ -35,7 +35,7 @@ struct real {
 #define HOOK(returns, name, params, args, early) returns(*name) params;
 #define HOOK_VARIADIC(returns, name, params)
 #define HOOK_ASM HOOK
-#include "hooks.def"
+#include "hook/hooks.def"
 #undef HOOK
 #undef HOOK_ASM
 #undef HOOK_VARIADIC

@@ -1,7 +1,7 @@
 /* in.c: hooks of the calls that bring bytes in. */
-#include "tracked.h"
+#include "hook/tracked.h"
 
-#include "../handoff.h"
+#include "handoff.h"
 
 #include <sys/socket.h>
 #include <sys/uio.h>

@@ -1,5 +1,5 @@
 /* leave.c: hooks of the ways out of the process. */
-#include "tracked.h"
+#include "hook/tracked.h"
 
 void hook_exit(int status)
 {

@@ -1,7 +1,7 @@
 /* out.c: hooks of the calls that send bytes; while draining a response head leaves with its farewell. */
-#include "tracked.h"
+#include "hook/tracked.h"
 
-#include "../handoff.h"
+#include "handoff.h"
 
 #include <sys/socket.h>
 #include <sys/stat.h>

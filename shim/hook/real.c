@@ -1,8 +1,8 @@
 /* real.c: the next definition of everything that hooks.def names. */
-#include "hook.h"
+#include "hook/hook.h"
 
-#include "../sys/libc.h"
-#include "../sys/syscall.h"
+#include "sys/libc.h"
+#include "sys/syscall.h"
 
 #include <sys/select.h>
 
@@ -34,12 +34,12 @@ static long missing(void)
 #define HOOK_VARIADIC(returns, name, params)
 #define HOOK_ASM                                 HOOK
 #define HOOK(returns, name, params, args, early) static returns early_##name params;
-#include "hooks.def"
+#include "hook/hooks.def"
 #undef HOOK
 
 #define HOOK(returns, name, params, args, early) .name = early_##name,
 HIDDEN struct real real = {
-#include "hooks.def"
+#include "hook/hooks.def"
 };
 #undef HOOK
 
@@ -56,7 +56,7 @@ static bool bound;
         }                                        \
         return (returns)(early);                 \
     }
-#include "hooks.def"
+#include "hook/hooks.def"
 #undef HOOK
 
 static void bind_one(void *slot, const char *name, bool *failed)
@@ -75,7 +75,7 @@ void real_bind(void)
         return;
     bound = true;
 #define HOOK(returns, name, params, args, early) bind_one(&real.name, #name, &failed);
-#include "hooks.def"
+#include "hook/hooks.def"
 #undef HOOK
 #undef HOOK_ASM
 #undef HOOK_VARIADIC

@@ -1,6 +1,6 @@
 /* signals.c: hooks of everything that sets, reads or waits for a signal. Drain signals have a virtual
  * disposition (core/sigview); all others pass through. */
-#include "tracked.h"
+#include "hook/tracked.h"
 
 #include <sys/signalfd.h>
 #include <time.h>

@@ -2,11 +2,11 @@
 #ifndef LASTCALL_TRACKED_H
 #define LASTCALL_TRACKED_H
 
-#include "hook.h"
+#include "hook/hook.h"
 
-#include "../shim.h"
-#include "../sys/libc.h"
-#include "../sys/syscall.h"
+#include "shim.h"
+#include "sys/libc.h"
+#include "sys/syscall.h"
 
 /* struct rewrite_chunk has the layout of struct iovec (checked in out.c). */
 static inline const struct rewrite_chunk *as_chunks(const struct iovec *iov)

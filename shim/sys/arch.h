@@ -4,9 +4,9 @@
 #define LASTCALL_ARCH_H
 
 #if defined(__x86_64__)
-#include "arch_x86_64.h"
+#include "sys/arch_x86_64.h"
 #elif defined(__aarch64__)
-#include "arch_aarch64.h"
+#include "sys/arch_aarch64.h"
 #else
 #error "no arch_*.h for this architecture yet"
 #endif

@@ -1,7 +1,7 @@
 /* high.c: see high.h. */
-#include "high.h"
+#include "sys/high.h"
 
-#include "syscall.h"
+#include "sys/syscall.h"
 
 #include <fcntl.h>
 

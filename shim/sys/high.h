@@ -3,7 +3,7 @@
 #ifndef LASTCALL_HIGH_H
 #define LASTCALL_HIGH_H
 
-#include "../base.h"
+#include "base.h"
 
 /* From where on, once the drain has begun. */
 void high_set(int base);

@@ -1,7 +1,7 @@
 /* libc.c: see libc.h. Everything here is a weak reference: the object loads without any libc. */
-#include "libc.h"
+#include "sys/libc.h"
 
-#include "stacks.h"
+#include "sys/stacks.h"
 
 #define WEAK __attribute__((weak, visibility("default")))
 

@@ -2,7 +2,7 @@
 #ifndef LASTCALL_LIBC_H
 #define LASTCALL_LIBC_H
 
-#include "../base.h"
+#include "base.h"
 
 /* The definition of `name` that the program would get without us, or NULL. Constructor only: dlsym is
  * not safe in a signal handler. */

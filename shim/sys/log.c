@@ -1,8 +1,8 @@
 /* log.c: see log.h. */
-#include "log.h"
+#include "sys/log.h"
 
-#include "high.h"
-#include "syscall.h"
+#include "sys/high.h"
+#include "sys/syscall.h"
 
 #include <fcntl.h>
 #include <poll.h>

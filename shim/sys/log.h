@@ -4,7 +4,7 @@
 #ifndef LASTCALL_LOG_H
 #define LASTCALL_LOG_H
 
-#include "../base.h"
+#include "base.h"
 
 /* Note which file the standard error is. */
 void log_remember_stderr(uint64_t *dev, uint64_t *ino);

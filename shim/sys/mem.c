@@ -1,5 +1,5 @@
 /* mem.c: the four functions a freestanding compiler may call for itself. */
-#include "../base.h"
+#include "base.h"
 
 /* Word loops, not the compiler's idiom recognition: it would turn these into calls of themselves. */
 #pragma GCC diagnostic ignored "-Wpragmas"

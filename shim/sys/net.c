@@ -1,8 +1,8 @@
 /* net.c: see net.h. */
-#include "net.h"
+#include "sys/net.h"
 
-#include "high.h"
-#include "syscall.h"
+#include "sys/high.h"
+#include "sys/syscall.h"
 
 #include <linux/filter.h>
 #include <linux/in.h>

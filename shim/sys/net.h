@@ -3,7 +3,7 @@
 #ifndef LASTCALL_NET_H
 #define LASTCALL_NET_H
 
-#include "../base.h"
+#include "base.h"
 
 struct sock_address {
     uint8_t family;   /* 4, 6, 1 = unix, 0 = other */

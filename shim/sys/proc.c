@@ -1,8 +1,8 @@
 /* proc.c: see proc.h. Source: proc(5), getdents64(2). */
-#include "proc.h"
+#include "sys/proc.h"
 
-#include "high.h"
-#include "syscall.h"
+#include "sys/high.h"
+#include "sys/syscall.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -2,7 +2,7 @@
 #ifndef LASTCALL_PROC_H
 #define LASTCALL_PROC_H
 
-#include "../base.h"
+#include "base.h"
 
 struct proc_unseen { /* who could not be looked into */
     bool kin, strangers /* of our session */, ancestors;

@@ -1,8 +1,8 @@
 /* shared.c: see shared.h. Source: memfd_create(2), fcntl(2) on seals. */
-#include "shared.h"
+#include "sys/shared.h"
 
-#include "proc.h"
-#include "syscall.h"
+#include "sys/proc.h"
+#include "sys/syscall.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>

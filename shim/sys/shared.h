@@ -2,7 +2,7 @@
 #ifndef LASTCALL_SHARED_H
 #define LASTCALL_SHARED_H
 
-#include "../base.h"
+#include "base.h"
 
 /* New zeroed memory, and a descriptor of it that stays open over exec, at a number that no program counts on; *fd is -1
  * if there could be none: then only forks share it. NULL: no memory. */

@@ -1,7 +1,7 @@
 /* stacks.c: see stacks.h. */
-#include "stacks.h"
+#include "sys/stacks.h"
 
-#include "syscall.h"
+#include "sys/syscall.h"
 
 #include <sys/mman.h>
 

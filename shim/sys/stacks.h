@@ -8,7 +8,7 @@
 #define STACKS_SHIFT 15 /* 32 KiB each: the deepest hook uses 8 (tests/e2e/go_stress.py measures it) */
 
 #ifndef __ASSEMBLER__
-#include "../base.h"
+#include "base.h"
 
 /* A bit for each that is free; and where the first of them begins. Zero: there are none. */
 extern HIDDEN uint64_t stacks_free[STACKS_WORDS];

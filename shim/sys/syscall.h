@@ -3,11 +3,11 @@
 #ifndef LASTCALL_SYSCALL_H
 #define LASTCALL_SYSCALL_H
 
-#include "../base.h"
+#include "base.h"
 
 #include <sys/syscall.h>
 
-#include "arch.h"
+#include "sys/arch.h"
 
 #define SYS_ARG_(x)            ((long)(x))
 #define sys0(n)                arch_syscall(n, 0, 0, 0, 0, 0, 0)

@@ -12,7 +12,7 @@ SOAK_REPEAT ?= 200
 GROUP_REPEAT ?= 5
 GROUP_SOAK  ?= 100
 E2E_PYTHON  ?= /usr/bin/python3
-E2E_FLAGS    = -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -pthread
+E2E_FLAGS    = -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -iquote shim -pthread
 E2E_SERVERS  = thread select poll epoll signalfd sigwait
 E2E_STATIC   = $(BUILD)/e2e/static-epoll $(BUILD)/e2e/static-thread
 E2E_BIN      = $(BUILD)/e2e/load $(BUILD)/e2e/inject $(BUILD)/e2e/cgi $(E2E_SERVERS:%=$(BUILD)/e2e/%) $(E2E_STATIC)

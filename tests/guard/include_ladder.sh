@@ -50,7 +50,7 @@ problems=$(find shim -name '*.[chS]' -o -name '*.def' | sort | xargs awk -v rule
     }
     /^[ \t]*#[ \t]*include[ \t]*"/ {
         split($0, quoted, "\"")
-        to = layer(join_path(dir, quoted[2]))
+        to = layer(quoted[2] ~ /^\.\./ ? join_path(dir, quoted[2]) : "shim/" quoted[2])
         allowed = may[from] (from == "hook" || from == "init" ? "hooks.def " : "")
         if (from in may && index(allowed, " " to " ") == 0)
             print FILENAME ":" FNR ": " from " may not include \"" quoted[2] "\" (" to ")"
