@@ -4,7 +4,7 @@
 #include "door.h"
 #include "group.h"
 #include "lead.h"
-#include "record.h"
+#include "track/conn_log.h"
 #include "sys/logfile.h"
 #include "sys/syscall.h"
 #include "process/trace.h"
@@ -69,15 +69,15 @@ void announce_door(nsec_t now)
 static const char *doubt_name(uint64_t why)
 {
     static const char *const names[] = {
-        [DOUBT_NONE] = "none",
-        [DOUBT_REQUEST] = "the request is no HTTP/1.x that everybody reads alike",
-        [DOUBT_RESPONSE] = "the response is no HTTP/1.x that everybody reads alike",
-        [DOUBT_TUNNEL] = "upgraded, or a tunnel",
-        [DOUBT_DEPTH] = "too many requests outstanding",
-        [DOUBT_UNSEEN] = "bytes passed unseen",
-        [DOUBT_RACE] = "two threads at once in one direction",
-        [DOUBT_COUNTS] = "the kernel counts other bytes than the hooks",
-        [DOUBT_FOUND] = "met in the middle of its life",
+        [OPAQUE_NOT] = "none",
+        [OPAQUE_REQUEST] = "the request is no HTTP/1.x that everybody reads alike",
+        [OPAQUE_RESPONSE] = "the response is no HTTP/1.x that everybody reads alike",
+        [OPAQUE_TUNNEL] = "upgraded, or a tunnel",
+        [OPAQUE_DEPTH] = "too many requests outstanding",
+        [OPAQUE_UNSEEN] = "bytes passed unseen",
+        [OPAQUE_CONCURRENT_IO] = "two threads at once in one direction",
+        [OPAQUE_COUNTS] = "the kernel counts other bytes than the hooks",
+        [OPAQUE_FOUND] = "met in the middle of its life",
     };
     return why < COUNT(names) ? names[why] : "unknown";
 }
@@ -268,7 +268,7 @@ void announce_end(nsec_t now, enum report_end how)
     announce_trace();
     fill(&r, now, how);
     if (report_fd >= 0) {
-        r.connections = record_on();
+        r.connections = conn_log_on();
         report_to_file(&r);
         r.connections = false; /* in the log nobody looks for them */
     }

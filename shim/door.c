@@ -243,7 +243,7 @@ const char *door_name(void)
 
 bool shim_accept_begins(int lfd)
 {
-    if (!shim_listener(lfd) || !nonblocking(lfd))
+    if (!listeners_of(lfd) || !nonblocking(lfd))
         return false;
     __atomic_add_fetch(&stats.accepting, 1, __ATOMIC_SEQ_CST);
     return true;
@@ -251,7 +251,7 @@ bool shim_accept_begins(int lfd)
 
 void shim_accept_ends(int lfd)
 {
-    const struct listener *l = shim_listener(lfd);
+    const struct listener *l = listeners_of(lfd);
     __atomic_sub_fetch(&stats.accepting, 1, __ATOMIC_SEQ_CST);
     if (!l || l->door != DOOR_OPEN)
         wake_changed(NULL);
@@ -259,20 +259,20 @@ void shim_accept_ends(int lfd)
 
 bool shim_accept_late(int lfd)
 {
-    const struct listener *l = shim_listener(lfd);
+    const struct listener *l = listeners_of(lfd);
     return l && (l->door == DOOR_SHUT_UNIX || l->door == DOOR_PLACEHOLDER);
 }
 
 bool shim_accept_wakes(int lfd)
 {
-    struct listener *l = shim_listener(lfd);
+    struct listener *l = listeners_of(lfd);
     return l && l->door == DOOR_PLACEHOLDER && l->woken < ACCEPT_WAKES && !nonblocking(lfd) &&
            __atomic_fetch_add(&l->woken, 1, __ATOMIC_RELAXED) < ACCEPT_WAKES;
 }
 
 bool shim_accept_failed(int lfd, int *err)
 {
-    struct listener *l = shim_listener(lfd);
+    struct listener *l = listeners_of(lfd);
     if (!l)
         return false;
     /* Its queue is empty. A blocking accept says EINVAL, another one EAGAIN (unix_accept). */

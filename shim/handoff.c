@@ -34,6 +34,7 @@ static struct {
 void handoff_bind(const char *const *environment)
 {
     handoff.fd = cluster_socket(environment);
+    slots_on_close(SPECIAL_HANDOFF, handoff_closed);
 }
 
 void handoff_forget(void)
@@ -60,8 +61,9 @@ static void call_is_over(void)
         wake_now();
 }
 
-void handoff_closed(void)
+void handoff_closed(int fd)
 {
+    (void)fd;
     __atomic_store_n(&handoff.fd, -1, __ATOMIC_SEQ_CST);
     while (__atomic_load_n(&handoff.calls, __ATOMIC_SEQ_CST) & HANDOFF_OURS)
         sys0(SYS_sched_yield);
@@ -74,7 +76,7 @@ static void handed_over(void)
     __atomic_store_n(&handoff.unanswered, true, __ATOMIC_SEQ_CST);
     __atomic_add_fetch(&handoff.handed, 1, __ATOMIC_SEQ_CST);
     if (slot_of(handoff.fd) == 0)
-        shim_handoff_descriptor(handoff.fd);
+        slots_mark(handoff.fd, SPECIAL_HANDOFF);
     if (self)
         __atomic_store_n(&self->handed, cluster_sum(&handoff.cluster), __ATOMIC_RELAXED);
 }

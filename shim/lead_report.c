@@ -2,7 +2,7 @@
 #include "lead.h"
 
 #include "group.h"
-#include "record.h"
+#include "track/conn_log.h"
 #include "watch.h"
 
 static const char *how_it_ended(const struct member *who)
@@ -65,20 +65,20 @@ void lead_cuts(void (*f)(const struct report_cut *cut, void *arg), void *arg)
 
 void lead_connections(void (*f)(const struct report_connection *c, void *arg), void *arg)
 {
-    record_each(recording.serial, self_pid(), f, arg);
-    record_drop(recording.serial);
+    conn_log_each(conn_log.serial, self_pid(), f, arg);
+    conn_log_drop(conn_log.serial);
     for (int i = 0; group_self() && i < members_top(group.table); i++) {
         const struct member *who = member(i);
         if (!is_reported(i))
             continue;
-        record_each(who->serial, pid_of(who), f, arg);
-        record_drop(who->serial);
+        conn_log_each(who->serial, pid_of(who), f, arg);
+        conn_log_drop(who->serial);
     }
 }
 
 uint64_t lead_left_out(void)
 {
-    uint64_t count = recording.left_out;
+    uint64_t count = conn_log.left_out;
     for (int i = 0; group_self() && i < members_top(group.table); i++)
         if (is_reported(i))
             count += member(i)->missed;

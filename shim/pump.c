@@ -5,7 +5,7 @@
 #include "group.h"
 #include "handoff.h"
 #include "lead.h"
-#include "record.h"
+#include "track/conn_log.h"
 #include "sys/proc.h"
 #include "sys/syscall.h"
 
@@ -60,7 +60,7 @@ static void let_it_sleep(void)
 static void say_end(enum report_end end, nsec_t now)
 {
     announce_count_cuts();
-    record_end();
+    conn_log_end();
     lead_end(end);
     if (group.leader == MEMBER_NONE && !(end == REPORT_EXIT && stats.counts.cut == 0 && lead_is_member()))
         announce_end(now, end);

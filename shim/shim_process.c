@@ -4,7 +4,7 @@
 #include "group.h"
 #include "handoff.h"
 #include "lead.h"
-#include "record.h"
+#include "track/conn_log.h"
 
 void shim_child_settled(void)
 {
@@ -15,19 +15,13 @@ void shim_child_settled(void)
     shim_follow();
 }
 
-void shim_share_everything(void)
-{
-    connections_share();
-    listeners_share();
-}
-
 int shim_fork_begin(void)
 {
     static uint8_t said;
     self_fork_begins();
     if (!self_armed() || !self_is_our_process())
         return MEMBER_NONE;
-    shim_share_everything();
+    fds_share_all();
     if (!group_self())
         return MEMBER_NONE;
     int slot = group_fork_begin();
@@ -41,7 +35,7 @@ void shim_forked_parent(int slot, int pid)
     if (self_armed()) {
         group_forked_parent(slot, pid);
         if (pid > 0)
-            shim_share_everything(); /* what other threads have accepted meanwhile */
+            fds_share_all(); /* what other threads have accepted meanwhile */
     }
     self_fork_ends();
 }
@@ -49,10 +43,10 @@ void shim_forked_parent(int slot, int pid)
 /* What each owner of state has to forget, besides self and listeners, which may be there before the process serves.
  * The drain is the parent's, and so is its thread, which is not here: the child serves, or execs. */
 static void (*const after_fork[])(void) = {
-    log_after_fork,    wake_after_fork,        deferred_after_fork,    stats_after_fork,
-    slots_after_fork,  connections_after_fork, disposition_after_fork, state_after_fork,
-    thread_after_fork, exit_guard_after_fork,  report_after_fork,      lead_forget,
-    record_forget,     handoff_forget,
+    log_after_fork,      wake_after_fork,        deferred_after_fork,    stats_after_fork,
+    slots_after_fork,    connections_after_fork, disposition_after_fork, state_after_fork,
+    thread_after_fork,   exit_guard_after_fork,  report_after_fork,      lead_forget,
+    conn_log_after_fork, handoff_forget,
 };
 
 void shim_forked_child(int slot)

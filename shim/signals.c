@@ -2,7 +2,7 @@
 #include "shim.h"
 
 #include "group.h"
-#include "record.h"
+#include "track/conn_log.h"
 #include "sys/syscall.h"
 
 #include <linux/futex.h>
@@ -160,6 +160,13 @@ static void note_moment(const struct member *leader)
     __atomic_store_n(&self->phase, DRAIN_DUCK, __ATOMIC_SEQ_CST);
 }
 
+static void open_conn_log(void)
+{
+    struct member *self = group_self();
+    conn_log_open(self ? group.history : NULL, self ? self->serial : UINT32_MAX, self ? &self->missed : NULL,
+                  group_has_serial);
+}
+
 /* The drain begins. False: with neither thread nor timer there can be none. */
 static bool begin_drain(int sig, const struct member *leader)
 {
@@ -172,7 +179,7 @@ static bool begin_drain(int sig, const struct member *leader)
     note_moment(leader);
     /* A connection that is closed now is kept for lingering: the thread may be long in coming. */
     wake_open();
-    record_open();
+    open_conn_log();
     /* From here on every hook says farewells. */
     __atomic_store_n(&deferred.phase, DRAIN_DUCK, __ATOMIC_SEQ_CST);
     bool waits = pump_start();

@@ -1,8 +1,9 @@
 /* survey.c: every connection looked at once: what is due is done, what is owed is counted. */
 #include "pump.h"
 
-#include "record.h"
+#include "track/conn_log.h"
 
+#include "track/close.h"
 #include "sys/proc.h"
 #include "sys/syscall.h"
 #include "process/trace.h"
@@ -30,10 +31,10 @@ static void expires(struct census *census, nsec_t at)
 /* While an exit waits: only what another, living thread serves is still owed (DESIGN: exit guard). */
 static bool somebody_serves(const struct conn *c)
 {
-    if (LOAD(c->toucher) == exit_guard.thread_pointer)
+    if (LOAD(c->io.thread) == exit_guard.thread_pointer)
         return false;
-    if (LOAD(c->toucher_tid) != 0)
-        return sys3(SYS_tgkill, self_pid(), LOAD(c->toucher_tid), 0) == 0;
+    if (LOAD(c->io.tid) != 0)
+        return sys3(SYS_tgkill, self_pid(), LOAD(c->io.tid), 0) == 0;
     return proc_threads() > 1 + pump_threads(); /* the exiting one and ours */
 }
 
@@ -97,15 +98,15 @@ static bool has_foreign_port(const struct conn *c)
 static void verify(struct conn *c)
 {
     enum { TRIES = 16 };
-    if (c->unix_ || c->verified || LOAD(c->opaque))
+    if (c->unix_ || conn_report_has(c, CONN_VERIFIED) || conn_is_opaque(c))
         return;
     enum verdict v = UNSTEADY;
     for (int i = 0; i < TRIES && v == UNSTEADY; i++)
         v = compare(c);
     c->stale = (v == UNEQUAL || LOAD(c->read_bytes) + LOAD(c->written_bytes) == 0) && has_foreign_port(c);
     if (v == UNEQUAL || c->stale)
-        conn_doubt(c, DOUBT_COUNTS);
-    c->verified = true; /* never steady: the hooks see it being used */
+        conn_set_opaque(c, OPAQUE_COUNTS);
+    conn_report_set(c, CONN_VERIFIED); /* never steady: the hooks see it being used */
 }
 
 enum owed { OWED_NOTHING, OWED_IDLE, OWED_ENDING, OWED_IN_FLIGHT };
@@ -113,10 +114,10 @@ enum owed { OWED_NOTHING, OWED_IDLE, OWED_ENDING, OWED_IN_FLIGHT };
 static void give_eof(struct conn *c, nsec_t now)
 {
     trace(TRACE_EOF, c->fd, 0);
-    record(c, HISTORY_EOF);
+    conn_log_note(c, HISTORY_EOF);
     STORE(c->since, now);
     __atomic_store_n(&c->stage, CONN_EOF, __ATOMIC_SEQ_CST); /* before a reader can see it */
-    if (!c->shared)
+    if (!conn_is_shared(c))
         sys2(SYS_shutdown, c->fd, SHUT_RD);
 }
 
@@ -124,11 +125,11 @@ static void give_eof(struct conn *c, nsec_t now)
 static bool is_shared_still(struct conn *c, nsec_t now)
 {
     static nsec_t looked_at; /* a walk through /proc is not for every connection */
-    if (c->shared && !c->sent && now >= looked_at + config.idle) {
+    if (conn_is_shared(c) && !conn_is_sent(c) && now >= looked_at + config.idle) {
         looked_at = now;
         holders_look(false, c);
     }
-    return c->shared;
+    return conn_is_shared(c);
 }
 
 /* A thread is at its bytes just now: a request may be past the parser, and not among those that are owed yet. To be asked
@@ -167,7 +168,7 @@ static enum owed idle_until(struct conn *c, struct census *census, nsec_t until,
         return OWED_IDLE;
     }
     /* Before anything else: also of the time after the virtual EOF. */
-    if (!LOAD(c->opaque) && has_spoken(c, now, latest)) {
+    if (!conn_is_opaque(c) && has_spoken(c, now, latest)) {
         if (now < latest)
             expires(census, latest);
         return OWED_IN_FLIGHT;
@@ -182,11 +183,10 @@ static enum owed idle_until(struct conn *c, struct census *census, nsec_t until,
 static enum owed look_at_opaque(struct conn *c, struct census *census, nsec_t now)
 {
     struct sock_counts k = {0};
-    if (!c->counted_opaque) {
-        c->counted_opaque = true;
+    if (conn_report_set(c, CONN_COUNTED_OPAQUE)) {
         stats.counts.opaque++;
-        trace(TRACE_OPAQUE, c->fd, LOAD(c->doubt));
-        record(c, HISTORY_OPAQUE);
+        trace(TRACE_OPAQUE, c->fd, LOAD(c->opaque_reason));
+        conn_log_note(c, HISTORY_OPAQUE);
     }
     nsec_t quiet_since = later(deferred.signal_at, LOAD(c->since));
     if (!c->unix_) {
@@ -244,7 +244,7 @@ static enum owed look_at_ended(struct conn *c, struct census *census, nsec_t now
         __atomic_store_n(&stats.last_done_at, now, __ATOMIC_RELEASE);
     }
     if (!is_acked(c)) {
-        shim_watch(c); /* it may have ended before there was a pump; EEXIST otherwise */
+        close_watch(c); /* it may have ended before there was a pump; EEXIST otherwise */
         if (!only_fin_unacked(c))
             return OWED_ENDING;
         if (LOAD(c->acked_at) == 0)
@@ -263,7 +263,7 @@ static enum owed look_at_ended(struct conn *c, struct census *census, nsec_t now
 static enum owed look_at_inherited(const struct conn *c, struct census *census, nsec_t now)
 {
     nsec_t until = deferred.signal_at + config.idle;
-    if (LOAD(c->opaque) || LOAD(c->read_bytes) + LOAD(c->written_bytes) > 0 || now >= until)
+    if (conn_is_opaque(c) || LOAD(c->read_bytes) + LOAD(c->written_bytes) > 0 || now >= until)
         return OWED_NOTHING;
     expires(census, until);
     return OWED_IDLE;
@@ -271,13 +271,13 @@ static enum owed look_at_inherited(const struct conn *c, struct census *census, 
 
 static enum owed look_at_open(struct conn *c, struct census *census, nsec_t now, bool first)
 {
-    if (c->inherited)
+    if (conn_is_inherited(c))
         return look_at_inherited(c, census, now);
     if (first)
         verify(c);
     if (c->stale)
         return OWED_NOTHING;
-    if (__atomic_load_n(&c->opaque, __ATOMIC_ACQUIRE))
+    if (conn_is_opaque(c))
         return look_at_opaque(c, census, now);
     if (LOAD(c->fin))
         return look_at_ended(c, census, now); /* the program has said its last word: like nginx, it lingers */
@@ -289,8 +289,8 @@ static enum owed look_at_open(struct conn *c, struct census *census, nsec_t now,
 /* The entry is free for another use only when the descriptor is gone. */
 static void drop_lingering(struct conn *c)
 {
-    trace(TRACE_DROPPED, c->fd, LOAD(c->crossed_bytes));
-    record(c, HISTORY_CLOSED);
+    trace(TRACE_DROPPED, c->fd, LOAD(c->report.late_bytes));
+    conn_log_note(c, HISTORY_CLOSED);
     ownfd_close(c->fd);
     connections_free(c);
 }
@@ -300,12 +300,10 @@ static enum owed look_at_lingering(struct conn *c, struct census *census, nsec_t
     bool ended;
     uint64_t crossed = sock_discard(c->fd, &ended);
     if (crossed > 0) {
-        __atomic_add_fetch(&c->crossed_bytes, crossed, __ATOMIC_RELAXED);
+        __atomic_add_fetch(&c->report.late_bytes, crossed, __ATOMIC_RELAXED);
         STORE(c->must_linger, true);
-        if (!c->counted_crossed) {
-            c->counted_crossed = true;
+        if (conn_report_set(c, CONN_COUNTED_LATE_DATA))
             __atomic_add_fetch(&stats.counts.crossed, 1, __ATOMIC_RELAXED);
-        }
     }
     if (ended)
         STORE(c->must_linger, false);
@@ -328,8 +326,8 @@ static enum owed look_at(struct conn *c, struct census *census, nsec_t now, bool
         case CONN_LINGERING: owed = look_at_lingering(c, census, now); break;
         default: owed = look_at_open(c, census, now, first);
         }
-    if (record_on())
-        record_look(c, owed == OWED_IN_FLIGHT, first ? deferred.signal_at : now);
+    if (conn_log_on())
+        conn_log_look(c, owed == OWED_IN_FLIGHT, first ? deferred.signal_at : now);
     connections_unpin(c);
     return owed;
 }
@@ -358,8 +356,11 @@ void survey(struct census *census, nsec_t now, bool first)
             continue;
         enum owed owed = look_at(c, census, now, first);
         if (first) {
-            STORE(c->late, false);
-            STORE(c->from_before, owed == OWED_IN_FLIGHT);
+            conn_report_clear(c, CONN_LATE);
+            if (owed == OWED_IN_FLIGHT)
+                conn_report_set(c, CONN_FROM_BEFORE);
+            else
+                conn_report_clear(c, CONN_FROM_BEFORE);
             stats.counts.in_flight += owed == OWED_IN_FLIGHT;
         }
         if (exiting && owed == OWED_ENDING && !is_acked(c))
@@ -411,15 +412,15 @@ static bool stays_open(int fd)
 static void adopt_unknown(int fd, void *unused)
 {
     (void)unused;
-    shim_lent(fd);
+    fds_find_delegated(fd);
     if (slot_of(fd) != 0 || ownfd_has(fd))
         return;
-    if (!shim_find(fd))
+    if (!fds_find(fd))
         return;
     uint32_t slot = slot_of(fd);
     if (!stays_open(fd)) {
         if (slot_of(fd) == slot)
-            shim_forget(fd);
+            fds_forget(fd);
         return;
     }
     stats.counts.refused_unknown++;
@@ -434,7 +435,7 @@ void survey_sweep(void)
 
 static bool is_cut(const struct conn *c)
 {
-    if (!conn_is_alive(c) || c->inherited || c->stale)
+    if (!conn_is_alive(c) || conn_is_inherited(c) || c->stale)
         return false;
     if (c->stage >= CONN_ENDED)
         return !is_acked(c) && !only_fin_unacked(c);
@@ -453,7 +454,7 @@ static void describe_cut(struct report_cut *cut, const struct conn *c)
     long unread = sock_unread(c->fd);
     cut->unread_bytes = unread > 0 ? (uint64_t)unread : 0;
     cut->request_bytes = c->request_bytes;
-    if (!LOAD(c->opaque) && !http1_between(&c->out)) {
+    if (!conn_is_opaque(c) && !http1_between(&c->out)) {
         cut->response_bytes = c->response_bytes;
         cut->head_sent = !http1_in_head(&c->out);
         cut->has_total = cut->head_sent && c->out.facts.has_length;
@@ -476,7 +477,7 @@ unsigned survey_cut(void (*f)(const struct report_cut *cut, void *arg), void *ar
             continue;
         bool counts = is_cut(c);
         if (counts) {
-            record_cut(c);
+            conn_log_aborted(c);
             memset(&peer, 0, sizeof peer);
             sock_peer(c->fd, &peer);
             memset(&cut, 0, sizeof cut);

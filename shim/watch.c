@@ -2,7 +2,7 @@
 #include "watch.h"
 
 #include "lead.h"
-#include "record.h"
+#include "track/conn_log.h"
 #include "process/ownfd.h"
 #include "sys/syscall.h"
 
@@ -51,7 +51,7 @@ static void died(int at, bool of_our_drain)
     if (in_the_middle) {
         who->end = MEMBER_KILLED;
         who->counts.cut += who->open;
-        record_died(serial);
+        conn_log_died(serial);
     }
     members_leave(group.table, at, serial, of_our_drain && group.leader == MEMBER_NONE && phase > DRAIN_SERVING);
 }

@@ -28,7 +28,7 @@ struct listeners listeners;
 struct drain_state drain_state;
 struct exit_guard exit_guard;
 struct group group;
-struct record recording;
+struct conn_log conn_log;
 static struct members table;
 static struct world *here;
 static unsigned me;
@@ -117,17 +117,17 @@ int proc_parent(int pid)
     return 0;
 }
 
-void record_died(uint32_t serial)
+void conn_log_died(uint32_t serial)
 {
     (void)serial;
 }
 
-void record_each(uint32_t serial, int pid, void (*f)(const struct report_connection *c, void *arg), void *arg)
+void conn_log_each(uint32_t serial, int pid, void (*f)(const struct report_connection *c, void *arg), void *arg)
 {
     (void)serial, (void)pid, (void)f, (void)arg;
 }
 
-void record_drop(uint32_t serial)
+void conn_log_drop(uint32_t serial)
 {
     (void)serial;
 }
