@@ -1,6 +1,8 @@
 /* survey.c: every connection looked at once: what is due is done, what is owed is counted. */
 #include "pump.h"
 
+#include "core/conn_drain.h"
+
 #include "record.h"
 
 #include "sys/proc.h"
@@ -10,22 +12,6 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <time.h>
-
-static bool draining_idle(void)
-{
-    return drain_may_close_idle(&shim.drain);
-}
-
-static nsec_t later(nsec_t a, nsec_t b)
-{
-    return a > b ? a : b;
-}
-
-static void expires(struct census *census, nsec_t at)
-{
-    if (census->next_expiry == 0 || at < census->next_expiry)
-        census->next_expiry = at;
-}
 
 /* While an exit waits: only what another, living thread serves is still owed (DESIGN: exit guard). */
 static bool somebody_serves(const struct conn *c)
@@ -108,9 +94,9 @@ static void verify(struct conn *c)
     c->verified = true; /* never steady: the hooks see it being used */
 }
 
-enum owed { OWED_NOTHING, OWED_IDLE, OWED_ENDING, OWED_IN_FLIGHT };
+/* ---- one connection: questions answered, decisions carried out ------------------------------------------------- */
 
-static void give_eof(struct conn *c, nsec_t now)
+static void shut_read(struct conn *c, nsec_t now)
 {
     trace(TRACE_EOF, c->fd, 0);
     record(c, HISTORY_EOF);
@@ -131,14 +117,6 @@ static bool is_shared_still(struct conn *c, nsec_t now)
     return c->shared;
 }
 
-/* A thread is at its bytes just now: a request may be past the parser, and not among those that are owed yet. To be asked
- * before conn_in_flight. */
-static bool is_being_followed(const struct conn *c)
-{
-    return ((__atomic_load_n(&c->calls_in, __ATOMIC_ACQUIRE) | __atomic_load_n(&c->calls_out, __ATOMIC_ACQUIRE)) &
-            CONN_LOCKED) != 0;
-}
-
 /* A read of the program's has its bytes from the kernel, and we have not seen them yet. */
 static bool is_unfollowed(const struct conn *c)
 {
@@ -148,58 +126,29 @@ static bool is_unfollowed(const struct conn *c)
     return k.received != UINT64_MAX && k.received > LOAD(c->read_bytes) + sock_fin_came(&k);
 }
 
-/* Its idle window is over. Has it spoken in the last moment? Bytes go from the kernel through a read of the program's to
- * the parser: who asks in this order meets them. (A read that waits where others have read before it looks the same
- * for ever, so only until `latest`.) */
-static bool has_spoken(const struct conn *c, nsec_t now, nsec_t latest)
+static void note_opaque(struct conn *c)
 {
-    return sock_unread(c->fd) > 0 || (now < latest && is_unfollowed(c)) || is_being_followed(c) || conn_in_flight(c);
+    if (c->counted_opaque)
+        return;
+    c->counted_opaque = true;
+    shim.counts.opaque++;
+    trace(TRACE_OPAQUE, c->fd, LOAD(c->doubt));
+    record(c, HISTORY_OPAQUE);
 }
 
-/* Idle, or opaque and quiet, until `until`: then the virtual EOF, and as long again to react to it. */
-static enum owed idle_until(struct conn *c, struct census *census, nsec_t until, nsec_t now)
+static void answer_moved(struct conn_facts *f, struct conn *c, nsec_t now)
 {
-    nsec_t latest = until + shim.options.idle;
-    if (!draining_idle())
-        return OWED_IDLE; /* lame duck: its end is a time of its own */
-    if (now < until) {
-        expires(census, until);
-        return OWED_IDLE;
-    }
-    /* Before anything else: also of the time after the virtual EOF. */
-    if (!LOAD(c->opaque) && has_spoken(c, now, latest)) {
-        if (now < latest)
-            expires(census, latest);
-        return OWED_IN_FLIGHT;
-    }
-    if (c->stage == CONN_EOF || is_shared_still(c, now))
-        return OWED_NOTHING; /* the program does not care for it: the exit closes it */
-    give_eof(c, now);
-    expires(census, now + shim.options.idle);
-    return OWED_IDLE;
-}
-
-static enum owed look_at_opaque(struct conn *c, struct census *census, nsec_t now)
-{
-    struct sock_counts k = {0};
-    if (!c->counted_opaque) {
-        c->counted_opaque = true;
-        shim.counts.opaque++;
-        trace(TRACE_OPAQUE, c->fd, LOAD(c->doubt));
-        record(c, HISTORY_OPAQUE);
-    }
-    nsec_t quiet_since = later(shim.signal_at, LOAD(c->since));
+    struct sock_counts k;
+    note_opaque(c);
     if (!c->unix_) {
         long err = sock_counts(c->fd, &k);
-        if (sock_is_other(err) || (err == 0 && k.state == SOCK_CLOSED_STATE))
-            return OWED_NOTHING;
-        uint32_t quiet_ms = k.quiet_in_ms < k.quiet_out_ms ? k.quiet_in_ms : k.quiet_out_ms;
-        nsec_t moved = err == 0 && k.timed ? now - (nsec_t)quiet_ms * NSEC_PER_MSEC : 0;
-        quiet_since = c->stage == CONN_EOF ? LOAD(c->since) : later(quiet_since, moved);
+        f->gone = sock_is_other(err) || (err == 0 && k.state == SOCK_CLOSED_STATE);
+        if (err == 0 && k.timed) {
+            uint32_t quiet_ms = k.quiet_in_ms < k.quiet_out_ms ? k.quiet_in_ms : k.quiet_out_ms;
+            f->moved_at = now - (nsec_t)quiet_ms * NSEC_PER_MSEC;
+        }
     }
-    if (c->stage != CONN_EOF && sock_unsent(c->fd) > 0)
-        quiet_since = now; /* a reader that pauses: output is bounded by the deadline only */
-    return idle_until(c, census, quiet_since + shim.options.idle, now);
+    f->since = LOAD(c->since);
 }
 
 /* All of it and our FIN, at acked_at. (Before, acked_at is when only the FIN was left, or 0.) */
@@ -231,74 +180,30 @@ static bool only_fin_unacked(const struct conn *c)
     return sock_unsent(c->fd) <= 1;
 }
 
-/* Half-closed or lingering: the output first, however long it takes; then the peer's end, not for long. That its kernel
- * acknowledges our FIN means that nothing of it is on its way here; a peer that has vanished never does. */
-static enum owed look_at_ended(struct conn *c, struct census *census, nsec_t now)
+/* The program's thread that has ended the connection may say so at the same moment: what it says is taken. */
+static void answer_acked(struct conn_facts *f, struct conn *c, nsec_t now)
 {
-    if (LOAD(c->must_linger) && peer_is_done(c))
-        STORE(c->must_linger, false);
     if (!is_acked(c) && output_done(c)) {
         trace(TRACE_ACKED, c->fd, 0);
         STORE(c->acked_at, now);
         __atomic_store_n(&c->acked, true, __ATOMIC_RELEASE);
         __atomic_store_n(&shim.owed_at, now, __ATOMIC_RELEASE);
     }
-    if (!is_acked(c)) {
-        shim_watch(c); /* it may have ended before there was a pump; EEXIST otherwise */
-        if (!only_fin_unacked(c))
-            return OWED_ENDING;
-        if (LOAD(c->acked_at) == 0)
-            STORE(c->acked_at, now);
-    }
-    nsec_t until = LOAD(c->acked_at) + shim.options.linger;
-    if ((LOAD(c->must_linger) || !is_acked(c)) && now < until) {
-        expires(census, until);
-        return OWED_ENDING;
-    }
-    return OWED_NOTHING;
+    f->acked = is_acked(c);
+    f->acked_at = LOAD(c->acked_at);
 }
 
-/* It is whose that touches it. One that the parent had only accepted is probably ours, though we have not come to it
- * yet, and the parent may not have closed it yet. */
-static enum owed look_at_inherited(const struct conn *c, struct census *census, nsec_t now)
+static void answer_only_fin(struct conn_facts *f, struct conn *c, nsec_t now)
 {
-    nsec_t until = shim.signal_at + shim.options.idle;
-    if (LOAD(c->opaque) || LOAD(c->read_bytes) + LOAD(c->written_bytes) > 0 || now >= until)
-        return OWED_NOTHING;
-    expires(census, until);
-    return OWED_IDLE;
+    f->only_fin = only_fin_unacked(c);
+    if (f->only_fin && LOAD(c->acked_at) == 0)
+        STORE(c->acked_at, now);
+    f->acked_at = LOAD(c->acked_at);
 }
 
-static enum owed look_at_open(struct conn *c, struct census *census, nsec_t now, bool first)
+static void answer_peer_ended(struct conn_facts *f, struct conn *c)
 {
-    if (c->inherited)
-        return look_at_inherited(c, census, now);
-    if (first)
-        verify(c);
-    if (c->stale)
-        return OWED_NOTHING;
-    if (__atomic_load_n(&c->opaque, __ATOMIC_ACQUIRE))
-        return look_at_opaque(c, census, now);
-    if (LOAD(c->fin))
-        return look_at_ended(c, census, now); /* the program has said its last word: like nginx, it lingers */
-    if (is_being_followed(c) || conn_in_flight(c) || (first && sock_unread(c->fd) > 0))
-        return OWED_IN_FLIGHT;
-    return idle_until(c, census, later(shim.signal_at, LOAD(c->since)) + shim.options.idle, now);
-}
-
-/* The entry is free for another use only when the descriptor is gone. */
-static void drop_lingering(struct conn *c)
-{
-    trace(TRACE_DROPPED, c->fd, LOAD(c->crossed_bytes));
-    record(c, HISTORY_CLOSED);
-    sys1(SYS_close, c->fd);
-    shim_free(c);
-}
-
-static enum owed look_at_lingering(struct conn *c, struct census *census, nsec_t now)
-{
-    bool ended;
-    uint64_t crossed = sock_discard(c->fd, &ended);
+    uint64_t crossed = sock_discard(c->fd, &f->peer_ended);
     if (crossed > 0) {
         __atomic_add_fetch(&c->crossed_bytes, crossed, __ATOMIC_RELAXED);
         STORE(c->must_linger, true);
@@ -307,92 +212,150 @@ static enum owed look_at_lingering(struct conn *c, struct census *census, nsec_t
             __atomic_add_fetch(&shim.counts.crossed, 1, __ATOMIC_RELAXED);
         }
     }
-    if (ended)
+    if (f->peer_ended)
         STORE(c->must_linger, false);
-    enum owed owed = look_at_ended(c, census, now);
-    if (owed == OWED_NOTHING && (ended || now >= LOAD(c->acked_at) + shim.options.linger)) {
-        drop_lingering(c);
-        return OWED_NOTHING;
+    f->must_linger = LOAD(c->must_linger);
+}
+
+static void answer_peer_done(struct conn_facts *f, struct conn *c)
+{
+    if (peer_is_done(c))
+        STORE(c->must_linger, false);
+    f->must_linger = LOAD(c->must_linger);
+}
+
+static void answer(struct conn_facts *f, enum conn_question question, struct conn *c, nsec_t now)
+{
+    switch (question) {
+    case ASK_PEER_ENDED: answer_peer_ended(f, c); break;
+    case ASK_PEER_DONE: answer_peer_done(f, c); break;
+    case ASK_ACKED: answer_acked(f, c, now); break;
+    case ASK_ONLY_FIN: answer_only_fin(f, c, now); break;
+    case ASK_MOVED: answer_moved(f, c, now); break;
+    case ASK_UNSENT: f->unsent = sock_unsent(c->fd) > 0; break;
+    case ASK_UNREAD: f->unread = sock_unread(c->fd) > 0; break;
+    case ASK_UNFOLLOWED: f->unfollowed = is_unfollowed(c); break;
+    case ASK_BUSY: f->busy = conn_drain_busy(c); break;
+    case ASK_SHARED: f->shared = is_shared_still(c, now); break;
+    default: break;
     }
-    return owed;
+    f->known |= (uint32_t)1 << question;
 }
 
-static enum owed look_at(struct conn *c, struct census *census, nsec_t now, bool first)
+/* The entry is free for another use only when the descriptor is gone. */
+static void close_lingering(struct conn *c)
 {
-    enum owed owed = OWED_NOTHING;
-    if (!conn_lock(&c->pin))
-        return conn_is_alive(c) ? OWED_ENDING : OWED_NOTHING; /* its close will wake us */
+    trace(TRACE_DROPPED, c->fd, LOAD(c->crossed_bytes));
+    record(c, HISTORY_CLOSED);
+    sys1(SYS_close, c->fd);
+    shim_free(c);
+}
+
+static void act(enum conn_action action, struct conn *c, nsec_t now)
+{
+    switch (action) {
+    case CONN_WATCH: shim_watch(c); break; /* it may have ended before there was a pump; EEXIST otherwise */
+    case CONN_SHUT_READ: shut_read(c, now); break;
+    case CONN_CLOSE_LINGERING: close_lingering(c); break;
+    default: break;
+    }
+}
+
+static struct conn_policy policy(bool first)
+{
+    return (struct conn_policy){shim.signal_at, shim.options.idle, shim.options.linger,
+                                drain_may_close_idle(&shim.drain), first};
+}
+
+/* Decides about c, pinned and alive, and does it. */
+static struct conn_decision drain_one(struct conn *c, const struct conn_policy *p, nsec_t now)
+{
+    struct conn_facts facts;
+    struct conn_decision d;
+    if (p->first && __atomic_load_n(&c->stage, __ATOMIC_ACQUIRE) < CONN_ENDED && !c->inherited)
+        verify(c);
+    conn_drain_look(&facts, c);
+    for (;;) {
+        d = conn_drain(&facts, p, now);
+        act((enum conn_action)d.action, c, now);
+        if (d.ask == ASK_NOTHING)
+            return d;
+        answer(&facts, (enum conn_question)d.ask, c, now);
+    }
+}
+
+static struct conn_decision look_at(struct conn *c, const struct conn_policy *p, nsec_t now)
+{
+    struct conn_decision d = {.outstanding = OUTSTANDING_NOTHING};
+    if (!conn_lock(&c->pin)) { /* its close will wake us */
+        d.outstanding = conn_is_alive(c) ? OUTSTANDING_ENDING : OUTSTANDING_NOTHING;
+        return d;
+    }
     if (conn_is_alive(c))
-        switch (__atomic_load_n(&c->stage, __ATOMIC_ACQUIRE)) {
-        case CONN_ENDED: owed = look_at_ended(c, census, now); break;
-        case CONN_LINGERING: owed = look_at_lingering(c, census, now); break;
-        default: owed = look_at_open(c, census, now, first);
-        }
+        d = drain_one(c, p, now);
     if (record_on())
-        record_look(c, owed == OWED_IN_FLIGHT, first ? shim.signal_at : now);
+        record_look(c, d.outstanding == OUTSTANDING_IN_FLIGHT, p->first ? shim.signal_at : now);
     conn_unpin(c);
-    return owed;
+    return d;
 }
 
-static void count(struct census *census, enum owed owed)
-{
-    census->in_flight += owed == OWED_IN_FLIGHT;
-    census->idle += owed == OWED_IDLE;
-    census->ending += owed == OWED_ENDING;
-}
+/* ---- all of them ------------------------------------------------------------------------------------------------ */
 
 /* Counted as in flight a moment ago: by what it has said, or by what nobody has read yet. (Then a call of the program's
  * wakes us; to look again and again until it comes would take the program's processor.) */
-static bool is_still_owed(const struct conn *c)
+static bool is_still_in_flight(const struct conn *c)
 {
     return conn_in_flight(c) || sock_unread(c->fd) > 0 || is_unfollowed(c);
 }
 
+/* Publish the witness, then look again: a change in between would have woken nobody. */
+static void publish_witness(struct conn *c, const struct conn_decision *d, bool first)
+{
+    if (d->outstanding == OUTSTANDING_NOTHING || d->outstanding == OUTSTANDING_IDLE || shim.witness)
+        return;
+    __atomic_store_n(&shim.witness, c, __ATOMIC_SEQ_CST);
+    if (d->outstanding == OUTSTANDING_IN_FLIGHT && !first && !is_still_in_flight(c))
+        pump_poke();
+}
+
+/* What was in flight at the signal, and what comes after it. */
+static void note_first(struct conn *c, bool in_flight)
+{
+    STORE(c->late, false);
+    STORE(c->from_before, in_flight);
+    shim.counts.in_flight += in_flight;
+}
+
 void survey(struct census *census, nsec_t now, bool first)
 {
+    const struct conn_policy p = policy(first);
     bool exiting = __atomic_load_n(&shim.exiting_tid, __ATOMIC_ACQUIRE) != 0;
     census->leaving = exiting;
     for (uint32_t i = 0, n = pool_size(&shim.pool); i < n; i++) {
         struct conn *c = pool_at(&shim.pool, i);
         if (!conn_is_alive(c))
             continue;
-        enum owed owed = look_at(c, census, now, first);
-        if (first) {
-            STORE(c->late, false);
-            STORE(c->from_before, owed == OWED_IN_FLIGHT);
-            shim.counts.in_flight += owed == OWED_IN_FLIGHT;
-        }
-        if (exiting && owed == OWED_ENDING && !is_acked(c))
-            census->in_flight++; /* PID 1 takes the network with it: what is not acknowledged would be lost */
-        if (exiting && owed == OWED_IN_FLIGHT) {
-            if (!somebody_serves(c))
-                owed = OWED_NOTHING;
-            expires(census, now + shim.options.idle); /* nobody tells of a thread's death */
-        }
-        count(census, owed);
-        if (owed == OWED_NOTHING || owed == OWED_IDLE || shim.witness)
-            continue;
-        /* Publish the witness, then look again: a change in between would have woken nobody. */
-        __atomic_store_n(&shim.witness, c, __ATOMIC_SEQ_CST);
-        if (owed == OWED_IN_FLIGHT && !first && !is_still_owed(c))
-            pump_poke();
+        struct conn_decision d = look_at(c, &p, now);
+        bool in_flight = d.outstanding == OUTSTANDING_IN_FLIGHT;
+        if (first)
+            note_first(c, in_flight);
+        if (exiting)
+            conn_drain_in_exit(&d, in_flight && somebody_serves(c), is_acked(c), &p, now);
+        conn_drain_count(census, &d);
+        publish_witness(c, &d, first);
     }
 }
 
 bool survey_event(uint64_t token, nsec_t now)
 {
+    const struct conn_policy p = policy(false);
     struct conn *c = pool_at(&shim.pool, (uint32_t)token);
     if (!c || LOAD(c->generation) != (uint32_t)(token >> 32) || !conn_is_alive(c))
         return false;
     if (!conn_lock(&c->pin))
         return true;
-    if (conn_is_alive(c)) {
-        struct census none = {0};
-        if (c->stage == CONN_LINGERING)
-            look_at_lingering(c, &none, now);
-        else if (c->stage == CONN_ENDED)
-            look_at_ended(c, &none, now);
-    }
+    if (conn_is_alive(c) && __atomic_load_n(&c->stage, __ATOMIC_ACQUIRE) >= CONN_ENDED)
+        drain_one(c, &p, now);
     conn_unpin(c);
     return c == shim.witness || shim.witness == NULL;
 }
