@@ -7,7 +7,7 @@
 
 #include "sys/proc.h"
 #include "sys/syscall.h"
-#include "trace.h"
+#include "process/trace.h"
 
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -16,10 +16,10 @@
 /* While an exit waits: only what another, living thread serves is still owed (DESIGN: exit guard). */
 static bool somebody_serves(const struct conn *c)
 {
-    if (LOAD(c->toucher) == shim.exiting_tp)
+    if (LOAD(c->toucher) == exit_guard.thread_pointer)
         return false;
     if (LOAD(c->toucher_tid) != 0)
-        return sys3(SYS_tgkill, shim.pid, LOAD(c->toucher_tid), 0) == 0;
+        return sys3(SYS_tgkill, self_pid(), LOAD(c->toucher_tid), 0) == 0;
     return proc_threads() > 1 + pump_threads(); /* the exiting one and ours */
 }
 
@@ -74,8 +74,8 @@ static bool has_foreign_port(const struct conn *c)
     struct sock_address local;
     if (c->listener >= LISTENERS_MAX || !sock_local(c->fd, &local))
         return false;
-    for (unsigned i = 0; i < shim.listeners; i++)
-        if (shim.listener[i].port == local.port)
+    for (unsigned i = 0; i < listeners.used; i++)
+        if (listeners.entry[i].port == local.port)
             return false;
     return true;
 }
@@ -110,7 +110,7 @@ static void shut_read(struct conn *c, nsec_t now)
 static bool is_shared_still(struct conn *c, nsec_t now)
 {
     static nsec_t looked_at; /* a walk through /proc is not for every connection */
-    if (c->shared && !c->sent && now >= looked_at + shim.options.idle) {
+    if (c->shared && !c->sent && now >= looked_at + config.idle) {
         looked_at = now;
         holders_look(false, c);
     }
@@ -131,7 +131,7 @@ static void note_opaque(struct conn *c)
     if (c->counted_opaque)
         return;
     c->counted_opaque = true;
-    shim.counts.opaque++;
+    stats.counts.opaque++;
     trace(TRACE_OPAQUE, c->fd, LOAD(c->doubt));
     record(c, HISTORY_OPAQUE);
 }
@@ -187,7 +187,7 @@ static void answer_acked(struct conn_facts *f, struct conn *c, nsec_t now)
         trace(TRACE_ACKED, c->fd, 0);
         STORE(c->acked_at, now);
         __atomic_store_n(&c->acked, true, __ATOMIC_RELEASE);
-        __atomic_store_n(&shim.owed_at, now, __ATOMIC_RELEASE);
+        __atomic_store_n(&stats.last_done_at, now, __ATOMIC_RELEASE);
     }
     f->acked = is_acked(c);
     f->acked_at = LOAD(c->acked_at);
@@ -209,7 +209,7 @@ static void answer_peer_ended(struct conn_facts *f, struct conn *c)
         STORE(c->must_linger, true);
         if (!c->counted_crossed) {
             c->counted_crossed = true;
-            __atomic_add_fetch(&shim.counts.crossed, 1, __ATOMIC_RELAXED);
+            __atomic_add_fetch(&stats.counts.crossed, 1, __ATOMIC_RELAXED);
         }
     }
     if (f->peer_ended)
@@ -247,8 +247,8 @@ static void close_lingering(struct conn *c)
 {
     trace(TRACE_DROPPED, c->fd, LOAD(c->crossed_bytes));
     record(c, HISTORY_CLOSED);
-    sys1(SYS_close, c->fd);
-    shim_free(c);
+    ownfd_close(c->fd);
+    connections_free(c);
 }
 
 static void act(enum conn_action action, struct conn *c, nsec_t now)
@@ -263,8 +263,8 @@ static void act(enum conn_action action, struct conn *c, nsec_t now)
 
 static struct conn_policy policy(bool first)
 {
-    return (struct conn_policy){shim.signal_at, shim.options.idle, shim.options.linger,
-                                drain_may_close_idle(&shim.drain), first};
+    return (struct conn_policy){deferred.signal_at, config.idle, config.linger,
+                                drain_may_close_idle(&drain_state.drain), first};
 }
 
 /* Decides about c, pinned and alive, and does it. */
@@ -294,8 +294,8 @@ static struct conn_decision look_at(struct conn *c, const struct conn_policy *p,
     if (conn_is_alive(c))
         d = drain_one(c, p, now);
     if (record_on())
-        record_look(c, d.outstanding == OUTSTANDING_IN_FLIGHT, p->first ? shim.signal_at : now);
-    conn_unpin(c);
+        record_look(c, d.outstanding == OUTSTANDING_IN_FLIGHT, p->first ? deferred.signal_at : now);
+    connections_unpin(c);
     return d;
 }
 
@@ -311,11 +311,11 @@ static bool is_still_in_flight(const struct conn *c)
 /* Publish the witness, then look again: a change in between would have woken nobody. */
 static void publish_witness(struct conn *c, const struct conn_decision *d, bool first)
 {
-    if (d->outstanding == OUTSTANDING_NOTHING || d->outstanding == OUTSTANDING_IDLE || shim.witness)
+    if (d->outstanding == OUTSTANDING_NOTHING || d->outstanding == OUTSTANDING_IDLE || wake.blocker)
         return;
-    __atomic_store_n(&shim.witness, c, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&wake.blocker, c, __ATOMIC_SEQ_CST);
     if (d->outstanding == OUTSTANDING_IN_FLIGHT && !first && !is_still_in_flight(c))
-        pump_poke();
+        wake_now();
 }
 
 /* What was in flight at the signal, and what comes after it. */
@@ -323,16 +323,16 @@ static void note_first(struct conn *c, bool in_flight)
 {
     STORE(c->late, false);
     STORE(c->from_before, in_flight);
-    shim.counts.in_flight += in_flight;
+    stats.counts.in_flight += in_flight;
 }
 
 void survey(struct census *census, nsec_t now, bool first)
 {
     const struct conn_policy p = policy(first);
-    bool exiting = __atomic_load_n(&shim.exiting_tid, __ATOMIC_ACQUIRE) != 0;
+    bool exiting = __atomic_load_n(&exit_guard.tid, __ATOMIC_ACQUIRE) != 0;
     census->leaving = exiting;
-    for (uint32_t i = 0, n = pool_size(&shim.pool); i < n; i++) {
-        struct conn *c = pool_at(&shim.pool, i);
+    for (uint32_t i = 0, n = pool_size(&connections); i < n; i++) {
+        struct conn *c = pool_at(&connections, i);
         if (!conn_is_alive(c))
             continue;
         struct conn_decision d = look_at(c, &p, now);
@@ -349,15 +349,15 @@ void survey(struct census *census, nsec_t now, bool first)
 bool survey_event(uint64_t token, nsec_t now)
 {
     const struct conn_policy p = policy(false);
-    struct conn *c = pool_at(&shim.pool, (uint32_t)token);
+    struct conn *c = pool_at(&connections, (uint32_t)token);
     if (!c || LOAD(c->generation) != (uint32_t)(token >> 32) || !conn_is_alive(c))
         return false;
     if (!conn_lock(&c->pin))
         return true;
     if (conn_is_alive(c) && __atomic_load_n(&c->stage, __ATOMIC_ACQUIRE) >= CONN_ENDED)
         drain_one(c, &p, now);
-    conn_unpin(c);
-    return c == shim.witness || shim.witness == NULL;
+    connections_unpin(c);
+    return c == wake.blocker || wake.blocker == NULL;
 }
 
 /* ---- the sweep: connections on our ports that the table lacks ------------------------------------------- */
@@ -375,7 +375,7 @@ static void adopt_unknown(int fd, void *unused)
 {
     (void)unused;
     shim_lent(fd);
-    if (slot_of(fd) != 0 || (fd >= shim.fd_high && shim_next_own((unsigned)fd) == fd))
+    if (slot_of(fd) != 0 || ownfd_has(fd))
         return;
     if (!shim_find(fd))
         return;
@@ -385,7 +385,7 @@ static void adopt_unknown(int fd, void *unused)
             shim_forget(fd);
         return;
     }
-    shim.counts.refused_unknown++;
+    stats.counts.refused_unknown++;
 }
 
 void survey_sweep(void)
@@ -409,7 +409,7 @@ static bool is_cut(const struct conn *c)
 static void describe_cut(struct report_cut *cut, const struct conn *c)
 {
     struct sock_counts k;
-    cut->pid = shim.pid;
+    cut->pid = self_pid();
     cut->method = conn_method(c);
     while (cut->method[cut->method_len])
         cut->method_len++;
@@ -430,8 +430,8 @@ static void describe_cut(struct report_cut *cut, const struct conn *c)
 unsigned survey_cut(void (*f)(const struct report_cut *cut, void *arg), void *arg)
 {
     unsigned cuts = 0;
-    for (uint32_t i = 0, n = pool_size(&shim.pool); i < n; i++) {
-        struct conn *c = pool_at(&shim.pool, i);
+    for (uint32_t i = 0, n = pool_size(&connections); i < n; i++) {
+        struct conn *c = pool_at(&connections, i);
         struct report_cut cut;
         struct sock_address peer;
         char text[SOCK_TEXT];
@@ -445,7 +445,7 @@ unsigned survey_cut(void (*f)(const struct report_cut *cut, void *arg), void *ar
             memset(&cut, 0, sizeof cut);
             describe_cut(&cut, c);
         }
-        conn_unpin(c);
+        connections_unpin(c);
         if (!counts)
             continue;
         cuts++;
