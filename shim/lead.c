@@ -1,7 +1,8 @@
 /* lead.c: see lead.h. */
 #include "lead.h"
 
-#include "pump.h"
+#include "drain/holders.h"
+#include "drain/report.h"
 
 #include "group.h"
 #include "sys/proc.h"
@@ -58,7 +59,7 @@ static void take_over(void)
             group_self()->owed = deferred.pending_signal;
         __atomic_store_n(&deferred.pending, 1, __ATOMIC_RELEASE);
     }
-    announce_open();
+    drain_report_open();
     wake_watcher();
 }
 
@@ -302,7 +303,7 @@ void lead_end(enum report_end end)
     self->owed_at = __atomic_load_n(&stats.last_done_at, __ATOMIC_ACQUIRE);
     if (leader()) {
         uint32_t serial = self->serial;
-        survey_cut(note_cut, &serial);
+        drain_report_each_aborted(note_cut, &serial);
         __atomic_store_n(&self->phase, DRAIN_RELEASED, __ATOMIC_SEQ_CST);
         group_report();
         return;

@@ -62,16 +62,4 @@ void lead_decide(struct listener *l);
  * of it, but those that block the signal. */
 void lead_call_out(void);
 
-/* Leader only: call f for every process of our drain, ourselves first (returns their number), and for every cut of the
- * others. */
-unsigned lead_processes(void (*f)(const struct report_process *p, void *arg), void *arg);
-void lead_cuts(void (*f)(const struct report_cut *cut, void *arg), void *arg);
-
-/* And for every connection that was recorded, of all; once, then they are forgotten. Of how many there is nothing? */
-void lead_connections(void (*f)(const struct report_connection *c, void *arg), void *arg);
-uint64_t lead_left_out(void);
-
-/* When the last thing was done that any of them owed. */
-nsec_t lead_owed_at(void);
-
 #endif

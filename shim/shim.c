@@ -50,7 +50,7 @@ void shim_arm(void)
     show_view();
     if (config_errors()[0])
         log_config_errors();
-    pump_prepare();
+    drain_prepare();
     signals_hold();
     self_arm();
     libc_at_exit(exit_handler);

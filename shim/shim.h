@@ -5,6 +5,7 @@
 #ifndef LASTCALL_SHIM_H
 #define LASTCALL_SHIM_H
 
+#include "drain/drain.h"
 #include "drain/exit_guard.h"
 #include "drain/state.h"
 #include "process/clock.h"
@@ -34,19 +35,6 @@ void shim_lent(int fd);   /* bound by this process: another one may listen on it
 void shim_waits(int lfd); /* a Go program is about to accept there */
 /* accept() on lfd gave fd. */
 void shim_accepted(int lfd, int fd);
-/* While draining, an accept comes to a door that is shut already (late). If it can block, and there is nobody left to
- * wait for (wakes), it shall fail with ECONNABORTED: the program may be here because select told it of the listener
- * that the placeholder has replaced, and would block for ever. One that accepts in a loop comes again, and after
- * ACCEPT_WAKES such answers may block. */
-enum { ACCEPT_WAKES = 8 };
-bool shim_accept_late(int lfd);
-bool shim_accept_wakes(int lfd);
-/* While draining, around an accept: what has left the queue and is not known yet is owed. False: it can block, and is not
- * counted. */
-bool shim_accept_begins(int lfd);
-void shim_accept_ends(int lfd);
-/* accept() on lfd failed with err while draining. True: call it again. *err may be changed. */
-bool shim_accept_failed(int lfd, int *err);
 struct listener *shim_listener(int fd);
 
 /* ---- connections ---- */
@@ -213,7 +201,7 @@ void shim_follow(void);
  * In a vfork child, whose memory is the parent's, neither changes a byte. */
 bool shim_exec_begin(void);
 void shim_exec_failed(void);
-/* The program calls exit: returns when it may (see the exit guard in pump.c). */
+/* The program calls exit: returns when it may (see drain/exit_guard.h). */
 void shim_exit(void);
 /* Upcalls of process/self: a fork came without a hook; a pre-exec child serves. */
 void shim_unseen_fork(void);
@@ -222,13 +210,6 @@ void shim_child_settled(void);
 /* ---- for the pump ---- */
 void shim_end(struct conn *c, nsec_t now); /* half-close */
 void shim_watch(const struct conn *c);     /* tell the pump when c's output is acknowledged */
-/* ---- pump.c, as the choreographer sees it ---- */
-void pump_prepare(void); /* when the process begins to serve: later there may be no memory */
-void thread_after_fork(void);
-void report_after_fork(void);
-bool pump_start(void);       /* false: there is neither thread nor timer; the signal is the program's */
-unsigned pump_threads(void); /* so many there are of it */
-bool pump_drive(void); /* one step, without waiting, for the timer that stands in for the thread; true: release now */
 void lead_forget(void);
 
 #endif

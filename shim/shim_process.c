@@ -51,7 +51,7 @@ void shim_forked_parent(int slot, int pid)
 static void (*const after_fork[])(void) = {
     log_after_fork,    wake_after_fork,        deferred_after_fork,    stats_after_fork,
     slots_after_fork,  connections_after_fork, disposition_after_fork, state_after_fork,
-    thread_after_fork, exit_guard_after_fork,  report_after_fork,      lead_forget,
+    thread_after_fork, exit_guard_after_fork,  drain_report_after_fork,      lead_forget,
     record_forget,     handoff_forget,
 };
 
@@ -86,4 +86,12 @@ bool shim_exec_begin(void)
 void shim_exec_failed(void)
 {
     group_exec_failed();
+}
+
+void shim_exit(void)
+{
+    if (!self_armed() || !self_is_our_process())
+        return;
+    exit_guard_wait();
+    group_leave();
 }

@@ -175,7 +175,7 @@ static bool begin_drain(int sig, const struct member *leader)
     record_open();
     /* From here on every hook says farewells. */
     __atomic_store_n(&deferred.phase, DRAIN_DUCK, __ATOMIC_SEQ_CST);
-    bool waits = pump_start();
+    bool waits = drain_start();
     unblock(mask);
     return waits;
 }
@@ -233,7 +233,7 @@ static bool is_tick(const siginfo_t *info)
 bool shim_signal(int sig, const void *siginfo)
 {
     if (is_tick(siginfo))
-        return pump_drive();
+        return drain_drive();
     if (__atomic_load_n(&deferred.delivering, __ATOMIC_ACQUIRE))
         return true;
     if (is_order(siginfo)) {

@@ -1,7 +1,8 @@
 /* holders.c: what a fork has left shared: which processes hold it still. */
-#include "lead.h"
-#include "pump.h"
+#include "drain/holders.h"
 
+#include "lead.h"
+#include "shim.h"
 #include "sys/proc.h"
 
 /* Whoever holds a listener is asked for once, and nobody else: the answer may take a moment. */

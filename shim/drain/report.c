@@ -1,16 +1,13 @@
-/* announce.c: what a drain says: a few log lines and one honest report. */
-#include "pump.h"
+/* report.c: see report.h. */
+#include "drain/report.h"
 
-#include "door.h"
+#include "drain/drain.h"
+#include "drain/listeners.h"
+#include "drain/state.h"
 #include "group.h"
-#include "lead.h"
+#include "process/trace.h"
 #include "record.h"
 #include "sys/logfile.h"
-#include "sys/syscall.h"
-#include "process/trace.h"
-
-#include <fcntl.h>
-#include <time.h>
 
 static enum report_json json_line;
 
@@ -26,7 +23,7 @@ static size_t length(const char *s)
 
 /* One that is led has something to say only to whom asks for every detail, and may have become somebody who cannot
  * write there. */
-void announce_open(void)
+void drain_report_open(void)
 {
     const struct options *o = &config;
     bool led = group.leader != MEMBER_NONE;
@@ -40,12 +37,12 @@ void announce_open(void)
     }
 }
 
-void report_after_fork(void)
+void drain_report_after_fork(void)
 {
     report_fd = -1;
 }
 
-void announce_signal(void)
+void drain_report_signal(void)
 {
     if (group.leader == MEMBER_NONE)
         log_number(LOG_INFO, "signal withheld, draining", "signal", (uint64_t)deferred.first_signal);
@@ -53,11 +50,11 @@ void announce_signal(void)
         log_number(LOG_DEBUG, "drains with its group", "signal", (uint64_t)deferred.first_signal);
 }
 
-void announce_door(nsec_t now)
+void drain_report_accept_stopped(nsec_t now)
 {
     struct text line;
     char buf[512];
-    const char *how = door_name();
+    const char *how = listeners_how();
     if (!log_wants(LOG_DEBUG))
         return;
     log_begin(&line, buf, sizeof buf, LOG_DEBUG, "door closed");
@@ -97,11 +94,76 @@ static void trace_line(enum trace what, int fd, uint64_t value, nsec_t at)
     log_end(&line);
 }
 
-void announce_trace(void)
+void drain_report_trace(void)
 {
     if (log_wants(LOG_TRACE))
         trace_take(trace_line);
 }
+
+/* ---- what the delivery aborts ------------------------------------------------------------------------------------ */
+
+static bool is_aborted(const struct conn *c)
+{
+    if (!conn_is_alive(c) || c->inherited || c->stale)
+        return false;
+    if (c->stage >= CONN_ENDED)
+        return !__atomic_load_n(&c->acked, __ATOMIC_ACQUIRE) && sock_unsent(c->fd) > 1;
+    if (conn_in_flight(c))
+        return true;
+    return sock_unread(c->fd) > 0;
+}
+
+static void describe_aborted(struct report_cut *cut, const struct conn *c)
+{
+    struct sock_counts k;
+    cut->pid = self_pid();
+    cut->method = conn_method(c);
+    while (cut->method[cut->method_len])
+        cut->method_len++;
+    long unread = sock_unread(c->fd);
+    cut->unread_bytes = unread > 0 ? (uint64_t)unread : 0;
+    cut->request_bytes = c->request_bytes;
+    if (!LOAD(c->opaque) && !http1_between(&c->out)) {
+        cut->response_bytes = c->response_bytes;
+        cut->head_sent = !http1_in_head(&c->out);
+        cut->has_total = cut->head_sent && c->out.facts.has_length;
+        cut->response_total = c->response_bytes + c->out.left;
+    }
+    if (!c->unix_ && sock_counts(c->fd, &k) == 0)
+        cut->age = (nsec_t)k.quiet_in_ms * NSEC_PER_MSEC;
+}
+
+/* The program may go on until it has its signal, and close this one: not while our calls are at it. */
+unsigned drain_report_each_aborted(void (*f)(const struct report_cut *cut, void *arg), void *arg)
+{
+    unsigned count = 0;
+    for (uint32_t i = 0, n = pool_size(&connections); i < n; i++) {
+        struct conn *c = pool_at(&connections, i);
+        struct report_cut cut;
+        struct sock_address peer;
+        char text[SOCK_TEXT];
+        if (!c->live || !conn_lock(&c->pin))
+            continue;
+        bool counts = is_aborted(c);
+        if (counts) {
+            record_cut(c);
+            memset(&peer, 0, sizeof peer);
+            sock_peer(c->fd, &peer);
+            memset(&cut, 0, sizeof cut);
+            describe_aborted(&cut, c);
+        }
+        connections_unpin(c);
+        if (!counts)
+            continue;
+        count++;
+        sock_text(&peer, text);
+        cut.peer = text;
+        f(&cut, arg);
+    }
+    return count;
+}
+
+/* ---- the report -------------------------------------------------------------------------------------------------- */
 
 static void add_process(const struct report_process *p, void *report)
 {
@@ -116,26 +178,26 @@ static void fill(struct report *r, nsec_t now, enum report_end how)
     r->wall_start_ms = deferred.signal_wall_ms;
     r->took = now - deferred.signal_at;
     r->door = drain_state.drain.door_closed_at ? drain_state.drain.door_closed_at - deferred.signal_at : 0;
-    nsec_t owed_at = lead_owed_at(); /* may be of a moment ago only: another process's, or a thread's */
-    r->tail = now > owed_at ? now - owed_at : 0;
+    nsec_t done_at = group_report_last_done_at(); /* may be of a moment ago only: another process's, or a thread's */
+    r->tail = now > done_at ? now - done_at : 0;
     r->end = how;
-    r->hidden = door_name();
-    r->processes = lead_processes(add_process, r);
+    r->hidden = listeners_how();
+    r->processes = group_report_processes(add_process, r);
     r->hidden_at = drain_state.drain.door_from ? drain_state.drain.door_from - deferred.signal_at : 0;
     r->deadline = config.timeout;
-    r->left_out = lead_left_out();
+    r->left_out = group_report_left_out();
 }
 
-static void count_cut(const struct report_cut *cut, void *unused)
+static void add_unread(const struct report_cut *cut, void *unused)
 {
     (void)unused;
     stats.counts.unread_bytes += cut->unread_bytes;
 }
 
-void announce_count_cuts(void)
+void drain_report_count_aborted(void)
 {
     if (drain_state.drain.phase == DRAIN_RELEASED)
-        stats.counts.cut = survey_cut(count_cut, NULL);
+        stats.counts.cut = drain_report_each_aborted(add_unread, NULL);
 }
 
 static bool report_is_cut; /* a piece of it could not be written */
@@ -179,11 +241,11 @@ static void text_to_log(const struct report *r)
     report_text(&line, r);
     log_put(&line);
     if (r->processes > 1)
-        lead_processes(process_to_log, NULL);
+        group_report_processes(process_to_log, NULL);
     if (r->counts.cut == 0)
         return;
-    survey_cut(cut_to_log, NULL);
-    lead_cuts(cut_to_log, NULL);
+    drain_report_each_aborted(cut_to_log, NULL);
+    group_report_aborted(cut_to_log, NULL);
 }
 
 /* ---- and as JSON ---- */
@@ -223,7 +285,7 @@ static void connections_to_json(void)
     struct text line;
     char buf[16384];
     text_init(&line, buf, sizeof buf);
-    lead_connections(connection_to_json, &line);
+    group_report_connections(connection_to_json, &line);
     put_to(report_fd, &line);
 }
 
@@ -235,9 +297,9 @@ static void json_to(int fd, const struct report *r)
     report_json_begin(&line, &json_line, r);
     put_to(fd, &line);
     if (r->processes > 1)
-        lead_processes(process_to_json, &fd);
-    survey_cut(cut_to_json, &fd);
-    lead_cuts(cut_to_json, &fd);
+        group_report_processes(process_to_json, &fd);
+    drain_report_each_aborted(cut_to_json, &fd);
+    group_report_aborted(cut_to_json, &fd);
     if (r->connections)
         connections_to_json();
     text_init(&line, buf, sizeof buf);
@@ -262,10 +324,10 @@ static void report_to_file(const struct report *r)
     logfile_unlock(fd);
 }
 
-void announce_end(nsec_t now, enum report_end how)
+void drain_report_end(nsec_t now, enum report_end how)
 {
     struct report r;
-    announce_trace();
+    drain_report_trace();
     fill(&r, now, how);
     if (report_fd >= 0) {
         r.connections = record_on();

@@ -1,5 +1,5 @@
-/* lead_report.c: see lead.h: what the leader tells of all processes of its drain. */
-#include "lead.h"
+/* group_report.c: see report.h: what the coordinator tells of all processes of its drain. */
+#include "drain/report.h"
 
 #include "group.h"
 #include "record.h"
@@ -24,7 +24,7 @@ static bool is_reported(int at)
            members_in_scope(group.table, at, group.at);
 }
 
-unsigned lead_processes(void (*f)(const struct report_process *p, void *arg), void *arg)
+unsigned group_report_processes(void (*f)(const struct report_process *p, void *arg), void *arg)
 {
     unsigned count = 1;
     const struct member *self = group_self();
@@ -41,7 +41,7 @@ unsigned lead_processes(void (*f)(const struct report_process *p, void *arg), vo
     return count;
 }
 
-void lead_cuts(void (*f)(const struct report_cut *cut, void *arg), void *arg)
+void group_report_aborted(void (*f)(const struct report_cut *cut, void *arg), void *arg)
 {
     if (!group_self())
         return;
@@ -63,7 +63,7 @@ void lead_cuts(void (*f)(const struct report_cut *cut, void *arg), void *arg)
     }
 }
 
-void lead_connections(void (*f)(const struct report_connection *c, void *arg), void *arg)
+void group_report_connections(void (*f)(const struct report_connection *c, void *arg), void *arg)
 {
     record_each(recording.serial, self_pid(), f, arg);
     record_drop(recording.serial);
@@ -76,7 +76,7 @@ void lead_connections(void (*f)(const struct report_connection *c, void *arg), v
     }
 }
 
-uint64_t lead_left_out(void)
+uint64_t group_report_left_out(void)
 {
     uint64_t count = recording.left_out;
     for (int i = 0; group_self() && i < members_top(group.table); i++)
@@ -85,7 +85,7 @@ uint64_t lead_left_out(void)
     return count;
 }
 
-nsec_t lead_owed_at(void)
+nsec_t group_report_last_done_at(void)
 {
     nsec_t last = __atomic_load_n(&stats.last_done_at, __ATOMIC_ACQUIRE);
     for (int i = 0; group_self() && i < members_top(group.table); i++)

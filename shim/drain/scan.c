@@ -1,17 +1,16 @@
-/* survey.c: every connection looked at once: what is due is done, what is owed is counted. */
-#include "pump.h"
+/* scan.c: every connection looked at once: what is due is done (core/conn_drain.h), what is outstanding is counted. */
+#include "drain/scan.h"
 
 #include "core/conn_drain.h"
-
+#include "drain/exit_guard.h"
+#include "drain/holders.h"
+#include "drain/state.h"
+#include "process/trace.h"
 #include "record.h"
-
 #include "sys/proc.h"
 #include "sys/syscall.h"
-#include "process/trace.h"
 
-#include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 
 /* While an exit waits: only what another, living thread serves is still owed (DESIGN: exit guard). */
 static bool somebody_serves(const struct conn *c)
@@ -20,78 +19,7 @@ static bool somebody_serves(const struct conn *c)
         return false;
     if (LOAD(c->toucher_tid) != 0)
         return sys3(SYS_tgkill, self_pid(), LOAD(c->toucher_tid), 0) == 0;
-    return proc_threads() > 1 + pump_threads(); /* the exiting one and ours */
-}
-
-/* The kernel's own counts against ours: unequal while no call is in progress means that someone else does this
- * connection's input or output (stdio, io_uring, another process), or that the descriptor is stale. */
-enum verdict { EQUAL, UNEQUAL, UNSTEADY };
-
-static bool in_call(const struct conn *c)
-{
-    return (__atomic_load_n(&c->calls_in, __ATOMIC_SEQ_CST) | __atomic_load_n(&c->calls_out, __ATOMIC_SEQ_CST)) != 0;
-}
-
-/* What the program has read, and written: our FIN is a byte of theirs too (tcp_fin, tcp_send_fin), as is the peer's. */
-static bool is_equal(const struct conn *c, const struct sock_counts *k, uint64_t unread, uint64_t unsent)
-{
-    return k->received - unread == LOAD(c->read_bytes) + sock_fin_came(k) &&
-           k->acked + unsent == LOAD(c->written_bytes) + LOAD(c->fin);
-}
-
-/* Where the kernel does not say, the hooks are believed. */
-static enum verdict unanswered(long err)
-{
-    return sock_is_other(err) ? UNEQUAL : UNSTEADY;
-}
-
-/* One comparison. The kernel's four numbers come from three calls, ours from two words: it counts only if nothing
- * moved from before the first to after the last. */
-static enum verdict compare(const struct conn *c)
-{
-    struct sock_counts before, after;
-    if (in_call(c))
-        return UNSTEADY;
-    uint64_t read_bytes = __atomic_load_n(&c->read_bytes, __ATOMIC_SEQ_CST);
-    uint64_t written_bytes = __atomic_load_n(&c->written_bytes, __ATOMIC_SEQ_CST);
-    long err = sock_counts(c->fd, &before);
-    if (err != 0)
-        return unanswered(err);
-    long unread = sock_unread(c->fd), unsent = sock_unsent(c->fd);
-    if (unread < 0 || unsent < 0 || (err = sock_counts(c->fd, &after)) != 0)
-        return unanswered(unread < 0 ? unread : unsent < 0 ? unsent : err);
-    if (in_call(c) || before.received != after.received || before.acked != after.acked ||
-        read_bytes != __atomic_load_n(&c->read_bytes, __ATOMIC_SEQ_CST) ||
-        written_bytes != __atomic_load_n(&c->written_bytes, __ATOMIC_SEQ_CST))
-        return UNSTEADY;
-    return is_equal(c, &after, (uint64_t)unread, (uint64_t)unsent) ? EQUAL : UNEQUAL;
-}
-
-/* Accepted connections have the port of a listener. One that has not is made by connect(), on a number that was
- * closed where we could not see it. */
-static bool has_foreign_port(const struct conn *c)
-{
-    struct sock_address local;
-    if (c->listener >= LISTENERS_MAX || !sock_local(c->fd, &local))
-        return false;
-    for (unsigned i = 0; i < listeners.used; i++)
-        if (listeners.entry[i].port == local.port)
-            return false;
-    return true;
-}
-
-static void verify(struct conn *c)
-{
-    enum { TRIES = 16 };
-    if (c->unix_ || c->verified || LOAD(c->opaque))
-        return;
-    enum verdict v = UNSTEADY;
-    for (int i = 0; i < TRIES && v == UNSTEADY; i++)
-        v = compare(c);
-    c->stale = (v == UNEQUAL || LOAD(c->read_bytes) + LOAD(c->written_bytes) == 0) && has_foreign_port(c);
-    if (v == UNEQUAL || c->stale)
-        conn_doubt(c, DOUBT_COUNTS);
-    c->verified = true; /* never steady: the hooks see it being used */
+    return proc_threads() > 1 + state_threads(); /* the exiting one and ours */
 }
 
 /* ---- one connection: questions answered, decisions carried out ------------------------------------------------- */
@@ -273,7 +201,7 @@ static struct conn_decision drain_one(struct conn *c, const struct conn_policy *
     struct conn_facts facts;
     struct conn_decision d;
     if (p->first && __atomic_load_n(&c->stage, __ATOMIC_ACQUIRE) < CONN_ENDED && !c->inherited)
-        verify(c);
+        verify_counts(c);
     conn_drain_look(&facts, c);
     for (;;) {
         d = conn_drain(&facts, p, now);
@@ -308,8 +236,8 @@ static bool is_still_in_flight(const struct conn *c)
     return conn_in_flight(c) || sock_unread(c->fd) > 0 || is_unfollowed(c);
 }
 
-/* Publish the witness, then look again: a change in between would have woken nobody. */
-static void publish_witness(struct conn *c, const struct conn_decision *d, bool first)
+/* Publish the blocker, then look again: a change in between would have woken nobody. */
+static void publish_blocker(struct conn *c, const struct conn_decision *d, bool first)
 {
     if (d->outstanding == OUTSTANDING_NOTHING || d->outstanding == OUTSTANDING_IDLE || wake.blocker)
         return;
@@ -326,7 +254,7 @@ static void note_first(struct conn *c, bool in_flight)
     stats.counts.in_flight += in_flight;
 }
 
-void survey(struct census *census, nsec_t now, bool first)
+void scan_connections(struct census *census, nsec_t now, bool first)
 {
     const struct conn_policy p = policy(first);
     bool exiting = __atomic_load_n(&exit_guard.tid, __ATOMIC_ACQUIRE) != 0;
@@ -342,11 +270,11 @@ void survey(struct census *census, nsec_t now, bool first)
         if (exiting)
             conn_drain_in_exit(&d, in_flight && somebody_serves(c), is_acked(c), &p, now);
         conn_drain_count(census, &d);
-        publish_witness(c, &d, first);
+        publish_blocker(c, &d, first);
     }
 }
 
-bool survey_event(uint64_t token, nsec_t now)
+bool scan_event(uint64_t token, nsec_t now)
 {
     const struct conn_policy p = policy(false);
     struct conn *c = pool_at(&connections, (uint32_t)token);
@@ -358,100 +286,4 @@ bool survey_event(uint64_t token, nsec_t now)
         drain_one(c, &p, now);
     connections_unpin(c);
     return c == wake.blocker || wake.blocker == NULL;
-}
-
-/* ---- the sweep: connections on our ports that the table lacks ------------------------------------------- */
-
-/* A close forgets the descriptor before it happens: then this one is about to go. */
-static bool stays_open(int fd)
-{
-    const struct timespec moment = {0, 1000 * 1000};
-    uint64_t inode = sock_inode(fd);
-    sys2(SYS_nanosleep, &moment, 0);
-    return inode != 0 && sock_inode(fd) == inode;
-}
-
-static void adopt_unknown(int fd, void *unused)
-{
-    (void)unused;
-    shim_lent(fd);
-    if (slot_of(fd) != 0 || ownfd_has(fd))
-        return;
-    if (!shim_find(fd))
-        return;
-    uint32_t slot = slot_of(fd);
-    if (!stays_open(fd)) {
-        if (slot_of(fd) == slot)
-            shim_forget(fd);
-        return;
-    }
-    stats.counts.refused_unknown++;
-}
-
-void survey_sweep(void)
-{
-    proc_own_descriptors(adopt_unknown, NULL);
-}
-
-/* ---- what a release cuts ---------------------------------------------------------------------------------- */
-
-static bool is_cut(const struct conn *c)
-{
-    if (!conn_is_alive(c) || c->inherited || c->stale)
-        return false;
-    if (c->stage >= CONN_ENDED)
-        return !is_acked(c) && !only_fin_unacked(c);
-    if (conn_in_flight(c))
-        return true;
-    return sock_unread(c->fd) > 0;
-}
-
-static void describe_cut(struct report_cut *cut, const struct conn *c)
-{
-    struct sock_counts k;
-    cut->pid = self_pid();
-    cut->method = conn_method(c);
-    while (cut->method[cut->method_len])
-        cut->method_len++;
-    long unread = sock_unread(c->fd);
-    cut->unread_bytes = unread > 0 ? (uint64_t)unread : 0;
-    cut->request_bytes = c->request_bytes;
-    if (!LOAD(c->opaque) && !http1_between(&c->out)) {
-        cut->response_bytes = c->response_bytes;
-        cut->head_sent = !http1_in_head(&c->out);
-        cut->has_total = cut->head_sent && c->out.facts.has_length;
-        cut->response_total = c->response_bytes + c->out.left;
-    }
-    if (!c->unix_ && sock_counts(c->fd, &k) == 0)
-        cut->age = (nsec_t)k.quiet_in_ms * NSEC_PER_MSEC;
-}
-
-/* The program may go on until it has its signal, and close this one: not while our calls are at it. */
-unsigned survey_cut(void (*f)(const struct report_cut *cut, void *arg), void *arg)
-{
-    unsigned cuts = 0;
-    for (uint32_t i = 0, n = pool_size(&connections); i < n; i++) {
-        struct conn *c = pool_at(&connections, i);
-        struct report_cut cut;
-        struct sock_address peer;
-        char text[SOCK_TEXT];
-        if (!c->live || !conn_lock(&c->pin))
-            continue;
-        bool counts = is_cut(c);
-        if (counts) {
-            record_cut(c);
-            memset(&peer, 0, sizeof peer);
-            sock_peer(c->fd, &peer);
-            memset(&cut, 0, sizeof cut);
-            describe_cut(&cut, c);
-        }
-        connections_unpin(c);
-        if (!counts)
-            continue;
-        cuts++;
-        sock_text(&peer, text);
-        cut.peer = text;
-        f(&cut, arg);
-    }
-    return cuts;
 }

@@ -1,6 +1,8 @@
-/* door.c: closing the listeners without resetting anyone who stands in their queues (DESIGN section 5). */
-#include "door.h"
+/* listeners.c: listeners stop accepting, and no client that waits in their queues is reset (DESIGN section 5). */
+#include "drain/listeners.h"
 
+#include "drain/drain.h"
+#include "drain/holders.h"
 #include "group.h"
 #include "lead.h"
 
@@ -25,9 +27,9 @@ static bool nonblocking(int fd)
     return flags >= 0 && (flags & O_NONBLOCK_) != 0;
 }
 
-/* The old listener leaves this descriptor; its reference may be the last: the queue must be empty. It may not be the
- * last: an accept or a select that waits there would keep it open to clients whom nobody serves, so it is shut, and
- * they wake up. Where other processes hold it, it is not ours to shut: our threads are taken out of it by a signal. */
+/* The old listener leaves this descriptor. That may close the socket, which resets every client in its queue: the queue must be
+ * empty. Or an accept or a select that waits there keeps the socket open, to clients that nobody would serve: so the socket
+ * is shut, and the threads wake up. Where other processes hold the socket it is not ours to shut: our threads are interrupted. */
 static bool put_placeholder(struct listener *l, int fd)
 {
     int stand_in = sock_placeholder(nonblocking(fd));
@@ -37,7 +39,7 @@ static bool put_placeholder(struct listener *l, int fd)
     for (unsigned i = 0; i < l->epolls; i++)
         sys4(SYS_epoll_ctl, l->epoll[i].fd, EPOLL_CTL_DEL, fd, 0);
     int old = (int)sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC_, fd_high());
-    /* Known before it can be felt: whoever wakes up and comes back finds the placeholder. */
+    /* Known before it can be felt: a thread that wakes up and calls again finds the placeholder. */
     __atomic_store_n(&l->door, DOOR_PLACEHOLDER, __ATOMIC_SEQ_CST);
     sys3(SYS_dup3, stand_in, fd, cloexec & FD_CLOEXEC_ ? O_CLOEXEC_ : 0);
     sys1(SYS_close, stand_in);
@@ -88,7 +90,7 @@ static bool is_foreign(struct listener *l)
     return l->foreign;
 }
 
-static uint8_t close_one(struct listener *l)
+static uint8_t stop_one(struct listener *l)
 {
     if (is_foreign(l))
         return DOOR_TO_LEAVE;
@@ -108,7 +110,7 @@ static void shut_unix(struct listener *l)
     sys2(SYS_shutdown, l->fd, SHUT_RD);
 }
 
-bool door_close(void)
+bool listeners_stop(void)
 {
     bool any = false;
     for (unsigned i = 0; i < listeners.used; i++) {
@@ -118,7 +120,7 @@ bool door_close(void)
         if (l->unix_ && !is_foreign(l))
             shut_unix(l);
         else
-            __atomic_store_n(&l->door, close_one(l), __ATOMIC_RELEASE);
+            __atomic_store_n(&l->door, stop_one(l), __ATOMIC_RELEASE);
         any = true;
     }
     return any;
@@ -138,7 +140,7 @@ static unsigned queue_of(const struct listener *l, bool late)
     return sock_counts(l->fd, &k) == 0 ? k.unacked : sock_acceptable(l->fd);
 }
 
-/* Handshakes under way on the ports that we closed; -1 cannot be known. */
+/* Handshakes under way on the ports that we have stopped; -1: cannot be known. */
 static int half_open(uint8_t family)
 {
     uint16_t ports[LISTENERS_MAX];
@@ -151,13 +153,13 @@ static int half_open(uint8_t family)
     return q.port_count > 0 ? sock_half_open(&q) : 0;
 }
 
-/* A queue that only workers take from, and there is none any more. */
-static bool is_forlorn(const struct listener *l)
+/* Only workers take from this queue, and there is no worker any more: its clients would be waited for in vain. */
+static bool is_without_workers(const struct listener *l)
 {
     return l->lent && (group.marks & MEMBER_ACCEPTS) == 0 && !lead_has_workers();
 }
 
-/* Connections in all accept queues; doors that had to be emptied first are closed when they are. */
+/* Connections in all accept queues. A listener whose queue had to empty first gets its placeholder when it is empty. */
 static unsigned queues(bool late)
 {
     unsigned all = 0;
@@ -170,14 +172,14 @@ static unsigned queues(bool late)
             swap(l);
         else if (l->door == DOOR_TO_EMPTY && queued == 0)
             swap(l);
-        else if (l->door != DOOR_TO_LEAVE && !(late && is_forlorn(l)))
+        else if (l->door != DOOR_TO_LEAVE && !(late && is_without_workers(l)))
             all += queued;
         all += __atomic_load_n(&l->swapping, __ATOMIC_SEQ_CST); /* by a thread of the program: not closed yet */
     }
     return all;
 }
 
-bool door_leave(void)
+bool listeners_detach(void)
 {
     bool closed = false;
     for (unsigned i = 0; i < listeners.used; i++) {
@@ -188,14 +190,14 @@ bool door_leave(void)
     return closed;
 }
 
-static void count_doors(struct census *census, const struct drain *drain, nsec_t now)
+static void count_queues(struct census *census, const struct drain *drain, nsec_t now)
 {
     uint8_t phase = drain->phase;
     bool late = phase >= DRAIN_DOOR && now >= drain->door_from + config.idle;
     census->queued = queues(late);
     if (census->queued > 0 && !late && phase >= DRAIN_DOOR)
         census->next_expiry = drain->door_from + config.idle;
-    /* Dear, and of no interest before the door is closed or once it is known to be. */
+    /* Dear, and of no interest before the listeners are stopped, or once their handshakes are known to be over. */
     if (phase == DRAIN_DOOR && census->queued == 0) {
         int v4 = half_open(4), v6 = half_open(6);
         census->half_open = v4 < 0 || v6 < 0 ? -1 : v4 + v6;
@@ -203,28 +205,27 @@ static void count_doors(struct census *census, const struct drain *drain, nsec_t
     }
 }
 
-/* Is a thread on its way out of an accept? Two orders that meet in one thread are answered by one. */
-static bool is_called(void)
+/* Is a thread on its way out of an accept? Two interrupts that meet in one thread are answered by one. */
+static bool is_any_interrupted(void)
 {
     return __atomic_load_n(&stats.interrupts_answered, __ATOMIC_SEQ_CST) <
            __atomic_load_n(&stats.interrupts, __ATOMIC_SEQ_CST);
 }
 
-void door_census(struct census *census, const struct drain *drain, nsec_t now)
+void listeners_census(struct census *census, const struct drain *drain, nsec_t now)
 {
-    count_doors(census, drain, now);
-    /* After the placeholders came: whoever is still at the old listener has said so before. */
+    count_queues(census, drain, now);
+    /* After the placeholders came: a thread that is still in an accept of the old listener has counted itself before. */
     census->queued += __atomic_load_n(&stats.accepting, __ATOMIC_SEQ_CST);
-    /* Or, if that accept blocks, was called: until it answers it may take a connection that only the sweep finds. */
+    /* Or, if its accept blocks, was interrupted: until it answers it may take a connection that only the sweep finds. */
     nsec_t until = drain->door_from + config.idle;
-    if (is_called() && now < until) {
+    if (is_any_interrupted() && now < until) {
         census->queued++;
-        if (census->next_expiry == 0 || until < census->next_expiry)
-            census->next_expiry = until;
+        drain_expires(census, until);
     }
 }
 
-const char *door_name(void)
+const char *listeners_how(void)
 {
     static const char *const names[] = {
         [DOOR_OPEN] = "none",      [DOOR_HIDDEN] = "hide",       [DOOR_FILTERED] = "filter", [DOOR_SHUT_UNIX] = "unix",
@@ -241,7 +242,7 @@ const char *door_name(void)
     return "none";
 }
 
-bool shim_accept_begins(int lfd)
+bool drain_accept_begins(int lfd)
 {
     if (!shim_listener(lfd) || !nonblocking(lfd))
         return false;
@@ -249,7 +250,7 @@ bool shim_accept_begins(int lfd)
     return true;
 }
 
-void shim_accept_ends(int lfd)
+void drain_accept_ends(int lfd)
 {
     const struct listener *l = shim_listener(lfd);
     __atomic_sub_fetch(&stats.accepting, 1, __ATOMIC_SEQ_CST);
@@ -257,20 +258,20 @@ void shim_accept_ends(int lfd)
         wake_changed(NULL);
 }
 
-bool shim_accept_late(int lfd)
+bool drain_accept_is_late(int lfd)
 {
     const struct listener *l = shim_listener(lfd);
     return l && (l->door == DOOR_SHUT_UNIX || l->door == DOOR_PLACEHOLDER);
 }
 
-bool shim_accept_wakes(int lfd)
+bool drain_accept_wakes(int lfd)
 {
     struct listener *l = shim_listener(lfd);
     return l && l->door == DOOR_PLACEHOLDER && l->woken < ACCEPT_WAKES && !nonblocking(lfd) &&
            __atomic_fetch_add(&l->woken, 1, __ATOMIC_RELAXED) < ACCEPT_WAKES;
 }
 
-bool shim_accept_failed(int lfd, int *err)
+bool drain_accept_failed(int lfd, int *err)
 {
     struct listener *l = shim_listener(lfd);
     if (!l)
