@@ -29,7 +29,7 @@ nsec_t group_boottime(void)
 
 /* ---- the environment --------------------------------------------------------------------------------------- */
 
-static const char variable[] = MEMBERS_VARIABLE "=";
+static const char variable[] = GROUP_TABLE_VARIABLE "=";
 static char entry[sizeof variable + 32];
 
 static char **find_entry(void)
@@ -77,7 +77,7 @@ static void put_entry(void)
     if (!&environ || group.fd < 0)
         return;
     text_init(&t, entry, sizeof entry);
-    members_name(&t, group.fd, group.table->cookie);
+    group_table_name(&t, group.fd, group.table->cookie);
     if (old) {
         *old = entry;
         return;
@@ -101,18 +101,18 @@ static void put_entry(void)
 
 static bool join(int fd, uint64_t cookie, bool any_cookie)
 {
-    size_t size = sizeof(struct members);
-    struct members *m = shared_join(fd, size);
+    size_t size = sizeof(struct group_table);
+    struct group_table *m = shared_join(fd, size);
     if (!m)
-        m = shared_join(fd, size = sizeof(struct members_memory));
+        m = shared_join(fd, size = sizeof(struct group_memory));
     if (!m)
         return false;
-    if (!members_are_valid(m, any_cookie ? m->cookie : cookie)) {
+    if (!group_table_is_valid(m, any_cookie ? m->cookie : cookie)) {
         sys2(SYS_munmap, m, size);
         return false;
     }
     group.table = m;
-    group.history = size == sizeof(struct members_memory) ? &((struct members_memory *)m)->history : NULL;
+    group.history = size == sizeof(struct group_memory) ? &((struct group_memory *)m)->history : NULL;
     group.fd = fd;
     return true;
 }
@@ -154,23 +154,23 @@ static void join_ancestor(void)
 static bool may_be_large(void)
 {
     struct rlimit limit;
-    return sys4(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, &limit) == 0 && limit.rlim_cur >= sizeof(struct members_memory);
+    return sys4(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, &limit) == 0 && limit.rlim_cur >= sizeof(struct group_memory);
 }
 
 static void found(struct text *complaints, bool history)
 {
     uint64_t cookie = 0;
     history = history && may_be_large();
-    group.table = shared_make(history ? sizeof(struct members_memory) : sizeof *group.table, &group.fd);
+    group.table = shared_make(history ? sizeof(struct group_memory) : sizeof *group.table, &group.fd);
     if (group.table && history)
-        group.history = &((struct members_memory *)group.table)->history;
+        group.history = &((struct group_memory *)group.table)->history;
     if (!group.table) {
         text_str(complaints, "lastcall: no memory that processes could share; each drains alone\n");
         return;
     }
     if (sys3(SYS_getrandom, &cookie, sizeof cookie, 1 /* GRND_NONBLOCK */) != sizeof cookie)
         cookie = group_boottime() ^ (uint64_t)sys0(SYS_getpid) << 40;
-    members_init(group.table, cookie | 1);
+    group_table_init(group.table, cookie | 1);
 }
 
 /* The nearest ancestor that is a member. */
@@ -182,7 +182,7 @@ static int find_parent(void)
         pid = i == 0 ? (int)sys0(SYS_getppid) : proc_parent(pid);
         if (pid <= 0)
             break;
-        int at = members_find(group.table, pid);
+        int at = group_table_find(group.table, pid);
         if (at != MEMBER_NONE)
             return at;
     }
@@ -201,23 +201,23 @@ static bool numbered_here(const struct member *who)
 /* Slots of processes that have died without a word, and of ends that nobody asks for any more. */
 static void bury_the_dead(void)
 {
-    struct members *m = group.table;
-    for (int i = 0; i < members_top(m); i++) {
+    struct group_table *m = group.table;
+    for (int i = 0; i < group_table_top(m); i++) {
         struct member *who = &m->member[i];
         uint32_t state = who->state, left = MEMBER_LEFT;
-        if (state == MEMBER_LEFT && members_leader(m, i) == MEMBER_NONE)
+        if (state == MEMBER_LEFT && group_table_coordinator(m, i) == MEMBER_NONE)
             __atomic_compare_exchange_n(&who->state, &left, MEMBER_FREE, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
         else if (state != MEMBER_FREE && numbered_here(who) && sys2(SYS_kill, who->pid, 0) == -ESRCH)
-            members_leave(m, i, who->serial, false);
+            group_table_leave(m, i, who->serial, false);
     }
 }
 
 static int claim(int parent, enum member_state state)
 {
-    int at = members_claim(group.table, parent, state, group_boottime());
+    int at = group_table_claim(group.table, parent, state, group_boottime());
     if (at == MEMBER_NONE) {
         bury_the_dead();
-        at = members_claim(group.table, parent, state, group_boottime());
+        at = group_table_claim(group.table, parent, state, group_boottime());
     }
     return at;
 }
@@ -225,9 +225,9 @@ static int claim(int parent, enum member_state state)
 static void take_place(bool joined, struct text *complaints)
 {
     int pid = (int)sys0(SYS_getpid);
-    group.at = joined ? members_find(group.table, pid) : MEMBER_NONE; /* forked by a member, then exec'd */
+    group.at = joined ? group_table_find(group.table, pid) : MEMBER_NONE; /* forked by a member, then exec'd */
     if (group.at == MEMBER_NONE)
-        group.at = claim(joined ? find_parent() : MEMBER_NONE, MEMBER_BORN);
+        group.at = claim(joined ? find_parent() : MEMBER_NONE, MEMBER_STARTING);
     struct member *self = group_self();
     if (!self) {
         text_str(complaints, "lastcall: the group is full: this process drains alone\n");
@@ -275,7 +275,7 @@ void group_show(const void *view, nsec_t timeout)
 
 int group_fork_begin(void)
 {
-    return group_self() ? claim(group.at, MEMBER_BORN) : MEMBER_NONE;
+    return group_self() ? claim(group.at, MEMBER_STARTING) : MEMBER_NONE;
 }
 
 void group_forked_parent(int slot, int pid)
@@ -286,7 +286,7 @@ void group_forked_parent(int slot, int pid)
     if (pid > 0)
         __atomic_store_n(&child->pid, pid, __ATOMIC_RELEASE);
     else
-        members_leave(group.table, slot, child->serial, false);
+        group_table_leave(group.table, slot, child->serial, false);
 }
 
 void group_forked_child(int slot)
@@ -314,12 +314,12 @@ void group_marks(uint32_t flags)
 /* It, and whoever has made it: a process that only waits for a worker of its own is on its way to no exec either. */
 void group_serves(void)
 {
-    struct members *m = group.table;
+    struct group_table *m = group.table;
     if (!group_self())
         return;
     bool grown = false;
-    for (int at = group.at, i = 0; at != MEMBER_NONE && i < MEMBERS_MAX; at = members_parent(m, at), i++) {
-        uint32_t born = MEMBER_BORN;
+    for (int at = group.at, i = 0; at != MEMBER_NONE && i < GROUP_TABLE_MAX; at = group_table_parent(m, at), i++) {
+        uint32_t born = MEMBER_STARTING;
         grown |= __atomic_compare_exchange_n(&m->member[at].state, &born, MEMBER_SERVES, false, __ATOMIC_ACQ_REL,
                                              __ATOMIC_RELAXED);
     }
@@ -368,7 +368,7 @@ void group_leave(void)
     bool drains = group_leader() != NULL;
     int at = group.at;
     group.at = MEMBER_NONE;
-    members_leave(group.table, at, self->serial, drains);
+    group_table_leave(group.table, at, self->serial, drains);
     if (drains)
         group_report();
 }
@@ -377,29 +377,29 @@ void group_leave(void)
 
 struct member *group_leader(void)
 {
-    int leader = group_self() ? members_leader(group.table, group.at) : MEMBER_NONE;
+    int leader = group_self() ? group_table_coordinator(group.table, group.at) : MEMBER_NONE;
     return leader == MEMBER_NONE ? NULL : &group.table->member[leader];
 }
 
 bool group_is_free(void)
 {
-    const struct members *m = group.table;
+    const struct group_table *m = group.table;
     if (!group_self())
         return false;
     int leader = group.leader;
     if (leader != MEMBER_NONE && m->member[leader].serial == group.leader_serial)
         return m->member[leader].phase == DRAIN_RELEASED;
-    for (int at = members_master(m, group.at), i = 0; at != MEMBER_NONE && i < MEMBERS_MAX; i++) {
+    for (int at = group_table_master(m, group.at), i = 0; at != MEMBER_NONE && i < GROUP_TABLE_MAX; i++) {
         if (__atomic_load_n(&m->member[at].phase, __ATOMIC_ACQUIRE) == DRAIN_RELEASED)
             return true;
-        at = members_master(m, at);
+        at = group_table_master(m, at);
     }
     return false;
 }
 
 bool group_knows(int pid)
 {
-    return pid > 0 && group.table && members_find(group.table, pid) != MEMBER_NONE;
+    return pid > 0 && group.table && group_table_find(group.table, pid) != MEMBER_NONE;
 }
 
 void *group_order(void)
@@ -427,13 +427,13 @@ static void wake(uint32_t *word)
 void group_report(void)
 {
     if (group.table)
-        wake(&group.table->reports);
+        wake(&group.table->events);
 }
 
 void group_command(void)
 {
     if (group.table)
-        wake(&group.table->orders);
+        wake(&group.table->commands);
 }
 
 void group_queue_moved(void)

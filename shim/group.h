@@ -5,16 +5,16 @@
 #define LASTCALL_GROUP_H
 
 #include "core/history.h"
-#include "core/members.h"
+#include "core/group_table.h"
 #include "core/text.h"
 
 struct group {
-    struct members *table;   /* NULL: alone */
-    struct history *history; /* of its drains, behind the table; NULL: none is kept */
-    int at;                  /* our slot; MEMBER_NONE: none, for want of room */
-    int fd;                  /* the table's memory, kept for processes that exec; -1 */
-    uint32_t marks;          /* what group_marks has said of this process */
-    uint32_t state;          /* before group_exec */
+    struct group_table *table; /* NULL: alone */
+    struct history *history;   /* of its drains, behind the table; NULL: none is kept */
+    int at;                    /* our slot; MEMBER_NONE: none, for want of room */
+    int fd;                    /* the table's memory, kept for processes that exec; -1 */
+    uint32_t marks;            /* what group_marks has said of this process */
+    uint32_t state;            /* before group_exec */
     /* Whom our drain follows, and its serial; MEMBER_NONE: nobody, or we lead. Pump only. */
     int leader;
     uint32_t leader_serial;

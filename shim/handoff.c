@@ -33,7 +33,7 @@ static struct {
 
 void handoff_bind(const char *const *environment)
 {
-    handoff.fd = cluster_socket(environment);
+    handoff.fd = node_cluster_lines_socket(environment);
 }
 
 void handoff_forget(void)
@@ -76,7 +76,7 @@ static void handed_over(void)
     if (slot_of(handoff.fd) == 0)
         shim_handoff_descriptor(handoff.fd);
     if (self)
-        __atomic_store_n(&self->handed, cluster_sum(&handoff.cluster), __ATOMIC_RELAXED);
+        __atomic_store_n(&self->node_listeners, node_cluster_lines_sum(&handoff.cluster), __ATOMIC_RELAXED);
 }
 
 void handoff_read(const struct rewrite_chunk *chunks, size_t count, ssize_t n)
@@ -84,7 +84,7 @@ void handoff_read(const struct rewrite_chunk *chunks, size_t count, ssize_t n)
     size_t left = n > 0 ? (size_t)n : 0;
     for (size_t i = 0; i < count && left > 0; i++) {
         size_t part = chunks[i].len < left ? chunks[i].len : left;
-        if (cluster_received(&handoff.cluster, chunks[i].data, part))
+        if (node_cluster_lines_received(&handoff.cluster, chunks[i].data, part))
             handed_over();
         left -= part;
     }
@@ -113,14 +113,15 @@ void handoff_wrote(const struct rewrite_chunk *chunks, size_t count, ssize_t n)
  * and not only when we end. */
 static bool others_serve(void)
 {
-    const struct members *m = group.table;
+    const struct group_table *m = group.table;
     const struct member *self = group_self();
-    int master = members_master(m, group.at);
-    for (int i = 0; i < members_top(m); i++) {
+    int master = group_table_master(m, group.at);
+    for (int i = 0; i < group_table_top(m); i++) {
         const struct member *who = &m->member[i];
         if (i != group.at && __atomic_load_n(&who->state, __ATOMIC_ACQUIRE) == MEMBER_SERVES &&
-            __atomic_load_n(&who->phase, __ATOMIC_ACQUIRE) == DRAIN_SERVING && who->handed == self->handed &&
-            members_master(m, i) == master && who->pid > 0 && sys2(SYS_kill, who->pid, 0) == 0)
+            __atomic_load_n(&who->phase, __ATOMIC_ACQUIRE) == DRAIN_SERVING &&
+            who->node_listeners == self->node_listeners && group_table_master(m, i) == master && who->pid > 0 &&
+            sys2(SYS_kill, who->pid, 0) == 0)
             return true;
     }
     return false;
@@ -129,7 +130,7 @@ static bool others_serve(void)
 /* Its primary is one of the group, and goes on. */
 static bool drains_alone(void)
 {
-    return group_self() && group.leader == MEMBER_NONE && members_master(group.table, group.at) != MEMBER_NONE;
+    return group_self() && group.leader == MEMBER_NONE && group_table_master(group.table, group.at) != MEMBER_NONE;
 }
 
 bool handoff_leave(bool last, nsec_t now)
@@ -162,8 +163,8 @@ static bool is_read(void)
 /* Whole or not at all: it fits in one piece (unix_stream_sendmsg). False: not now. */
 static bool say(void)
 {
-    char lines[CLUSTER_CLOSE_MAX];
-    size_t n = cluster_close(&handoff.cluster, lines);
+    char lines[NODE_CLUSTER_CLOSE_MAX];
+    size_t n = node_cluster_lines_close(&handoff.cluster, lines);
     if (!handoff.whole)
         return false;
     long sent = sys6(SYS_sendto, handoff.fd, lines, n, MSG_DONTWAIT | MSG_NOSIGNAL, 0, 0);

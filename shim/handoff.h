@@ -1,5 +1,5 @@
 /* handoff.h: a worker of node's cluster, whose primary accepts and hands it one connection after the other over a unix
- * socket (core/cluster.h). One that is handed over in the moment of the worker's end would be served by nobody. So a worker
+ * socket (core/node_cluster_lines.h). One that is handed over in the moment of the worker's end would be served by nobody. So a worker
  * that drains alone first tells the primary what its own server.close() would tell it, and waits until no connection can
  * be on its way any more.
  *
@@ -7,7 +7,7 @@
 #ifndef LASTCALL_HANDOFF_H
 #define LASTCALL_HANDOFF_H
 
-#include "core/cluster.h"
+#include "core/node_cluster_lines.h"
 #include "shim.h"
 
 struct handoff {
@@ -16,7 +16,7 @@ struct handoff {
     uint32_t handed; /* connections so far */
     bool unanswered; /* the program has not written anything since the last of them */
     bool whole;      /* what it wrote last was whole, and the end of a message */
-    struct cluster cluster;
+    struct node_cluster_lines cluster;
 };
 extern HIDDEN struct handoff handoff;
 
@@ -43,7 +43,7 @@ void handoff_wrote(const struct rewrite_chunk *chunks, size_t count, ssize_t n);
 
 /* ---- pump ---- */
 /* Its token in the private epoll set: below those of the group's processes (watch.c). */
-#define HANDOFF_TOKEN (UINT64_MAX - 1 - MEMBERS_MAX)
+#define HANDOFF_TOKEN (UINT64_MAX - 1 - GROUP_TABLE_MAX)
 
 /* Have ourselves handed no more, if this process drains alone and it is time: siblings get them instead, or nothing else
  * is owed (last). True: that has begun. */

@@ -35,16 +35,16 @@ static const struct member *leader(void)
 static void wake_watcher(void)
 {
     uint32_t bit = lead_bit();
-    __atomic_add_fetch(&group.table->reports, 1, __ATOMIC_SEQ_CST);
-    __atomic_add_fetch(&group.table->orders, 1, __ATOMIC_SEQ_CST);
-    sys6(SYS_futex, &group.table->reports, FUTEX_WAKE_BITSET, INT32_MAX, 0, 0, bit);
-    sys6(SYS_futex, &group.table->orders, FUTEX_WAKE_BITSET, INT32_MAX, 0, 0, bit);
+    __atomic_add_fetch(&group.table->events, 1, __ATOMIC_SEQ_CST);
+    __atomic_add_fetch(&group.table->commands, 1, __ATOMIC_SEQ_CST);
+    sys6(SYS_futex, &group.table->events, FUTEX_WAKE_BITSET, INT32_MAX, 0, 0, bit);
+    sys6(SYS_futex, &group.table->commands, FUTEX_WAKE_BITSET, INT32_MAX, 0, 0, bit);
 }
 
 static void set_leader(int at)
 {
     group.leader_serial = at == MEMBER_NONE ? 0 : member(at)->serial;
-    __atomic_store_n(&group_self()->follows, group.leader_serial, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&group_self()->coordinator, group.leader_serial, __ATOMIC_SEQ_CST);
     __atomic_store_n(&group.leader, at, __ATOMIC_SEQ_CST);
 }
 
@@ -55,7 +55,7 @@ static void take_over(void)
     if (!shim.owed) {
         shim.owed_signal = shim.first_signal;
         if (group_self())
-            group_self()->owed = shim.owed_signal;
+            group_self()->deferred = shim.owed_signal;
         __atomic_store_n(&shim.owed, 1, __ATOMIC_RELEASE);
     }
     announce_open();
@@ -74,7 +74,7 @@ static bool goes_its_way(const struct member *now)
 
 static void follow(void)
 {
-    int top = members_leader(group.table, group.at);
+    int top = group_table_coordinator(group.table, group.at);
     /* Looked at last: one that is released meanwhile leads nobody any more, but it has not died. */
     const struct member *now = leader();
     if (now && phase_of(now) == DRAIN_RELEASED)
@@ -106,7 +106,7 @@ void lead_begin(void)
 uint32_t lead_round(void)
 {
     const struct member *l = leader();
-    return l ? __atomic_load_n(&l->round, __ATOMIC_ACQUIRE) : 0;
+    return l ? __atomic_load_n(&l->confirm, __ATOMIC_ACQUIRE) : 0;
 }
 
 uint32_t lead_bit(void)
@@ -117,18 +117,19 @@ uint32_t lead_bit(void)
 uint32_t *lead_word(uint32_t *value)
 {
     /* The values before the choice: whoever changes the leader changes them afterwards. */
-    uint32_t reports = __atomic_load_n(&group.table->reports, __ATOMIC_SEQ_CST);
-    uint32_t orders = __atomic_load_n(&group.table->orders, __ATOMIC_SEQ_CST);
+    uint32_t reports = __atomic_load_n(&group.table->events, __ATOMIC_SEQ_CST);
+    uint32_t orders = __atomic_load_n(&group.table->commands, __ATOMIC_SEQ_CST);
     bool leads = __atomic_load_n(&group.leader, __ATOMIC_SEQ_CST) == MEMBER_NONE;
     *value = leads ? reports : orders;
-    return leads ? &group.table->reports : &group.table->orders;
+    return leads ? &group.table->events : &group.table->commands;
 }
 
 bool lead_has_workers(void)
 {
-    for (int i = 0; group_self() && i < members_top(group.table); i++) {
+    for (int i = 0; group_self() && i < group_table_top(group.table); i++) {
         uint32_t state = __atomic_load_n(&member(i)->state, __ATOMIC_ACQUIRE);
-        if (i != group.at && (alive(member(i)) || state == MEMBER_AWAY) && members_reachable(group.table, i, group.at))
+        if (i != group.at && (alive(member(i)) || state == MEMBER_AWAY) &&
+            group_table_reachable(group.table, i, group.at))
             return true;
     }
     return false;
@@ -136,7 +137,7 @@ bool lead_has_workers(void)
 
 bool lead_is_member(void)
 {
-    return group_self() && members_master(group.table, group.at) != MEMBER_NONE;
+    return group_self() && group_table_master(group.table, group.at) != MEMBER_NONE;
 }
 
 /* ---- the census -------------------------------------------------------------------------------------------------- */
@@ -146,7 +147,7 @@ bool lead_is_member(void)
 static bool leader_has_a_number(void)
 {
     const struct member *self = group_self();
-    return self->pid == self->own_pid && members_reachable(group.table, group.at, group.leader);
+    return self->pid == self->own_pid && group_table_reachable(group.table, group.at, group.leader);
 }
 
 static void led_census(struct census *census, bool ours, uint32_t round)
@@ -155,9 +156,9 @@ static void led_census(struct census *census, bool ours, uint32_t round)
     struct member *self = group_self();
     census->led = true;
     census->leader_phase = (uint8_t)phase_of(l);
-    census->leader_again = l->again != 0;
+    census->leader_again = l->second_signal != 0;
     /* "Nothing new" is true of what was looked at after the question. */
-    self->answered = ours && shim.drain.phase >= DRAIN_EMPTYING ? round : 0;
+    self->confirmed = ours && shim.drain.phase >= DRAIN_EMPTYING ? round : 0;
     if (alive(l) && leader_has_a_number())
         watch_alive(group.leader, l->own_pid);
 }
@@ -173,14 +174,14 @@ static bool is_awaited(int at, struct census *census, nsec_t now)
 {
     struct member *who = member(at);
     uint32_t state = __atomic_load_n(&who->state, __ATOMIC_ACQUIRE);
-    if (state == MEMBER_BORN) { /* just forked: it may have a connection that its parent has left to it */
+    if (state == MEMBER_STARTING) { /* just forked: it may have a connection that its parent has left to it */
         nsec_t age = group_boottime() - who->born_at;
         if (age >= shim.options.idle)
             return false;
         expires(census, now + shim.options.idle - age);
         return true;
     }
-    if (state != MEMBER_SERVES || (who->flags & MEMBER_DEAF) || !watch_alive(at, pid_of(who)))
+    if (state != MEMBER_SERVES || (who->flags & MEMBER_IGNORES_SIGNALS) || !watch_alive(at, pid_of(who)))
         return false;
     watch_order(at);
     if (watch_out_of_reach(at) || phase_of(who) == DRAIN_RELEASED)
@@ -188,25 +189,25 @@ static bool is_awaited(int at, struct census *census, nsec_t now)
     if (phase_of(who) != DRAIN_DRAINED)
         return true;
     const struct member *self = group_self();
-    bool asked = __atomic_load_n(&who->follows, __ATOMIC_ACQUIRE) == self->serial; /* else by an outer leader */
-    return asked && (who->answered != self->round || who->answered == 0);
+    bool asked = __atomic_load_n(&who->coordinator, __ATOMIC_ACQUIRE) == self->serial; /* else by an outer leader */
+    return asked && (who->confirmed != self->confirm || who->confirmed == 0);
 }
 
 static void leaders_census(struct census *census, bool ours, nsec_t now)
 {
-    const struct members *m = group.table;
+    const struct group_table *m = group.table;
     struct member *self = group_self();
     unsigned unready = 0;
-    for (int i = 0; i < members_top(m); i++) {
-        if (i == group.at || !alive(member(i)) || !members_in_scope(m, i, group.at) ||
-            !members_reachable(m, i, group.at) || !is_awaited(i, census, now))
+    for (int i = 0; i < group_table_top(m); i++) {
+        if (i == group.at || !alive(member(i)) || !group_table_in_scope(m, i, group.at) ||
+            !group_table_reachable(m, i, group.at) || !is_awaited(i, census, now))
             continue;
         census->members++;
         unready += phase_of(member(i)) != DRAIN_DRAINED;
     }
     /* All are drained, and nobody can come any more: ask whether that is still so everywhere. */
-    if (ours && census->members > 0 && unready == 0 && self->round == 0 && shim.drain.phase >= DRAIN_EMPTYING) {
-        __atomic_store_n(&self->round, 1, __ATOMIC_SEQ_CST);
+    if (ours && census->members > 0 && unready == 0 && self->confirm == 0 && shim.drain.phase >= DRAIN_EMPTYING) {
+        __atomic_store_n(&self->confirm, 1, __ATOMIC_SEQ_CST);
         group_command();
     }
     if (lead_is_member())
@@ -229,8 +230,8 @@ void lead_publish(const struct census *census)
     struct member *self = group_self();
     if (!self)
         return;
-    bool changed = self->phase != shim.drain.phase || self->answered != said_answered;
-    said_answered = self->answered;
+    bool changed = self->phase != shim.drain.phase || self->confirmed != said_answered;
+    said_answered = self->confirmed;
     self->counts = shim.counts;
     self->open = census->in_flight;
     self->owed_at = __atomic_load_n(&shim.owed_at, __ATOMIC_ACQUIRE);
@@ -254,7 +255,7 @@ static void copy(char *to, size_t size, const char *from, size_t n)
 
 static void note_cut(const struct report_cut *cut, void *serial)
 {
-    struct member_cut *note = members_cut(group.table, *(uint32_t *)serial);
+    struct group_aborted *note = group_table_add_aborted(group.table, *(uint32_t *)serial);
     size_t peer = 0;
     if (!note)
         return;
@@ -268,11 +269,11 @@ static void note_cut(const struct report_cut *cut, void *serial)
 /* Does anybody of our drain have still to say how his part has ended? */
 static bool unsettled(void)
 {
-    const struct members *m = group.table;
-    for (int i = 0; i < members_top(m); i++) {
+    const struct group_table *m = group.table;
+    for (int i = 0; i < group_table_top(m); i++) {
         uint32_t phase = phase_of(member(i));
         if (i != group.at && member(i)->state == MEMBER_SERVES && phase > DRAIN_SERVING && phase < DRAIN_DRAINED &&
-            members_in_scope(m, i, group.at) && !watch_out_of_reach(i))
+            group_table_in_scope(m, i, group.at) && !watch_out_of_reach(i))
             return true;
     }
     return false;
@@ -282,12 +283,12 @@ static void settle(void)
 {
     nsec_t end = shim_now() + SETTLE;
     for (;;) {
-        uint32_t seen = __atomic_load_n(&group.table->reports, __ATOMIC_ACQUIRE);
+        uint32_t seen = __atomic_load_n(&group.table->events, __ATOMIC_ACQUIRE);
         nsec_t now = shim_now();
         if (now >= end || !unsettled())
             return;
         struct timespec left = {0, (long)(end - now)};
-        sys4(SYS_futex, &group.table->reports, FUTEX_WAIT, seen, &left);
+        sys4(SYS_futex, &group.table->events, FUTEX_WAIT, seen, &left);
     }
 }
 
@@ -309,7 +310,7 @@ void lead_end(enum report_end end)
     }
     if (end == REPORT_DRAINED)
         return;
-    __atomic_store_n(&self->again, end == REPORT_SECOND_SIGNAL, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&self->second_signal, end == REPORT_SECOND_SIGNAL, __ATOMIC_SEQ_CST);
     group_command();
     settle();
 }
@@ -332,13 +333,13 @@ void lead_free(void)
  * end (its slot keeps the number); one that has gone to another program is a stranger. */
 static bool means(int pid, bool *nameless)
 {
-    const struct members *m = group.table;
+    const struct group_table *m = group.table;
     int root = group.leader == MEMBER_NONE ? group.at : group.leader;
     *nameless = false;
-    for (int i = 0; i < members_top(m); i++) {
+    for (int i = 0; i < group_table_top(m); i++) {
         const struct member *who = &m->member[i];
         uint32_t state = __atomic_load_n(&who->state, __ATOMIC_ACQUIRE);
-        if (state == MEMBER_AWAY || !members_in_scope(m, i, root))
+        if (state == MEMBER_AWAY || !group_table_in_scope(m, i, root))
             continue;
         if ((i == root ? who->own_pid : pid_of(who)) == pid) /* as it sees itself: that is where we look from */
             return true;
@@ -357,9 +358,9 @@ static bool may_still_start(int pid)
  * received it, and its hook not have come to say so (node's cluster replaces a worker); or it is an heir. */
 static bool may_be_meant(int pid)
 {
-    const struct members *m = group.table;
-    int root = group.leader == MEMBER_NONE ? group.at : group.leader, at = members_find(m, pid);
-    if (at == MEMBER_NONE || at == root || !members_reachable(m, at, root))
+    const struct group_table *m = group.table;
+    int root = group.leader == MEMBER_NONE ? group.at : group.leader, at = group_table_find(m, pid);
+    if (at == MEMBER_NONE || at == root || !group_table_reachable(m, at, root))
         return false;
     const struct member *who = member(at);
     uint32_t flags = __atomic_load_n(&who->flags, __ATOMIC_ACQUIRE);
@@ -372,9 +373,9 @@ static bool may_be_meant(int pid)
 static bool is_new_here(int pid)
 {
     enum { GENERATIONS = 8 };
-    const struct members *m = group.table;
+    const struct group_table *m = group.table;
     int root = group.leader == MEMBER_NONE ? shim.pid : member(group.leader)->own_pid; /* as in means */
-    if (members_find(m, pid) != MEMBER_NONE || !may_still_start(pid))
+    if (group_table_find(m, pid) != MEMBER_NONE || !may_still_start(pid))
         return false;
     for (int i = 0; i < GENERATIONS && pid > 1; i++)
         if ((pid = proc_parent(pid)) == root)
@@ -444,16 +445,16 @@ void lead_decide(struct listener *l)
 {
     const struct member *self = group_self();
     uint32_t serial = !self ? 0 : leader() ? group.leader_serial : self->serial;
-    enum member_verdict verdict = leader() ? members_verdict(group.table, l->inode, serial) : VERDICT_NONE;
-    if (verdict == VERDICT_WHOLE || (verdict == VERDICT_FOREIGN && !may_know_better(self))) {
-        l->foreign = verdict == VERDICT_FOREIGN;
+    enum group_holders verdict = leader() ? group_table_holders(group.table, l->inode, serial) : HOLDERS_UNKNOWN;
+    if (verdict == HOLDERS_MEMBERS || (verdict == HOLDERS_EXTERNAL && !may_know_better(self))) {
+        l->foreign = verdict == HOLDERS_EXTERNAL;
         return;
     }
     if (!looked)
         look_who_holds();
     looked = true;
-    if (verdict == VERDICT_FOREIGN && !l->foreign)
-        members_acquit(group.table, l->inode, serial);
+    if (verdict == HOLDERS_EXTERNAL && !l->foreign)
+        group_table_clear_external(group.table, l->inode, serial);
     else if (self)
-        members_decide(group.table, l->inode, serial, !l->foreign);
+        group_table_set_holders(group.table, l->inode, serial, !l->foreign);
 }

@@ -21,7 +21,7 @@ static bool is_reported(int at)
 {
     uint32_t state = member(at)->state;
     return at != group.at && (state == MEMBER_SERVES || state == MEMBER_LEFT) &&
-           members_in_scope(group.table, at, group.at);
+           group_table_in_scope(group.table, at, group.at);
 }
 
 unsigned lead_processes(void (*f)(const struct report_process *p, void *arg), void *arg)
@@ -30,7 +30,7 @@ unsigned lead_processes(void (*f)(const struct report_process *p, void *arg), vo
     const struct member *self = group_self();
     struct report_process p = {shim.pid, self ? how_it_ended(self) : "drained", shim.counts};
     f(&p, arg);
-    for (int i = 0; self && i < members_top(group.table); i++) {
+    for (int i = 0; self && i < group_table_top(group.table); i++) {
         const struct member *who = member(i);
         if (!is_reported(i))
             continue;
@@ -45,11 +45,12 @@ void lead_cuts(void (*f)(const struct report_cut *cut, void *arg), void *arg)
 {
     if (!group_self())
         return;
-    for (int i = 0; i < MEMBERS_CUTS; i++) {
-        struct member_cut note = group.table->cut[i]; /* who has written it may go on writing, and may not end it */
+    for (int i = 0; i < GROUP_TABLE_ABORTED; i++) {
+        struct group_aborted note =
+            group.table->aborted[i]; /* who has written it may go on writing, and may not end it */
         struct report_cut cut = note.facts;
         bool of_ours = false;
-        for (int at = 0; at < members_top(group.table) && !of_ours; at++)
+        for (int at = 0; at < group_table_top(group.table) && !of_ours; at++)
             of_ours = note.serial != 0 && member(at)->serial == note.serial && is_reported(at);
         if (!of_ours)
             continue;
@@ -67,7 +68,7 @@ void lead_connections(void (*f)(const struct report_connection *c, void *arg), v
 {
     record_each(recording.serial, shim.pid, f, arg);
     record_drop(recording.serial);
-    for (int i = 0; group_self() && i < members_top(group.table); i++) {
+    for (int i = 0; group_self() && i < group_table_top(group.table); i++) {
         const struct member *who = member(i);
         if (!is_reported(i))
             continue;
@@ -79,7 +80,7 @@ void lead_connections(void (*f)(const struct report_connection *c, void *arg), v
 uint64_t lead_left_out(void)
 {
     uint64_t count = recording.left_out;
-    for (int i = 0; group_self() && i < members_top(group.table); i++)
+    for (int i = 0; group_self() && i < group_table_top(group.table); i++)
         if (is_reported(i))
             count += member(i)->missed;
     return count;
@@ -88,7 +89,7 @@ uint64_t lead_left_out(void)
 nsec_t lead_owed_at(void)
 {
     nsec_t last = __atomic_load_n(&shim.owed_at, __ATOMIC_ACQUIRE);
-    for (int i = 0; group_self() && i < members_top(group.table); i++)
+    for (int i = 0; group_self() && i < group_table_top(group.table); i++)
         if (is_reported(i) && member(i)->owed_at > last)
             last = member(i)->owed_at;
     return last;

@@ -91,7 +91,7 @@ static void let_it_sleep(void)
     const struct timespec nap = {0, 50 * 1000};
     const nsec_t moment = NSEC_PER_MSEC, bound = 100 * NSEC_PER_MSEC;
     const struct ksigaction *program = &shim.sigview.program[shim.first_signal];
-    if (program->handler == SIGVIEW_DEFAULT || program->handler == SIGVIEW_IGNORE || shim.pump_tid <= 0)
+    if (program->handler == SIGNAL_VIEW_DEFAULT || program->handler == SIGNAL_VIEW_IGNORE || shim.pump_tid <= 0)
         return;
     nsec_t begun = shim_now(), spent = proc_main_spent();
     while (!proc_main_sleeps() && proc_main_spent() - spent < moment && shim_now() - begun < bound)

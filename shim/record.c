@@ -120,7 +120,7 @@ void record_cut(const struct conn *c)
 
 static bool is_anybodys(uint32_t serial)
 {
-    for (int i = 0; i < members_top(group.table); i++)
+    for (int i = 0; i < group_table_top(group.table); i++)
         if (group.table->member[i].serial == serial && group.table->member[i].state != MEMBER_FREE)
             return true;
     return false;

@@ -8,7 +8,7 @@
 #include "core/drain.h"
 #include "core/fdtable.h"
 #include "core/report.h"
-#include "core/sigview.h"
+#include "core/signal_view.h"
 #include "sys/net.h"
 #include "sys/syscall.h"
 
@@ -66,7 +66,7 @@ struct shim {
     struct options options;
     char strings[3][OPTIONS_PATH_MAX]; /* log_file, report, health: copies */
     char complaints[2048];             /* what the configuration lacks, said when the process serves */
-    struct sigview sigview;
+    struct signal_view sigview;
     uint8_t sig_lock, given_lock;
     struct conn_pool pool;
     struct listener listener[LISTENERS_MAX];
@@ -350,7 +350,7 @@ void signals_interrupt(void);
 void signals_deliver(void); /* what is owed, to this thread, now */
 static inline bool shim_holds(int sig)
 {
-    return sigview_holds(&shim.sigview, sig);
+    return signal_view_holds(&shim.sigview, sig);
 }
 
 /* ---- processes ---- */

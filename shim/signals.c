@@ -50,10 +50,10 @@ static bool put_programs(int sig, struct ksigaction own)
 static void give_by_hand(int sig, siginfo_t *info, void *context)
 {
     const struct ksigaction *own = &shim.sigview.program[sig];
-    if (context && own->handler > SIGVIEW_IGNORE && (own->flags & SA_RESETHAND) == 0) {
+    if (context && own->handler > SIGNAL_VIEW_IGNORE && (own->flags & SA_RESETHAND) == 0) {
         log_warning("the signal cannot be given back: the program's handler is called from ours");
         ((void (*)(int, siginfo_t *, void *))own->handler)(sig, info, context);
-    } else if (own->handler != SIGVIEW_IGNORE) {
+    } else if (own->handler != SIGNAL_VIEW_IGNORE) {
         log_warning("the signal cannot be given back: the process ends");
         sys1(SYS_exit_group, 128 + sig);
     }
@@ -81,12 +81,12 @@ static void on_signal(int sig, siginfo_t *info, void *context);
  * seen (Go's runtime, by a system call of its own): that one stands. Where ours cannot be replaced, the signal stays held. */
 static struct ksigaction give_back(int sig)
 {
-    struct ksigaction own = sigview_release(&shim.sigview, sig), now;
-    if (own.handler != SIGVIEW_IGNORE && sys4(SYS_rt_sigaction, sig, 0, &now, 8) == 0 &&
+    struct ksigaction own = signal_view_release(&shim.sigview, sig), now;
+    if (own.handler != SIGNAL_VIEW_IGNORE && sys4(SYS_rt_sigaction, sig, 0, &now, 8) == 0 &&
         now.handler != (uintptr_t)on_signal)
         return now;
     if (!put_programs(sig, own))
-        sigview_hold(&shim.sigview, sig, &own);
+        signal_view_hold(&shim.sigview, sig, &own);
     return own;
 }
 
@@ -96,10 +96,10 @@ static bool release_here(int sig, void *context)
 {
     int forward = signal_owed();
     bool init_default = false;
-    for (int s = 1; s < SIGVIEW_MAX; s++)
-        if (sigview_holds(&shim.sigview, s)) {
+    for (int s = 1; s < SIGNAL_VIEW_MAX; s++)
+        if (signal_view_holds(&shim.sigview, s)) {
             struct ksigaction own = give_back(s);
-            if (s == forward && own.handler == SIGVIEW_DEFAULT)
+            if (s == forward && own.handler == SIGNAL_VIEW_DEFAULT)
                 init_default = sys0(SYS_getpid) == 1;
         }
     if (init_default) /* the kernel ignores a default signal to PID 1 (pid_namespaces(7)) */
@@ -109,7 +109,7 @@ static bool release_here(int sig, void *context)
     if (shim.have_info)
         memcpy(&info, shim.first_info, sizeof shim.first_info);
     info.si_signo = forward;
-    if (sigview_holds(&shim.sigview, forward)) {
+    if (signal_view_holds(&shim.sigview, forward)) {
         give_by_hand(forward, &info, context);
         return false;
     }
@@ -124,7 +124,7 @@ static bool release_here(int sig, void *context)
 static bool pass_here(int sig, siginfo_t *info, void *context)
 {
     signals_give_back();
-    if (sigview_holds(&shim.sigview, sig)) {
+    if (signal_view_holds(&shim.sigview, sig)) {
         give_by_hand(sig, info, context);
         return false;
     }
@@ -202,7 +202,7 @@ static bool begin_drain(int sig, const struct member *leader)
 static int lowest_held(void)
 {
     int sig = 1;
-    while (sig < SIGVIEW_MAX - 1 && !sigview_holds(&shim.sigview, sig))
+    while (sig < SIGNAL_VIEW_MAX - 1 && !signal_view_holds(&shim.sigview, sig))
         sig++;
     return sig;
 }
@@ -223,7 +223,7 @@ static void note_owed(int sig, const void *siginfo)
         return;
     shim.owed_signal = sig;
     if (group_self())
-        group_self()->owed = sig;
+        group_self()->deferred = sig;
     if (siginfo) {
         memcpy(shim.first_info, siginfo, sizeof shim.first_info);
         shim.have_info = true;
@@ -335,11 +335,11 @@ static bool others_follow(void *context)
         struct ksigaction now;
         if ((pending >> (sig - 1) & 1) == 0 || blocks(context, sig) || sys4(SYS_rt_sigaction, sig, 0, &now, 8) != 0)
             continue;
-        if (now.handler > SIGVIEW_IGNORE && now.handler != (uintptr_t)on_signal) {
+        if (now.handler > SIGNAL_VIEW_IGNORE && now.handler != (uintptr_t)on_signal) {
             follow = true;
             interrupt_wait_ahead(context, &now);
         }
-        if (sig == SIGVIEW_MAX)
+        if (sig == SIGNAL_VIEW_MAX)
             break;
     }
     return follow;
@@ -358,7 +358,7 @@ static void hide_run(void *context)
 static void show_run(int sig, void *context)
 {
     struct ksigaction now;
-    if (sys4(SYS_rt_sigaction, sig, 0, &now, 8) != 0 || now.handler <= SIGVIEW_IGNORE)
+    if (sys4(SYS_rt_sigaction, sig, 0, &now, 8) != 0 || now.handler <= SIGNAL_VIEW_IGNORE)
         return;
     note_run(-(int)sys0(SYS_gettid));
     interrupt_wait_ahead(context, &now);
@@ -408,8 +408,8 @@ static void unlock_view(uint64_t mask)
 void signals_give_back(void)
 {
     uint64_t mask = lock_view();
-    for (int sig = 1; sig < SIGVIEW_MAX; sig++)
-        if (sigview_holds(&shim.sigview, sig))
+    for (int sig = 1; sig < SIGNAL_VIEW_MAX; sig++)
+        if (signal_view_holds(&shim.sigview, sig))
             give_back(sig);
     unlock_view(mask);
 }
@@ -432,7 +432,7 @@ void signals_hear_leader(void)
                                .restorer = (uintptr_t)signal_return,
                                .mask = ~(uint64_t)0,
                            };
-    if (sys4(SYS_rt_sigaction, SIGCONT, 0, &now, 8) == 0 && now.handler == SIGVIEW_DEFAULT)
+    if (sys4(SYS_rt_sigaction, SIGCONT, 0, &now, 8) == 0 && now.handler == SIGNAL_VIEW_DEFAULT)
         put_action(SIGCONT, &ours);
 }
 
@@ -451,20 +451,20 @@ static bool put_ours(int sig, unsigned long restart)
 static void note_deafness(void)
 {
     bool deaf = shim.sigview.held != 0;
-    for (int sig = 1; sig < SIGVIEW_MAX; sig++)
-        if (sigview_holds(&shim.sigview, sig) && shim.sigview.program[sig].handler != SIGVIEW_IGNORE)
+    for (int sig = 1; sig < SIGNAL_VIEW_MAX; sig++)
+        if (signal_view_holds(&shim.sigview, sig) && shim.sigview.program[sig].handler != SIGNAL_VIEW_IGNORE)
             deaf = false;
     if (deaf)
-        group_marks(MEMBER_DEAF);
-    else if (group.marks & MEMBER_DEAF)
-        group_unmarks(MEMBER_DEAF);
+        group_marks(MEMBER_IGNORES_SIGNALS);
+    else if (group.marks & MEMBER_IGNORES_SIGNALS)
+        group_unmarks(MEMBER_IGNORES_SIGNALS);
 }
 
 void signals_interrupt(void)
 {
     uint64_t mask = lock_view();
     const struct ksigaction *program = &shim.sigview.program[signal_owed()];
-    if (shim_holds(shim.first_signal) && program->handler > SIGVIEW_IGNORE && (program->flags & SA_RESTART) == 0)
+    if (shim_holds(shim.first_signal) && program->handler > SIGNAL_VIEW_IGNORE && (program->flags & SA_RESTART) == 0)
         put_ours(shim.first_signal, 0);
     unlock_view(mask);
 }
@@ -477,16 +477,16 @@ static bool hold(int sig)
         return false;
     if (now.handler == (uintptr_t)on_signal)
         return true; /* a fork's child: inherited, and so is its view */
-    sigview_hold(&shim.sigview, sig, &now);
-    if (now.handler == SIGVIEW_IGNORE || put_ours(sig, SA_RESTART))
+    signal_view_hold(&shim.sigview, sig, &now);
+    if (now.handler == SIGNAL_VIEW_IGNORE || put_ours(sig, SA_RESTART))
         return true;
-    sigview_release(&shim.sigview, sig);
+    signal_view_release(&shim.sigview, sig);
     return false;
 }
 
 void signals_hold(void)
 {
-    for (int sig = 1; sig < SIGVIEW_MAX; sig++)
+    for (int sig = 1; sig < SIGNAL_VIEW_MAX; sig++)
         if ((shim.options.signals >> sig & 1) != 0 && !hold(sig))
             log_warning("a signal cannot be withheld: it ends the process as without lastcall");
     note_deafness();
@@ -519,7 +519,7 @@ bool shim_sigaction(int sig, const struct ksigaction *act, struct ksigaction *ol
     if (held) {
         if (old)
             *old = shim.sigview.program[sig];
-        if (act && sigview_set(&shim.sigview, sig, act))
+        if (act && signal_view_set(&shim.sigview, sig, act))
             put_ours(sig, SA_RESTART);
         else if (act)
             put_action(sig, act);

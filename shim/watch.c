@@ -18,7 +18,7 @@ struct watch {
     bool out_of_reach; /* it cannot be told, or not be told apart from a stranger */
 };
 
-static struct watch watch[MEMBERS_MAX];
+static struct watch watch[GROUP_TABLE_MAX];
 
 /* The epoll set's words for them: below the one of the event descriptor, above all that stand for connections. */
 static uint64_t token_of(int at)
@@ -45,7 +45,7 @@ int lead_next_own(unsigned from)
     int next = FD_MAX;
     if (!group_self())
         return next;
-    for (int i = 0; i < members_top(group.table); i++)
+    for (int i = 0; i < group_table_top(group.table); i++)
         if (watch[i].serial != 0 && watch[i].fd >= (int)from && watch[i].fd < next)
             next = watch[i].fd;
     return next;
@@ -65,13 +65,13 @@ static void died(int at, bool of_our_drain)
         who->counts.cut += who->open;
         record_died(serial);
     }
-    members_leave(group.table, at, serial, of_our_drain && group.leader == MEMBER_NONE && phase > DRAIN_SERVING);
+    group_table_leave(group.table, at, serial, of_our_drain && group.leader == MEMBER_NONE && phase > DRAIN_SERVING);
 }
 
 bool lead_event(uint64_t token)
 {
     uint64_t at = UINT64_MAX - 1 - token;
-    if (!group.table || at >= MEMBERS_MAX)
+    if (!group.table || at >= GROUP_TABLE_MAX)
         return false;
     if (watch[at].serial != 0)
         died((int)at, true);

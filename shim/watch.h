@@ -14,7 +14,7 @@ static inline struct member *member(int at)
 static inline bool alive(const struct member *who)
 {
     uint32_t state = __atomic_load_n(&who->state, __ATOMIC_ACQUIRE);
-    return state == MEMBER_BORN || state == MEMBER_SERVES;
+    return state == MEMBER_STARTING || state == MEMBER_SERVES;
 }
 
 static inline uint32_t phase_of(const struct member *who)

@@ -32,7 +32,7 @@ bool hook_is_withheld_command(const struct msghdr *msg, ssize_t n)
 {
     siginfo_t info;
     int sig = signal_of(msg, n);
-    if (sig == 0 || !shim_holds(sig) || !group_self() || members_master(group.table, group.at) == MEMBER_NONE)
+    if (sig == 0 || !shim_holds(sig) || !group_self() || group_table_master(group.table, group.at) == MEMBER_NONE)
         return false;
     memset(&info, 0, sizeof info);
     info.si_signo = sig;

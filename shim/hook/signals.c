@@ -1,5 +1,5 @@
 /* signals.c: hooks of everything that sets, reads or waits for a signal. Drain signals have a virtual
- * disposition (core/sigview); all others pass through. */
+ * disposition (core/signal_view); all others pass through. */
 #include "hook/tracked.h"
 
 #include <sys/signalfd.h>
@@ -131,9 +131,9 @@ int hook_sigignore(int sig)
 int hook_siginterrupt(int sig, int flag)
 {
     struct ksigaction act;
-    if (sig > 0 && sig < SIGVIEW_MAX && flag)
+    if (sig > 0 && sig < SIGNAL_VIEW_MAX && flag)
         __atomic_fetch_or(&interrupting, bit_of(sig), __ATOMIC_RELAXED);
-    else if (sig > 0 && sig < SIGVIEW_MAX)
+    else if (sig > 0 && sig < SIGNAL_VIEW_MAX)
         __atomic_fetch_and(&interrupting, ~bit_of(sig), __ATOMIC_RELAXED);
     if (LIKELY(!shim_holds(sig)) || !shim_sigaction(sig, NULL, &act))
         return real.siginterrupt(sig, flag);

@@ -22,14 +22,14 @@ drain.c   s/d->phase = DRAIN_DRAINED/release(d, \&act, now)/
 drain.c   s/^        act.wake_at = now;//
 drain.c   s/(end != 0 && now >= end)/(end != 0 \&\& now > end)/
 drain.c   s/nsec_t end = d->duck_from + o->delay/nsec_t end = d->duck_from/
-members.c s/if (drains(&m->member\[at\]))/if (leader == MEMBER_NONE \&\& drains(\&m->member[at]))/
+group_table.c s/if (drains(&m->member\[at\]))/if (coordinator == MEMBER_NONE \&\& drains(\&m->member[at]))/
 conn.c    s/return __atomic_load_n(&c->pending, __ATOMIC_ACQUIRE) > 0 ||/return/
 conn.c    s/|| conn_request_open(c) ||/||/
 conn.c    s/__atomic_sub_fetch(&c->pending, 1, __ATOMIC_RELEASE)//
 lead.c    s/if (ours && census->members > 0 && unready == 0/if (false/
 lead.c    s/^    bool changed = .*/    bool changed = false;/
 lead.c    s/^    wake_watcher();//
-lead.c    /^static void follow/,/^}/{/int top = /d;s/^    if (top == MEMBER_NONE/    int top = members_leader(group.table, group.at);\n&/}
+lead.c    /^static void follow/,/^}/{/int top = /d;s/^    if (top == MEMBER_NONE/    int top = group_table_coordinator(group.table, group.at);\n&/}
 world.c   s/group_report();//;s/group_command();//
 world.c   s/} else if (c->sent > c->read) {/} else if (c->sent > c->read \&\& k->stage != CONN_EOF) {/
 '

@@ -8,21 +8,21 @@
 
 /* A release by the leader, in the middle of a follower's look at who leads. */
 static enum torn { WHOLE, BEFORE, AFTER } torn;
-static int torn_leader(struct members *m, int at);
-#define members_leader torn_leader
+static int torn_leader(struct group_table *m, int at);
+#define group_table_coordinator torn_leader
 
 #include "lead.c"        /* NOLINT(bugprone-suspicious-include) */
 #include "lead_report.c" /* NOLINT(bugprone-suspicious-include) */
 #include "watch.c"       /* NOLINT(bugprone-suspicious-include) */
 
-#undef members_leader
+#undef group_table_coordinator
 
 enum { FIRST_PID = 100, FIRST_FD = 10 };
 
 struct shim shim;
 struct group group;
 struct record recording;
-static struct members table;
+static struct group_table table;
 static struct world *here;
 static unsigned me;
 static nsec_t skew; /* waited in the middle of a step */
@@ -54,7 +54,7 @@ static void wake(const uint32_t *word, uint32_t bit)
 {
     for (unsigned q = 0; q < PROCS; q++) {
         struct process *p = &here->proc[q];
-        const uint32_t *waits = p->waits_orders ? &table.orders : &table.reports;
+        const uint32_t *waits = p->waits_orders ? &table.commands : &table.events;
         if (p->life == ALIVE && p->begun && !p->releasing && waits == word && (bit >> q & 1))
             p->poked = 1;
     }
@@ -62,12 +62,12 @@ static void wake(const uint32_t *word, uint32_t bit)
 
 void group_report(void)
 {
-    wake(&table.reports, UINT32_MAX);
+    wake(&table.events, UINT32_MAX);
 }
 
 void group_command(void)
 {
-    wake(&table.orders, UINT32_MAX);
+    wake(&table.commands, UINT32_MAX);
 }
 
 bool group_is_mapped_by(int pid)
@@ -177,7 +177,7 @@ long model_call(long nr, long a, long b, long c, long d, long e, long f)
 
 /* ---- being one of the processes --------------------------------------------------------------------------------- */
 
-struct members *edge_table(void)
+struct group_table *edge_table(void)
 {
     return &table;
 }
@@ -190,10 +190,10 @@ static void load_slot(struct member *to, const struct slot *from, unsigned at)
     to->parent_at = from->parent_at;
     to->flags = from->flags;
     to->phase = from->phase;
-    to->round = from->round;
-    to->follows = from->follows;
-    to->answered = from->answered;
-    to->again = from->again;
+    to->confirm = from->confirm;
+    to->coordinator = from->coordinator;
+    to->confirmed = from->confirmed;
+    to->second_signal = from->second_signal;
     to->end = from->end;
     to->born_at = from->born_at;
     to->signal_at = from->signal_at;
@@ -209,10 +209,10 @@ static void save_slot(struct slot *to, const struct member *from)
     to->parent_at = from->parent_at;
     to->flags = from->flags;
     to->phase = from->phase;
-    to->round = from->round;
-    to->follows = from->follows;
-    to->answered = from->answered;
-    to->again = from->again;
+    to->confirm = from->confirm;
+    to->coordinator = from->coordinator;
+    to->confirmed = from->confirmed;
+    to->second_signal = from->second_signal;
     to->end = from->end;
     to->born_at = from->born_at;
     to->signal_at = from->signal_at;
@@ -231,9 +231,9 @@ void edge_load(struct world *w, unsigned who)
         watch[i].ordered = p->watch[i] & 2;
         watch[i].out_of_reach = p->watch[i] & 4;
     }
-    memcpy(table.door, w->door, sizeof w->door);
+    memcpy(table.listener, w->door, sizeof w->door);
     table.top = w->slot[1].serial ? 2 : 1;
-    table.next_serial = w->slot[0].serial ? 1 : 0; /* and the slot that is given next: members_claim */
+    table.next_serial = w->slot[0].serial ? 1 : 0; /* and the slot that is given next: group_table_claim */
     group.table = &table;
     group.at = p->life == ALIVE ? (int)who : MEMBER_NONE;
     group.leader = p->leader;
@@ -257,7 +257,7 @@ void edge_save(struct world *w, unsigned who)
         bool same = watch[i].serial != 0 && watch[i].serial == w->slot[i].serial;
         p->watch[i] = (uint8_t)(same ? 1 | (watch[i].ordered ? 2 : 0) | (watch[i].out_of_reach ? 4 : 0) : 0);
     }
-    memcpy(w->door, table.door, sizeof w->door);
+    memcpy(w->door, table.listener, sizeof w->door);
     p->leader = group.leader;
     p->leader_serial = group.leader_serial;
     p->drain = shim.drain;
@@ -267,11 +267,11 @@ void edge_save(struct world *w, unsigned who)
     p->said = said_answered;
 }
 
-static int torn_leader(struct members *m, int at)
+static int torn_leader(struct group_table *m, int at)
 {
     if (torn == BEFORE)
         m->member[0].phase = DRAIN_RELEASED;
-    int top = members_leader(m, at);
+    int top = group_table_coordinator(m, at);
     if (torn == AFTER)
         m->member[0].phase = DRAIN_RELEASED;
     return top;
@@ -298,7 +298,7 @@ bool edge_survives_torn_look(struct world *w)
 
 struct member *edge_leader(void)
 {
-    int at = group_self() ? members_leader(&table, group.at) : MEMBER_NONE;
+    int at = group_self() ? group_table_coordinator(&table, group.at) : MEMBER_NONE;
     return at == MEMBER_NONE ? NULL : &table.member[at];
 }
 
@@ -332,7 +332,7 @@ bool edge_is_free(void)
         return false;
     if (group.leader != MEMBER_NONE && table.member[group.leader].serial == group.leader_serial)
         return table.member[group.leader].phase == DRAIN_RELEASED;
-    int master = members_master(&table, group.at);
+    int master = group_table_master(&table, group.at);
     return master != MEMBER_NONE && table.member[master].phase == DRAIN_RELEASED;
 }
 
@@ -342,7 +342,7 @@ void edge_leave(void)
     if (!self)
         return;
     bool drains = edge_leader() != NULL;
-    members_leave(&table, group.at, self->serial, drains);
+    group_table_leave(&table, group.at, self->serial, drains);
     if (drains)
         group_report();
 }

@@ -17,7 +17,7 @@ void edge_save(struct world *w, unsigned who);
 bool edge_survives_torn_look(struct world *w);
 
 /* The slots of the table only, for events that are nobody's. */
-struct members *edge_table(void);
+struct group_table *edge_table(void);
 
 /* shim_follow, note_moment, group_is_free, group_leave and group_serves as they are in signals.c and group.c. */
 void edge_begin(struct process *p, const struct member *leader, nsec_t now);

@@ -327,7 +327,7 @@ static const char *pump_step(struct world *w, unsigned who)
         wrong = give_signal(w, who);
     p->wake_at = act.wake_at;
     uint32_t value;
-    p->waits_orders = lead_word(&value) == &edge_table()->orders;
+    p->waits_orders = lead_word(&value) == &edge_table()->commands;
     return wrong;
 }
 
@@ -406,12 +406,12 @@ static bool process_event(struct world *w, enum event e, unsigned who, const cha
     case FORKS: /* who: the child */
         if (!game->forks || who != 1 || p->life != UNBORN || w->proc[0].life != ALIVE || w->proc[0].releasing)
             return false;
-        members_claim(edge_table(), 0, MEMBER_BORN, w->now);
+        group_table_claim(edge_table(), 0, MEMBER_STARTING, w->now);
         p->life = ALIVE;
         p->leader = MEMBER_NONE;
         return true;
     case GROWS_UP:
-        if (w->slot[who].state != MEMBER_BORN)
+        if (w->slot[who].state != MEMBER_STARTING)
             return false;
         edge_grow();
         edge_follow(p, w->now);
@@ -668,7 +668,7 @@ void world_begin(struct world *w)
         if (i > 0 && !game->worker)
             continue;
         edge_load(w, i);
-        members_claim(edge_table(), i > 0 ? 0 : MEMBER_NONE, MEMBER_SERVES, w->now - NSEC_PER_SEC * 9);
+        group_table_claim(edge_table(), i > 0 ? 0 : MEMBER_NONE, MEMBER_SERVES, w->now - NSEC_PER_SEC * 9);
         w->proc[i].life = ALIVE;
         edge_save(w, i);
     }

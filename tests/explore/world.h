@@ -1,11 +1,11 @@
 /* world.h: a small world for the drain: two processes, three clients, a clock; and every event that can happen in it.
  *
- * Real are drain.c, members.c, conn.c with http1.c, and lead.c. Modelled, as small as it can be, are the kernel, the
+ * Real are drain.c, group_table.c, conn.c with http1.c, and lead.c. Modelled, as small as it can be, are the kernel, the
  * program, the clients, and what stands between: the pump's step, the survey of the connections, the door. */
 #ifndef LASTCALL_WORLD_H
 #define LASTCALL_WORLD_H
 
-#include "core/members.h"
+#include "core/group_table.h"
 
 enum { PROCS = 2, CLIENTS = 3, WORDS_MAX = 160 };
 
@@ -58,7 +58,7 @@ struct process {
 
 struct slot { /* of the group's table: what is not the same in every world */
     nsec_t born_at, signal_at;
-    uint32_t state, serial, parent, parent_at, flags, phase, round, follows, answered, again, end;
+    uint32_t state, serial, parent, parent_at, flags, phase, confirm, coordinator, confirmed, second_signal, end;
     uint32_t pad;
 };
 
@@ -69,7 +69,7 @@ struct world {
     nsec_t hidden; /* since when; 0: the listener is open */
     struct process proc[PROCS];
     struct slot slot[PROCS];
-    struct member_door door[2];
+    struct group_listener door[2];
     struct client client[CLIENTS];
 };
 
