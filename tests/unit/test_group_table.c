@@ -804,5 +804,5 @@ int main(void)
         T(a_ring_of_parents),
         T(anything_while_it_is_read),
     };
-    return cmocka_run_group_tests_name("members", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("group_table", tests, NULL, NULL);
 }

@@ -155,5 +155,5 @@ int main(void)
         cmocka_unit_test(notes_no_strange_key),   cmocka_unit_test(notes_no_long_key_and_not_too_many),
         cmocka_unit_test(reads_no_byte_too_many), cmocka_unit_test(sums_up_what_it_is_handed),
     };
-    return cmocka_run_group_tests_name("cluster", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("node_cluster_lines", tests, NULL, NULL);
 }

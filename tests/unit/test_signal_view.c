@@ -65,5 +65,5 @@ int main(void)
         cmocka_unit_test(tells_the_program_its_own), cmocka_unit_test(ignoring_is_for_the_kernel),
         cmocka_unit_test(gives_back_all_of_it),
     };
-    return cmocka_run_group_tests_name("sigview", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("signal_view", tests, NULL, NULL);
 }
