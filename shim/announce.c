@@ -2,7 +2,7 @@
 #include "pump.h"
 
 #include "door.h"
-#include "group.h"
+#include "group/group.h"
 #include "lead.h"
 #include "record.h"
 #include "sys/log.h"
@@ -107,7 +107,7 @@ void log_warning(const char *what)
 void announce_open(void)
 {
     const struct options *o = &shim.options;
-    bool led = group.leader != MEMBER_NONE;
+    bool led = group.coordinator != MEMBER_NONE;
     if (o->log_file && o->log != LOG_OFF && shim.log_fd < 0 && (!led || wants(LOG_DEBUG))) {
         shim.log_fd = log_open(o->log_file);
         if (shim.log_fd < 0)
@@ -133,7 +133,7 @@ static void message(enum log_level level, const char *what, const char *key, uin
 
 void announce_signal(void)
 {
-    if (group.leader == MEMBER_NONE)
+    if (group.coordinator == MEMBER_NONE)
         message(LOG_INFO, "signal withheld, draining", "signal", (uint64_t)shim.first_signal);
     else
         message(LOG_DEBUG, "drains with its group", "signal", (uint64_t)shim.first_signal);

@@ -1,8 +1,8 @@
 /* descriptors.c: see descriptors.h. What is known of each descriptor, and the entries of the connections among them. */
 #include "descriptors.h"
 
-#include "group.h"
-#include "handoff.h"
+#include "group/peers.h"
+#include "compat/node_cluster.h"
 #include "record.h"
 #include "sys/log.h"
 
@@ -196,8 +196,8 @@ static void forget_slot(int fd, uint32_t slot)
 {
     if (fd == group.fd) { /* the program has put another descriptor there: that one is its own */
         group.fd = -1;
-    } else if (handoff_is(slot)) {
-        handoff_closed();
+    } else if (node_cluster_is(slot)) {
+        node_cluster_closed();
     } else if (fd_slot_kind(slot) == FD_LISTENER) {
         struct listener *l = &shim.listener[fd_slot_index(slot)];
         if (__atomic_sub_fetch(&l->aliases, 1, __ATOMIC_ACQ_REL) == 0)
@@ -244,7 +244,7 @@ int shim_next_own(unsigned from)
         if (c->live && c->stage == CONN_LINGERING && c->fd >= (int)from && c->fd < next)
             next = c->fd;
     }
-    int watched = lead_next_own(from);
+    int watched = peers_next_own(from);
     return watched < next ? watched : next;
 }
 

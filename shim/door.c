@@ -1,8 +1,9 @@
 /* door.c: closing the listeners without resetting anyone who stands in their queues (DESIGN section 5). */
 #include "door.h"
 
-#include "group.h"
-#include "lead.h"
+#include "group/member.h"
+#include "group/threads.h"
+#include "pump.h"
 
 #include "sys/syscall.h"
 
@@ -44,7 +45,7 @@ static bool put_placeholder(struct listener *l, int fd)
         if (!l->shared)
             sys2(SYS_shutdown, old, SHUT_RDWR);
         else if (!nonblocking(fd))
-            lead_call_out();
+            threads_interrupt();
         sys1(SYS_close, old);
     }
     for (unsigned i = 0; i < l->epolls; i++) {
@@ -83,7 +84,7 @@ static bool grouped_with_others(const struct listener *l)
 static bool is_foreign(struct listener *l)
 {
     if (l->shared)
-        lead_decide(l);
+        holders_decide(l);
     return l->foreign;
 }
 
@@ -153,7 +154,7 @@ static int half_open(uint8_t family)
 /* A queue that only workers take from, and there is none any more. */
 static bool is_forlorn(const struct listener *l)
 {
-    return l->lent && (group.marks & MEMBER_ACCEPTS) == 0 && !lead_has_workers();
+    return l->lent && (group.flags & MEMBER_ACCEPTS) == 0 && !member_has_workers();
 }
 
 /* Connections in all accept queues; doors that had to be emptied first are closed when they are. */

@@ -1,15 +1,14 @@
 /* lead_report.c: see lead.h: what the leader tells of all processes of its drain. */
 #include "lead.h"
 
-#include "group.h"
+#include "group/member.h"
 #include "record.h"
-#include "watch.h"
 
 static const char *how_it_ended(const struct member *who)
 {
     if (who->end == MEMBER_KILLED)
         return "killed";
-    uint32_t phase = phase_of(who);
+    uint32_t phase = member_phase(who);
     if (phase == DRAIN_DRAINED)
         return "drained";
     if (phase == DRAIN_RELEASED || who->state == MEMBER_LEFT || who == group_self())
@@ -19,7 +18,7 @@ static const char *how_it_ended(const struct member *who)
 
 static bool is_reported(int at)
 {
-    uint32_t state = member(at)->state;
+    uint32_t state = member_at(at)->state;
     return at != group.at && (state == MEMBER_SERVES || state == MEMBER_LEFT) &&
            group_table_in_scope(group.table, at, group.at);
 }
@@ -31,10 +30,10 @@ unsigned lead_processes(void (*f)(const struct report_process *p, void *arg), vo
     struct report_process p = {shim.pid, self ? how_it_ended(self) : "drained", shim.counts};
     f(&p, arg);
     for (int i = 0; self && i < group_table_top(group.table); i++) {
-        const struct member *who = member(i);
+        const struct member *who = member_at(i);
         if (!is_reported(i))
             continue;
-        p = (struct report_process){pid_of(who), how_it_ended(who), who->counts};
+        p = (struct report_process){member_pid(who), how_it_ended(who), who->counts};
         f(&p, arg);
         count++;
     }
@@ -51,7 +50,7 @@ void lead_cuts(void (*f)(const struct report_cut *cut, void *arg), void *arg)
         struct report_cut cut = note.facts;
         bool of_ours = false;
         for (int at = 0; at < group_table_top(group.table) && !of_ours; at++)
-            of_ours = note.serial != 0 && member(at)->serial == note.serial && is_reported(at);
+            of_ours = note.serial != 0 && member_at(at)->serial == note.serial && is_reported(at);
         if (!of_ours)
             continue;
         note.peer[sizeof note.peer - 1] = note.method[sizeof note.method - 1] = '\0';
@@ -69,10 +68,10 @@ void lead_connections(void (*f)(const struct report_connection *c, void *arg), v
     record_each(recording.serial, shim.pid, f, arg);
     record_drop(recording.serial);
     for (int i = 0; group_self() && i < group_table_top(group.table); i++) {
-        const struct member *who = member(i);
+        const struct member *who = member_at(i);
         if (!is_reported(i))
             continue;
-        record_each(who->serial, pid_of(who), f, arg);
+        record_each(who->serial, member_pid(who), f, arg);
         record_drop(who->serial);
     }
 }
@@ -82,7 +81,7 @@ uint64_t lead_left_out(void)
     uint64_t count = recording.left_out;
     for (int i = 0; group_self() && i < group_table_top(group.table); i++)
         if (is_reported(i))
-            count += member(i)->missed;
+            count += member_at(i)->missed;
     return count;
 }
 
@@ -90,7 +89,7 @@ nsec_t lead_owed_at(void)
 {
     nsec_t last = __atomic_load_n(&shim.owed_at, __ATOMIC_ACQUIRE);
     for (int i = 0; group_self() && i < group_table_top(group.table); i++)
-        if (is_reported(i) && member(i)->owed_at > last)
-            last = member(i)->owed_at;
+        if (is_reported(i) && member_at(i)->owed_at > last)
+            last = member_at(i)->owed_at;
     return last;
 }

@@ -1,16 +1,16 @@
 /* listeners.c: which listeners are ours, and what comes by them: connections accepted, handed over, found by the sweep. */
 #include "descriptors.h"
 
-#include "group.h"
+#include "group/member.h"
 
 #include <sys/epoll.h>
 
 /* It has shown what tells a worker that was exec'd from an heir: if its group drains already, so does it. */
 static void show(uint32_t what)
 {
-    if (LIKELY((group.marks & what) == what))
+    if (LIKELY((group.flags & what) == what))
         return;
-    group_marks(what);
+    member_set_flags(what);
     shim_follow();
 }
 
@@ -90,7 +90,7 @@ void shim_listening(int fd)
         shim_arm();
     /* A worker that was exec'd listens on what it was given to serve it. That it waits there may never be seen: libuv tells
      * epoll so by io_uring. (Whoever has bound it himself may only hand it out.) */
-    if (l && l->given && (group.marks & MEMBER_EXECED))
+    if (l && l->given && (group.flags & MEMBER_EXECED))
         show(MEMBER_ACCEPTS);
 }
 
@@ -214,7 +214,7 @@ bool shim_find(int fd)
 
 void shim_waits(int lfd)
 {
-    if (shim.armed && fd_slot_kind(slot_of(lfd)) == FD_LISTENER && (group.marks & MEMBER_ACCEPTS) == 0 &&
+    if (shim.armed && fd_slot_kind(slot_of(lfd)) == FD_LISTENER && (group.flags & MEMBER_ACCEPTS) == 0 &&
         shim_is_our_process())
         show(MEMBER_ACCEPTS);
 }

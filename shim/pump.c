@@ -2,9 +2,8 @@
 #include "pump.h"
 
 #include "door.h"
-#include "group.h"
-#include "handoff.h"
-#include "lead.h"
+#include "compat/node_cluster.h"
+#include "group/coordinator.h"
 #include "record.h"
 #include "sys/high.h"
 #include "sys/proc.h"
@@ -98,14 +97,22 @@ static void let_it_sleep(void)
         sys2(SYS_nanosleep, &nap, 0);
 }
 
+static void add_aborted(const struct report_cut *aborted, void *unused)
+{
+    (void)unused;
+    group_add_aborted(aborted);
+}
+
 /* The report is the leader's; a process that is led only says how its own part has ended. So does a worker that would
  * have left anyway (one process per connection), and has lost nothing. */
 static void say_end(enum report_end end, nsec_t now)
 {
     announce_count_cuts();
     record_end();
-    lead_end(end);
-    if (group.leader == MEMBER_NONE && !(end == REPORT_EXIT && shim.counts.cut == 0 && lead_is_member()))
+    if (coordinator_is_other())
+        survey_cut(add_aborted, NULL);
+    coordinator_end(end);
+    if (group.coordinator == MEMBER_NONE && !(end == REPORT_EXIT && shim.counts.cut == 0 && member_is_worker()))
         announce_end(now, end);
     else
         announce_trace();
@@ -127,7 +134,7 @@ static void give_signal(enum report_end end, nsec_t now)
     bool exiting = __atomic_load_n(&shim.exiting_tid, __ATOMIC_ACQUIRE) != 0;
     say_end(exiting ? REPORT_EXIT : end, now);
     __atomic_store_n(&shim.releasing, 1, __ATOMIC_SEQ_CST);
-    lead_free();
+    coordinator_finish();
     if (exiting) {
         __atomic_store_n(&shim.exit_leave, 1, __ATOMIC_SEQ_CST);
         sys3(SYS_futex, &shim.exit_leave, FUTEX_WAKE_PRIVATE, 64);
@@ -170,17 +177,35 @@ static void look_around(struct census *census, nsec_t now)
     __atomic_store_n(&shim.witness, NULL, __ATOMIC_SEQ_CST);
     census->last_accept = __atomic_load_n(&shim.last_accept, __ATOMIC_ACQUIRE);
     door_census(census, &shim.drain, now);
-    handoff_census(census, now);
+    node_cluster_census(census, now);
     survey(census, now, pump.first);
     pump.first = false;
+}
+
+static void take_events_of_group(const struct coordinator_events *events)
+{
+    for (unsigned i = 0; i < events->deaths.count; i++)
+        record_died(events->deaths.serial[i]);
+    if (events->coordinator_lost)
+        announce_open(); /* the report is ours now */
+}
+
+static void take_census_of_group(struct census *census, uint32_t asked, nsec_t now)
+{
+    const struct coordinator_part part = {shim.drain.phase, nothing_owed(census), asked, now};
+    struct coordinator_events events;
+    events.coordinator_lost = false;
+    events.deaths.count = 0;
+    coordinator_step(&part, census, &events);
+    take_events_of_group(&events);
 }
 
 static void take_census(struct census *census, nsec_t now)
 {
     static uint32_t swept_for;
-    uint32_t round = lead_round();
+    uint32_t round = coordinator_asked();
     look_around(census, now);
-    if (shim.phase >= DRAIN_DOOR && handoff_leave(nothing_owed(census), now))
+    if (shim.phase >= DRAIN_DOOR && node_cluster_leave(nothing_owed(census), now))
         look_around(census, now);
     /* Nobody may come in behind our back while we decide: who waits at a door that is left to others is theirs. */
     if (shim.phase >= DRAIN_DOOR && nothing_owed(census) && door_leave())
@@ -196,7 +221,7 @@ static void take_census(struct census *census, nsec_t now)
     }
     if (census->queued > 0 || census->half_open > 0)
         pump.swept = false; /* an accept may be on its way to return one that no call of ours has announced */
-    lead_census(census, nothing_owed(census), round, now);
+    take_census_of_group(census, round, now);
 }
 
 static void take_signals(void)
@@ -232,15 +257,15 @@ static bool pump_step(void)
     if (shim.drain.phase != before)
         __atomic_store_n(&shim.phase, shim.drain.phase, __ATOMIC_SEQ_CST);
     if (!act.release)
-        lead_publish(&census);
+        coordinator_publish(shim.drain.phase, &census);
     if (shim.drain.phase >= DRAIN_EMPTYING && before < DRAIN_EMPTYING)
         announce_door(now);
     announce_trace();
     if (act.release)
         give_signal(how_it_ended(), shim_now());
     pump.wake_at = act.wake_at;
-    if (watching == 2 && group_self() && (pump.wake_at == 0 || pump.wake_at > now + GROUP_LOOK))
-        pump.wake_at = now + GROUP_LOOK;
+    if (watching == 2 && group_self() && (pump.wake_at == 0 || pump.wake_at > now + COORDINATOR_LOOK))
+        pump.wake_at = now + COORDINATOR_LOOK;
     return !act.release;
 }
 
@@ -254,6 +279,16 @@ static int wait_ms(nsec_t wake_at, nsec_t now)
         return 0;
     nsec_t ms = (wake_at - now + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC;
     return ms > 3600000 ? 3600000 : (int)ms;
+}
+
+static bool peer_has_died(uint64_t token)
+{
+    struct coordinator_events events;
+    events.coordinator_lost = false;
+    events.deaths.count = 0;
+    bool yes = peers_event(token, &events.deaths);
+    take_events_of_group(&events);
+    return yes;
 }
 
 /* Take what events there are within timeout ms. True: a census is worth taking. */
@@ -274,7 +309,7 @@ static bool take_events(int timeout)
         if (events[i].data.u64 == UINT64_MAX) {
             sys3(SYS_read, shim.event, &count, sizeof count);
             changed = true;
-        } else if (events[i].data.u64 == HANDOFF_TOKEN || lead_event(events[i].data.u64)) {
+        } else if (events[i].data.u64 == NODE_CLUSTER_TOKEN || peer_has_died(events[i].data.u64)) {
             changed = true;
         } else if (survey_event(events[i].data.u64, now)) {
             changed = true;
@@ -285,7 +320,8 @@ static bool take_events(int timeout)
 
 static void begin(void)
 {
-    lead_begin();
+    holders_begin();
+    coordinator_begin();
     announce_open();
 }
 
@@ -304,11 +340,11 @@ static void watch_group(void *unused)
 {
     (void)unused;
     for (;;) {
-        uint32_t seen, *word = lead_word(&seen);
+        uint32_t seen, *word = coordinator_futex(&seen);
         if (__atomic_load_n(&shim.releasing, __ATOMIC_SEQ_CST)) /* set before the words change for the last time */
             return;
         pump_poke();
-        sys6(SYS_futex, word, FUTEX_WAIT_BITSET, seen, 0, 0, lead_bit());
+        sys6(SYS_futex, word, FUTEX_WAIT_BITSET, seen, 0, 0, coordinator_futex_bit());
     }
 }
 
@@ -414,5 +450,5 @@ void shim_exit(void)
     if (!shim.armed || !shim_is_our_process())
         return;
     wait_to_leave();
-    group_leave();
+    member_leave();
 }

@@ -18,6 +18,10 @@ unsigned survey_cut(void (*f)(const struct report_cut *cut, void *arg), void *ar
 /* holders.c. Of what a fork has shared: what does no other process hold any more? That is ours alone again. listeners: look
  * also if only those are shared. pinned: a connection whose pin the caller has, or NULL. */
 void holders_look(bool listeners, const struct conn *pinned);
+/* Find out whether processes hold this shared listener that do not drain with us (l->foreign). /proc is looked at once in a
+ * drain, which begins. */
+void holders_begin(void);
+void holders_decide(struct listener *l);
 
 /* announce.c: what the drain says: log lines and the final report. */
 void announce_open(void);

@@ -1,7 +1,7 @@
 /* record.c: see record.h. */
 #include "record.h"
 
-#include "group.h"
+#include "group/group.h"
 #include "sys/syscall.h"
 
 #include <sys/mman.h>

@@ -3,8 +3,11 @@
 
 #include "core/view.h"
 #include "descriptors.h"
-#include "group.h"
-#include "handoff.h"
+#include "compat/node_cluster.h"
+#include "group/join.h"
+#include "group/member.h"
+#include "group/peers.h"
+#include "pump.h"
 #include "record.h"
 #include "sys/libc.h"
 #include "sys/log.h"
@@ -51,14 +54,14 @@ static void keep_descriptor(int fd)
         slot_set(fd, fd_slot_make(FD_SPECIAL, SPECIAL_OWN));
 }
 
-static void join_group(void)
+static void enter_group(void)
 {
     struct text complaints = {0};
     size_t n = 0;
     while (shim.complaints[n])
         n++;
     text_init(&complaints, shim.complaints + n, sizeof shim.complaints - n);
-    group_open(&complaints, shim.options.report && shim.options.report_connections);
+    join_group(&complaints, shim.options.report && shim.options.report_connections);
     keep_descriptor(group.fd);
 }
 
@@ -66,7 +69,7 @@ static void show_view(void)
 {
     static struct view view;
     view_init(&view, &shim.pool);
-    group_show(&view, shim.options.timeout);
+    member_show(&view, shim.options.timeout);
 }
 
 void shim_arm(void)
@@ -85,7 +88,7 @@ void shim_arm(void)
     if (shim.options.log == LOG_TRACE)
         trace_open(shim_map_zeroed(trace_size()));
     log_remember_stderr(&shim.fd2_dev, &shim.fd2_ino);
-    join_group();
+    enter_group();
     show_view();
     if (shim.complaints[0])
         log_complaints();
@@ -110,7 +113,7 @@ void shim_grow_up(void)
     shim.newborn = false;
     if (group_self())
         signals_hear_leader();
-    group_serves();
+    member_settle();
     shim_follow();
 }
 
@@ -167,7 +170,8 @@ static void close_own(void)
         if (fd != group.fd)
             sys1(SYS_close, fd);
     shim.epoll = shim.event = shim.log_fd = shim.report_fd = -1;
-    lead_forget();
+    peers_forget();
+    holders_begin();
 }
 
 int shim_fork_begin(void)
@@ -179,7 +183,7 @@ int shim_fork_begin(void)
     shim_share_everything();
     if (!group_self())
         return MEMBER_NONE;
-    int slot = group_fork_begin();
+    int slot = member_fork_begin();
     if (slot == MEMBER_NONE && !__atomic_exchange_n(&said, 1, __ATOMIC_RELAXED))
         log_warning("the group is full: another process drains alone");
     return slot;
@@ -188,7 +192,7 @@ int shim_fork_begin(void)
 void shim_forked_parent(int slot, int pid)
 {
     if (shim.armed) {
-        group_forked_parent(slot, pid);
+        member_forked_parent(slot, pid);
         if (pid > 0)
             shim_share_everything(); /* what other threads have accepted meanwhile */
     }
@@ -210,8 +214,8 @@ void shim_forked_child(int slot)
     inherit_everything();
     if (slot_of(shim.looked_at) == LOOKED_AT)
         slot_set(shim.looked_at, 0);
-    group_forked_child(slot);
-    handoff_forget();
+    member_forked_child(slot);
+    node_cluster_after_fork();
     shim.newborn = true;
     shim.sig_lock = 0;
     /* The drain is the parent's, and so is the pump that is not here: the child serves, or execs. */
@@ -238,11 +242,11 @@ bool shim_exec_begin(void)
         return false;
     if (shim.newborn)
         signals_deliver(); /* what is withheld would be forgotten */
-    group_exec();
+    member_exec_begin();
     return true;
 }
 
 void shim_exec_failed(void)
 {
-    group_exec_failed();
+    member_exec_failed();
 }

@@ -388,9 +388,5 @@ unsigned pump_threads(void); /* so many there are of it */
 bool pump_drive(void); /* one step, without waiting, for the timer that stands in for the thread; true: release now */
 void log_complaints(void);
 void log_warning(const char *what);
-/* The pump's descriptors for the processes of its group: the first from `from` on, FD_MAX if there is none; and they are
- * another process's. */
-int lead_next_own(unsigned from);
-void lead_forget(void);
 
 #endif

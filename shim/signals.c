@@ -1,7 +1,7 @@
 /* signals.c: drain signals are withheld from the program, and given back at release (DESIGN section 7). */
 #include "shim.h"
 
-#include "group.h"
+#include "group/coordinator.h"
 #include "record.h"
 #include "sys/syscall.h"
 
@@ -209,11 +209,11 @@ static int lowest_held(void)
 
 void shim_follow(void)
 {
-    const struct member *leader = group_leader();
+    const struct member *leader = group_coordinator();
     if (!leader || leader == group_self())
         return;
     begin_drain(shim_holds(leader->signal) ? leader->signal : lowest_held(), leader);
-    group_report(); /* it may not know of us yet */
+    group_wake_coordinators(); /* it may not know of us yet */
 }
 
 /* The program was sent the signal, and is owed it. */
@@ -233,14 +233,14 @@ static void note_owed(int sig, const void *siginfo)
 /* A master that repeats its signal (gunicorn: every second) is not somebody who has lost patience. */
 static bool is_from_group(const siginfo_t *info)
 {
-    return info && (info->si_code == SI_USER || info->si_code == SI_TKILL) && group_knows(info->si_pid);
+    return info && (info->si_code == SI_USER || info->si_code == SI_TKILL) && group_contains(info->si_pid);
 }
 
 /* An order only wakes: what is to be done is found in the group's table. It may also be a process's own, to take its
  * threads out of a call. */
 static bool is_order(const siginfo_t *info)
 {
-    return info && info->si_code == SI_QUEUE && group_is_order(info->si_value.sival_ptr);
+    return info && info->si_code == SI_QUEUE && group_is_command(info->si_value.sival_ptr);
 }
 
 /* A tick of the timer that stands in for the pump's thread. */
@@ -263,7 +263,8 @@ bool shim_signal(int sig, const void *siginfo)
         shim_follow();
         return false;
     }
-    if (!shim.owed && group_is_free()) { /* our leader's release, which we have not noticed yet; this is its doing */
+    if (!shim.owed &&
+        coordinator_delivered()) { /* our leader's release, which we have not noticed yet; this is its doing */
         __atomic_store_n(&shim.releasing, 1, __ATOMIC_SEQ_CST);
         return true;
     }
@@ -367,7 +368,7 @@ static void show_run(int sig, void *context)
 /* Is it a child that may be on its way to an exec, with nothing to drain? */
 static bool passes_by(const siginfo_t *info)
 {
-    return shim.newborn && !group_has_grown() && !shim_inherits() && !is_order(info);
+    return shim.newborn && !member_is_settled() && !shim_inherits() && !is_order(info);
 }
 
 static void on_signal(int sig, siginfo_t *info, void *context)
@@ -455,9 +456,9 @@ static void note_deafness(void)
         if (signal_view_holds(&shim.sigview, sig) && shim.sigview.program[sig].handler != SIGNAL_VIEW_IGNORE)
             deaf = false;
     if (deaf)
-        group_marks(MEMBER_IGNORES_SIGNALS);
-    else if (group.marks & MEMBER_IGNORES_SIGNALS)
-        group_unmarks(MEMBER_IGNORES_SIGNALS);
+        member_set_flags(MEMBER_IGNORES_SIGNALS);
+    else if (group.flags & MEMBER_IGNORES_SIGNALS)
+        member_clear_flags(MEMBER_IGNORES_SIGNALS);
 }
 
 void signals_interrupt(void)

@@ -26,11 +26,11 @@ group_table.c s/if (drains(&m->member\[at\]))/if (coordinator == MEMBER_NONE \&\
 conn.c    s/return __atomic_load_n(&c->pending, __ATOMIC_ACQUIRE) > 0 ||/return/
 conn.c    s/|| conn_request_open(c) ||/||/
 conn.c    s/__atomic_sub_fetch(&c->pending, 1, __ATOMIC_RELEASE)//
-lead.c    s/if (ours && census->members > 0 && unready == 0/if (false/
-lead.c    s/^    bool changed = .*/    bool changed = false;/
-lead.c    s/^    wake_watcher();//
-lead.c    /^static void follow/,/^}/{/int top = /d;s/^    if (top == MEMBER_NONE/    int top = group_table_coordinator(group.table, group.at);\n&/}
-world.c   s/group_report();//;s/group_command();//
+group/coordinator.c s/if (part->drained && census->members > 0 && unready == 0/if (false/
+group/coordinator.c s/^    bool changed = .*/    bool changed = false;/
+group/coordinator.c s/^    wake_watcher();//
+group/coordinator.c /^static bool follow/,/^}/{/int top = /d;s/^    if (top == MEMBER_NONE/    int top = group_table_coordinator(group.table, group.at);\n&/}
+world.c   s/group_wake_coordinators();//;s/group_wake_participants();//
 world.c   s/} else if (c->sent > c->read) {/} else if (c->sent > c->read \&\& k->stage != CONN_EOF) {/
 '
 
@@ -38,7 +38,7 @@ world.c   s/} else if (c->sent > c->read) {/} else if (c->sent > c->read \&\& k-
 try()
 {
     rm -rf "$dir/bug"
-    mkdir -p "$dir/bug"
+    mkdir -p "$dir/bug/$(dirname "$1")"
     for from in shim/core/$1 shim/$1 tests/explore/$1; do
         [ ! -e "$from" ] || break
     done
@@ -48,7 +48,7 @@ try()
         return
     fi
     object=$dir/$1.o source=$dir/bug/$1
-    [ "$1" = lead.c ] && object=$dir/edge.c.o source=tests/explore/edge.c
+    [ "$1" = group/coordinator.c ] && object=$dir/edge.c.o source=tests/explore/edge.c
     others=$(printf '%s\n' "$dir"/*.o | grep -vF "$object")
     # shellcheck disable=SC2086
     if ! "$cc" -iquote "$dir/bug" $flags -c -o "$dir/bug/bug" "$source" || ! "$cc" -o "$dir/bug/explore" "$dir/bug/bug" $others; then

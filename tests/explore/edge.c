@@ -1,4 +1,4 @@
-/* edge.c: see edge.h. lead.c and what belongs to it are compiled into this file, with system calls of our own. */
+/* edge.c: see edge.h. The coordinator and what belongs to it are compiled into this file, with system calls of our own. */
 #include "kernel.h"
 
 #include "edge.h"
@@ -6,14 +6,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* A release by the leader, in the middle of a follower's look at who leads. */
+/* The coordinator's signal is delivered in the middle of a participant's look at whose drain its own is a part of. */
 static enum torn { WHOLE, BEFORE, AFTER } torn;
-static int torn_leader(struct group_table *m, int at);
-#define group_table_coordinator torn_leader
+static int torn_coordinator(struct group_table *m, int at);
+#define group_table_coordinator torn_coordinator
 
-#include "lead.c"        /* NOLINT(bugprone-suspicious-include) */
-#include "lead_report.c" /* NOLINT(bugprone-suspicious-include) */
-#include "watch.c"       /* NOLINT(bugprone-suspicious-include) */
+#include "group/coordinator.c" /* NOLINT(bugprone-suspicious-include) */
+#include "group/member.c"      /* NOLINT(bugprone-suspicious-include) */
+#include "group/membership.c"  /* NOLINT(bugprone-suspicious-include) */
+#include "group/peers.c"       /* NOLINT(bugprone-suspicious-include) */
+#include "holders.c"           /* NOLINT(bugprone-suspicious-include) */
 
 #undef group_table_coordinator
 
@@ -21,7 +23,6 @@ enum { FIRST_PID = 100, FIRST_FD = 10 };
 
 struct shim shim;
 struct group group;
-struct record recording;
 static struct group_table table;
 static struct world *here;
 static unsigned me;
@@ -44,9 +45,16 @@ int high_move(int fd)
     return fd;
 }
 
-void *group_order(void)
+struct member *group_coordinator(void)
 {
-    return &table;
+    int at = group_self() ? group_table_coordinator(&table, group.at) : MEMBER_NONE;
+    return at == MEMBER_NONE ? NULL : &table.member[at];
+}
+
+void group_fill_command(void *siginfo, int sig)
+{
+    (void)siginfo;
+    (void)sig;
 }
 
 /* Who waits for this word, and hears this bit, is woken. */
@@ -60,12 +68,12 @@ static void wake(const uint32_t *word, uint32_t bit)
     }
 }
 
-void group_report(void)
+void group_wake_coordinators(void)
 {
     wake(&table.events, UINT32_MAX);
 }
 
-void group_command(void)
+void group_wake_participants(void)
 {
     wake(&table.commands, UINT32_MAX);
 }
@@ -76,25 +84,30 @@ bool group_is_mapped_by(int pid)
     return true;
 }
 
-void announce_open(void)
-{
-}
-
-unsigned survey_cut(void (*f)(const struct report_cut *cut, void *arg), void *arg)
-{
-    (void)f;
-    (void)arg;
-    return 0;
-}
-
-/* Who else holds the listener? The other process, if it lives; a stranger unless our drain means it. */
-void holders_look(bool listeners, const struct conn *pinned)
+/* Who else holds the listener? The other process, if it lives. */
+bool proc_foreign_sockets(bool (*kin)(uint64_t pid), void (*f)(uint64_t inode, uint64_t pid, void *arg), void *arg,
+                          struct proc_unseen *unseen)
 {
     unsigned other = 1 - me;
-    (void)listeners;
-    (void)pinned;
-    shim.listener[0].foreign =
-        here->proc[other].life == ALIVE && !here->proc[other].left && lead_means(FIRST_PID + other) != KIN;
+    (void)kin;
+    memset(unseen, 0, sizeof *unseen);
+    if (here->proc[other].life == ALIVE && !here->proc[other].left)
+        f(shim.listener[0].inode, FIRST_PID + other, arg);
+    return true;
+}
+
+uint64_t sock_inode(int fd)
+{
+    return (uint64_t)fd;
+}
+
+void conn_unpin(struct conn *c)
+{
+    (void)c;
+}
+
+void shim_share_everything(void)
+{
 }
 
 /* Every process of this world is in the table. */
@@ -104,38 +117,10 @@ int proc_parent(int pid)
     return 0;
 }
 
-void record_died(uint32_t serial)
-{
-    (void)serial;
-}
-
-void record_each(uint32_t serial, int pid, void (*f)(const struct report_connection *c, void *arg), void *arg)
-{
-    (void)serial, (void)pid, (void)f, (void)arg;
-}
-
-void record_drop(uint32_t serial)
-{
-    (void)serial;
-}
-
 bool proc_started(int pid, nsec_t *at)
 {
     *at = here->slot[pid - FIRST_PID].born_at;
     return true;
-}
-
-bool proc_blocks(int tid, int sig)
-{
-    (void)tid;
-    (void)sig;
-    return false;
-}
-
-void proc_each(int pid, const char *directory, void (*f)(int dir, const char *name, uint64_t number, void *arg),
-               void *arg)
-{
-    (void)pid, (void)directory, (void)f, (void)arg;
 }
 
 static bool is_alive(long pid)
@@ -156,8 +141,8 @@ long model_call(long nr, long a, long b, long c, long d, long e, long f)
     (void)c, (void)d, (void)e;
     switch (nr) {
     case SYS_close:
-    case SYS_epoll_ctl:
-    case SYS_nanosleep: return 0;
+    case SYS_epoll_ctl: return 0;
+    case SYS_nanosleep: skew += (nsec_t)((const struct timespec *)a)->tv_nsec; return 0;
     case SYS_gettid: return FIRST_PID + me;
     case SYS_getppid: return me == 1 && is_alive(FIRST_PID) ? FIRST_PID : 1;
     case SYS_waitid: return me == 0 && b == FIRST_PID + 1 ? 0 : -ECHILD;
@@ -226,18 +211,18 @@ void edge_load(struct world *w, unsigned who)
     skew = 0;
     for (unsigned i = 0; i < PROCS; i++) {
         load_slot(&table.member[i], &w->slot[i], i);
-        watch[i].serial = p->watch[i] & 1 ? w->slot[i].serial : 0;
-        watch[i].fd = p->watch[i] & 1 ? (int)(FIRST_FD + i) : 0;
-        watch[i].ordered = p->watch[i] & 2;
-        watch[i].out_of_reach = p->watch[i] & 4;
+        pidref[i].serial = p->watch[i] & 1 ? w->slot[i].serial : 0;
+        pidref[i].fd = p->watch[i] & 1 ? (int)(FIRST_FD + i) : 0;
+        pidref[i].commanded = p->watch[i] & 2;
+        pidref[i].out_of_reach = p->watch[i] & 4;
     }
     memcpy(table.listener, w->door, sizeof w->door);
     table.top = w->slot[1].serial ? 2 : 1;
     table.next_serial = w->slot[0].serial ? 1 : 0; /* and the slot that is given next: group_table_claim */
     group.table = &table;
     group.at = p->life == ALIVE ? (int)who : MEMBER_NONE;
-    group.leader = p->leader;
-    group.leader_serial = p->leader_serial;
+    group.coordinator = p->leader;
+    group.coordinator_serial = p->leader_serial;
     shim.pid = FIRST_PID + (int)who;
     shim.drain = p->drain;
     shim.phase = p->phase;
@@ -245,8 +230,8 @@ void edge_load(struct world *w, unsigned who)
     shim.owed = p->owed;
     shim.first_signal = shim.owed_signal = SIGTERM;
     shim.options = game->options;
-    looked = false;
-    said_answered = p->said;
+    holders_begin();
+    said_confirmed = p->said;
 }
 
 void edge_save(struct world *w, unsigned who)
@@ -254,20 +239,20 @@ void edge_save(struct world *w, unsigned who)
     struct process *p = &w->proc[who];
     for (unsigned i = 0; i < PROCS; i++) {
         save_slot(&w->slot[i], &table.member[i]);
-        bool same = watch[i].serial != 0 && watch[i].serial == w->slot[i].serial;
-        p->watch[i] = (uint8_t)(same ? 1 | (watch[i].ordered ? 2 : 0) | (watch[i].out_of_reach ? 4 : 0) : 0);
+        bool same = pidref[i].serial != 0 && pidref[i].serial == w->slot[i].serial;
+        p->watch[i] = (uint8_t)(same ? 1 | (pidref[i].commanded ? 2 : 0) | (pidref[i].out_of_reach ? 4 : 0) : 0);
     }
     memcpy(w->door, table.listener, sizeof w->door);
-    p->leader = group.leader;
-    p->leader_serial = group.leader_serial;
+    p->leader = group.coordinator;
+    p->leader_serial = group.coordinator_serial;
     p->drain = shim.drain;
     p->phase = shim.phase;
     p->signal_at = shim.signal_at;
     p->owed = shim.owed;
-    p->said = said_answered;
+    p->said = said_confirmed;
 }
 
-static int torn_leader(struct group_table *m, int at)
+static int torn_coordinator(struct group_table *m, int at)
 {
     if (torn == BEFORE)
         m->member[0].phase = DRAIN_RELEASED;
@@ -279,28 +264,24 @@ static int torn_leader(struct group_table *m, int at)
 
 bool edge_survives_torn_look(struct world *w)
 {
+    const struct coordinator_part part = {DRAIN_DRAINED, true, 0, w->now};
+    struct coordinator_events events = {false, {0, {0}}};
     struct census census;
     bool survives = true;
     for (torn = BEFORE; torn <= AFTER; torn++) {
         edge_load(w, 1);
-        set_leader(0);
+        set_coordinator(0);
         table.member[0].phase = DRAIN_EMPTYING;
         table.member[1].phase = DRAIN_DRAINED;
         memset(&census, 0, sizeof census);
-        lead_census(&census, true, 0, w->now);
-        survives = survives && group.leader == 0 && !shim.owed && census.leader_phase == DRAIN_RELEASED;
+        coordinator_step(&part, &census, &events);
+        survives = survives && group.coordinator == 0 && !shim.owed && census.leader_phase == DRAIN_RELEASED;
     }
     torn = WHOLE;
     return survives;
 }
 
 /* ---- signals.c and group.c, in short ------------------------------------------------------------------------------ */
-
-struct member *edge_leader(void)
-{
-    int at = group_self() ? group_table_coordinator(&table, group.at) : MEMBER_NONE;
-    return at == MEMBER_NONE ? NULL : &table.member[at];
-}
 
 void edge_begin(struct process *p, const struct member *leader, nsec_t now)
 {
@@ -319,19 +300,19 @@ void edge_begin(struct process *p, const struct member *leader, nsec_t now)
 
 void edge_follow(struct process *p, nsec_t now)
 {
-    const struct member *leader = edge_leader();
+    const struct member *leader = group_coordinator();
     if (!leader || leader == group_self())
         return;
     edge_begin(p, leader, now);
-    group_report();
+    group_wake_coordinators();
 }
 
 bool edge_is_free(void)
 {
     if (!group_self())
         return false;
-    if (group.leader != MEMBER_NONE && table.member[group.leader].serial == group.leader_serial)
-        return table.member[group.leader].phase == DRAIN_RELEASED;
+    if (group.coordinator != MEMBER_NONE && table.member[group.coordinator].serial == group.coordinator_serial)
+        return table.member[group.coordinator].phase == DRAIN_RELEASED;
     int master = group_table_master(&table, group.at);
     return master != MEMBER_NONE && table.member[master].phase == DRAIN_RELEASED;
 }
@@ -341,15 +322,15 @@ void edge_leave(void)
     const struct member *self = group_self();
     if (!self)
         return;
-    bool drains = edge_leader() != NULL;
+    bool drains = group_coordinator() != NULL;
     group_table_leave(&table, group.at, self->serial, drains);
     if (drains)
-        group_report();
+        group_wake_coordinators();
 }
 
 void edge_grow(void)
 {
     table.member[me].state = MEMBER_SERVES;
-    if (edge_leader())
-        group_report();
+    if (group_coordinator())
+        group_wake_coordinators();
 }

@@ -1,11 +1,12 @@
-/* edge.h: the real lead.c, with two processes' worlds instead of a kernel. */
+/* edge.h: the real group/coordinator.c, with two processes' worlds instead of a kernel. */
 #ifndef LASTCALL_EDGE_H
 #define LASTCALL_EDGE_H
 
 #include "kernel.h"
 
-#include "group.h"
-#include "lead.h"
+#include "group/group.h"
+#include "group/coordinator.h"
+#include "pump.h"
 #include "world.h"
 
 /* Be this process; write back what has changed. */
@@ -19,12 +20,11 @@ bool edge_survives_torn_look(struct world *w);
 /* The slots of the table only, for events that are nobody's. */
 struct group_table *edge_table(void);
 
-/* shim_follow, note_moment, group_is_free, group_leave and group_serves as they are in signals.c and group.c. */
+/* shim_follow, note_moment, coordinator_delivered, member_leave and member_settle as they are in signals.c and group.c. */
 void edge_begin(struct process *p, const struct member *leader, nsec_t now);
 void edge_follow(struct process *p, nsec_t now);
 bool edge_is_free(void);
 void edge_leave(void);
 void edge_grow(void);
-struct member *edge_leader(void);
 
 #endif

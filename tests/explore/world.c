@@ -235,8 +235,10 @@ static void look_around(struct world *w, unsigned who, struct census *census, bo
 static void close_door(struct world *w, struct process *p)
 {
     struct listener *l = &shim.listener[0];
-    l->foreign = false;
-    lead_decide(l);
+    l->live = l->shared = true;
+    l->inode = 1;
+    shim.listeners = 1;
+    holders_decide(l);
     p->door = l->foreign ? 2 : 1;
     if (l->foreign)
         p->left = 1;
@@ -275,7 +277,7 @@ static const char *judge_step(const struct world *w, const struct process *p, ui
         return "a phase comes back";
     if ((after == DRAIN_RELEASED) != act.release)
         return "released without saying so, or the other way round";
-    if (act.hide && game->options.quiet == 0 && w->now < duck && group.leader == MEMBER_NONE)
+    if (act.hide && game->options.quiet == 0 && w->now < duck && group.coordinator == MEMBER_NONE)
         return "the door is closed in the lame duck's time";
     if (p->urgent && !act.release)
         return "a second signal does not release";
@@ -287,13 +289,13 @@ static const char *judge_step(const struct world *w, const struct process *p, ui
 static const char *give_signal(struct world *w, unsigned who)
 {
     struct process *p = &w->proc[who];
-    bool led = group.leader != MEMBER_NONE;
-    bool leader_freed = led && w->proc[group.leader].releasing;
-    p->unclean = shim.drain.again || shim.drain.expired || (led && w->proc[group.leader].unclean);
-    lead_end(p->exits ? REPORT_EXIT : how_it_ended());
+    bool led = group.coordinator != MEMBER_NONE;
+    bool leader_freed = led && w->proc[group.coordinator].releasing;
+    p->unclean = shim.drain.again || shim.drain.expired || (led && w->proc[group.coordinator].unclean);
+    coordinator_end(p->exits ? REPORT_EXIT : how_it_ended());
     p->releasing = 1;
-    lead_free();
-    if (led && !leader_freed && !p->unclean && !p->exits && w->proc[group.leader].life == ALIVE)
+    coordinator_finish();
+    if (led && !leader_freed && !p->unclean && !p->exits && w->proc[group.coordinator].life == ALIVE)
         return "released before its leader";
     return judge_release(w, who, led);
 }
@@ -302,18 +304,20 @@ static const char *pump_step(struct world *w, unsigned who)
 {
     struct process *p = &w->proc[who];
     struct census census;
+    struct coordinator_events events = {false, {0, {0}}};
     bool first = !p->started;
     p->poked = 0;
     if (first)
-        lead_begin();
+        coordinator_begin();
     for (unsigned q = 0; q < PROCS; q++)
         if (p->deaths >> q & 1)
-            lead_event(UINT64_MAX - 1 - q);
+            peers_event(PEERS_TOKEN(q), &events.deaths);
     p->deaths = 0;
     take_signals(w, p);
-    uint32_t round = lead_round();
+    uint32_t round = coordinator_asked();
     look_around(w, who, &census, first);
-    lead_census(&census, nothing_owed(&census), round, w->now);
+    const struct coordinator_part part = {shim.drain.phase, nothing_owed(&census), round, w->now};
+    coordinator_step(&part, &census, &events);
 
     uint8_t before = shim.drain.phase;
     struct drain_actions act = drain_step(&shim.drain, &census, &shim.options, w->now);
@@ -322,12 +326,12 @@ static const char *pump_step(struct world *w, unsigned who)
         close_door(w, p);
     shim.phase = shim.drain.phase;
     if (!act.release)
-        lead_publish(&census);
+        coordinator_publish(shim.drain.phase, &census);
     else if (!wrong)
         wrong = give_signal(w, who);
     p->wake_at = act.wake_at;
     uint32_t value;
-    p->waits_orders = lead_word(&value) == &edge_table()->commands;
+    p->waits_orders = coordinator_futex(&value) == &edge_table()->commands;
     return wrong;
 }
 
@@ -441,8 +445,8 @@ static bool process_event(struct world *w, enum event e, unsigned who, const cha
                 c->conn = keep_conn(&k);
                 p->poked = p->begun;
                 if (p->begun) {
-                    group_report();
-                    group_command();
+                    group_wake_coordinators();
+                    group_wake_participants();
                 }
                 if (p->begun && game->options.quiet)
                     p->served_at = w->now;

@@ -1,19 +1,19 @@
-/* handoff.c: see handoff.h. */
-#include "handoff.h"
+/* node_cluster.c: see node_cluster.h. */
+#include "compat/node_cluster.h"
 
-#include "group.h"
+#include "group/member.h"
 #include "sys/syscall.h"
 #include "trace.h"
 
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-HIDDEN struct handoff handoff = {.fd = -1};
+HIDDEN struct node_cluster node_cluster = {.fd = -1};
 
-/* A round: the lines are said TURNS times, the next time when the primary has read those before (unix(7), SIOCOUTQ). It
+/* A round writes the lines TURNS times, each time after the primary has read those before (unix(7), SIOCOUTQ). The primary
  * reads, and does all that follows from it, before it reads again (libuv, uv__read; node runs what is due on the next tick
- * at the end of each callback). So what it has read before the last turn it has acted upon. Two turns would do, if one
- * read could not take the second one along that comes while it is still copying the first. */
+ * at the end of each callback): what it has read before the last turn it has acted upon. One turn is extra, as one read may
+ * take two writes. */
 enum { TURNS = 3 };
 
 enum stage {
@@ -31,67 +31,68 @@ static struct {
     nsec_t until;
 } leave;
 
-void handoff_bind(const char *const *environment)
+void node_cluster_bind(const char *const *environment)
 {
-    handoff.fd = node_cluster_lines_socket(environment);
+    node_cluster.fd = node_cluster_lines_socket(environment);
 }
 
-void handoff_forget(void)
+void node_cluster_after_fork(void)
 {
-    handoff.fd = -1;
-    handoff.calls = 0;
+    node_cluster.fd = -1;
+    node_cluster.calls = 0;
     memset(&leave, 0, sizeof leave);
 }
 
 /* ---- the program's calls ------------------------------------------------------------------------------------------ */
 
-void handoff_begin(void)
+void node_cluster_begin(void)
 {
-    while (UNLIKELY(__atomic_fetch_add(&handoff.calls, 1, __ATOMIC_SEQ_CST) & HANDOFF_OURS)) {
-        __atomic_fetch_sub(&handoff.calls, 1, __ATOMIC_SEQ_CST);
+    while (UNLIKELY(__atomic_fetch_add(&node_cluster.calls, 1, __ATOMIC_SEQ_CST) & NODE_CLUSTER_OURS)) {
+        __atomic_fetch_sub(&node_cluster.calls, 1, __ATOMIC_SEQ_CST);
         sys0(SYS_sched_yield);
     }
 }
 
 static void call_is_over(void)
 {
-    __atomic_fetch_sub(&handoff.calls, 1, __ATOMIC_SEQ_CST);
+    __atomic_fetch_sub(&node_cluster.calls, 1, __ATOMIC_SEQ_CST);
     if (shim_draining())
         pump_poke();
 }
 
-void handoff_closed(void)
+void node_cluster_closed(void)
 {
-    __atomic_store_n(&handoff.fd, -1, __ATOMIC_SEQ_CST);
-    while (__atomic_load_n(&handoff.calls, __ATOMIC_SEQ_CST) & HANDOFF_OURS)
+    __atomic_store_n(&node_cluster.fd, -1, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&node_cluster.calls, __ATOMIC_SEQ_CST) & NODE_CLUSTER_OURS)
         sys0(SYS_sched_yield);
 }
 
-/* By the first connection the socket shows that it is the one. Others of the group shall know what we are handed. */
+/* By the first connection the socket shows that it is the one to a primary. Other members shall know of which listeners
+ * this process is handed connections. */
 static void handed_over(void)
 {
     struct member *self = group_self();
-    __atomic_store_n(&handoff.unanswered, true, __ATOMIC_SEQ_CST);
-    __atomic_add_fetch(&handoff.handed, 1, __ATOMIC_SEQ_CST);
-    if (slot_of(handoff.fd) == 0)
-        shim_handoff_descriptor(handoff.fd);
+    __atomic_store_n(&node_cluster.unanswered, true, __ATOMIC_SEQ_CST);
+    __atomic_add_fetch(&node_cluster.handed, 1, __ATOMIC_SEQ_CST);
+    if (slot_of(node_cluster.fd) == 0)
+        shim_handoff_descriptor(node_cluster.fd);
     if (self)
-        __atomic_store_n(&self->node_listeners, node_cluster_lines_sum(&handoff.cluster), __ATOMIC_RELAXED);
+        __atomic_store_n(&self->node_listeners, node_cluster_lines_sum(&node_cluster.lines), __ATOMIC_RELAXED);
 }
 
-void handoff_read(const struct rewrite_chunk *chunks, size_t count, ssize_t n)
+void node_cluster_read(const struct rewrite_chunk *chunks, size_t count, ssize_t n)
 {
     size_t left = n > 0 ? (size_t)n : 0;
     for (size_t i = 0; i < count && left > 0; i++) {
         size_t part = chunks[i].len < left ? chunks[i].len : left;
-        if (node_cluster_lines_received(&handoff.cluster, chunks[i].data, part))
+        if (node_cluster_lines_received(&node_cluster.lines, chunks[i].data, part))
             handed_over();
         left -= part;
     }
     call_is_over();
 }
 
-void handoff_wrote(const struct rewrite_chunk *chunks, size_t count, ssize_t n)
+void node_cluster_wrote(const struct rewrite_chunk *chunks, size_t count, ssize_t n)
 {
     size_t left = n > 0 ? (size_t)n : 0;
     bool ends = false;
@@ -101,16 +102,16 @@ void handoff_wrote(const struct rewrite_chunk *chunks, size_t count, ssize_t n)
         left -= chunks[i].len;
     }
     if (n > 0) {
-        handoff.whole = ends;
-        __atomic_store_n(&handoff.unanswered, false, __ATOMIC_SEQ_CST);
+        node_cluster.whole = ends;
+        __atomic_store_n(&node_cluster.unanswered, false, __ATOMIC_SEQ_CST);
     }
     call_is_over();
 }
 
-/* ---- leaving: the pump ---------------------------------------------------------------------------------------------- */
+/* ---- leaving: the drain thread ---------------------------------------------------------------------------------------------- */
 
-/* Does another worker of our primary take what we no longer do? Without one the primary would close its listener, at once
- * and not only when we end. */
+/* Does another worker of our primary take what this process takes no longer? Without one the primary would close its
+ * listener, at once and not only when this process ends. */
 static bool others_serve(void)
 {
     const struct group_table *m = group.table;
@@ -127,17 +128,17 @@ static bool others_serve(void)
     return false;
 }
 
-/* Its primary is one of the group, and goes on. */
+/* The primary is a member, and goes on. */
 static bool drains_alone(void)
 {
-    return group_self() && group.leader == MEMBER_NONE && group_table_master(group.table, group.at) != MEMBER_NONE;
+    return group.coordinator == MEMBER_NONE && member_is_worker();
 }
 
-bool handoff_leave(bool last, nsec_t now)
+bool node_cluster_leave(bool last, nsec_t now)
 {
-    struct epoll_event want = {EPOLLOUT | EPOLLET, {.u64 = HANDOFF_TOKEN}};
-    int fd = __atomic_load_n(&handoff.fd, __ATOMIC_SEQ_CST);
-    if (leave.stage != STAGE_SERVING || fd < 0 || !handoff_is(slot_of(fd)) || handoff.cluster.keys == 0 ||
+    struct epoll_event want = {EPOLLOUT | EPOLLET, {.u64 = NODE_CLUSTER_TOKEN}};
+    int fd = __atomic_load_n(&node_cluster.fd, __ATOMIC_SEQ_CST);
+    if (leave.stage != STAGE_SERVING || fd < 0 || !node_cluster_is(slot_of(fd)) || node_cluster.lines.keys == 0 ||
         !drains_alone() || !(last || others_serve()))
         return false;
     leave.stage = STAGE_LEAVING;
@@ -150,13 +151,13 @@ bool handoff_leave(bool last, nsec_t now)
 /* Has the program read all, and answered what it has read? */
 static bool is_settled(void)
 {
-    return !__atomic_load_n(&handoff.unanswered, __ATOMIC_SEQ_CST) && sock_unread(handoff.fd) == 0;
+    return !__atomic_load_n(&node_cluster.unanswered, __ATOMIC_SEQ_CST) && sock_unread(node_cluster.fd) == 0;
 }
 
 /* Has the primary read all? While the kernel tells us that it has, one byte is still counted (sock_wfree). */
 static bool is_read(void)
 {
-    long unread = sock_unsent(handoff.fd);
+    long unread = sock_unsent(node_cluster.fd);
     return unread == 0 || unread == 1;
 }
 
@@ -164,10 +165,10 @@ static bool is_read(void)
 static bool say(void)
 {
     char lines[NODE_CLUSTER_CLOSE_MAX];
-    size_t n = node_cluster_lines_close(&handoff.cluster, lines);
-    if (!handoff.whole)
+    size_t n = node_cluster_lines_close(&node_cluster.lines, lines);
+    if (!node_cluster.whole)
         return false;
-    long sent = sys6(SYS_sendto, handoff.fd, lines, n, MSG_DONTWAIT | MSG_NOSIGNAL, 0, 0);
+    long sent = sys6(SYS_sendto, node_cluster.fd, lines, n, MSG_DONTWAIT | MSG_NOSIGNAL, 0, 0);
     if (sent == -EPIPE) /* there is no primary any more */
         leave.stage = STAGE_LEFT;
     return sent == (long)n;
@@ -175,22 +176,22 @@ static bool say(void)
 
 static void begin_round(void)
 {
-    leave.handed = handoff.handed;
-    leave.keys = handoff.cluster.keys;
+    leave.handed = node_cluster.handed;
+    leave.keys = node_cluster.lines.keys;
     leave.turn = 1;
     if (say())
         leave.stage = STAGE_ROUND;
 }
 
-/* A connection that waited in the primary for an answer of ours (child_process.js, _handleQueue) comes in spite of what we
- * have said: the round counts only if nothing came in it. */
+/* A connection that waited in the primary for an answer of the program (child_process.js, _handleQueue) comes in spite of
+ * what we have said: the round counts only if no connection came in it. */
 static void end_round(void)
 {
-    if (!is_settled() || leave.handed != handoff.handed || leave.keys != handoff.cluster.keys) {
+    if (!is_settled() || leave.handed != node_cluster.handed || leave.keys != node_cluster.lines.keys) {
         leave.stage = STAGE_AGAIN;
     } else {
         leave.stage = STAGE_LEFT;
-        trace(TRACE_HANDED, handoff.fd, handoff.handed);
+        trace(TRACE_HANDED, node_cluster.fd, node_cluster.handed);
     }
 }
 
@@ -206,18 +207,19 @@ static void advance(void)
         begin_round();
 }
 
-void handoff_census(struct census *census, nsec_t now)
+void node_cluster_census(struct census *census, nsec_t now)
 {
     uint32_t none = 0;
     if (leave.stage == STAGE_SERVING || leave.stage == STAGE_LEFT)
         return;
     /* Between the program's calls: the end of one wakes us. */
-    if (__atomic_compare_exchange_n(&handoff.calls, &none, HANDOFF_OURS, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {
-        if (handoff.fd < 0 || now >= leave.until)
+    if (__atomic_compare_exchange_n(&node_cluster.calls, &none, NODE_CLUSTER_OURS, false, __ATOMIC_SEQ_CST,
+                                    __ATOMIC_RELAXED)) {
+        if (node_cluster.fd < 0 || now >= leave.until)
             leave.stage = STAGE_LEFT;
         else
             advance();
-        __atomic_fetch_sub(&handoff.calls, HANDOFF_OURS, __ATOMIC_SEQ_CST);
+        __atomic_fetch_sub(&node_cluster.calls, NODE_CLUSTER_OURS, __ATOMIC_SEQ_CST);
     } else if (now >= leave.until) {
         leave.stage = STAGE_LEFT;
     }
