@@ -30,31 +30,31 @@ static enum membership kin_of(struct holder *last, uint64_t pid)
 /* Process pid holds the socket with this inode. */
 static void still_shared(uint64_t inode, uint64_t pid, void *last)
 {
-    for (unsigned i = 0; i < shim.listeners; i++)
-        if (shim.listener[i].live && shim.listener[i].inode == inode) {
+    for (unsigned i = 0; i < listeners.used; i++)
+        if (listeners.entry[i].live && listeners.entry[i].inode == inode) {
             enum membership kin = kin_of(last, pid);
-            shim.listener[i].held = true;
-            shim.listener[i].held_by_strangers |= kin != MEMBERSHIP_MEMBER;
-            shim.listener[i].undecided |= kin == MEMBERSHIP_UNKNOWN;
+            listeners.entry[i].held = true;
+            listeners.entry[i].held_by_strangers |= kin != MEMBERSHIP_MEMBER;
+            listeners.entry[i].undecided |= kin == MEMBERSHIP_UNKNOWN;
         }
-    for (uint32_t i = 0, n = pool_size(&shim.pool); i < n; i++) {
-        struct conn *c = pool_at(&shim.pool, i);
+    for (uint32_t i = 0, n = pool_size(&connections); i < n; i++) {
+        struct conn *c = pool_at(&connections, i);
         if (c->live && c->shared && c->inode == inode)
             c->held = true;
     }
 }
 
 /* Is there anything that a fork may have shared? Notes the inodes to look for. */
-static bool anything_shared(bool listeners, const struct conn *pinned)
+static bool anything_shared(bool with_listeners, const struct conn *pinned)
 {
     bool any = false;
-    for (unsigned i = 0; i < shim.listeners; i++) {
-        struct listener *l = &shim.listener[i];
+    for (unsigned i = 0; i < listeners.used; i++) {
+        struct listener *l = &listeners.entry[i];
         l->held = l->held_by_strangers = l->undecided = false;
-        any = any || (listeners && l->live && !l->ignored && l->shared);
+        any = any || (with_listeners && l->live && !l->ignored && l->shared);
     }
-    for (uint32_t i = 0, n = pool_size(&shim.pool); i < n; i++) {
-        struct conn *c = pool_at(&shim.pool, i);
+    for (uint32_t i = 0, n = pool_size(&connections); i < n; i++) {
+        struct conn *c = pool_at(&connections, i);
         if (!c->live || !c->shared)
             continue;
         c->held = false;
@@ -63,7 +63,7 @@ static bool anything_shared(bool listeners, const struct conn *pinned)
             c->inode = sock_inode(c->fd);
         } else if (conn_lock(&c->pin)) { /* else it is being closed */
             c->inode = conn_is_alive(c) ? sock_inode(c->fd) : 0;
-            conn_unpin(c);
+            connections_unpin(c);
         }
         any = true;
     }
@@ -72,8 +72,8 @@ static bool anything_shared(bool listeners, const struct conn *pinned)
 
 static void judge_listeners(const struct proc_unseen *unseen)
 {
-    for (unsigned i = 0; i < shim.listeners; i++) {
-        struct listener *l = &shim.listener[i];
+    for (unsigned i = 0; i < listeners.used; i++) {
+        struct listener *l = &listeners.entry[i];
         /* Who has given it to us may be one of those who started us (systemd), and hold it still. */
         bool lent = l->given && unseen->ancestors;
         l->shared = l->shared && (l->held || unseen->kin || lent);
@@ -83,24 +83,24 @@ static void judge_listeners(const struct proc_unseen *unseen)
 
 static void judge_connections(const struct proc_unseen *unseen)
 {
-    for (uint32_t i = 0, n = pool_size(&shim.pool); i < n && !unseen->kin; i++) {
-        struct conn *c = pool_at(&shim.pool, i);
+    for (uint32_t i = 0, n = pool_size(&connections); i < n && !unseen->kin; i++) {
+        struct conn *c = pool_at(&connections, i);
         if (c->live && c->shared && !c->sent && !c->held && c->inode != 0)
             c->shared = c->inherited = false;
     }
 }
 
-void holders_look(bool listeners, const struct conn *pinned)
+void holders_look(bool with_listeners, const struct conn *pinned)
 {
     struct proc_unseen unseen;
     struct holder last = {0, MEMBERSHIP_EXTERNAL};
-    uint32_t forks = __atomic_load_n(&shim.forks_done, __ATOMIC_SEQ_CST);
-    if (!anything_shared(listeners, pinned) ||
+    uint32_t forks = self_forks_done();
+    if (!anything_shared(with_listeners, pinned) ||
         !proc_foreign_sockets(membership_is_member, still_shared, &last, &unseen))
         return;
     judge_listeners(&unseen);
     judge_connections(&unseen);
-    if (__atomic_load_n(&shim.forks_begun, __ATOMIC_SEQ_CST) != forks)
+    if (self_forks_begun() != forks)
         shim_share_everything(); /* one was not over, or has begun: the walk may have missed its child */
 }
 
@@ -113,8 +113,8 @@ void holders_begin(void)
 
 static bool is_any_undecided(void)
 {
-    for (unsigned i = 0; i < shim.listeners; i++)
-        if (shim.listener[i].live && shim.listener[i].foreign && shim.listener[i].undecided)
+    for (unsigned i = 0; i < listeners.used; i++)
+        if (listeners.entry[i].live && listeners.entry[i].foreign && listeners.entry[i].undecided)
             return true;
     return false;
 }
@@ -130,15 +130,15 @@ static void nap(nsec_t time)
 static void look_who_holds(void)
 {
     enum { OFTEN = 30, THEN_MS = 20 };
-    nsec_t most = shim.options.timeout && shim.options.timeout / 4 < PATIENCE ? shim.options.timeout / 4 : PATIENCE;
-    nsec_t until = shim_now() + most;
-    unsigned signals = __atomic_load_n(&shim.signals, __ATOMIC_ACQUIRE);
-    for (unsigned i = 0; i < shim.listeners; i++)
-        shim.listener[i].foreign = shim.listener[i].shared;
+    nsec_t most = config.timeout && config.timeout / 4 < PATIENCE ? config.timeout / 4 : PATIENCE;
+    nsec_t until = clock_now() + most;
+    unsigned signals = __atomic_load_n(&deferred.signals, __ATOMIC_ACQUIRE);
+    for (unsigned i = 0; i < listeners.used; i++)
+        listeners.entry[i].foreign = listeners.entry[i].shared;
     holders_look(true, NULL);
-    for (int i = 0; is_any_undecided() && shim_now() < until; i++) {
-        if (__atomic_load_n(&shim.signals, __ATOMIC_ACQUIRE) != signals ||
-            __atomic_load_n(&shim.exiting_tid, __ATOMIC_ACQUIRE) != 0)
+    for (int i = 0; is_any_undecided() && clock_now() < until; i++) {
+        if (__atomic_load_n(&deferred.signals, __ATOMIC_ACQUIRE) != signals ||
+            __atomic_load_n(&exit_guard.tid, __ATOMIC_ACQUIRE) != 0)
             return;
         nap(i < OFTEN ? NSEC_PER_MSEC : THEN_MS * NSEC_PER_MSEC);
         holders_look(true, NULL);

@@ -27,7 +27,7 @@ unsigned lead_processes(void (*f)(const struct report_process *p, void *arg), vo
 {
     unsigned count = 1;
     const struct member *self = group_self();
-    struct report_process p = {shim.pid, self ? how_it_ended(self) : "drained", shim.counts};
+    struct report_process p = {self_pid(), self ? how_it_ended(self) : "drained", stats.counts};
     f(&p, arg);
     for (int i = 0; self && i < group_table_top(group.table); i++) {
         const struct member *who = member_at(i);
@@ -45,8 +45,7 @@ void lead_cuts(void (*f)(const struct report_cut *cut, void *arg), void *arg)
     if (!group_self())
         return;
     for (int i = 0; i < GROUP_TABLE_ABORTED; i++) {
-        struct group_aborted note =
-            group.table->aborted[i]; /* who has written it may go on writing, and may not end it */
+        struct group_aborted note = group.table->aborted[i]; /* who has written it may go on writing, and may not end it */
         struct report_cut cut = note.facts;
         bool of_ours = false;
         for (int at = 0; at < group_table_top(group.table) && !of_ours; at++)
@@ -65,7 +64,7 @@ void lead_cuts(void (*f)(const struct report_cut *cut, void *arg), void *arg)
 
 void lead_connections(void (*f)(const struct report_connection *c, void *arg), void *arg)
 {
-    record_each(recording.serial, shim.pid, f, arg);
+    record_each(recording.serial, self_pid(), f, arg);
     record_drop(recording.serial);
     for (int i = 0; group_self() && i < group_table_top(group.table); i++) {
         const struct member *who = member_at(i);
@@ -87,7 +86,7 @@ uint64_t lead_left_out(void)
 
 nsec_t lead_owed_at(void)
 {
-    nsec_t last = __atomic_load_n(&shim.owed_at, __ATOMIC_ACQUIRE);
+    nsec_t last = __atomic_load_n(&stats.last_done_at, __ATOMIC_ACQUIRE);
     for (int i = 0; group_self() && i < group_table_top(group.table); i++)
         if (is_reported(i) && member_at(i)->owed_at > last)
             last = member_at(i)->owed_at;

@@ -2,8 +2,12 @@
 #include "compat/node_cluster.h"
 
 #include "group/member.h"
+#include "process/config.h"
+#include "process/deferred.h"
+#include "process/trace.h"
+#include "process/wake.h"
+#include "sys/net.h"
 #include "sys/syscall.h"
-#include "trace.h"
 
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -56,8 +60,8 @@ void node_cluster_begin(void)
 static void call_is_over(void)
 {
     __atomic_fetch_sub(&node_cluster.calls, 1, __ATOMIC_SEQ_CST);
-    if (shim_draining())
-        pump_poke();
+    if (deferred_draining())
+        wake_now();
 }
 
 void node_cluster_closed(void)
@@ -74,8 +78,8 @@ static void handed_over(void)
     struct member *self = group_self();
     __atomic_store_n(&node_cluster.unanswered, true, __ATOMIC_SEQ_CST);
     __atomic_add_fetch(&node_cluster.handed, 1, __ATOMIC_SEQ_CST);
-    if (slot_of(node_cluster.fd) == 0)
-        shim_handoff_descriptor(node_cluster.fd);
+    if (slot_of(node_cluster.fd) == 0 && slots_possible(node_cluster.fd))
+        slots_set(node_cluster.fd, fd_slot_make(FD_SPECIAL, SPECIAL_HANDOFF));
     if (self)
         __atomic_store_n(&self->node_listeners, node_cluster_lines_sum(&node_cluster.lines), __ATOMIC_RELAXED);
 }
@@ -142,9 +146,9 @@ bool node_cluster_leave(bool last, nsec_t now)
         !drains_alone() || !(last || others_serve()))
         return false;
     leave.stage = STAGE_LEAVING;
-    leave.until = now + shim.options.idle;
+    leave.until = now + config.idle;
     /* An event whenever the primary reads (unix_write_space). */
-    sys4(SYS_epoll_ctl, shim.epoll, EPOLL_CTL_ADD, fd, &want);
+    sys4(SYS_epoll_ctl, wake.epoll, EPOLL_CTL_ADD, fd, &want);
     return true;
 }
 

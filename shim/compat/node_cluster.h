@@ -9,8 +9,11 @@
 
 #include "core/drain.h"
 #include "core/node_cluster_lines.h"
+#include "core/rewrite.h"
 #include "group/group.h"
-#include "shim.h"
+#include "track/slots.h"
+
+#include <sys/types.h>
 
 struct node_cluster {
     int fd;          /* the socket to the primary, as the environment had named it; -1: none */

@@ -1,7 +1,10 @@
 /* coordinator.c: see coordinator.h. */
 #include "group/coordinator.h"
 
-#include "shim.h"
+#include "process/clock.h"
+#include "process/config.h"
+#include "process/deferred.h"
+#include "process/stats.h"
 #include "sys/syscall.h"
 
 #include <linux/futex.h>
@@ -55,11 +58,10 @@ static void set_coordinator(int at)
 static void take_over(void)
 {
     set_coordinator(MEMBER_NONE);
-    if (!shim.owed) {
-        shim.owed_signal = shim.first_signal;
-        if (group_self())
-            group_self()->deferred = shim.owed_signal;
-        __atomic_store_n(&shim.owed, 1, __ATOMIC_RELEASE);
+    if (!deferred.pending) {
+        deferred.pending_signal = deferred.first_signal;
+        member_defer(deferred.pending_signal);
+        __atomic_store_n(&deferred.pending, 1, __ATOMIC_RELEASE);
     }
     wake_watcher();
 }
@@ -175,9 +177,9 @@ static bool is_awaited(int at, struct census *census, nsec_t now, struct peers_d
     uint32_t state = __atomic_load_n(&who->state, __ATOMIC_ACQUIRE);
     if (state == MEMBER_STARTING) { /* just forked: it may have a connection that its parent has left to it */
         nsec_t age = group_boottime() - who->born_at;
-        if (age >= shim.options.idle)
+        if (age >= config.idle)
             return false;
-        expires(census, now + shim.options.idle - age);
+        expires(census, now + config.idle - age);
         return true;
     }
     if (state != MEMBER_SERVES || (who->flags & MEMBER_IGNORES_SIGNALS) || !peers_watch(at, member_pid(who), deaths))
@@ -210,7 +212,7 @@ static void step_of_coordinator(const struct coordinator_part *part, struct cens
         group_wake_participants();
     }
     if (member_is_worker())
-        census->lone_until = shim.signal_at + GROUP_LONE_GRACE;
+        census->lone_until = deferred.signal_at + GROUP_LONE_GRACE;
 }
 
 void coordinator_step(const struct coordinator_part *part, struct census *census, struct coordinator_events *events)
@@ -231,9 +233,9 @@ void coordinator_publish(uint8_t phase, const struct census *census)
         return;
     bool changed = self->phase != phase || self->confirmed != said_confirmed;
     said_confirmed = self->confirmed;
-    self->counts = shim.counts;
+    self->counts = stats.counts;
     self->open = census->in_flight;
-    self->owed_at = __atomic_load_n(&shim.owed_at, __ATOMIC_ACQUIRE);
+    self->owed_at = __atomic_load_n(&stats.last_done_at, __ATOMIC_ACQUIRE);
     __atomic_store_n(&self->phase, phase, __ATOMIC_SEQ_CST);
     if (!changed)
         return;
@@ -260,10 +262,10 @@ static bool is_unsettled(void)
 
 static void settle(void)
 {
-    nsec_t end = shim_now() + SETTLE;
+    nsec_t end = clock_now() + SETTLE;
     for (;;) {
         uint32_t seen = __atomic_load_n(&group.table->events, __ATOMIC_ACQUIRE);
-        nsec_t now = shim_now();
+        nsec_t now = clock_now();
         if (now >= end || !is_unsettled())
             return;
         struct timespec left = {0, (long)(end - now)};
@@ -277,9 +279,9 @@ void coordinator_end(enum report_end end)
     if (!self)
         return;
     self->end = end;
-    self->counts = shim.counts;
+    self->counts = stats.counts;
     self->open = 0;
-    self->owed_at = __atomic_load_n(&shim.owed_at, __ATOMIC_ACQUIRE);
+    self->owed_at = __atomic_load_n(&stats.last_done_at, __ATOMIC_ACQUIRE);
     if (coordinator()) {
         __atomic_store_n(&self->phase, DRAIN_RELEASED, __ATOMIC_SEQ_CST);
         group_wake_coordinators();

@@ -127,6 +127,25 @@ bool member_is_settled(void)
     return self && __atomic_load_n(&self->state, __ATOMIC_ACQUIRE) == MEMBER_SERVES; /* AWAY: it is at its exec */
 }
 
+/* ---- its drain ------------------------------------------------------------------------------------------------------ */
+
+void member_begin_drain(int sig, nsec_t signal_at)
+{
+    struct member *self = group_self();
+    if (!self)
+        return;
+    self->signal = sig;
+    self->signal_at = signal_at;
+    __atomic_store_n(&self->phase, DRAIN_DUCK, __ATOMIC_SEQ_CST);
+}
+
+void member_defer(int sig)
+{
+    struct member *self = group_self();
+    if (self)
+        self->deferred = sig;
+}
+
 /* ---- exec and exit -------------------------------------------------------------------------------------------------- */
 
 void member_exec_begin(void)

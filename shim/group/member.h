@@ -57,6 +57,10 @@ void member_settle(void);
 /* Has a child of this process said so, and thereby that this process stays too? */
 bool member_is_settled(void);
 
+/* Its drain begins, by this signal, of this moment; a signal is deferred for its program. */
+void member_begin_drain(int sig, nsec_t signal_at);
+void member_defer(int sig);
+
 /* This process goes to another program; that has failed; it ends. */
 void member_exec_begin(void);
 void member_exec_failed(void);

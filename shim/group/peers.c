@@ -1,8 +1,9 @@
 /* peers.c: see peers.h. */
 #include "group/peers.h"
 
-#include "shim.h"
-#include "sys/high.h"
+#include "process/deferred.h"
+#include "process/ownfd.h"
+#include "process/wake.h"
 #include "sys/proc.h"
 #include "sys/syscall.h"
 
@@ -22,27 +23,14 @@ static struct pidref pidref[GROUP_TABLE_MAX];
 
 static void drop(struct pidref *p)
 {
-    int fd = p->serial != 0 ? p->fd : -1;
-    __atomic_store_n(&p->serial, 0, __ATOMIC_SEQ_CST); /* before its number is another descriptor's */
+    if (p->serial != 0)
+        ownfd_close(p->fd);
     memset(p, 0, sizeof *p);
-    if (fd >= 0)
-        sys1(SYS_close, fd);
 }
 
-void peers_forget(void)
+void peers_after_fork(void)
 {
     memset(pidref, 0, sizeof pidref);
-}
-
-int peers_next_own(unsigned from)
-{
-    int next = FD_MAX;
-    if (!group_self())
-        return next;
-    for (int i = 0; i < group_table_top(group.table); i++)
-        if (pidref[i].serial != 0 && pidref[i].fd >= (int)from && pidref[i].fd < next)
-            next = pidref[i].fd;
-    return next;
 }
 
 /* ---- deaths ------------------------------------------------------------------------------------------------------- */
@@ -98,19 +86,17 @@ bool peers_watch(int at, int pid, struct peers_deaths *deaths)
     if (p->serial == who->serial)
         return p->fd >= 0 || p->out_of_reach || sys2(SYS_kill, pid, 0) != -ESRCH;
     drop(p);
-    p->fd = high_move((int)sys2(SYS_pidfd_open, pid, 0));
-    /* The serial is set last: a fork in the meantime closes in the child what is ours (peers_next_own), and descriptor 0 is
-     * not. */
-    __atomic_store_n(&p->serial, who->serial, __ATOMIC_SEQ_CST);
+    p->fd = ownfd_move_high((int)sys2(SYS_pidfd_open, pid, 0));
+    p->serial = who->serial;
     if (p->fd == -ESRCH) {
         /* It may have died by the signal that ended a drain of its own, long ago. */
-        died(at, who->signal_at + GROUP_LONE_GRACE >= shim.signal_at, deaths);
+        died(at, who->signal_at + GROUP_LONE_GRACE >= deferred.signal_at, deaths);
         return false;
     }
     p->out_of_reach = !is_member(who, pid);
     struct epoll_event want = {EPOLLIN, {.u64 = PEERS_TOKEN(at)}};
     if (p->fd >= 0 && !p->out_of_reach)
-        sys4(SYS_epoll_ctl, shim.epoll, EPOLL_CTL_ADD, p->fd, &want);
+        sys4(SYS_epoll_ctl, wake.epoll, EPOLL_CTL_ADD, p->fd, &want);
     return true;
 }
 
@@ -138,7 +124,7 @@ void peers_command(int at)
     if (p->commanded || p->out_of_reach)
         return;
     bool is_parent = member_pid(member_at(at)) == (int)sys0(SYS_getppid);
-    long ret = is_parent ? -ESRCH : send_command(at, shim.first_signal);
+    long ret = is_parent ? -ESRCH : send_command(at, deferred.first_signal);
     if (ret == -EPERM)
         ret = send_command(at, SIGCONT); /* dispositions_accept_commands */
     p->commanded = true;

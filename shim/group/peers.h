@@ -1,5 +1,5 @@
 /* peers.h: the other processes of a drain, one by one, by their slots in the group's table: is it alive, and has it been
- * told to drain? Drain thread only, but for peers_forget and peers_next_own. */
+ * told to drain? Drain thread only, but for peers_after_fork. */
 #ifndef LASTCALL_GROUP_PEERS_H
 #define LASTCALL_GROUP_PEERS_H
 
@@ -25,10 +25,7 @@ void peers_command(int at);
 /* It cannot be told, or not be told apart from a process that is no member. */
 bool peers_out_of_reach(int at);
 
-/* A fork's child: the pidrefs are its parent's. */
-void peers_forget(void);
-
-/* The first of the pidfds from `from` on; FD_MAX if there is none. Any thread. */
-int peers_next_own(unsigned from);
+/* A fork's child: the pidrefs are its parent's; their descriptors are closed by ownfd_after_fork. */
+void peers_after_fork(void);
 
 #endif

@@ -3,7 +3,7 @@
 #define LASTCALL_GROUP_THREADS_H
 
 /* Interrupt the call that each of our threads waits in: the thread makes the call again. Each thread answers
- * (shim.called_back) when it is out of its call, but those that block the signal. Any thread. */
+ * (stats.interrupts_answered) when it is out of its call, but those that block the signal. Any thread. */
 void threads_interrupt(void);
 
 #endif

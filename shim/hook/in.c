@@ -1,7 +1,7 @@
 /* in.c: hooks of the calls that bring bytes in. */
-#include "compat/nginx_channel.h"
 #include "hook/tracked.h"
 
+#include "compat/nginx_channel.h"
 #include "compat/node_cluster.h"
 
 #include <sys/socket.h>
@@ -141,15 +141,15 @@ static bool is_deferred_command(const struct msghdr *msg, ssize_t n)
 {
     siginfo_t info;
     int sig = nginx_channel_signal(msg, n, &info);
-    return sig != 0 && shim_holds(sig) && !shim_signal(sig, &info);
+    return sig != 0 && signal_is_held(sig) && !shim_signal(sig, &info);
 }
 
 static ssize_t recv_rights(int fd, struct msghdr *msg, int flags)
 {
     ssize_t n = real.recvmsg(fd, msg, flags);
-    while (UNLIKELY(n > 0 && shim.armed && !(flags & MSG_PEEK)) && is_deferred_command(msg, n))
+    while (UNLIKELY(n > 0 && self_armed() && !(flags & MSG_PEEK)) && is_deferred_command(msg, n))
         n = real.recvmsg(fd, msg, flags);
-    if (n >= 0 && msg->msg_controllen >= CMSG_LEN(sizeof(int)) && !(flags & MSG_PEEK) && !shim.off)
+    if (n >= 0 && msg->msg_controllen >= CMSG_LEN(sizeof(int)) && !(flags & MSG_PEEK) && !self_off())
         hook_adopt_rights(msg);
     return n;
 }

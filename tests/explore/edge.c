@@ -21,7 +21,15 @@ static int torn_coordinator(struct group_table *m, int at);
 
 enum { FIRST_PID = 100, FIRST_FD = 10 };
 
-struct shim shim;
+struct self self_state;
+struct options config;
+struct deferred deferred;
+struct stats stats;
+struct wake wake;
+struct listeners listeners;
+struct conn_pool connections;
+struct drain_state drain_state;
+struct exit_guard exit_guard;
 struct group group;
 static struct group_table table;
 static struct world *here;
@@ -30,7 +38,7 @@ static nsec_t skew; /* waited in the middle of a step */
 
 /* ---- what they ask of others ---------------------------------------------------------------------------------- */
 
-nsec_t shim_now(void)
+nsec_t clock_now(void)
 {
     return here->now + skew;
 }
@@ -40,9 +48,15 @@ nsec_t group_boottime(void)
     return here->now;
 }
 
-int high_move(int fd)
+int ownfd_move_high(int fd)
 {
     return fd;
+}
+
+void ownfd_close(int fd)
+{
+    if (fd >= 0)
+        sys1(SYS_close, fd);
 }
 
 struct member *group_coordinator(void)
@@ -58,7 +72,7 @@ void group_fill_command(void *siginfo, int sig)
 }
 
 /* Who waits for this word, and hears this bit, is woken. */
-static void wake(const uint32_t *word, uint32_t bit)
+static void wake_waiters(const uint32_t *word, uint32_t bit)
 {
     for (unsigned q = 0; q < PROCS; q++) {
         struct process *p = &here->proc[q];
@@ -70,12 +84,12 @@ static void wake(const uint32_t *word, uint32_t bit)
 
 void group_wake_coordinators(void)
 {
-    wake(&table.events, UINT32_MAX);
+    wake_waiters(&table.events, UINT32_MAX);
 }
 
 void group_wake_participants(void)
 {
-    wake(&table.commands, UINT32_MAX);
+    wake_waiters(&table.commands, UINT32_MAX);
 }
 
 bool group_is_mapped_by(int pid)
@@ -92,7 +106,7 @@ bool proc_foreign_sockets(bool (*kin)(uint64_t pid), void (*f)(uint64_t inode, u
     (void)kin;
     memset(unseen, 0, sizeof *unseen);
     if (here->proc[other].life == ALIVE && !here->proc[other].left)
-        f(shim.listener[0].inode, FIRST_PID + other, arg);
+        f(listeners.entry[0].inode, FIRST_PID + other, arg);
     return true;
 }
 
@@ -101,7 +115,7 @@ uint64_t sock_inode(int fd)
     return (uint64_t)fd;
 }
 
-void conn_unpin(struct conn *c)
+void connections_unpin(struct conn *c)
 {
     (void)c;
 }
@@ -152,7 +166,7 @@ long model_call(long nr, long a, long b, long c, long d, long e, long f)
     case SYS_rt_sigqueueinfo: return send_to(a);
     case SYS_futex:
         if (b == FUTEX_WAKE_BITSET)
-            wake((const uint32_t *)a, (uint32_t)f);
+            wake_waiters((const uint32_t *)a, (uint32_t)f);
         else
             skew += SETTLE;
         return b == FUTEX_WAKE_BITSET ? 0 : -ETIMEDOUT;
@@ -223,13 +237,13 @@ void edge_load(struct world *w, unsigned who)
     group.at = p->life == ALIVE ? (int)who : MEMBER_NONE;
     group.coordinator = p->leader;
     group.coordinator_serial = p->leader_serial;
-    shim.pid = FIRST_PID + (int)who;
-    shim.drain = p->drain;
-    shim.phase = p->phase;
-    shim.signal_at = p->signal_at;
-    shim.owed = p->owed;
-    shim.first_signal = shim.owed_signal = SIGTERM;
-    shim.options = game->options;
+    self_state.pid = FIRST_PID + (int)who;
+    drain_state.drain = p->drain;
+    deferred.phase = p->phase;
+    deferred.signal_at = p->signal_at;
+    deferred.pending = p->owed;
+    deferred.first_signal = deferred.pending_signal = SIGTERM;
+    config = game->options;
     holders_begin();
     said_confirmed = p->said;
 }
@@ -245,10 +259,10 @@ void edge_save(struct world *w, unsigned who)
     memcpy(w->door, table.listener, sizeof w->door);
     p->leader = group.coordinator;
     p->leader_serial = group.coordinator_serial;
-    p->drain = shim.drain;
-    p->phase = shim.phase;
-    p->signal_at = shim.signal_at;
-    p->owed = shim.owed;
+    p->drain = drain_state.drain;
+    p->phase = deferred.phase;
+    p->signal_at = deferred.signal_at;
+    p->owed = deferred.pending;
     p->said = said_confirmed;
 }
 
@@ -275,7 +289,7 @@ bool edge_survives_torn_look(struct world *w)
         table.member[1].phase = DRAIN_DRAINED;
         memset(&census, 0, sizeof census);
         coordinator_step(&part, &census, &events);
-        survives = survives && group.coordinator == 0 && !shim.owed && census.leader_phase == DRAIN_RELEASED;
+        survives = survives && group.coordinator == 0 && !deferred.pending && census.leader_phase == DRAIN_RELEASED;
     }
     torn = WHOLE;
     return survives;
@@ -290,10 +304,10 @@ void edge_begin(struct process *p, const struct member *leader, nsec_t now)
     if (p->begun)
         return;
     p->begun = 1;
-    shim.signal_at = leader ? leader->signal_at : now;
-    shim.phase = DRAIN_DUCK;
+    deferred.signal_at = leader ? leader->signal_at : now;
+    deferred.phase = DRAIN_DUCK;
     if (self) {
-        self->signal_at = shim.signal_at;
+        self->signal_at = deferred.signal_at;
         self->phase = DRAIN_DUCK;
     }
 }
