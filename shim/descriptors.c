@@ -1,8 +1,7 @@
 /* descriptors.c: see descriptors.h. What is known of each descriptor, and the entries of the connections among them. */
 #include "descriptors.h"
 
-#include "group.h"
-#include "handoff.h"
+#include "compat/node_cluster.h"
 #include "record.h"
 
 static void forget_slot(int fd, uint32_t slot);
@@ -103,8 +102,8 @@ static void forget_slot(int fd, uint32_t slot)
     if (fd == group.fd) { /* the program has put another descriptor there: that one is its own */
         ownfd_remove(fd);
         group.fd = -1;
-    } else if (handoff_is(slot)) {
-        handoff_closed();
+    } else if (node_cluster_is(slot)) {
+        node_cluster_closed();
     } else if (fd_slot_kind(slot) == FD_LISTENER) {
         struct listener *l = &listeners.entry[fd_slot_index(slot)];
         if (__atomic_sub_fetch(&l->aliases, 1, __ATOMIC_ACQ_REL) == 0)
@@ -143,10 +142,4 @@ void shim_signal_descriptor(int fd)
 {
     if (!self_off() && slots_possible(fd))
         slots_set(fd, fd_slot_make(FD_SPECIAL, SPECIAL_SIGNALFD));
-}
-
-void shim_handoff_descriptor(int fd)
-{
-    if (slots_possible(fd))
-        slots_set(fd, fd_slot_make(FD_SPECIAL, SPECIAL_HANDOFF));
 }

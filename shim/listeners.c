@@ -1,7 +1,7 @@
 /* listeners.c: which listeners are ours, and what comes by them: connections accepted, handed over, found by the sweep. */
 #include "descriptors.h"
 
-#include "group.h"
+#include "group/member.h"
 
 #include <sys/epoll.h>
 
@@ -28,9 +28,9 @@ void listeners_after_fork(void)
 /* It has shown what tells a worker that was exec'd from an heir: if its group drains already, so does it. */
 static void show(uint32_t what)
 {
-    if (LIKELY((group.marks & what) == what))
+    if (LIKELY((group.flags & what) == what))
         return;
-    group_marks(what);
+    member_set_flags(what);
     shim_follow();
 }
 
@@ -110,7 +110,7 @@ void shim_listening(int fd)
         shim_arm();
     /* A worker that was exec'd listens on what it was given to serve it. That it waits there may never be seen: libuv tells
      * epoll so by io_uring. (Whoever has bound it himself may only hand it out.) */
-    if (l && l->given && (group.marks & MEMBER_EXECED))
+    if (l && l->given && (group.flags & MEMBER_EXECED))
         show(MEMBER_ACCEPTS);
 }
 
@@ -234,7 +234,7 @@ bool shim_find(int fd)
 
 void shim_waits(int lfd)
 {
-    if (self_armed() && fd_slot_kind(slot_of(lfd)) == FD_LISTENER && (group.marks & MEMBER_ACCEPTS) == 0 &&
+    if (self_armed() && fd_slot_kind(slot_of(lfd)) == FD_LISTENER && (group.flags & MEMBER_ACCEPTS) == 0 &&
         self_is_our_process())
         show(MEMBER_ACCEPTS);
 }

@@ -1,7 +1,7 @@
 /* record.c: see record.h. */
 #include "record.h"
 
-#include "group.h"
+#include "group/group.h"
 #include "sys/syscall.h"
 
 #include <sys/mman.h>
@@ -120,7 +120,7 @@ void record_cut(const struct conn *c)
 
 static bool is_anybodys(uint32_t serial)
 {
-    for (int i = 0; i < members_top(group.table); i++)
+    for (int i = 0; i < group_table_top(group.table); i++)
         if (group.table->member[i].serial == serial && group.table->member[i].state != MEMBER_FREE)
             return true;
     return false;

@@ -57,8 +57,6 @@ void shim_shut(uint32_t slot);
 bool shim_has_ended(uint32_t slot);
 /* fd is a signalfd. */
 void shim_signal_descriptor(int fd);
-/* fd is the socket over which connections are handed to us. */
-void shim_handoff_descriptor(int fd);
 /* One call of the program that moves bytes. */
 struct shim_call {
     struct conn *c;
@@ -176,17 +174,12 @@ size_t shim_farewell_sent(struct shim_call *call, const struct farewell *f, size
                           const struct rewrite_chunk *chunks, size_t count);
 
 /* ---- signals ---- */
-/* A drain signal reached the program (handler, sigwait, signalfd). True: it is the release, the program
- * shall have it; false: it is withheld. info may be NULL. */
+/* A drain signal reached the program (handler, sigwait, signalfd). True: it is the delivery, the program
+ * shall have it; false: it is deferred. info may be NULL. */
 bool shim_signal(int sig, const void *siginfo);
 bool shim_sigaction(int sig, const struct ksigaction *act, struct ksigaction *old);
-void signals_hold(void);        /* from now on the view of the drain signals is virtual */
-void signals_hear_leader(void); /* a worker: its leader may have no right to send it a drain signal */
-void signals_give_back(void);   /* no longer: a release that owes the program nothing */
-/* The next signal is the release: a call that it meets fails with EINTR, if the program's own handler would make it so
- * (uvicorn's parent waits for a futex), and is not restarted after ours. */
-void signals_interrupt(void);
-void signals_deliver(void); /* what is owed, to this thread, now */
+/* From now on the program's view of the drain signals is virtual. */
+void shim_hold_signals(void);
 
 /* ---- processes ---- */
 /* Around a fork: what begin returns goes to the other two. A fork that was not seen: MEMBER_NONE. */
@@ -210,6 +203,5 @@ void shim_child_settled(void);
 /* ---- for the pump ---- */
 void shim_end(struct conn *c, nsec_t now); /* half-close */
 void shim_watch(const struct conn *c);     /* tell the pump when c's output is acknowledged */
-void lead_forget(void);
 
 #endif

@@ -1,15 +1,14 @@
 /* group_report.c: see report.h: what the coordinator tells of all processes of its drain. */
 #include "drain/report.h"
 
-#include "group.h"
+#include "group/member.h"
 #include "record.h"
-#include "watch.h"
 
 static const char *how_it_ended(const struct member *who)
 {
     if (who->end == MEMBER_KILLED)
         return "killed";
-    uint32_t phase = phase_of(who);
+    uint32_t phase = member_phase(who);
     if (phase == DRAIN_DRAINED)
         return "drained";
     if (phase == DRAIN_RELEASED || who->state == MEMBER_LEFT || who == group_self())
@@ -19,9 +18,9 @@ static const char *how_it_ended(const struct member *who)
 
 static bool is_reported(int at)
 {
-    uint32_t state = member(at)->state;
+    uint32_t state = member_at(at)->state;
     return at != group.at && (state == MEMBER_SERVES || state == MEMBER_LEFT) &&
-           members_in_scope(group.table, at, group.at);
+           group_table_in_scope(group.table, at, group.at);
 }
 
 unsigned group_report_processes(void (*f)(const struct report_process *p, void *arg), void *arg)
@@ -30,11 +29,11 @@ unsigned group_report_processes(void (*f)(const struct report_process *p, void *
     const struct member *self = group_self();
     struct report_process p = {self_pid(), self ? how_it_ended(self) : "drained", stats.counts};
     f(&p, arg);
-    for (int i = 0; self && i < members_top(group.table); i++) {
-        const struct member *who = member(i);
+    for (int i = 0; self && i < group_table_top(group.table); i++) {
+        const struct member *who = member_at(i);
         if (!is_reported(i))
             continue;
-        p = (struct report_process){pid_of(who), how_it_ended(who), who->counts};
+        p = (struct report_process){member_pid(who), how_it_ended(who), who->counts};
         f(&p, arg);
         count++;
     }
@@ -45,12 +44,13 @@ void group_report_aborted(void (*f)(const struct report_cut *cut, void *arg), vo
 {
     if (!group_self())
         return;
-    for (int i = 0; i < MEMBERS_CUTS; i++) {
-        struct member_cut note = group.table->cut[i]; /* who has written it may go on writing, and may not end it */
+    for (int i = 0; i < GROUP_TABLE_ABORTED; i++) {
+        struct group_aborted note =
+            group.table->aborted[i]; /* who has written it may go on writing, and may not end it */
         struct report_cut cut = note.facts;
         bool of_ours = false;
-        for (int at = 0; at < members_top(group.table) && !of_ours; at++)
-            of_ours = note.serial != 0 && member(at)->serial == note.serial && is_reported(at);
+        for (int at = 0; at < group_table_top(group.table) && !of_ours; at++)
+            of_ours = note.serial != 0 && member_at(at)->serial == note.serial && is_reported(at);
         if (!of_ours)
             continue;
         note.peer[sizeof note.peer - 1] = note.method[sizeof note.method - 1] = '\0';
@@ -67,11 +67,11 @@ void group_report_connections(void (*f)(const struct report_connection *c, void 
 {
     record_each(recording.serial, self_pid(), f, arg);
     record_drop(recording.serial);
-    for (int i = 0; group_self() && i < members_top(group.table); i++) {
-        const struct member *who = member(i);
+    for (int i = 0; group_self() && i < group_table_top(group.table); i++) {
+        const struct member *who = member_at(i);
         if (!is_reported(i))
             continue;
-        record_each(who->serial, pid_of(who), f, arg);
+        record_each(who->serial, member_pid(who), f, arg);
         record_drop(who->serial);
     }
 }
@@ -79,17 +79,17 @@ void group_report_connections(void (*f)(const struct report_connection *c, void 
 uint64_t group_report_left_out(void)
 {
     uint64_t count = recording.left_out;
-    for (int i = 0; group_self() && i < members_top(group.table); i++)
+    for (int i = 0; group_self() && i < group_table_top(group.table); i++)
         if (is_reported(i))
-            count += member(i)->missed;
+            count += member_at(i)->missed;
     return count;
 }
 
 nsec_t group_report_last_done_at(void)
 {
     nsec_t last = __atomic_load_n(&stats.last_done_at, __ATOMIC_ACQUIRE);
-    for (int i = 0; group_self() && i < members_top(group.table); i++)
-        if (is_reported(i) && member(i)->owed_at > last)
-            last = member(i)->owed_at;
+    for (int i = 0; group_self() && i < group_table_top(group.table); i++)
+        if (is_reported(i) && member_at(i)->owed_at > last)
+            last = member_at(i)->owed_at;
     return last;
 }

@@ -3,8 +3,9 @@
 
 #include "drain/drain.h"
 #include "drain/holders.h"
-#include "group.h"
-#include "lead.h"
+#include "group/member.h"
+#include "group/threads.h"
+#include "shim.h"
 
 #include "sys/fd.h"
 #include "sys/syscall.h"
@@ -47,7 +48,7 @@ static bool put_placeholder(struct listener *l, int fd)
         if (!l->shared)
             sys2(SYS_shutdown, old, SHUT_RDWR);
         else if (!nonblocking(fd))
-            lead_call_out();
+            threads_interrupt();
         sys1(SYS_close, old);
     }
     for (unsigned i = 0; i < l->epolls; i++) {
@@ -86,7 +87,7 @@ static bool grouped_with_others(const struct listener *l)
 static bool is_foreign(struct listener *l)
 {
     if (l->shared)
-        lead_decide(l);
+        holders_decide(l);
     return l->foreign;
 }
 
@@ -156,7 +157,7 @@ static int half_open(uint8_t family)
 /* Only workers take from this queue, and there is no worker any more: its clients would be waited for in vain. */
 static bool is_without_workers(const struct listener *l)
 {
-    return l->lent && (group.marks & MEMBER_ACCEPTS) == 0 && !lead_has_workers();
+    return l->lent && (group.flags & MEMBER_ACCEPTS) == 0 && !member_has_workers();
 }
 
 /* Connections in all accept queues. A listener whose queue had to empty first gets its placeholder when it is empty. */

@@ -7,10 +7,11 @@
 #include "drain/report.h"
 #include "drain/scan.h"
 #include "drain/state.h"
-#include "group.h"
-#include "handoff.h"
-#include "lead.h"
+#include "compat/node_cluster.h"
+#include "group/coordinator.h"
 #include "record.h"
+#include "shim.h"
+#include "signal/deliver.h"
 #include "sys/proc.h"
 #include "sys/syscall.h"
 
@@ -56,7 +57,7 @@ static void scan(struct census *census, nsec_t now)
     __atomic_store_n(&wake.blocker, NULL, __ATOMIC_SEQ_CST);
     census->last_accept = __atomic_load_n(&stats.last_accept_at, __ATOMIC_ACQUIRE);
     listeners_census(census, &drain_state.drain, now);
-    handoff_census(census, now);
+    node_cluster_census(census, now);
     scan_connections(census, now, loop.first);
     loop.first = false;
 }
@@ -73,15 +74,43 @@ static void sweep(struct census *census, uint32_t asked, nsec_t now)
         scan_connections(census, now, false); /* what an accept has made known since the last look */
 }
 
+static void take_group_events(const struct coordinator_events *events)
+{
+    for (unsigned i = 0; i < events->deaths.count; i++)
+        record_died(events->deaths.serial[i]);
+    if (events->coordinator_lost)
+        drain_report_open(); /* the report is ours now */
+}
+
+bool loop_peer_event(uint64_t token)
+{
+    struct coordinator_events events;
+    events.coordinator_lost = false;
+    events.deaths.count = 0;
+    bool died = peers_event(token, &events.deaths);
+    take_group_events(&events);
+    return died;
+}
+
+static void scan_group(struct census *census, uint32_t asked, nsec_t now)
+{
+    const struct coordinator_part part = {drain_state.drain.phase, drain_own_part_is_done(census), asked, now};
+    struct coordinator_events events;
+    events.coordinator_lost = false;
+    events.deaths.count = 0;
+    coordinator_step(&part, census, &events);
+    take_group_events(&events);
+}
+
 /* Once the listeners are stopped and nothing seems to be outstanding, three more sources can still bring a connection. They
  * are closed in this order, and after each the census is taken again. */
 static void take_census(struct census *census, nsec_t now)
 {
-    uint32_t asked = lead_round(); /* before the census: its answer is about what is seen after the question */
+    uint32_t asked = coordinator_asked(); /* before the census: its answer is about what is seen after the question */
     bool stopped = deferred.phase >= DRAIN_DOOR;
     scan(census, now);
     /* 1. The primary of node's cluster, which hands them over. */
-    if (stopped && handoff_leave(drain_own_part_is_done(census), now))
+    if (stopped && node_cluster_leave(drain_own_part_is_done(census), now))
         scan(census, now);
     /* 2. Shared listeners: a client in a queue that is left to other processes is theirs to serve. */
     if (stopped && drain_own_part_is_done(census) && listeners_detach())
@@ -91,7 +120,7 @@ static void take_census(struct census *census, nsec_t now)
         sweep(census, asked, now);
     if (census->queued > 0 || census->half_open > 0)
         loop.swept = false; /* an accept may be on its way to return a connection that no call of ours has announced */
-    lead_census(census, drain_own_part_is_done(census), asked, now);
+    scan_group(census, asked, now);
 }
 
 /* ---- delivery --------------------------------------------------------------------------------------------------------- */
@@ -105,7 +134,7 @@ static void wait_until_main_blocks(void)
     const struct timespec nap = {0, 50 * 1000};
     const nsec_t moment = NSEC_PER_MSEC, bound = 100 * NSEC_PER_MSEC;
     const struct ksigaction *program = &dispositions.view.program[deferred.first_signal];
-    if (program->handler == SIGVIEW_DEFAULT || program->handler == SIGVIEW_IGNORE || drain_state.tid <= 0)
+    if (program->handler == SIGNAL_VIEW_DEFAULT || program->handler == SIGNAL_VIEW_IGNORE || drain_state.tid <= 0)
         return;
     nsec_t begun = clock_now(), spent = proc_main_spent();
     while (!proc_main_sleeps() && proc_main_spent() - spent < moment && clock_now() - begun < bound)
@@ -132,14 +161,22 @@ static enum report_end how_it_ended(void)
     return drain_state.drain.expired ? REPORT_DEADLINE : REPORT_DRAINED;
 }
 
-/* The report is the leader's; a process that is led only says how its own part has ended. So does a worker that would
- * have left anyway (one process per connection), and has lost nothing. */
+static void add_aborted(const struct report_cut *aborted, void *unused)
+{
+    (void)unused;
+    group_add_aborted(aborted);
+}
+
+/* The coordinator reports for all; a participant only says how its own part has ended. So does a worker that would have left
+ * anyway (one process per connection), and has lost nothing. */
 static void report(enum report_end end, nsec_t now)
 {
     drain_report_count_aborted();
     record_end();
-    lead_end(end);
-    if (group.leader == MEMBER_NONE && !(end == REPORT_EXIT && stats.counts.cut == 0 && lead_is_member()))
+    if (coordinator_is_other())
+        drain_report_each_aborted(add_aborted, NULL);
+    coordinator_end(end);
+    if (group.coordinator == MEMBER_NONE && !(end == REPORT_EXIT && stats.counts.cut == 0 && member_is_worker()))
         drain_report_end(now, end);
     else
         drain_report_trace();
@@ -150,14 +187,14 @@ static void deliver(void)
     enum report_end end = how_it_ended();
     report(end, clock_now());
     __atomic_store_n(&deferred.delivering, 1, __ATOMIC_SEQ_CST);
-    lead_free();
+    coordinator_finish();
     if (end == REPORT_EXIT) {
         exit_guard_let_go();
     } else if (!deferred.pending) {
-        signals_give_back();
+        dispositions_give_back();
     } else if (drain_state.tid != -1) {
         wait_until_main_blocks();
-        signals_interrupt();
+        dispositions_interrupt(deferred.first_signal, deliver_which());
         send_signal(deferred.first_signal);
     } /* else the handler that makes this step delivers: a signal of ours would be dropped where a tick is pending */
 }
@@ -181,7 +218,7 @@ bool loop_step(nsec_t *wake_at)
     if (after != before)
         __atomic_store_n(&deferred.phase, after, __ATOMIC_SEQ_CST);
     if (!act.release)
-        lead_publish(&census);
+        coordinator_publish(after, &census);
     if (after >= DRAIN_EMPTYING && before < DRAIN_EMPTYING)
         drain_report_accept_stopped(now);
     drain_report_trace();

@@ -12,4 +12,7 @@ void loop_begin(void);
  * no next one. */
 bool loop_step(nsec_t *wake_at);
 
+/* An event of the private epoll set. True: it was the death of a process of our group. */
+bool loop_peer_event(uint64_t token);
+
 #endif

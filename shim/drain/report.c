@@ -4,7 +4,7 @@
 #include "drain/drain.h"
 #include "drain/listeners.h"
 #include "drain/state.h"
-#include "group.h"
+#include "group/group.h"
 #include "process/trace.h"
 #include "record.h"
 #include "sys/logfile.h"
@@ -26,7 +26,7 @@ static size_t length(const char *s)
 void drain_report_open(void)
 {
     const struct options *o = &config;
-    bool led = group.leader != MEMBER_NONE;
+    bool led = group.coordinator != MEMBER_NONE;
     if (!led || log_wants(LOG_DEBUG))
         log_open_file();
     if (o->report && report_fd < 0 && !led) {
@@ -44,7 +44,7 @@ void drain_report_after_fork(void)
 
 void drain_report_signal(void)
 {
-    if (group.leader == MEMBER_NONE)
+    if (group.coordinator == MEMBER_NONE)
         log_number(LOG_INFO, "signal withheld, draining", "signal", (uint64_t)deferred.first_signal);
     else
         log_number(LOG_DEBUG, "drains with its group", "signal", (uint64_t)deferred.first_signal);

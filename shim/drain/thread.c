@@ -5,9 +5,10 @@
 #include "drain/report.h"
 #include "drain/scan.h"
 #include "drain/state.h"
-#include "group.h"
-#include "handoff.h"
-#include "lead.h"
+#include "compat/node_cluster.h"
+#include "drain/holders.h"
+#include "group/coordinator.h"
+#include "shim.h"
 #include "sys/syscall.h"
 
 #include <linux/futex.h>
@@ -61,7 +62,7 @@ static bool take_events(int timeout)
         if (events[i].data.u64 == UINT64_MAX) {
             sys3(SYS_read, wake.event, &count, sizeof count);
             changed = true;
-        } else if (events[i].data.u64 == HANDOFF_TOKEN || lead_event(events[i].data.u64)) {
+        } else if (events[i].data.u64 == NODE_CLUSTER_TOKEN || loop_peer_event(events[i].data.u64)) {
             changed = true;
         } else if (scan_event(events[i].data.u64, now)) {
             changed = true;
@@ -72,7 +73,8 @@ static bool take_events(int timeout)
 
 static void begin(void)
 {
-    lead_begin();
+    holders_begin();
+    coordinator_begin();
     drain_report_open();
 }
 
@@ -80,7 +82,7 @@ static void begin(void)
 static bool step(nsec_t *wake_at)
 {
     bool goes_on = loop_step(wake_at);
-    nsec_t look = clock_now() + GROUP_LOOK;
+    nsec_t look = clock_now() + COORDINATOR_LOOK;
     if (drain_state.watching == 2 && group_self() && (*wake_at == 0 || *wake_at > look))
         *wake_at = look;
     return goes_on;
@@ -102,11 +104,11 @@ static void watch_group(void *unused)
 {
     (void)unused;
     for (;;) {
-        uint32_t seen, *word = lead_word(&seen);
+        uint32_t seen, *word = coordinator_futex(&seen);
         if (__atomic_load_n(&deferred.delivering, __ATOMIC_SEQ_CST)) /* set before the words change for the last time */
             return;
         wake_now();
-        sys6(SYS_futex, word, FUTEX_WAIT_BITSET, seen, 0, 0, lead_bit());
+        sys6(SYS_futex, word, FUTEX_WAIT_BITSET, seen, 0, 0, coordinator_futex_bit());
     }
 }
 

@@ -104,10 +104,6 @@ bool hook_send_farewell(struct shim_call *call, int fd, const struct rewrite_chu
 /* An ended connection swallows a file's bytes: *offset, or its position, moves as if they had gone. */
 ssize_t hook_swallow_file(int in, off_t *offset, size_t n);
 
-/* Is this message of a master to its worker a drain signal by other means (channel.c)? Then the program does not get
- * it; the signal will come at release. */
-bool hook_is_withheld_command(const struct msghdr *msg, ssize_t n);
-
 /* A read of a signalfd: drain signals are withheld from it (signals.c). */
 ssize_t hook_read_signalfd(int fd, void *buf, size_t n);
 

@@ -1,4 +1,4 @@
-/* test_cluster.c: what node's cluster says over the socket between a primary and its worker. */
+/* test_node_cluster_lines.c: what node's cluster says over the socket between a primary and its worker. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "core/cluster.h"
+#include "core/node_cluster_lines.h"
 #include "guard_page.h"
 
 #define NEWCONN(key)                                                                                                  \
@@ -18,22 +18,22 @@
 #define KEY        "127.0.0.1:8080:4:undefined:0"
 #define OTHER      ":::443:6:undefined:0"
 
-static struct cluster fresh(void)
+static struct node_cluster_lines fresh(void)
 {
-    struct cluster c;
+    struct node_cluster_lines c;
     memset(&c, 0, sizeof c);
     return c;
 }
 
-static bool hears(struct cluster *c, const char *bytes)
+static bool hears(struct node_cluster_lines *c, const char *bytes)
 {
-    return cluster_received(c, bytes, strlen(bytes));
+    return node_cluster_lines_received(c, bytes, strlen(bytes));
 }
 
-static void says(const struct cluster *c, const char *expected)
+static void says(const struct node_cluster_lines *c, const char *expected)
 {
-    char out[CLUSTER_CLOSE_MAX];
-    size_t n = cluster_close(c, out);
+    char out[NODE_CLUSTER_CLOSE_MAX];
+    size_t n = node_cluster_lines_close(c, out);
     assert_int_equal(n, strlen(expected));
     assert_memory_equal(out, expected, n);
 }
@@ -43,9 +43,9 @@ static void knows_its_socket(void **unused UNUSED)
     const char *const worker[] = {"HOME=/", "NODE_CHANNEL_FD=3", "NODE_UNIQUE_ID=1", NULL};
     const char *const json[] = {"NODE_CHANNEL_SERIALIZATION_MODE=json", "NODE_UNIQUE_ID=1", "NODE_CHANNEL_FD=12", NULL};
     const char *const empty[] = {"NODE_CHANNEL_SERIALIZATION_MODE=", "NODE_UNIQUE_ID=1", "NODE_CHANNEL_FD=0", NULL};
-    assert_int_equal(cluster_socket(worker), 3);
-    assert_int_equal(cluster_socket(json), 12);
-    assert_int_equal(cluster_socket(empty), 0);
+    assert_int_equal(node_cluster_lines_socket(worker), 3);
+    assert_int_equal(node_cluster_lines_socket(json), 12);
+    assert_int_equal(node_cluster_lines_socket(empty), 0);
 }
 
 static void is_no_worker(void **unused UNUSED)
@@ -64,12 +64,12 @@ static void is_no_worker(void **unused UNUSED)
         {"XNODE_CHANNEL_FD=3", "NODE_UNIQUE_ID=1", NULL},
     };
     for (size_t i = 0; i < COUNT(sets); i++)
-        assert_int_equal(cluster_socket(sets[i]), -1);
+        assert_int_equal(node_cluster_lines_socket(sets[i]), -1);
 }
 
 static void notes_each_key_once(void **unused UNUSED)
 {
-    struct cluster c = fresh();
+    struct node_cluster_lines c = fresh();
     says(&c, "");
     assert_true(hears(&c, NEWCONN(KEY)));
     assert_true(hears(&c, NEWCONN(KEY)));
@@ -89,7 +89,7 @@ static void notes_no_other_line(void **unused UNUSED)
         "{\"text\":\"{\\\"cmd\\\":\\\"NODE_HANDLE\\\"\"}\n",
         " " NEWCONN(KEY),
     };
-    struct cluster c = fresh();
+    struct node_cluster_lines c = fresh();
     for (size_t i = 0; i < COUNT(lines); i++)
         assert_false(hears(&c, lines[i]));
     says(&c, "");
@@ -99,7 +99,7 @@ static void notes_no_other_line(void **unused UNUSED)
 static void notes_no_strange_key(void **unused UNUSED)
 {
     static const char *const lines[] = {NEWCONN(""), NEWCONN("/tmp/a\\\"b:-1"), NEWCONN("a\tb")};
-    struct cluster c = fresh();
+    struct node_cluster_lines c = fresh();
     for (size_t i = 0; i < COUNT(lines); i++)
         assert_true(hears(&c, lines[i]));
     says(&c, "");
@@ -107,18 +107,18 @@ static void notes_no_strange_key(void **unused UNUSED)
 
 static void notes_no_long_key_and_not_too_many(void **unused UNUSED)
 {
-    char line[512], key[CLUSTER_KEY_MAX + 2] = "", out[CLUSTER_CLOSE_MAX];
-    struct cluster c = fresh();
-    memset(key, 'k', CLUSTER_KEY_MAX + 1);
+    char line[512], key[NODE_CLUSTER_KEY_MAX + 2] = "", out[NODE_CLUSTER_CLOSE_MAX];
+    struct node_cluster_lines c = fresh();
+    memset(key, 'k', NODE_CLUSTER_KEY_MAX + 1);
     snprintf(line, sizeof line, NEWCONN("%s"), key);
     assert_true(hears(&c, line));
     assert_int_equal(c.keys, 0);
-    for (int i = 0; i < CLUSTER_KEYS + 3; i++) {
-        snprintf(line, sizeof line, NEWCONN("%c%.*s"), 'a' + i, CLUSTER_KEY_MAX - 1, key);
+    for (int i = 0; i < NODE_CLUSTER_KEYS + 3; i++) {
+        snprintf(line, sizeof line, NEWCONN("%c%.*s"), 'a' + i, NODE_CLUSTER_KEY_MAX - 1, key);
         assert_true(hears(&c, line));
     }
-    assert_int_equal(c.keys, CLUSTER_KEYS);
-    size_t n = cluster_close(&c, out);
+    assert_int_equal(c.keys, NODE_CLUSTER_KEYS);
+    size_t n = node_cluster_lines_close(&c, out);
     assert_true(n <= sizeof out && out[n - 1] == '\n');
 }
 
@@ -128,8 +128,8 @@ static void reads_no_byte_too_many(void **unused UNUSED)
     const size_t complete = (size_t)(strstr(line, "\",\"seq") + 1 - line);
     struct guard_page g = guard_page_new(sizeof line);
     for (size_t n = 0; n < sizeof line; n++) {
-        struct cluster c = fresh();
-        cluster_received(&c, guard_page_at_end(&g, line, n), n);
+        struct node_cluster_lines c = fresh();
+        node_cluster_lines_received(&c, guard_page_at_end(&g, line, n), n);
         assert_int_equal(c.keys, n >= complete);
     }
     guard_page_free(&g);
@@ -137,14 +137,14 @@ static void reads_no_byte_too_many(void **unused UNUSED)
 
 static void sums_up_what_it_is_handed(void **unused UNUSED)
 {
-    struct cluster none = fresh(), a = fresh(), b = fresh(), one = fresh();
+    struct node_cluster_lines none = fresh(), a = fresh(), b = fresh(), one = fresh();
     hears(&a, NEWCONN(KEY) NEWCONN(OTHER));
     hears(&b, NEWCONN(OTHER) NEWCONN(KEY));
     hears(&one, NEWCONN(OTHER));
-    assert_int_equal(cluster_sum(&none), 0);
-    assert_int_equal(cluster_sum(&a), cluster_sum(&b));
-    assert_int_not_equal(cluster_sum(&a), cluster_sum(&one));
-    assert_int_not_equal(cluster_sum(&one), 0);
+    assert_int_equal(node_cluster_lines_sum(&none), 0);
+    assert_int_equal(node_cluster_lines_sum(&a), node_cluster_lines_sum(&b));
+    assert_int_not_equal(node_cluster_lines_sum(&a), node_cluster_lines_sum(&one));
+    assert_int_not_equal(node_cluster_lines_sum(&one), 0);
 }
 
 int main(void)
@@ -155,5 +155,5 @@ int main(void)
         cmocka_unit_test(notes_no_strange_key),   cmocka_unit_test(notes_no_long_key_and_not_too_many),
         cmocka_unit_test(reads_no_byte_too_many), cmocka_unit_test(sums_up_what_it_is_handed),
     };
-    return cmocka_run_group_tests_name("cluster", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("node_cluster_lines", tests, NULL, NULL);
 }

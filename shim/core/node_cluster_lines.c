@@ -1,11 +1,12 @@
-/* cluster.c: see cluster.h. */
-#include "core/cluster.h"
+/* node_cluster_lines.c: see node_cluster_lines.h. */
+#include "core/node_cluster_lines.h"
 
 static const char newconn[] = "{\"cmd\":\"NODE_HANDLE\",\"type\":\"net.Native\",\"msg\":"
                               "{\"cmd\":\"NODE_CLUSTER\",\"act\":\"newconn\",\"key\":\"";
 static const char before_key[] = "{\"cmd\":\"NODE_CLUSTER\",\"act\":\"close\",\"key\":\"", after_key[] = "\"}\n";
 
-_Static_assert(sizeof before_key + sizeof after_key - 2 <= CLUSTER_CLOSE_MAX / CLUSTER_KEYS - CLUSTER_KEY_MAX,
+_Static_assert(sizeof before_key + sizeof after_key - 2 <=
+                   NODE_CLUSTER_CLOSE_MAX / NODE_CLUSTER_KEYS - NODE_CLUSTER_KEY_MAX,
                "a line of its own for each key");
 
 /* ---- the environment ------------------------------------------------------------------------------------------- */
@@ -32,7 +33,7 @@ static const char *look_up(const char *const *environment, const char *name)
     return value;
 }
 
-int cluster_socket(const char *const *environment)
+int node_cluster_lines_socket(const char *const *environment)
 {
     const char *fd = look_up(environment, "NODE_CHANNEL_FD");
     if (!fd || !look_up(environment, "NODE_UNIQUE_ID"))
@@ -53,26 +54,26 @@ static size_t end_of_plain(const char *at, size_t n)
 {
     size_t i = 0;
     while (i < n && at[i] != '"') {
-        if (at[i] == '\\' || (unsigned char)at[i] < ' ' || i == CLUSTER_KEY_MAX)
+        if (at[i] == '\\' || (unsigned char)at[i] < ' ' || i == NODE_CLUSTER_KEY_MAX)
             return 0;
         i++;
     }
     return i < n ? i : 0;
 }
 
-static void note(struct cluster *c, const char *key, size_t len)
+static void note(struct node_cluster_lines *c, const char *key, size_t len)
 {
     for (uint32_t i = 0; i < c->keys; i++)
         if (c->key[i].len == len && memcmp(c->key[i].text, key, len) == 0)
             return;
-    if (c->keys == CLUSTER_KEYS)
+    if (c->keys == NODE_CLUSTER_KEYS)
         return;
     c->key[c->keys].len = (uint8_t)len;
     memcpy(c->key[c->keys].text, key, len);
     __atomic_store_n(&c->keys, c->keys + 1, __ATOMIC_RELEASE);
 }
 
-static bool take_line(struct cluster *c, const char *line, size_t n)
+static bool take_line(struct node_cluster_lines *c, const char *line, size_t n)
 {
     const size_t head = sizeof newconn - 1;
     if (n <= head || memcmp(line, newconn, head) != 0)
@@ -83,7 +84,7 @@ static bool take_line(struct cluster *c, const char *line, size_t n)
     return true;
 }
 
-bool cluster_received(struct cluster *c, const char *bytes, size_t n)
+bool node_cluster_lines_received(struct node_cluster_lines *c, const char *bytes, size_t n)
 {
     bool any = false;
     for (size_t at = 0; at < n;) {
@@ -104,7 +105,7 @@ static char *put(char *out, const char *text, size_t n)
     return out + n;
 }
 
-size_t cluster_close(const struct cluster *c, char *out)
+size_t node_cluster_lines_close(const struct node_cluster_lines *c, char *out)
 {
     char *at = out;
     uint32_t keys = __atomic_load_n(&c->keys, __ATOMIC_ACQUIRE);
@@ -117,7 +118,7 @@ size_t cluster_close(const struct cluster *c, char *out)
 }
 
 /* Of each key FNV-1a; their sum, since they come in any order. */
-uint32_t cluster_sum(const struct cluster *c)
+uint32_t node_cluster_lines_sum(const struct node_cluster_lines *c)
 {
     uint32_t sum = 0, keys = __atomic_load_n(&c->keys, __ATOMIC_ACQUIRE);
     for (uint32_t i = 0; i < keys; i++) {
