@@ -20,9 +20,9 @@ static void put_name(const struct behind *b, int fd)
     char name[64];
     struct text t;
     text_init(&t, name, sizeof name);
-    members_name(&t, fd, b->table->cookie);
-    name[sizeof MEMBERS_VARIABLE - 1] = '\0';
-    setenv(MEMBERS_VARIABLE, name + sizeof MEMBERS_VARIABLE, 1);
+    group_table_name(&t, fd, b->table->cookie);
+    name[sizeof GROUP_TABLE_VARIABLE - 1] = '\0';
+    setenv(GROUP_TABLE_VARIABLE, name + sizeof GROUP_TABLE_VARIABLE, 1);
 }
 
 /* A file larger than the process may make would be a SIGXFSZ. */
@@ -37,12 +37,12 @@ void behind_open(struct behind *b, bool history)
     uint64_t cookie;
     int fd = -1;
     memset(b, 0, sizeof *b);
-    unsetenv(MEMBERS_VARIABLE);
-    b->size = history && may_be_made(sizeof(struct members_memory)) ? sizeof(struct members_memory) : sizeof *b->table;
+    unsetenv(GROUP_TABLE_VARIABLE);
+    b->size = history && may_be_made(sizeof(struct group_memory)) ? sizeof(struct group_memory) : sizeof *b->table;
     if (may_be_made(b->size))
         b->table = shared_make(b->size, &fd);
     if (b->table && fd >= 0 && getrandom(&cookie, sizeof cookie, GRND_NONBLOCK) == sizeof cookie) {
-        members_init(b->table, cookie | 1);
+        group_table_init(b->table, cookie | 1);
         put_name(b, fd);
         return;
     }
@@ -56,7 +56,7 @@ void behind_open(struct behind *b, bool history)
 static bool lives(const struct member *who)
 {
     uint32_t state = __atomic_load_n(&who->state, __ATOMIC_ACQUIRE);
-    return state == MEMBER_SERVES || state == MEMBER_BORN;
+    return state == MEMBER_SERVES || state == MEMBER_STARTING;
 }
 
 static uint32_t phase_of(const struct member *who)
@@ -66,7 +66,7 @@ static uint32_t phase_of(const struct member *who)
 
 bool behind_serves(const struct behind *b, int pid)
 {
-    int at = b->table ? members_find(b->table, pid) : MEMBER_NONE;
+    int at = b->table ? group_table_find(b->table, pid) : MEMBER_NONE;
     return at != MEMBER_NONE && lives(&b->table->member[at]);
 }
 
@@ -119,9 +119,9 @@ static void forget(struct behind *b, int at)
 /* One that has ended without a word of its own, and whose death no leader waits for. */
 static void bury(struct behind *b, int at)
 {
-    int leader = members_leader(b->table, at);
+    int leader = group_table_coordinator(b->table, at);
     if (leader == MEMBER_NONE || leader == at)
-        members_leave(b->table, at, b->table->member[at].serial, false);
+        group_table_leave(b->table, at, b->table->member[at].serial, false);
 }
 
 static bool has_ended(int pidfd)
@@ -171,7 +171,7 @@ static void send_one(struct behind *b, int at, int sig, bool again)
     const struct member *who = &b->table->member[at];
     bool known = b->sent[at].serial == who->serial;
     uint32_t phase = phase_of(who);
-    if (who->pid == b->command || !lives(who) || members_parent(b->table, at) != MEMBER_NONE || !take(b, at))
+    if (who->pid == b->command || !lives(who) || group_table_parent(b->table, at) != MEMBER_NONE || !take(b, at))
         return;
     if (!known)
         b->sent[at].deaf = ignores(who->pid, sig);
@@ -183,7 +183,7 @@ static void send_one(struct behind *b, int at, int sig, bool again)
 unsigned behind_drain(struct behind *b, int sig, bool again)
 {
     unsigned awaited = 0;
-    for (int i = 0; b->table && i < members_top(b->table); i++) {
+    for (int i = 0; b->table && i < group_table_top(b->table); i++) {
         bool waits = b->sent[i].serial != 0 && is_awaited(b, i);
         if (!waits || b->sent[i].serial == b->table->member[i].serial)
             send_one(b, i, sig, again);
@@ -195,7 +195,7 @@ unsigned behind_drain(struct behind *b, int sig, bool again)
 unsigned behind_poll(const struct behind *b, struct pollfd *to)
 {
     unsigned n = 0;
-    for (int i = 0; b->table && i < members_top(b->table); i++)
+    for (int i = 0; b->table && i < group_table_top(b->table); i++)
         if (b->sent[i].serial != 0)
             to[n++] = (struct pollfd){b->sent[i].pidfd, POLLIN, 0};
     return n;
@@ -203,7 +203,7 @@ unsigned behind_poll(const struct behind *b, struct pollfd *to)
 
 void behind_reaped(struct behind *b, int pid)
 {
-    int at = b->table ? members_find(b->table, pid) : MEMBER_NONE;
+    int at = b->table ? group_table_find(b->table, pid) : MEMBER_NONE;
     if (at != MEMBER_NONE && b->sent[at].serial == 0)
         bury(b, at);
 }

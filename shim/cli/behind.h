@@ -4,19 +4,19 @@
 #ifndef LASTCALL_BEHIND_H
 #define LASTCALL_BEHIND_H
 
-#include "core/members.h"
+#include "core/group_table.h"
 
 #include <poll.h>
 
 struct behind {
-    struct members *table; /* NULL: there could be none */
+    struct group_table *table; /* NULL: there could be none */
     size_t size;
     int command; /* the command's own process: its signals are the caller's affair */
     struct {
         uint32_t serial; /* whom we have signalled; 0: nobody */
         int pidfd;
         bool deaf; /* it ignores the signal, and is not waited for */
-    } sent[MEMBERS_MAX];
+    } sent[GROUP_TABLE_MAX];
 };
 
 /* Make the memory, with room for a history if those who join are to keep one, and name it in this process's environment. */
@@ -30,7 +30,7 @@ bool behind_serves(const struct behind *b, int pid);
  * whoever ignores the signal is not. May be called at any time: it also looks who has ended, and who is new. */
 unsigned behind_drain(struct behind *b, int sig, bool again);
 
-/* What to poll for, at most MEMBERS_MAX. */
+/* What to poll for, at most GROUP_TABLE_MAX. */
 unsigned behind_poll(const struct behind *b, struct pollfd *to);
 
 /* A process with this pid was reaped. */

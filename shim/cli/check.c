@@ -232,7 +232,7 @@ static json_t *json_check(const struct elf_facts *f, const struct verdict *v)
 
 static int status_of(enum verdict_kind kind)
 {
-    return kind == VERDICT_FULL ? 0 : kind == VERDICT_NONE ? 2 : 1;
+    return kind == VERDICT_FULL ? 0 : kind == HOLDERS_UNKNOWN ? 2 : 1;
 }
 
 /* Puts one file's outcome into `all`, or prints it where `all` is NULL. */

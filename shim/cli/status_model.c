@@ -1,7 +1,7 @@
 /* status_model.c: see status_model.h. */
 #include "cli/status_model.h"
 
-#include "core/sigview.h"
+#include "core/signal_view.h"
 #include "core/text.h"
 
 #include <stdlib.h>
@@ -21,12 +21,12 @@ const char *const status_sight_reason[] = {
 
 const char *status_table_problem(const void *bytes, size_t size, uint64_t whole)
 {
-    const struct members *m = bytes;
-    if (size < offsetof(struct members, cookie) || memcmp(m->magic, "lastcall", sizeof m->magic) != 0)
+    const struct group_table *m = bytes;
+    if (size < offsetof(struct group_table, cookie) || memcmp(m->magic, "lastcall", sizeof m->magic) != 0)
         return "is called lastcall, but is no group's";
-    if (m->version != MEMBERS_VERSION || m->size != sizeof *m)
+    if (m->version != GROUP_TABLE_VERSION || m->size != sizeof *m)
         return "is a group's of another build of lastcall";
-    if (size != sizeof *m || (whole != sizeof *m && whole != sizeof(struct members_memory)))
+    if (size != sizeof *m || (whole != sizeof *m && whole != sizeof(struct group_memory)))
         return "is a group's, but not all of it";
     return NULL;
 }
@@ -34,12 +34,13 @@ const char *status_table_problem(const void *bytes, size_t size, uint64_t whole)
 /* One that has gone to another program has left the group's eyes; one that was never used is nobody. */
 bool status_is_shown(const struct member *who)
 {
-    return who->serial != 0 && (who->state == MEMBER_BORN || who->state == MEMBER_SERVES || who->state == MEMBER_LEFT);
+    return who->serial != 0 &&
+           (who->state == MEMBER_STARTING || who->state == MEMBER_SERVES || who->state == MEMBER_LEFT);
 }
 
 static bool is_signal(int signo)
 {
-    return signo > 0 && signo < SIGVIEW_MAX;
+    return signo > 0 && signo < SIGNAL_VIEW_MAX;
 }
 
 static void take_times(struct status_process *p, const struct member *who, nsec_t now)
@@ -51,7 +52,7 @@ static void take_times(struct status_process *p, const struct member *who, nsec_
     p->left = p->since < p->timeout ? p->timeout - p->since : 0;
 }
 
-void status_take_member(struct status_process *p, const struct members *m, int at, nsec_t now)
+void status_take_member(struct status_process *p, const struct group_table *m, int at, nsec_t now)
 {
     const struct member *who = &m->member[at];
     p->at = at;
@@ -60,7 +61,7 @@ void status_take_member(struct status_process *p, const struct members *m, int a
     p->killed = who->end == MEMBER_KILLED;
     bool drains = p->phase > DRAIN_SERVING;
     p->signal = drains && is_signal(who->signal) ? who->signal : 0;
-    p->owed = drains && p->phase < DRAIN_RELEASED && is_signal(who->owed) ? who->owed : 0;
+    p->owed = drains && p->phase < DRAIN_RELEASED && is_signal(who->deferred) ? who->deferred : 0;
     take_times(p, who, now);
     if (drains) {
         p->counts = who->counts;
@@ -155,12 +156,12 @@ static int by_rank(const void *a, const void *b)
     return p->master != q->master ? q->master - p->master : p->at - q->at;
 }
 
-void status_finish(struct status_group *g, const struct members *m)
+void status_finish(struct status_group *g, const struct group_table *m)
 {
     bool found = false;
     for (unsigned i = 0; i < g->processes; i++) {
         struct status_process *p = &g->process[i];
-        int parent = members_parent(m, p->at);
+        int parent = group_table_parent(m, p->at);
         p->master = !found && (parent == MEMBER_NONE || !is_here(g, parent)) && p->state != MEMBER_LEFT;
         found |= p->master;
         for (unsigned k = 0; k < KINDS; k++)
@@ -204,7 +205,7 @@ const char *status_state(const struct status_process *p)
         return "killed";
     if (p->state == MEMBER_LEFT)
         return "left";
-    if (p->state == MEMBER_BORN && p->phase == DRAIN_SERVING)
+    if (p->state == MEMBER_STARTING && p->phase == DRAIN_SERVING)
         return "born";
     return phase[p->phase];
 }

@@ -6,7 +6,7 @@
 #ifndef LASTCALL_STATUS_MODEL_H
 #define LASTCALL_STATUS_MODEL_H
 
-#include "core/members.h"
+#include "core/group_table.h"
 #include "core/view.h"
 
 /* What a connection is about, in the order of what matters. */
@@ -94,14 +94,14 @@ const char *status_table_problem(const void *bytes, size_t size, uint64_t whole)
 bool status_is_shown(const struct member *who);
 
 /* What the table says of a member, checked. */
-void status_take_member(struct status_process *p, const struct members *m, int at, nsec_t now);
+void status_take_member(struct status_process *p, const struct group_table *m, int at, nsec_t now);
 
 enum status_kind status_kind_of(const struct conn *c);
 /* Count it; true: it is in flight, and *r is filled in. *c is any bytes, and made valid. */
 bool status_take_conn(struct status_process *p, struct status_request *r, struct conn *c);
 
 /* Sums, order, whose drain it is: once all processes are in. */
-void status_finish(struct status_group *g, const struct members *m);
+void status_finish(struct status_group *g, const struct group_table *m);
 
 /* Is anybody of it left? */
 bool status_lives(const struct status_group *g);

@@ -21,10 +21,10 @@ static bool is_steady(const struct member *a, const struct member *b)
 }
 
 /* A copy of the table, or NULL and the reason in *problem; none: the holder has ended. */
-static struct members *copy_table(const struct holder *h, const char **problem)
+static struct group_table *copy_table(const struct holder *h, const char **problem)
 {
     enum { TRIES = 4 };
-    struct members *m = calloc(2, sizeof *m), *again = m ? m + 1 : NULL;
+    struct group_table *m = calloc(2, sizeof *m), *again = m ? m + 1 : NULL;
     uint64_t whole = 0;
     long n = m ? proc_table(h, m, sizeof *m, &whole) : -ENOMEM;
     *problem = n >= 0 ? status_table_problem(m, (size_t)n, whole) : n == -ENOENT ? NULL : "cannot be read";
@@ -32,7 +32,7 @@ static struct members *copy_table(const struct holder *h, const char **problem)
         unsigned unsteady = 0;
         if (proc_table(h, again, sizeof *again, &whole) != sizeof *again)
             break;
-        for (int at = 0; at < MEMBERS_MAX; at++)
+        for (int at = 0; at < GROUP_TABLE_MAX; at++)
             unsteady += !is_steady(&m->member[at], &again->member[at]);
         memcpy(m, again, sizeof *m);
         if (unsteady == 0)
@@ -50,9 +50,9 @@ static bool same_group(const struct holder *h, const struct status_group *g)
 }
 
 /* From the first of its holders who still has it. */
-static struct members *find_table(struct status_group *g, const struct holders *all)
+static struct group_table *find_table(struct status_group *g, const struct holders *all)
 {
-    struct members *m = NULL;
+    struct group_table *m = NULL;
     for (unsigned i = 0; i < all->count && !m; i++) {
         if (!same_group(&all->at[i], g))
             continue;
@@ -109,10 +109,10 @@ static void take_name(struct status_process *p)
 }
 
 /* A process that has died without a word keeps its slot until somebody wants it: it is not shown. */
-static void take_members(struct status_group *g, const struct members *m, const struct holders *all, nsec_t now)
+static void take_members(struct status_group *g, const struct group_table *m, const struct holders *all, nsec_t now)
 {
-    g->process = calloc(MEMBERS_MAX, sizeof *g->process);
-    for (int at = 0; g->process && at < members_top(m); at++) {
+    g->process = calloc(GROUP_TABLE_MAX, sizeof *g->process);
+    for (int at = 0; g->process && at < group_table_top(m); at++) {
         const struct member *who = &m->member[at];
         struct status_process *p = &g->process[g->processes];
         if (!status_is_shown(who))
@@ -215,7 +215,7 @@ static enum status_sight see(struct reader *r, uint64_t address)
     return SIGHT_UNKNOWN;
 }
 
-static void take_connections(struct reader *r, const struct members *m)
+static void take_connections(struct reader *r, const struct group_table *m)
 {
     uint64_t ino;
     if (r->p->sight != SIGHT_UNKNOWN)
@@ -328,7 +328,7 @@ static nsec_t clock_of(clockid_t which)
 
 static void read_group(struct status_group *g, const struct holders *all)
 {
-    struct members *m = find_table(g, all);
+    struct group_table *m = find_table(g, all);
     struct reader *r = calloc(1, sizeof *r);
     if (m && r) {
         take_members(g, m, all, clock_of(CLOCK_MONOTONIC));

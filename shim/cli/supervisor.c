@@ -285,7 +285,7 @@ static int wait_ms(nsec_t wake)
 
 static void wait_for_events(void)
 {
-    static struct pollfd fds[3 + MEMBERS_MAX];
+    static struct pollfd fds[3 + GROUP_TABLE_MAX];
     nsec_t wake = next_step();
     unsigned n = 0;
     fds[n++] = (struct pollfd){s.signals, POLLIN, 0};

@@ -55,7 +55,7 @@ static bool judge_start(const struct elf_facts *f, struct verdict *v)
              elfscan_compare_versions(f->libc_needed, f->libc_found) > 0)
         say(v, "it was built for a newer glibc, ", f->libc_needed, ", than the one here");
     if (v->reason_count)
-        lower(v, VERDICT_NONE, VERDICT_NO_WAY);
+        lower(v, HOLDERS_UNKNOWN, VERDICT_NO_WAY);
     return v->reason_count == 0;
 }
 

@@ -8,7 +8,7 @@ enum verdict_kind {
     VERDICT_FULL,    /* each of its connections is drained with all that lastcall knows */
     VERDICT_PARTIAL, /* the object is loaded, and some of the connections are beyond it */
     VERDICT_OUTSIDE, /* no object can live in it: `lastcall run` drains it from outside */
-    VERDICT_NONE,    /* it cannot be started here, or is no program */
+    HOLDERS_UNKNOWN, /* it cannot be started here, or is no program */
 };
 
 enum verdict_way { /* how `lastcall run` would do it */

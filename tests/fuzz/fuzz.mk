@@ -6,7 +6,7 @@ FUZZ_CC      ?= clang
 FUZZ_FLAGS    = -std=c11 -D_GNU_SOURCE -g -O1 $(WARN) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 
 # For each target tests/fuzz/fuzz_X.c: what it is linked with, and libFuzzer's options.
-FUZZ            = http1 rewrite options drain members elfscan
+FUZZ            = http1 rewrite options drain group_table elfscan
 FUZZ_HTTP1      = shim/core/http1.c shim/core/rewrite.c
 FUZZ_LINE       = -max_len=2048 -dict=tests/fuzz/http1.dict
 FUZZ_SRC_http1  = $(FUZZ_HTTP1) -lhttp_parser
@@ -17,8 +17,8 @@ FUZZ_SRC_options = shim/core/options.c shim/core/text.c
 FUZZ_OPT_options = -max_len=1024 -dict=tests/fuzz/options.dict
 FUZZ_SRC_drain   = shim/core/drain.c shim/core/options.c shim/core/text.c
 FUZZ_OPT_drain   = -max_len=1024
-FUZZ_SRC_members = shim/core/members.c shim/core/text.c
-FUZZ_OPT_members = -max_len=1024
+FUZZ_SRC_group_table = shim/core/group_table.c shim/core/text.c
+FUZZ_OPT_group_table = -max_len=1024
 FUZZ_SRC_elfscan = $(patsubst %,shim/cli/%.c,elffile elfneeds elfscan envline follow gobuild hooklist libpath verdict) \
                    shim/core/text.c shim/core/gocode.c $(CLI_LIBS)
 FUZZ_OPT_elfscan = -max_len=4096

@@ -3,7 +3,7 @@
 #include "forbid.h"
 #include "workers.h"
 
-#include "../../shim/core/members.h"
+#include "../../shim/core/group_table.h"
 
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -287,27 +287,27 @@ enum { GIVEN = 600 };
 
 struct given {
     const char *name;
-    void (*damage)(struct members *m); /* a table that was good */
-    long size;                         /* instead of the right one */
+    void (*damage)(struct group_table *m); /* a table that was good */
+    long size;                             /* instead of the right one */
     bool unsealed;
 };
 
-static void wrong_magic(struct members *m)
+static void wrong_magic(struct group_table *m)
 {
     m->magic[0] = 'L';
 }
 
-static void wrong_version(struct members *m)
+static void wrong_version(struct group_table *m)
 {
     m->version++;
 }
 
-static void wrong_size(struct members *m)
+static void wrong_size(struct group_table *m)
 {
     m->size--;
 }
 
-static void wrong_cookie(struct members *m)
+static void wrong_cookie(struct group_table *m)
 {
     m->cookie ^= 1;
 }
@@ -319,26 +319,26 @@ static void random_words(void *at, size_t size)
         *word = x = x * 1664525 + 1013904223;
 }
 
-static void random_all(struct members *m)
+static void random_all(struct group_table *m)
 {
     random_words(m, sizeof *m);
 }
 
 /* A header that is right, and a table of nonsense. */
-static void random_table(struct members *m)
+static void random_table(struct group_table *m)
 {
-    random_words(&m->next_serial, sizeof *m - offsetof(struct members, next_serial));
+    random_words(&m->next_serial, sizeof *m - offsetof(struct group_table, next_serial));
 }
 
 /* Free slots, and others whose kinship goes round in circles; no number is a process's. */
-static void knotted_table(struct members *m)
+static void knotted_table(struct group_table *m)
 {
     m->top = ~0u;
-    for (unsigned i = 0; i < MEMBERS_MAX; i++) {
+    for (unsigned i = 0; i < GROUP_TABLE_MAX; i++) {
         struct member *who = &m->member[i];
         who->state = i % 6;
         who->serial = i + 1;
-        who->parent_at = i % 7 == 0 ? 70000 + i : (i * 31 + 1) % MEMBERS_MAX;
+        who->parent_at = i % 7 == 0 ? 70000 + i : (i * 31 + 1) % GROUP_TABLE_MAX;
         who->parent = who->parent_at + 1;
         who->pid = who->own_pid = 0x7f000000 + (int)i;
         who->phase = i % 5;
@@ -348,12 +348,12 @@ static void knotted_table(struct members *m)
 static void give_memory(void *arg)
 {
     const struct given *g = arg;
-    struct members *m = calloc(1, sizeof *m);
+    struct group_table *m = calloc(1, sizeof *m);
     int fd = memfd_create("lastcall", MFD_ALLOW_SEALING);
     if (!m || fd < 0)
         _exit(110);
     memcpy(m->magic, "lastcall", sizeof m->magic);
-    m->version = MEMBERS_VERSION;
+    m->version = GROUP_TABLE_VERSION;
     m->size = sizeof *m;
     m->cookie = COOKIE;
     if (g->damage)
@@ -412,8 +412,8 @@ static void another_file(void)
 static void other_memory(void)
 {
     static struct given given[] = {
-        {"too small", NULL, sizeof(struct members) - 1, false},
-        {"too large", NULL, sizeof(struct members) + 1, false},
+        {"too small", NULL, sizeof(struct group_table) - 1, false},
+        {"too large", NULL, sizeof(struct group_table) + 1, false},
         {"no seals", NULL, 0, true},
         {"magic", wrong_magic, 0, false},
         {"version", wrong_version, 0, false},
@@ -449,7 +449,7 @@ static void good_memory(void)
 
 /* ---- more processes than there is room for ---- */
 
-enum { CROWD = MEMBERS_MAX - 1 };
+enum { CROWD = GROUP_TABLE_MAX - 1 };
 
 static void fork_crowd(int l, int count)
 {
@@ -542,9 +542,9 @@ static void full_table(void)
     child_dies(&c, SIGTERM);
     CHECK(now_s() - at < 8, "%.3f s", now_s() - at);
     CHECK(times(child_errors(&c), "the group is full") == 1, "%s", child_errors(&c));
-    CHECK(processes_reported(&c, "\"how\":\"drained\"") == MEMBERS_MAX, "%d",
+    CHECK(processes_reported(&c, "\"how\":\"drained\"") == GROUP_TABLE_MAX, "%d",
           processes_reported(&c, "\"how\":\"drained\""));
-    CHECK(processes_reported(&c, "\"how\":") == MEMBERS_MAX);
+    CHECK(processes_reported(&c, "\"how\":") == GROUP_TABLE_MAX);
 }
 
 int main(int argc, char **argv)

@@ -2,7 +2,7 @@
  * they: links and locks of others at its files, words of others in its group's table, a set-user-ID program. */
 #include "workers.h"
 
-#include "../../shim/core/members.h"
+#include "../../shim/core/group_table.h"
 
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -316,11 +316,11 @@ static void a_set_user_id_program(void)
 
 /* ---- the group's memory -------------------------------------------------------------------------------------------- */
 
-static struct members *group_memory(void)
+static struct group_table *group_memory(void)
 {
     const char *value = getenv("_LASTCALL_GROUP");
     CHECK(value, "there is no group");
-    void *m = mmap(NULL, sizeof(struct members), PROT_READ | PROT_WRITE, MAP_SHARED, atoi(value), 0);
+    void *m = mmap(NULL, sizeof(struct group_table), PROT_READ | PROT_WRITE, MAP_SHARED, atoi(value), 0);
     CHECK(m != MAP_FAILED, "%s", strerror(errno));
     return m;
 }
@@ -336,7 +336,7 @@ static nsec_t started(pid_t pid)
     return ticks * 10 * NSEC_PER_MSEC;
 }
 
-static void claim_to_be(struct members *m, int slot, pid_t pid)
+static void claim_to_be(struct group_table *m, int slot, pid_t pid)
 {
     struct member *who = &m->member[slot];
     who->serial = 1000 + (uint32_t)slot;
@@ -345,7 +345,7 @@ static void claim_to_be(struct members *m, int slot, pid_t pid)
     who->pid = who->own_pid = pid;
     who->born_at = started(pid);
     who->state = MEMBER_SERVES;
-    m->top = MEMBERS_MAX;
+    m->top = GROUP_TABLE_MAX;
 }
 
 /* master VICTIM: one child of another user, which says that these are workers: the victim, the master's parent, init. */
@@ -353,7 +353,7 @@ static int misled(char **args)
 {
     int l = role_listen();
     if (fork() == 0) {
-        struct members *m = group_memory();
+        struct group_table *m = group_memory();
         if (setresgid(NOBODY, NOBODY, NOBODY) != 0 || setresuid(NOBODY, NOBODY, NOBODY) != 0)
             _exit(1);
         prctl(PR_SET_PDEATHSIG, SIGKILL); /* another user's is forgotten: only now */
@@ -416,7 +416,7 @@ static int scribbled(char **args)
     int l = role_listen();
     (void)args;
     if (fork() == 0) {
-        struct members *m = group_memory();
+        struct group_table *m = group_memory();
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         say("written %d", 1);
         for (;;) {
@@ -427,7 +427,7 @@ static int scribbled(char **args)
                 noise[i] = noise[i - 256];
             at %= sizeof *m - sizeof noise;
             memcpy((char *)m + at, noise, sizeof noise);
-            m->top = MEMBERS_MAX;
+            m->top = GROUP_TABLE_MAX;
         }
     }
     role_serve_threads(l);

@@ -1,16 +1,16 @@
 /* races.c: the shim and its hooks under ThreadSanitizer: 64 threads read, write, copy and close one connection at once, while
- * the pump's work looks at it; in service, and in a drain. What TSan reports is a failure.
+ * the drain thread looks at it; in service, and in a drain. What TSan reports is a failure.
  *
  * The hooks are linked in under other names, and their real calls are the raw ones of before the constructor: TSan sees neither
  * these nor any order that they make, so nothing is hidden by it.
  *
  * races [ROUNDS]: connections in each part. */
 #include "hook/hook.h"
-#include "pump.h"
+#include "drain/scan.h"
 #include "track/conn_log.h"
 #include "shim.h"
 
-#include "group.h"
+#include "group/group.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

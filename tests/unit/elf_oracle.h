@@ -38,7 +38,7 @@ static const char *oracle_complaint(int status)
     const struct verdict *v = &oracle_verdict;
     if (status != 0 && status != -ENOEXEC)
         return "a status that is none";
-    if (status != 0 && v->kind != VERDICT_NONE)
+    if (status != 0 && v->kind != HOLDERS_UNKNOWN)
         return "no program, but a verdict as if it were one";
     if (v->reason_count < 1 || v->reason_count > VERDICT_REASONS_MAX)
         return "no reason, or too many";

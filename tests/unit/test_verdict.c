@@ -138,32 +138,32 @@ static void privileged(void **state UNUSED)
 static void none(void **state UNUSED)
 {
     strcpy(plain()->problem, "\"x\" does not exist");
-    expect(VERDICT_NONE, VERDICT_NO_WAY, "\"x\" does not exist");
+    expect(HOLDERS_UNKNOWN, VERDICT_NO_WAY, "\"x\" does not exist");
     plain()->kind = ELF_LIBRARY;
-    expect(VERDICT_NONE, VERDICT_NO_WAY, "shared library");
+    expect(HOLDERS_UNKNOWN, VERDICT_NO_WAY, "shared library");
     plain()->kind = ELF_OTHER;
-    expect(VERDICT_NONE, VERDICT_NO_WAY, "no program");
+    expect(HOLDERS_UNKNOWN, VERDICT_NO_WAY, "no program");
     plain_static()->foreign = true;
     strcpy(facts.machine_name, "aarch64");
-    expect(VERDICT_NONE, VERDICT_NO_WAY, "another machine: \"aarch64\", 64-bit");
+    expect(HOLDERS_UNKNOWN, VERDICT_NO_WAY, "another machine: \"aarch64\", 64-bit");
     facts.bits = 32;
-    expect(VERDICT_NONE, VERDICT_NO_WAY, "32-bit");
+    expect(HOLDERS_UNKNOWN, VERDICT_NO_WAY, "32-bit");
     plain()->interpreter_missing = true;
-    expect(VERDICT_NONE, VERDICT_NO_WAY, "its dynamic linker \"/lib64/ld-linux-x86-64.so.2\" does not exist");
+    expect(HOLDERS_UNKNOWN, VERDICT_NO_WAY, "its dynamic linker \"/lib64/ld-linux-x86-64.so.2\" does not exist");
 }
 
 static void compares_versions_as_numbers(void **state UNUSED)
 {
     strcpy(plain()->libc_needed, "2.38");
-    expect(VERDICT_NONE, VERDICT_NO_WAY, "newer glibc, \"2.38\"");
+    expect(HOLDERS_UNKNOWN, VERDICT_NO_WAY, "newer glibc, \"2.38\"");
     strcpy(facts.libc_needed, "2.4");
     expect(VERDICT_FULL, VERDICT_BY_PRELOAD, "");
     strcpy(facts.libc_needed, "3");
-    expect(VERDICT_NONE, VERDICT_NO_WAY, "newer glibc");
+    expect(HOLDERS_UNKNOWN, VERDICT_NO_WAY, "newer glibc");
     strcpy(facts.libc_needed, "2.36");
     expect(VERDICT_FULL, VERDICT_BY_PRELOAD, "");
     strcpy(facts.libc_needed, "2.36.1");
-    expect(VERDICT_NONE, VERDICT_NO_WAY, "newer glibc");
+    expect(HOLDERS_UNKNOWN, VERDICT_NO_WAY, "newer glibc");
     facts.libc_found[0] = '\0'; /* not known: nothing is said */
     expect(VERDICT_FULL, VERDICT_BY_PRELOAD, "");
 }
