@@ -12,7 +12,7 @@ need $exceptions
 # layer is its folder; in the launcher, its folder there. Right in shim/: base.h, init.c, and shim.[ch] with shim_*.c,
 # which are the layer shim. go/entry_injected_* is where a program starts, like init.c.
 below='base core sys process track signal group compat drain'
-host='base core sys/memfd sys/shared sys/proc sys/net sys/sock_diag sys/fd sys/high sys/log sys/syscall sys/arch launcher/cli'
+host='base core sys/memfd sys/shared sys/proc sys/net sys/sock_diag sys/fd sys/high sys/log sys/syscall sys/arch launcher/cli launcher/commands'
 rules="base:
 core: base
 sys: base
@@ -29,7 +29,7 @@ init: $below shim hook go
 launcher: $host launcher/host launcher/inspect launcher/check launcher/run launcher/external launcher/status launcher/load launcher/rehearse launcher/timeline
 launcher/host: $host
 launcher/inspect: $host hook/hooks
-launcher/load: $host
+launcher/load: $host launcher/host
 launcher/timeline: $host
 launcher/check: $host launcher/inspect
 launcher/external: $host launcher/host
@@ -38,13 +38,14 @@ launcher/run: $host launcher/host launcher/inspect launcher/external
 launcher/rehearse: $host launcher/host launcher/load"
 
 # A function that other files call begins with the name of its file or of its folder (the last s may be missing), or
-# with the prefix given here. FILE PREFIX
+# with a prefix given here. FILE PREFIX
 prefixes='core/conn_pool pool
 core/fdtable pool
 core/group_table group
 core/opaque conn
 core/report log_line
 core/report_format report
+core/report_format log_line
 core/signal_view sigview
 sys/net sock
 track/connections conn
@@ -132,10 +133,10 @@ ask "$includes" "$work/sources" "$@" >"$work/problems"
 
 # ---- 2. objects: who calls, or uses a variable of, whom ----
 # Two programs are made of these sources; an object whose source has gone is no part of them. symbols: SOURCE KIND NAME
+need "$BUILD/shim" 'build first'
 for program in "$BUILD" "$BUILD/host"; do
     # shellcheck disable=SC2046
     set -- $(find "$program/shim" -name '*.o' 2>/dev/null)
-    [ $# -gt 0 ] || [ "$program" != "$BUILD" ] || verdict 'there are no objects: build first'
     [ $# -eq 0 ] || nm -gA "$@" | sed "s|^$program/||; s|\.o:| |" | awk '
         FILENAME != "-" { there[$1] = 1; next }
         { source = $1 ~ /\.[cS]$/ ? $1 : $1 ".c" }
@@ -239,7 +240,7 @@ ask "$sizes" $(grep '\.[ch]$' "$work/sources") >>"$work/problems"
 naming='
     BEGIN {
         n = split(prefixes, line, "\n")
-        for (i = 1; i <= n; i++) { split(line[i], row, " "); declared[row[1]] = row[2] }
+        for (i = 1; i <= n; i++) { split(line[i], row, " "); declared[row[1]] = declared[row[1]] " " row[2] }
         n = split(names, row, "\n")
         for (i = 1; i <= n; i++) hook[row[i]] = 1
     }
@@ -248,12 +249,17 @@ naming='
         sub(/s$/, "", one)
         return name ~ "^" one "s?(_|$)"
     }
+    function is_declared(name, file,   list, n) {
+        n = split(declared[file], list, " ")
+        while (n > 0) if (fits(name, list[n--])) return 1
+        return 0
+    }
     $2 ~ /^[TW]$/ && $1 ~ /\.c$/ && !told[$1, $3]++ {
         file = stem($1)
         if (layer(file) ~ /^(flat|init)$/ || $3 == "main" || (layer(file) == "hook" && $3 in hook)) next
         n = split(file, parts, "/")
-        if (n == 1 ? fits($3, "shim") : fits($3, parts[n]) || fits($3, parts[n - 1]) || (file in declared && fits($3, declared[file]))) next
-        print $1 " defines " $3 ": a name begins with that of its file or folder" (file in declared ? ", or with " declared[file] : "")
+        if (n == 1 ? fits($3, "shim") : fits($3, parts[n]) || fits($3, parts[n - 1]) || is_declared($3, file)) next
+        print $1 " defines " $3 ": a name begins with that of its file or folder" (declared[file] ? ", or with one of:" declared[file] : "")
     }'
 ask "$naming" "$work/symbols" >>"$work/problems"
 
