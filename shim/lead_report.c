@@ -45,7 +45,8 @@ void lead_cuts(void (*f)(const struct report_cut *cut, void *arg), void *arg)
     if (!group_self())
         return;
     for (int i = 0; i < GROUP_TABLE_ABORTED; i++) {
-        struct group_aborted note = group.table->aborted[i]; /* who has written it may go on writing, and may not end it */
+        struct group_aborted note =
+            group.table->aborted[i]; /* who has written it may go on writing, and may not end it */
         struct report_cut cut = note.facts;
         bool of_ours = false;
         for (int at = 0; at < group_table_top(group.table) && !of_ours; at++)
@@ -88,7 +89,7 @@ nsec_t lead_owed_at(void)
 {
     nsec_t last = __atomic_load_n(&stats.last_done_at, __ATOMIC_ACQUIRE);
     for (int i = 0; group_self() && i < group_table_top(group.table); i++)
-        if (is_reported(i) && member_at(i)->owed_at > last)
-            last = member_at(i)->owed_at;
+        if (is_reported(i) && member_at(i)->last_done_at > last)
+            last = member_at(i)->last_done_at;
     return last;
 }

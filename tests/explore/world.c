@@ -331,7 +331,7 @@ static const char *pump_step(struct world *w, unsigned who)
         wrong = give_signal(w, who);
     p->wake_at = act.wake_at;
     uint32_t value;
-    p->waits_orders = coordinator_futex(&value) == &edge_table()->commands;
+    p->waits_commands = coordinator_futex(&value) == &edge_table()->commands;
     return wrong;
 }
 
@@ -372,7 +372,7 @@ static void send_term(struct world *w, unsigned who)
 {
     struct process *p = &w->proc[who];
     p->terms++;
-    if (!p->owed && edge_is_free()) { /* its leader's doing, after the release */
+    if (!p->owed && coordinator_delivered()) { /* its leader's doing, after the release */
         p->unclean = w->proc[1 - who].unclean;
         p->releasing = 1;
         return;
@@ -417,7 +417,7 @@ static bool process_event(struct world *w, enum event e, unsigned who, const cha
     case GROWS_UP:
         if (w->slot[who].state != MEMBER_STARTING)
             return false;
-        edge_grow();
+        member_settle();
         edge_follow(p, w->now);
         return true;
     case EXITS:
@@ -428,7 +428,7 @@ static bool process_event(struct world *w, enum event e, unsigned who, const cha
     case ENDS: /* the program had its signal, or its leave */
         if (!p->releasing || (!p->owed && !p->exits && w->proc[1 - who].life == ALIVE))
             return false;
-        edge_leave();
+        member_leave();
         return true;
     case IS_KILLED: return game->kills;
     case ACCEPTS:

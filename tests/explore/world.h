@@ -1,6 +1,6 @@
 /* world.h: a small world for the drain: two processes, three clients, a clock; and every event that can happen in it.
  *
- * Real are drain.c, group_table.c, conn.c with http1.c, and lead.c. Modelled, as small as it can be, are the kernel, the
+ * Real are drain.c, group_table.c, conn.c with http1.c, and group/. Modelled, as small as it can be, are the kernel, the
  * program, the clients, and what stands between: the pump's step, the survey of the connections, the door. */
 #ifndef LASTCALL_WORLD_H
 #define LASTCALL_WORLD_H
@@ -35,24 +35,24 @@ struct client {
 
 enum life { UNBORN, ALIVE, DEAD };
 
-/* The words of lead.c, pump.c, shim.c and group.c for one process. */
+/* The words of group/, pump.c and shim.c for one process. */
 struct process {
     struct drain drain;
     nsec_t signal_at, wake_at, served_at /* the last accept */;
     uint32_t said, signals, seen, leader_serial;
     int32_t leader;
     uint8_t life, begun, started, owed, releasing, phase;
-    uint8_t poked;         /* its pump has been woken */
-    uint8_t waits_orders;  /* which of the group's words its watcher waits for */
-    uint8_t order;         /* an order is on its way to it */
-    uint8_t deaths;        /* bit q: process q's pidfd says that it is dead */
-    uint8_t watch[PROCS];  /* 1 watched, 2 ordered, 4 out of reach */
-    uint8_t exits;         /* the program is in exit() */
-    uint8_t left;          /* it has let go of the listener that others hold */
-    uint8_t terms, urgent; /* TERMs that it was sent; one that must end it at once */
-    uint8_t door;          /* it has closed its door: 1 for all, 2 for itself */
-    uint8_t unclean;       /* it was released by a deadline or a second signal, or follows one that was */
-    uint8_t hidden_here;   /* it has hidden the listener */
+    uint8_t poked;          /* its pump has been woken */
+    uint8_t waits_commands; /* which of the group's words its watcher waits for */
+    uint8_t order;          /* an order is on its way to it */
+    uint8_t deaths;         /* bit q: process q's pidfd says that it is dead */
+    uint8_t watch[PROCS];   /* 1 watched, 2 commanded, 4 out of reach */
+    uint8_t exits;          /* the program is in exit() */
+    uint8_t left;           /* it has let go of the listener that others hold */
+    uint8_t terms, urgent;  /* TERMs that it was sent; one that must end it at once */
+    uint8_t door;           /* it has closed its door: 1 for all, 2 for itself */
+    uint8_t unclean;        /* it was released by a deadline or a second signal, or follows one that was */
+    uint8_t hidden_here;    /* it has hidden the listener */
     uint8_t pad[5];
 };
 
