@@ -20,7 +20,7 @@ bool edge_survives_torn_look(struct world *w);
 /* The slots of the table only, for events that are nobody's. */
 struct group_table *edge_table(void);
 
-/* shim_follow and note_moment as they are in shim_signal.c. */
+/* shim_follow and note_signal as they are in shim_signal.c. */
 void edge_begin(struct process *p, const struct member *leader, nsec_t now);
 void edge_follow(struct process *p, nsec_t now);
 
