@@ -10,7 +10,7 @@
 #include "record.h"
 #include "shim.h"
 
-#include "group.h"
+#include "group/group.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
