@@ -4,9 +4,13 @@
 #include "drain/exit_guard.h"
 #include "group/coordinator.h"
 #include "group/membership.h"
-#include "shim.h"
+#include "process/clock.h"
+#include "process/config.h"
+#include "process/deferred.h"
+#include "process/self.h"
 #include "sys/proc.h"
 #include "sys/syscall.h"
+#include "track/connections.h"
 
 #include <time.h>
 
@@ -102,8 +106,10 @@ void holders_look(bool with_listeners, const struct conn *pinned)
         return;
     judge_listeners(&unseen);
     judge_connections(&unseen);
-    if (self_forks_begun() != forks)
-        shim_share_everything(); /* one was not over, or has begun: the walk may have missed its child */
+    if (self_forks_begun() != forks) { /* a fork was not over, or has begun: the walk may have missed its child */
+        connections_share();
+        listeners_share();
+    }
 }
 
 /* ---- listeners: do only members hold them? ----------------------------------------------------------------------- */
