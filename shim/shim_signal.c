@@ -13,12 +13,13 @@
 
 /* The moment of the signal is that of the coordinator's, if there is one; but not later than now, whatever stands there: the
  * deadline follows from it. */
-static void note_moment(const struct member *coordinator)
+static void note_signal(int sig, const struct member *coordinator)
 {
     nsec_t now = clock_now();
+    deferred.first_signal = sig;
     deferred.signal_at = coordinator && coordinator->signal_at < now ? coordinator->signal_at : now;
     deferred.signal_wall_ms = clock_wall_ms();
-    member_begin_drain(deferred.first_signal, deferred.signal_at);
+    member_begin_drain(sig, deferred.signal_at);
 }
 
 static void open_conn_log(void)
@@ -36,8 +37,7 @@ static bool begin_drain(int sig, const struct member *coordinator)
         return true;
     }
     uint64_t mask = sigmask_block_all();
-    deferred.first_signal = sig;
-    note_moment(coordinator);
+    note_signal(sig, coordinator);
     /* A connection that is closed from now on is kept for lingering: the drain thread may be long in coming. */
     wake_open();
     open_conn_log();
@@ -95,17 +95,23 @@ static void take_command(const siginfo_t *info)
     shim_follow();
 }
 
-/* The program was sent the signal: it shall have it when the drain is over. False: there can be none. */
+static void note_pending(int sig, const siginfo_t *info)
+{
+    if (__atomic_exchange_n(&deferred.pending, 1, __ATOMIC_ACQ_REL))
+        return;
+    deferred.pending_signal = sig;
+    member_defer(sig);
+    if (!info)
+        return;
+    memcpy(deferred.info, info, sizeof deferred.info);
+    deferred.has_info = true;
+}
+
+/* The program was sent the signal: it shall have it when the drain is over. False: there can be no drain. */
 static bool defer(int sig, const siginfo_t *info)
 {
     bool repeated = deferred.pending && is_from_group(info);
-    if (!__atomic_exchange_n(&deferred.pending, 1, __ATOMIC_ACQ_REL)) {
-        deferred.pending_signal = sig;
-        member_defer(sig);
-        if (info)
-            memcpy(deferred.info, info, sizeof deferred.info);
-        deferred.has_info = info != NULL;
-    }
+    note_pending(sig, info);
     if (repeated)
         return true;
     STORE(deferred.last_at, clock_now());
@@ -171,7 +177,8 @@ static void on_signal(int sig, siginfo_t *info, void *context)
         eintr_show(delivered, context);
 }
 
-static void on_continue(int sig, siginfo_t *info, void *context)
+/* SIGCONT: see dispositions_accept_commands. */
+static void on_command(int sig, siginfo_t *info, void *context)
 {
     (void)sig;
     if (self_is_our_process() && is_command(info))
@@ -197,7 +204,7 @@ static void note_ignored(void)
 
 void shim_hold_signals(void)
 {
-    dispositions_init(on_signal, on_continue);
+    dispositions_init(on_signal, on_command);
     dispositions_take();
     note_ignored();
 }

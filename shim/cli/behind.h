@@ -1,5 +1,5 @@
 /* behind.h: the servers behind the command: those that a shell has started which stays as their parent. They join the
- * group whose memory the launcher makes and names in the environment (group.h), though the launcher itself is no member;
+ * group whose memory the launcher makes and names in the environment (group/join.h), though the launcher itself is no member;
  * so it finds them there, has the outermost of them drain, and learns when they have ended. */
 #ifndef LASTCALL_BEHIND_H
 #define LASTCALL_BEHIND_H

@@ -1,4 +1,4 @@
-/* group_table.c: see members.h. */
+/* group_table.c: see group_table.h. */
 #include "core/group_table.h"
 
 static const char magic[8] = "lastcall";

@@ -1,4 +1,4 @@
-/* signal_view.h: what the program believes of its signals while ours is the handler in the kernel.
+/* signal_view.h: the dispositions that the program believes in while the kernel has our handler.
  *
  * Pure. One struct for the process; the caller serialises. Dispositions are in the kernel's form. */
 #ifndef LASTCALL_SIGNAL_VIEW_H
@@ -26,11 +26,11 @@ static inline bool signal_view_holds(const struct signal_view *v, int sig)
     return sig > 0 && sig < SIGNAL_VIEW_MAX && (v->held >> sig & 1) != 0;
 }
 
-/* Begin: the kernel says this is the disposition now. */
+/* Begin: `kernel` is the disposition that the kernel has now. */
 void signal_view_hold(struct signal_view *v, int sig, const struct ksigaction *kernel);
 
-/* The program sets a disposition. True: ours must (again) be in the kernel; false: the kernel must have
- * the program's own, for SIG_IGN is inherited by exec and is never drained. */
+/* The program sets a disposition. True: our handler must (again) be in the kernel; false: the kernel must have the program's
+ * own, for SIG_IGN is inherited by exec and begins no drain. */
 bool signal_view_set(struct signal_view *v, int sig, const struct ksigaction *act);
 
 /* End: the program's disposition, to be put into the kernel. */

@@ -90,7 +90,7 @@ nsec_t group_report_last_done_at(void)
 {
     nsec_t last = __atomic_load_n(&stats.last_done_at, __ATOMIC_ACQUIRE);
     for (int i = 0; group_self() && i < group_table_top(group.table); i++)
-        if (is_reported(i) && member_at(i)->owed_at > last)
-            last = member_at(i)->owed_at;
+        if (is_reported(i) && member_at(i)->last_done_at > last)
+            last = member_at(i)->last_done_at;
     return last;
 }

@@ -4,9 +4,15 @@
 #include "drain/exit_guard.h"
 #include "group/coordinator.h"
 #include "group/membership.h"
-#include "shim.h"
+#include "process/clock.h"
+#include "process/config.h"
+#include "process/deferred.h"
+#include "process/self.h"
+#include "sys/net.h"
 #include "sys/proc.h"
 #include "sys/syscall.h"
+#include "track/connections.h"
+#include "track/fds.h"
 
 #include <time.h>
 

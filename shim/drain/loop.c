@@ -1,19 +1,27 @@
 /* loop.c: see loop.h. */
 #include "drain/loop.h"
 
+#include "compat/node_cluster.h"
 #include "drain/exit_guard.h"
 #include "drain/holders.h"
 #include "drain/listeners.h"
 #include "drain/report.h"
 #include "drain/scan.h"
 #include "drain/state.h"
-#include "compat/node_cluster.h"
 #include "group/coordinator.h"
-#include "track/conn_log.h"
-#include "shim.h"
+#include "process/clock.h"
+#include "process/config.h"
+#include "process/deferred.h"
+#include "process/log.h"
+#include "process/self.h"
+#include "process/stats.h"
+#include "process/wake.h"
 #include "signal/deliver.h"
+#include "signal/disposition.h"
 #include "sys/proc.h"
 #include "sys/syscall.h"
+#include "track/conn_log.h"
+#include "track/listeners.h"
 
 #include <time.h>
 

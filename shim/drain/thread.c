@@ -1,15 +1,19 @@
 /* thread.c: the thread of a drain: made by the first signal, gone after the delivery. And the timer that stands in for it. */
 #include "drain/drain.h"
 
+#include "compat/node_cluster.h"
+#include "drain/holders.h"
 #include "drain/loop.h"
 #include "drain/report.h"
 #include "drain/scan.h"
 #include "drain/state.h"
-#include "compat/node_cluster.h"
-#include "drain/holders.h"
 #include "group/coordinator.h"
-#include "shim.h"
+#include "process/clock.h"
+#include "process/deferred.h"
+#include "process/log.h"
+#include "process/wake.h"
 #include "sys/syscall.h"
+#include "track/connections.h"
 
 #include <linux/futex.h>
 #include <sched.h>

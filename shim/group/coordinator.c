@@ -235,7 +235,7 @@ void coordinator_publish(uint8_t phase, const struct census *census)
     said_confirmed = self->confirmed;
     self->counts = stats.counts;
     self->open = census->in_flight;
-    self->owed_at = __atomic_load_n(&stats.last_done_at, __ATOMIC_ACQUIRE);
+    self->last_done_at = __atomic_load_n(&stats.last_done_at, __ATOMIC_ACQUIRE);
     __atomic_store_n(&self->phase, phase, __ATOMIC_SEQ_CST);
     if (!changed)
         return;
@@ -281,7 +281,7 @@ void coordinator_end(enum report_end end)
     self->end = end;
     self->counts = stats.counts;
     self->open = 0;
-    self->owed_at = __atomic_load_n(&stats.last_done_at, __ATOMIC_ACQUIRE);
+    self->last_done_at = __atomic_load_n(&stats.last_done_at, __ATOMIC_ACQUIRE);
     if (coordinator()) {
         __atomic_store_n(&self->phase, DRAIN_RELEASED, __ATOMIC_SEQ_CST);
         group_wake_coordinators();

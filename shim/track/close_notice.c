@@ -3,6 +3,7 @@
 
 #include "process/config.h"
 #include "sys/net.h"
+#include "track/connections.h"
 
 struct wire {
     struct rewrite_chunk *chunk;

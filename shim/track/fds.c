@@ -7,6 +7,7 @@
 #include "process/log.h"
 #include "process/self.h"
 #include "process/wake.h"
+#include "sys/net.h"
 #include "sys/syscall.h"
 #include "track/conn_log.h"
 #include "track/connections.h"

@@ -153,7 +153,7 @@ def term_late(t):
     pids = t.everyone()
     early = random.choice(t.workers())
     t.kill([early], signal.SIGTERM)
-    time.sleep(random.uniform(0.09, 0.13))  # lead.h: LONE_GRACE
+    time.sleep(random.uniform(0.09, 0.13))  # group/group.h: GROUP_LONE_GRACE
     t.termed = time.monotonic()
     t.kill([pid for pid in pids if pid != early], signal.SIGTERM)
     refused_in_the_end(t, loads)

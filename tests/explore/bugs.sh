@@ -32,7 +32,6 @@ group/coordinator.c s/^    bool changed = .*/    bool changed = false;/
 group/coordinator.c s/^    wake_watcher();//
 group/coordinator.c /^static bool follow/,/^}/{/int top = /d;s/^    if (top == MEMBER_NONE/    int top = group_table_coordinator(group.table, group.at);\n&/}
 conn_drain.c s/^    if (!f->opaque) {.*/    if (!f->opaque \&\& f->stage != CONN_EOF) {/
-conn_drain.c s/^    if (f->busy)/    if (false)/
 conn_drain.c s/^    if (!f->acked && !f->only_fin)/    if (false)/
 conn_drain.c s/^        return decide(OUTSTANDING_IDLE, until);/        return decide(OUTSTANDING_IDLE, 0);/
 conn_drain.c s/later(p->signal_at, f->since) + p->idle, now/p->signal_at + p->idle, now/

@@ -78,7 +78,7 @@ static void wake_waiters(const uint32_t *word, uint32_t bit)
 {
     for (unsigned q = 0; q < PROCS; q++) {
         struct process *p = &here->proc[q];
-        const uint32_t *waits = p->waits_orders ? &table.commands : &table.events;
+        const uint32_t *waits = p->waits_commands ? &table.commands : &table.events;
         if (p->life == ALIVE && p->begun && !p->releasing && waits == word && (bit >> q & 1))
             p->poked = 1;
     }
@@ -407,7 +407,7 @@ bool edge_step(struct process *p)
             loop_peer_event(PEERS_TOKEN(q));
     p->deaths = 0;
     bool goes_on = loop_step(&p->wake_at);
-    p->waits_orders = coordinator_futex(&value) == &table.commands;
+    p->waits_commands = coordinator_futex(&value) == &table.commands;
     return goes_on;
 }
 
@@ -440,7 +440,7 @@ bool edge_survives_torn_look(struct world *w)
     return survives;
 }
 
-/* ---- signals.c and group.c, in short ------------------------------------------------------------------------------ */
+/* ---- shim_signal.c and group/, in short ------------------------------------------------------------------------------ */
 
 void edge_begin(struct process *p, const struct member *leader, nsec_t now)
 {
@@ -464,32 +464,4 @@ void edge_follow(struct process *p, nsec_t now)
         return;
     edge_begin(p, leader, now);
     group_wake_coordinators();
-}
-
-bool edge_is_free(void)
-{
-    if (!group_self())
-        return false;
-    if (group.coordinator != MEMBER_NONE && table.member[group.coordinator].serial == group.coordinator_serial)
-        return table.member[group.coordinator].phase == DRAIN_RELEASED;
-    int master = group_table_master(&table, group.at);
-    return master != MEMBER_NONE && table.member[master].phase == DRAIN_RELEASED;
-}
-
-void edge_leave(void)
-{
-    const struct member *self = group_self();
-    if (!self)
-        return;
-    bool drains = group_coordinator() != NULL;
-    group_table_leave(&table, group.at, self->serial, drains);
-    if (drains)
-        group_wake_coordinators();
-}
-
-void edge_grow(void)
-{
-    table.member[me].state = MEMBER_SERVES;
-    if (group_coordinator())
-        group_wake_coordinators();
 }

@@ -26,11 +26,8 @@ bool edge_survives_torn_look(struct world *w);
 /* The slots of the table only, for events that are nobody's. */
 struct group_table *edge_table(void);
 
-/* shim_follow, note_moment, coordinator_delivered, member_leave and member_settle as they are in signals.c and group.c. */
+/* shim_follow and note_signal as they are in shim_signal.c. */
 void edge_begin(struct process *p, const struct member *leader, nsec_t now);
 void edge_follow(struct process *p, nsec_t now);
-bool edge_is_free(void);
-void edge_leave(void);
-void edge_grow(void);
 
 #endif

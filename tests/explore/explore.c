@@ -253,7 +253,7 @@ static bool play(void)
     clock_gettime(CLOCK_MONOTONIC, &begun);
     forget();
     world_begin(&start);
-    if (!visit(&start, 0, PUMP_STEPS, 0, NULL))
+    if (!visit(&start, 0, THREAD_STEPS, 0, NULL))
         return false;
     for (; worlds > 0 && depth < deepest; depth++) {
         struct world *swap = frontier;

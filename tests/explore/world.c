@@ -8,7 +8,7 @@
 #include <string.h>
 
 const char *const event_names[EVENTS] = {
-    [PUMP_STEPS] = "the pump steps",
+    [THREAD_STEPS] = "the drain thread steps",
     [IS_SENT_TERM] = "is sent TERM",
     [GETS_ORDER] = "gets its order",
     [FORKS] = "forks",
@@ -333,7 +333,7 @@ static void send_term(struct world *w, unsigned who)
 {
     struct process *p = &w->proc[who];
     p->terms++;
-    if (!p->owed && edge_is_free()) { /* its leader's doing, after the release */
+    if (!p->owed && coordinator_delivered()) { /* its leader's doing, after the release */
         p->unclean = w->proc[1 - who].unclean;
         deferred.delivering = 1;
         return;
@@ -351,7 +351,7 @@ static bool process_event(struct world *w, enum event e, unsigned who, const cha
     if (p->life != ALIVE && e != FORKS)
         return false;
     switch (e) {
-    case PUMP_STEPS:
+    case THREAD_STEPS:
         if (!can_step(w, who))
             return false;
         *wrong = thread_steps(w, who);
@@ -378,7 +378,7 @@ static bool process_event(struct world *w, enum event e, unsigned who, const cha
     case GROWS_UP:
         if (w->slot[who].state != MEMBER_STARTING)
             return false;
-        edge_grow();
+        member_settle();
         edge_follow(p, w->now);
         return true;
     case EXITS:
@@ -389,7 +389,7 @@ static bool process_event(struct world *w, enum event e, unsigned who, const cha
     case ENDS: /* the program had its signal, or its leave */
         if (!p->releasing || (!p->owed && !p->exits && w->proc[1 - who].life == ALIVE))
             return false;
-        edge_leave();
+        member_leave();
         return true;
     case IS_KILLED: return game->kills;
     case ACCEPTS:
@@ -602,8 +602,8 @@ bool world_done(const struct world *w)
 /* Nobody comes, nobody says anything that they have not begun to say; whoever waits for an end of file waits. */
 bool world_fair(const struct world *w, enum event *e, unsigned *who)
 {
-    static const enum event order[] = {PUMP_STEPS, GETS_ORDER,  ENDS,      ACCEPTS,   IS_QUEUED, IS_READ,
-                                       SENDS,      IS_ANSWERED, READS_EOF, IS_CLOSED, IS_ACKED,  TIME_PASSES};
+    static const enum event order[] = {THREAD_STEPS, GETS_ORDER,  ENDS,      ACCEPTS,   IS_QUEUED, IS_READ,
+                                       SENDS,        IS_ANSWERED, READS_EOF, IS_CLOSED, IS_ACKED,  TIME_PASSES};
     if (world_done(w))
         return false;
     for (unsigned i = 0; i < COUNT(order); i++)

@@ -1,7 +1,8 @@
 /* world.h: a small world for the drain: two processes, three clients, a clock; and every event that can happen in it.
  *
- * Real are drain.c, group_table.c, conn.c with http1.c, and lead.c. Modelled, as small as it can be, are the kernel, the
- * program, the clients, and what stands between: the pump's step, the survey of the connections, the door. */
+ * Real are what decides: core/ (drain, conn_drain, conn with http1, group_table), group/, drain/loop.c and holders.c. Modelled,
+ * as small as it can be, are the kernel, the program and the clients; and of the library what stands between the kernel and those
+ * that decide: the answers of scan.c, the listeners. */
 #ifndef LASTCALL_WORLD_H
 #define LASTCALL_WORLD_H
 
@@ -35,18 +36,18 @@ struct client {
 
 enum life { UNBORN, ALIVE, DEAD };
 
-/* The words of lead.c, pump.c, shim.c and group.c for one process. */
+/* The words of group/, pump.c and shim.c for one process. */
 struct process {
     struct drain drain;
     nsec_t signal_at, wake_at, served_at /* the last accept */;
     uint32_t said, signals, seen, leader_serial;
     int32_t leader;
     uint8_t life, begun, started, owed, releasing, phase;
-    uint8_t poked;            /* its pump has been woken */
-    uint8_t waits_orders;     /* which of the group's words its watcher waits for */
+    uint8_t poked;            /* its drain thread has been woken */
+    uint8_t waits_commands;   /* which of the group's words its watcher waits for */
     uint8_t order;            /* an order is on its way to it */
     uint8_t deaths;           /* bit q: process q's pidfd says that it is dead */
-    uint8_t watch[PROCS];     /* 1 watched, 2 ordered, 4 out of reach */
+    uint8_t watch[PROCS];     /* 1 watched, 2 commanded, 4 out of reach */
     uint8_t exits;            /* the program is in exit() */
     uint8_t left;             /* it has let go of the listener that others hold */
     uint8_t terms, urgent;    /* TERMs that it was sent; one that must end it at once */
@@ -90,8 +91,8 @@ extern const struct game *game;
 
 /* What can happen; of whom is the second number. */
 enum event {
-    /* of a process's pump */
-    PUMP_STEPS,
+    /* of a process's drain thread */
+    THREAD_STEPS,
     /* of a process */
     IS_SENT_TERM,
     GETS_ORDER,

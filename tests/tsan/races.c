@@ -139,7 +139,7 @@ static void *look(void *unused)
     (void)unused;
     for (bool first = true; !__atomic_load_n(&looking_ends, __ATOMIC_ACQUIRE); first = false) {
         memset(&census, 0, sizeof census);
-        survey(&census, clock_now(), first);
+        scan_connections(&census, clock_now(), first);
         sys0(SYS_sched_yield);
     }
     return NULL;
