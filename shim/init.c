@@ -65,7 +65,6 @@ static void configure(const char *const *envp)
     /* The program may overwrite its environment (setproctitle does): keep what is needed later. */
     o->log_file = keep(o->log_file, shim.strings[0], &t);
     o->report = keep(o->report, shim.strings[1], &t);
-    o->health = keep(o->health, shim.strings[2], &t);
     if (o->report_connections && !o->report)
         text_str(
             &t,

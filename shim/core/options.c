@@ -442,14 +442,6 @@ static int pick(const char *text, const char *const *words, int count)
     return count;
 }
 
-static bool read_tunnel(struct options *o, size_t field UNUSED, const char *text)
-{
-    static const char *const words[] = {[TUNNEL_CLOSE] = "close", [TUNNEL_WAIT] = "wait"};
-    int word = pick(text, words, COUNT(words));
-    o->tunnel = word < 0 ? TUNNEL_CLOSE : (enum tunnel_mode)word;
-    return word >= 0;
-}
-
 static bool read_log(struct options *o, size_t field UNUSED, const char *text)
 {
     static const char *const words[] = {
@@ -473,15 +465,6 @@ static bool read_path(struct options *o, size_t field, const char *text)
 {
     *(const char **)field_at(o, field) = text;
     return slice_of(text).len < OPTIONS_PATH_MAX;
-}
-
-/* Compared with request targets, so only what can stand there, and no query (RFC 9112 3.2.1). */
-static bool read_health(struct options *o, size_t field, const char *text)
-{
-    for (const char *c = text; *c; c++)
-        if (*c <= ' ' || *c > '~' || *c == '?' || *c == '#')
-            return false;
-    return text[0] == '/' && read_path(o, field, text);
 }
 
 /* ---- the table ------------------------------------------------------------------------------------ */
@@ -510,10 +493,6 @@ const struct option_row option_rows[] = {
      read_listen, 0},
     {"LASTCALL_INJECT", "1", "say farewells in responses; 0: never change a byte",
      read_switch, FIELD(inject)},
-    {"LASTCALL_TUNNEL", "close", "upgraded connections: close, or wait for the deadline",
-     read_tunnel, 0},
-    {"LASTCALL_HEALTH", "off", "path whose responses get status 503 from the signal on",
-     read_health, FIELD(health)},
     {"LASTCALL_LOG", "info", "off error warn info debug trace",
      read_log, 0},
     {"LASTCALL_LOG_FORMAT", "text", "text (logfmt) or json",

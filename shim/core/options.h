@@ -9,7 +9,6 @@
 
 enum log_level { LOG_OFF, LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG, LOG_TRACE };
 enum log_format { LOG_TEXT, LOG_JSON };
-enum tunnel_mode { TUNNEL_CLOSE, TUNNEL_WAIT };
 
 enum { OPTIONS_SIGNALS_MAX = 8, OPTIONS_LISTEN_MAX = 16, OPTIONS_COMPLAINTS_MAX = 16, OPTIONS_PATH_MAX = 1024 };
 
@@ -30,8 +29,6 @@ struct options {
     struct listen_filter listen[OPTIONS_LISTEN_MAX];
     unsigned listen_count; /* 0 = all TCP; AF_UNIX only if listed */
     bool inject;
-    enum tunnel_mode tunnel;
-    const char *health; /* path, or NULL */
     enum log_level log;
     enum log_format log_format;
     const char *log_file, *report; /* paths, or NULL */

@@ -25,7 +25,7 @@ static void within_bounds(const struct options *o)
     HOLDS(o->signals != 0 && (o->signals >> SIGKILL & 1) == 0 && (o->signals >> SIGSTOP & 1) == 0);
     HOLDS(o->forward >= 0 && o->forward <= SIGRTMAX);
     HOLDS(o->listen_count <= OPTIONS_LISTEN_MAX);
-    HOLDS(o->log <= LOG_TRACE && o->log_format <= LOG_JSON && o->tunnel <= TUNNEL_WAIT);
+    HOLDS(o->log <= LOG_TRACE && o->log_format <= LOG_JSON);
     for (unsigned i = 0; i < o->listen_count; i++)
         HOLDS(o->listen[i].family != 1 || ends_inside(o->listen[i].path, sizeof o->listen[i].path));
 }

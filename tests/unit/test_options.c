@@ -40,8 +40,6 @@ static void defaults(void **state UNUSED)
     assert_true(o.linger == 2 * NSEC_PER_SEC);
     assert_int_equal(o.listen_count, 0);
     assert_true(o.inject);
-    assert_int_equal(o.tunnel, TUNNEL_CLOSE);
-    assert_null(o.health);
     assert_int_equal(o.log, LOG_INFO);
     assert_int_equal(o.log_format, LOG_TEXT);
     assert_null(o.log_file);
@@ -370,12 +368,11 @@ static void filters_listeners(void **state UNUSED)
 }
 
 static const char *const unreadable[] = {
-    "LASTCALL_DISABLE=yes", "LASTCALL_DISABLE=2",      "LASTCALL_DISABLE=11",    "LASTCALL_DISABLE=true",
-    "LASTCALL_INJECT=off",  "LASTCALL_INJECT=00",      "LASTCALL_TIMEOUT=soon",  "LASTCALL_TIMEOUT=-1",
-    "LASTCALL_DELAY=1x",    "LASTCALL_QUIET=no",       "LASTCALL_IDLE=1,5",      "LASTCALL_LINGER=2 s",
-    "LASTCALL_TUNNEL=open", "LASTCALL_HEALTH=healthz", "LASTCALL_HEALTH=/a b",   "LASTCALL_HEALTH=/a?b",
-    "LASTCALL_HEALTH=/a#b", "LASTCALL_HEALTH=/\x80",   "LASTCALL_LOG=verbose",   "LASTCALL_LOG=infos",
-    "LASTCALL_LOG=3",       "LASTCALL_LOG_FORMAT=xml", "LASTCALL_FORWARD=TERM,", "LASTCALL_LISTEN=all",
+    "LASTCALL_DISABLE=yes",   "LASTCALL_DISABLE=2",  "LASTCALL_DISABLE=11",   "LASTCALL_DISABLE=true",
+    "LASTCALL_INJECT=off",    "LASTCALL_INJECT=00",  "LASTCALL_TIMEOUT=soon", "LASTCALL_TIMEOUT=-1",
+    "LASTCALL_DELAY=1x",      "LASTCALL_QUIET=no",   "LASTCALL_IDLE=1,5",     "LASTCALL_LINGER=2 s",
+    "LASTCALL_LOG=verbose",   "LASTCALL_LOG=infos",  "LASTCALL_LOG=3",        "LASTCALL_LOG_FORMAT=xml",
+    "LASTCALL_FORWARD=TERM,", "LASTCALL_LISTEN=all",
 };
 
 static void complains(void **state UNUSED)
@@ -397,8 +394,9 @@ static void complains(void **state UNUSED)
 
 static void complains_of_unknown_names(void **state UNUSED)
 {
-    static const char *const unknown[] = {"LASTCALL_TIMOUT=3s", "LASTCALL_=x", "LASTCALL_timeout=3s",
-                                          "LASTCALL_LOGS=off", "LASTCALL_INTERNAL_X=1"};
+    static const char *const unknown[] = {"LASTCALL_TIMOUT=3s",      "LASTCALL_=x",           "LASTCALL_timeout=3s",
+                                          "LASTCALL_LOGS=off",       "LASTCALL_INTERNAL_X=1", "LASTCALL_TUNNEL=wait",
+                                          "LASTCALL_HEALTH=/healthz"};
     for (size_t i = 0; i < COUNT(unknown); i++) {
         assert_int_equal(read_one(unknown[i]), 1);
         assert_true(complaints[0].unknown);
@@ -431,8 +429,6 @@ static void reads_a_whole_environment(void **state UNUSED)
         "LASTCALL_LINGER=1.5",
         "LASTCALL_LISTEN=8080,unix:/x",
         "LASTCALL_INJECT=0",
-        "LASTCALL_TUNNEL=wait",
-        "LASTCALL_HEALTH=/healthz",
         "LASTCALL_LOG=TRACE",
         "LASTCALL_LOG_FORMAT=json",
         "LASTCALL_LOG_FILE=/tmp/log",
@@ -447,10 +443,8 @@ static void reads_a_whole_environment(void **state UNUSED)
     assert_true(o.timeout == 0 && o.delay == 5 * NSEC_PER_SEC && o.quiet == 500 * NSEC_PER_MSEC);
     assert_true(o.idle == 3 * NSEC_PER_SEC && o.linger == 1500 * NSEC_PER_MSEC);
     assert_int_equal(o.listen_count, 2);
-    assert_int_equal(o.tunnel, TUNNEL_WAIT);
     assert_int_equal(o.log, LOG_TRACE);
     assert_int_equal(o.log_format, LOG_JSON);
-    assert_string_equal(o.health, "/healthz");
     assert_string_equal(o.log_file, "/tmp/log");
     assert_string_equal(o.report, "/dev/tty");
 }
@@ -534,12 +528,10 @@ static const char *const seeds[] = {
     "QUIET=0.25h",
     "LISTEN=unix:@abstract",
     "LOG=trace",
-    "HEALTH=/healthz",
     "DISABLE=1",
     "LISTEN=[::ffff:255.255.255.255]:65535",
     "LOG_FORMAT=json",
     "REPORT=/dev/tty",
-    "TUNNEL=wait",
 };
 
 static void mutate(char *s, size_t size)
