@@ -39,7 +39,7 @@ struct command_line {
 static int read_options(int argc, char **argv)
 {
     char problem[PROBLEM_MAX];
-    struct options_complaint complaints[OPTIONS_COMPLAINTS_MAX];
+    struct options_error complaints[OPTIONS_ERRORS_MAX];
     if (!runopts_read(&given, argc, argv, problem, sizeof problem))
         return cli_usage("run", "%s", problem);
     for (unsigned i = 0; i < option_rows_count && i < COUNT(given.value); i++)
@@ -49,7 +49,7 @@ static int read_options(int argc, char **argv)
     for (unsigned i = 0; i < count && i < COUNT(complaints); i++) {
         if (complaints[i].unknown) /* a service of this name gives its pods such variables; the object warns of them */
             continue;
-        runopts_complaint(problem, sizeof problem, &given, &complaints[i]);
+        runopts_error(problem, sizeof problem, &given, &complaints[i]);
         return cli_fail(CLI_USAGE, "%s", problem);
     }
     if (given.command >= argc)

@@ -79,27 +79,27 @@ bool runopts_read(struct runopts *o, int argc, char *const *argv, char *problem,
     return true;
 }
 
-void runopts_complaint(char *to, size_t size, const struct runopts *o, const struct options_complaint *c)
+void runopts_error(char *to, size_t size, const struct runopts *o, const struct options_error *e)
 {
     struct text t;
     char option[RUNOPTS_NAME_MAX] = "";
     for (unsigned i = 0; i < option_rows_count && i < COUNT(o->value); i++)
-        if (o->value[i] && strlen(option_rows[i].name) == c->name_len &&
-            memcmp(option_rows[i].name, c->name, c->name_len) == 0)
+        if (o->value[i] && strlen(option_rows[i].name) == e->name_len &&
+            memcmp(option_rows[i].name, e->name, e->name_len) == 0)
             runopts_name(option, &option_rows[i]);
     text_init(&t, to, size);
     if (option[0])
         text_str(&t, option);
     else
-        text_bytes(&t, c->name, c->name_len);
-    if (c->unknown) {
+        text_bytes(&t, e->name, e->name_len);
+    if (e->unknown) {
         text_str(&t, " is not a variable of lastcall; it is not used");
         return;
     }
     text_str(&t, option[0] ? " " : "=");
-    text_quoted(&t, c->value, strnlen(c->value, 256), false);
+    text_quoted(&t, e->value, strnlen(e->value, 256), false);
     text_str(&t, " cannot be read, so the command is not started; by default it is ");
-    text_str(&t, c->used);
+    text_str(&t, e->used);
 }
 
 /* By whatever path: two copies of it in one program would each withhold the signal. */

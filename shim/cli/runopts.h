@@ -20,8 +20,8 @@ bool runopts_read(struct runopts *o, int argc, char *const *argv, char *problem,
 enum { RUNOPTS_NAME_MAX = 64 };
 void runopts_name(char name[RUNOPTS_NAME_MAX], const struct option_row *row);
 
-/* A complaint of options_read as a sentence that says what the caller wrote: option or variable. */
-void runopts_complaint(char *to, size_t size, const struct runopts *o, const struct options_complaint *c);
+/* An error of options_read as a sentence that says what the caller wrote: option or variable. */
+void runopts_error(char *to, size_t size, const struct runopts *o, const struct options_error *e);
 
 /* The value of LD_PRELOAD with `ours` first and, of what was there, everything of another file name (ld.so(8): separated by
  * blanks or colons). False: there is no room in `to`. */

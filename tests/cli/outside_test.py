@@ -107,7 +107,7 @@ def a_lame_duck_accepts():
 
 @case
 def quiet_ends_the_lame_duck():
-    with serving(LASTCALL_DELAY='10s', LASTCALL_QUIET='300ms') as t:
+    with serving(LASTCALL_DELAY='10s', LASTCALL_DELAY_QUIET='300ms') as t:
         t.term()
         took = t.exits(within=2)
         check(took > 0.25, f'it ended after {took:.2f} s')

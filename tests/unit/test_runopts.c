@@ -81,20 +81,20 @@ static void complaints(void **state)
     (void)state;
     struct runopts o;
     char said[512];
-    const struct options_complaint of_timeout = {"LASTCALL_TIMEOUT=q\"", 16, "q\"", "25s", false};
-    const struct options_complaint of_nothing = {"LASTCALL_X=1", 10, "1", "", true};
+    const struct options_error of_timeout = {"LASTCALL_TIMEOUT=q\"", 16, "q\"", "25s", false};
+    const struct options_error of_nothing = {"LASTCALL_X=1", 10, "1", "", true};
     assert_true(READ(&o, "--timeout", "q\"", "c"));
-    runopts_complaint(said, sizeof said, &o, &of_timeout);
+    runopts_error(said, sizeof said, &o, &of_timeout);
     assert_string_equal(said,
                         "--timeout \"q\\\"\" cannot be read, so the command is not started; by default it is 25s");
     assert_true(READ(&o, "c"));
-    runopts_complaint(said, sizeof said, &o, &of_timeout);
+    runopts_error(said, sizeof said, &o, &of_timeout);
     assert_string_equal(
         said, "LASTCALL_TIMEOUT=\"q\\\"\" cannot be read, so the command is not started; by default it is 25s");
-    runopts_complaint(said, sizeof said, &o, &of_nothing);
+    runopts_error(said, sizeof said, &o, &of_nothing);
     assert_string_equal(said, "LASTCALL_X is not a variable of lastcall; it is not used");
     char small[24];
-    runopts_complaint(small, sizeof small, &o, &of_timeout);
+    runopts_error(small, sizeof small, &o, &of_timeout);
     assert_int_equal(strlen(small), sizeof small - 1);
 }
 
