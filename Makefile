@@ -43,7 +43,7 @@ $(BUILD)/shim/%.S.o: shim/%.S
 
 -include $(SHIM_OBJ:.o=.d)
 
-include shim/cli/cli.mk tests/tests.mk
+include shim/launcher/launcher.mk tests/tests.mk
 
 PREFIX ?= /usr
 install: $(BUILD)/liblastcall.so $(BUILD)/lastcall

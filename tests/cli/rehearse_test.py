@@ -495,7 +495,7 @@ def scenarios_in_help():
     """--help describes those of the table, and each is a scenario of tests/e2e."""
     sys.path.insert(0, f'{ROOT}/tests/e2e')
     import scenarios
-    with open(f'{ROOT}/shim/cli/rehearse_scenarios.c') as f:
+    with open(f'{ROOT}/shim/launcher/rehearse/scenarios.c') as f:
         table = re.findall(r'\.name = "(\w+)"', f.read())
     text = rehearse('--help').stdout
     check(re.findall(r'^  ([a-z]+)  +\S', text, re.M) == table, f'{table}: {text}')

@@ -8,7 +8,7 @@ cc=${CC:-cc}
 
 make_tree()
 {
-    mkdir -p tree/shim/core tree/shim/sys tree/shim/hook tree/shim/cli tree/shim/man tree/tests/guard
+    mkdir -p tree/shim/core tree/shim/sys tree/shim/hook tree/shim/launcher tree/shim/man tree/tests/guard
     cp "$guards"/*.sh tree/tests/guard/
     cd tree || exit 1
     echo 'typedef int word;' >shim/base.h
@@ -99,7 +99,7 @@ verdict "$({
 
     expect include_ladder 'core may not include "../sys/x.h"' 'echo "#include \"../sys/x.h\"" >>shim/core/options.c; : >shim/sys/x.h'
     expect include_ladder 'sys may not include "../core/x.h"' 'echo "#include \"../core/x.h\"" >>shim/sys/libc.c; : >shim/core/x.h'
-    expect include_ladder 'cli may not include "../hook/hook.h"' 'echo "#include \"../hook/hook.h\"" >shim/cli/check.c; : >shim/hook/hook.h'
+    expect include_ladder 'launcher may not include "../hook/hook.h"' 'echo "#include \"../hook/hook.h\"" >shim/launcher/check.c; : >shim/hook/hook.h'
     expect include_ladder 'shim may not include "pump.h"' 'echo "#include \"pump.h\"" >shim/io.c'
     expect include_ladder 'core may not include <string.h>' 'echo "#include <string.h>" >shim/core/x.h'
     expect include_ladder 'has no rule' 'mkdir shim/misc; echo "int x;" >shim/misc/x.c'

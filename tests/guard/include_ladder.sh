@@ -14,7 +14,7 @@ shim: base core sys group shim
 pump: base core sys group shim pump
 hook: base core sys group shim hook
 init: base core sys group shim pump hook init
-cli: base core sys cli hooks.def'
+launcher: base core sys launcher hooks.def'
 
 # Of the compiler's own headers only those without a libc behind them, and for SIMD.
 freestanding=' stdbool.h stddef.h stdint.h stdarg.h stdnoreturn.h limits.h immintrin.h emmintrin.h arm_neon.h '

@@ -27,7 +27,7 @@ verdict "$({
         done
     done
     if command -v groff >/dev/null; then
-        for file in shim/man/*; do
+        for file in shim/man/*.[1-9]; do
             groff -man -Tutf8 -ww -z "$file" 2>&1
         done
     fi

@@ -2,7 +2,7 @@
 #ifndef LASTCALL_ELF_ORACLE_H
 #define LASTCALL_ELF_ORACLE_H
 
-#include "cli/verdict.h"
+#include "launcher/inspect/verdict.h"
 
 #include <errno.h>
 #include <string.h>

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "cli/envline.h"
+#include "launcher/inspect/env_command.h"
 
 static struct envline line;
 static struct envline_outcome outcome;

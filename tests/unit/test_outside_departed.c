@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cli/outside_departed.h"
+#include "launcher/external/closed_conns.h"
 
 enum { REQUEST = 80, RESPONSE = 200 };
 

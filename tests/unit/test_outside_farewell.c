@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "cli/outside_farewell.h"
+#include "launcher/external/cork_close.h"
 
 #define MS     NSEC_PER_MSEC
 #define BEGINS (1000 * MS)

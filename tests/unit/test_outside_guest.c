@@ -6,7 +6,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "cli/outside_guest.h"
+#include "launcher/external/activity.h"
 
 enum { REQUEST = 80, RESPONSE = 200 };
 

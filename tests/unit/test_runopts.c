@@ -1,5 +1,5 @@
 /* runopts: the options that mirror the variables, and the merging of LD_PRELOAD. */
-#include "cli/runopts.h"
+#include "launcher/run/options.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

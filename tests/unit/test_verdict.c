@@ -6,7 +6,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "cli/verdict.h"
+#include "launcher/inspect/verdict.h"
 
 static struct elf_facts facts;
 static struct verdict verdict;

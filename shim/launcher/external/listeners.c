@@ -1,0 +1,241 @@
+/* listeners.c: see listeners.h. Facts: DESIGN section 5. */
+#include "launcher/external/listeners.h"
+
+#include "sys/net.h"
+#include "sys/proc.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int door_take(const struct family_socket *s)
+{
+    int process = (int)syscall(SYS_pidfd_open, s->pid, 0);
+    if (process < 0)
+        return -errno;
+    int fd = (int)syscall(SYS_pidfd_getfd, process, s->fd, 0);
+    int failed = errno;
+    close(process);
+    if (fd < 0)
+        return failed == EBADF ? -ESRCH : -failed;
+    if (sock_inode(fd) == s->inode)
+        return fd;
+    close(fd); /* another one has that number by now */
+    return -ESRCH;
+}
+
+/* ---- finding -------------------------------------------------------------------------------------------------------- */
+
+static bool same_place(const struct diag_socket *a, const struct diag_socket *b)
+{
+    return a->local_port == b->local_port && a->family == b->family && memcmp(a->local, b->local, sizeof a->local) == 0;
+}
+
+struct finding {
+    struct doors *doors;
+    bool mptcp, whole;
+};
+
+static bool is_known(const struct doors *d, const struct diag_socket *s)
+{
+    for (unsigned i = 0; i < d->count; i++)
+        if (d->at[i].mptcp && same_place(&d->at[i].is, s))
+            return true;
+    return false;
+}
+
+/* MPTCP's come first: each of them has a TCP listener of the kernel's own below it, that nobody can take or hide. */
+static void add_listener(const struct diag_socket *s, void *arg)
+{
+    struct finding *f = arg;
+    struct doors *d = f->doors;
+    if (!f->whole || (!f->mptcp && is_known(d, s)))
+        return;
+    if (d->count == d->room) {
+        unsigned room = d->room ? 2 * d->room : 32;
+        struct door *grown = reallocarray(d->at, room, sizeof *grown);
+        f->whole = grown != NULL;
+        if (!grown)
+            return;
+        d->at = grown;
+        d->room = room;
+    }
+    d->at[d->count++] = (struct door){.is = *s, .mptcp = f->mptcp};
+}
+
+static void mark_shared(uint64_t inode, void *arg)
+{
+    struct doors *d = arg;
+    for (unsigned i = 0; i < d->count; i++)
+        d->at[i].shared = d->at[i].shared || d->at[i].is.inode == inode;
+}
+
+/* Whom we cannot see may hold it too. A listener that the program made itself can only have gone to its own
+ * descendants; one that it was given is held by who gave it, and that one is not drained. */
+static bool was_given(void)
+{
+    return getenv("LISTEN_FDS") != NULL;
+}
+
+/* Into a setuid program nobody may look who is not privileged. Then what LASTCALL_LISTEN names, and no other process is seen
+ * to hold, is its own. */
+static bool is_ours(const struct door *d, const struct family *t, const struct options *o)
+{
+    return family_find(t, d->is.inode) || (t->hidden > 0 && o->listen_count > 0 && !d->shared);
+}
+
+bool doors_find(struct doors *d, struct family *t, int root, const struct options *o)
+{
+    struct finding f = {d, true, true};
+    struct diag_wish wish = {.states = 1u << DIAG_LISTEN, .mptcp = true};
+    diag_ask(&wish, add_listener, &f); /* a kernel without MPTCP has none */
+    f.mptcp = wish.mptcp = false;
+    if (!diag_ask(&wish, add_listener, &f) || !f.whole || !family_read(t, root, mark_shared, d))
+        return false;
+    for (unsigned i = 0; i < d->count; i++) {
+        struct door *one = &d->at[i];
+        one->ours =
+            is_ours(one, t, o) && options_listens(o, one->is.family, one->is.local_port, one->is.local, NULL, 0);
+        one->shared = one->shared || was_given();
+    }
+    d->unknown = t->hidden > 0 && o->listen_count == 0;
+    return true;
+}
+
+unsigned doors_ours(const struct doors *d)
+{
+    unsigned ours = 0;
+    for (unsigned i = 0; i < d->count; i++)
+        ours += d->at[i].ours;
+    return ours;
+}
+
+static bool is_door(const struct doors *d, uint64_t inode)
+{
+    for (unsigned i = 0; i < d->count; i++)
+        if (d->at[i].ours && d->at[i].is.inode == inode)
+            return true;
+    return false;
+}
+
+/* Among the first n sockets of the family. */
+static bool serves(const struct doors *d, const struct family *t, unsigned n, int pid)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (t->at[i].pid == pid && is_door(d, t->at[i].inode))
+            return true;
+    return false;
+}
+
+static bool has_serving_ancestor(const struct doors *d, const struct family *t, int pid)
+{
+    for (int parent = proc_parent(pid); parent > 1; parent = proc_parent(parent))
+        if (serves(d, t, t->count, parent))
+            return true;
+    return false;
+}
+
+void doors_servers(const struct doors *d, const struct family *t, void (*f)(int pid, void *arg), void *arg)
+{
+    for (unsigned i = 0; i < t->count; i++) {
+        int pid = t->at[i].pid;
+        if (is_door(d, t->at[i].inode) && !serves(d, t, i, pid) && !has_serving_ancestor(d, t, pid))
+            f(pid, arg);
+    }
+}
+
+static bool is_any(const struct diag_socket *s)
+{
+    static const uint8_t any[16];
+    return memcmp(s->local, any, s->family == 4 ? 4 : 16) == 0;
+}
+
+/* A listener of [::] may have connections of both families, those of IPv4 mapped. */
+static bool leads_to(const struct diag_socket *listener, const struct diag_socket *s)
+{
+    if (listener->local_port != s->local_port)
+        return false;
+    return is_any(listener) || same_place(listener, s);
+}
+
+bool doors_has(const struct doors *d, const struct diag_socket *connection)
+{
+    for (unsigned i = 0; i < d->count; i++)
+        if (d->at[i].ours && leads_to(&d->at[i].is, connection))
+            return true;
+    return false;
+}
+
+/* ---- hiding --------------------------------------------------------------------------------------------------------- */
+
+/* All members of a SO_REUSEPORT group or none: while one lives, the kernel still chooses hidden ones for its share of the
+ * SYNs, and those are lost without a word. */
+static bool group_may_be_hidden(const struct doors *d, const struct door *one)
+{
+    for (unsigned i = 0; i < d->count; i++)
+        if (same_place(&d->at[i].is, &one->is) && (!d->at[i].ours || d->at[i].shared))
+            return false;
+    return true;
+}
+
+/* Before any of a group is hidden, all are known to be ours to hide. */
+static int can_take_group(const struct doors *d, const struct door *one, const struct family *t)
+{
+    for (unsigned i = 0; i < d->count; i++) {
+        if (!same_place(&d->at[i].is, &one->is))
+            continue;
+        const struct family_socket *s = family_find(t, d->at[i].is.inode);
+        int fd = s ? door_take(s) : -EPERM;
+        if (fd < 0)
+            return fd;
+        close(fd);
+    }
+    return 0;
+}
+
+static int hide(struct doors *d, struct door *one, const struct family *t)
+{
+    int fd = door_take(family_find(t, one->is.inode));
+    if (fd < 0)
+        return fd;
+    const char *how = "hide";
+    int err = sock_hide(fd);
+    if (err == -EPERM || err == -ENOPROTOOPT) { /* an older kernel */
+        how = "filter";
+        err = sock_drop_syns(fd);
+    }
+    close(fd);
+    if (err == 0) {
+        d->how = how;
+        one->hidden = true;
+    }
+    return err;
+}
+
+void doors_hide(struct doors *d, const struct family *t)
+{
+    d->how = NULL;
+    d->error = 0;
+    for (unsigned i = 0; i < d->count; i++) {
+        struct door *one = &d->at[i];
+        if (!one->ours)
+            continue;
+        if (!group_may_be_hidden(d, one)) {
+            d->how = d->how ? d->how : "shared";
+            continue;
+        }
+        int err = can_take_group(d, one, t);
+        if (err == 0)
+            err = hide(d, one, t);
+        if (err != 0 && err != -ESRCH)
+            d->error = -err;
+    }
+}
+
+void doors_free(struct doors *d)
+{
+    free(d->at);
+    memset(d, 0, sizeof *d);
+}

@@ -1,0 +1,359 @@
+/* supervisor.c: see supervisor.h. One loop: signals come by signalfd, everything else by what its module polls for. */
+#include "launcher/run/supervisor.h"
+
+#include "launcher/run/socket_activation.h"
+#include "launcher/run/descendants.h"
+#include "launcher/run/startup_check.h"
+#include "launcher/external/external.h"
+#include "launcher/host/log.h"
+#include "launcher/run/job_control.h"
+
+#include "core/drain.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* At the deadline the servers release themselves; so long they have to end before what waits for them is signalled. */
+#define GRACE   (1 * NSEC_PER_SEC)
+/* A shell that waited for them goes on when they have ended: so long it has to end by itself. */
+#define PARTING (100 * NSEC_PER_MSEC)
+
+static struct supervisor {
+    const struct supervision *what;
+    int signals, terminal; /* descriptors */
+    uint64_t mask;         /* of signals that were blocked when we were started */
+    struct sigaction on_child;
+    struct handshake handshake;
+    struct behind behind;
+
+    int child;
+    bool ended;
+    int status;
+
+    /* a drain of the servers behind the command */
+    int draining;        /* the signal; 0: there is none */
+    bool held;           /* the command has still to be sent it */
+    nsec_t began, until; /* until: 0 = no deadline */
+    nsec_t parting;      /* when the command is sent it, once those have ended who were there; 0: they have not */
+
+    /* a drain of a command in which nothing of ours lives, nor in a server behind it */
+    struct outside *outside; /* NULL: there is none */
+    nsec_t outside_at;       /* when to step it */
+} s;
+
+static nsec_t now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (nsec_t)t.tv_sec * NSEC_PER_SEC + (nsec_t)t.tv_nsec;
+}
+
+/* ---- signals ---------------------------------------------------------------------------------------------- */
+
+/* All of them: libc's own functions leave out two that it uses itself, and a command may be sent any. */
+static bool block_signals(void)
+{
+    const uint64_t all = ~(uint64_t)0;
+    const struct sigaction usual = {.sa_handler = SIG_DFL};
+    sigaction(SIGCHLD, &usual, &s.on_child); /* where it is ignored nobody's status is kept */
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &s.mask, 8);
+    s.signals = (int)syscall(SYS_signalfd4, -1, &all, 8, SFD_CLOEXEC | SFD_NONBLOCK);
+    return s.signals >= 0;
+}
+
+static void restore_signals(void)
+{
+    sigaction(SIGCHLD, &s.on_child, NULL);
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &s.mask, NULL, 8);
+}
+
+static void forward(const struct signalfd_siginfo *info)
+{
+    if (s.ended)
+        return;
+    if (info->ssi_code == SI_QUEUE) {
+        const union sigval value = {.sival_ptr = (void *)(uintptr_t)info->ssi_ptr};
+        siginfo_t queued;
+        memset(&queued, 0, sizeof queued);
+        queued.si_signo = (int)info->ssi_signo;
+        queued.si_code = SI_QUEUE;
+        queued.si_pid = getpid();
+        queued.si_uid = getuid();
+        queued.si_value = value;
+        if (syscall(SYS_rt_sigqueueinfo, s.child, info->ssi_signo, &queued) == 0)
+            return;
+    }
+    kill(s.child, (int)info->ssi_signo);
+}
+
+/* ---- draining ---------------------------------------------------------------------------------------------- */
+
+/* Without the memory it is not known who serves (no memfd_create): then the signal is held back only from a command that
+ * nothing of ours is in. */
+static bool is_drain_signal(int sig)
+{
+    bool known = s.behind.table || !s.what->object;
+    return known && !s.what->options->disable && sig < 64 && (s.what->options->signals >> sig & 1) != 0;
+}
+
+/* The servers drain first. Returns whether the command has to wait for its own signal: not if it is one of them, or if
+ * there is none. */
+static bool begin_drain(int sig)
+{
+    nsec_t timeout = s.what->options->timeout;
+    s.began = s.outside_at = now();
+    s.until = timeout ? s.began + timeout + GRACE : 0;
+    s.draining = sig;
+    unsigned behind = behind_drain(&s.behind, sig, false);
+    if (s.ended || behind_serves(&s.behind, s.child))
+        return false;
+    s.held = behind > 0;
+    if (s.held)
+        runlog(LOG_INFO, "the servers behind the command drain before it has the signal", "program", s.what->program,
+               NULL);
+    else
+        s.outside = outside_begin(s.child, sig, s.what->options, s.began);
+    return s.held || s.outside;
+}
+
+/* Likewise. A server has rules of its own for a second signal, and after its release none of ours. */
+static bool drain_again(int sig)
+{
+    if (s.outside) {
+        s.outside_at = now();
+        outside_again(s.outside, s.outside_at);
+        return true;
+    }
+    if (now() - s.began < DRAIN_REPEAT) /* the same one (drain.h) */
+        return s.held;
+    s.held = false;
+    s.until = now() + GRACE;
+    behind_drain(&s.behind, sig, true);
+    return false;
+}
+
+static void let_go(void)
+{
+    s.held = false;
+    if (!s.ended)
+        kill(s.child, s.draining);
+}
+
+static void step_outside(void)
+{
+    nsec_t time = now();
+    if (!s.outside)
+        return;
+    if (s.ended)
+        outside_gone(s.outside, s.status > 128, time); /* or a shell says so of its server */
+    else if (outside_step(s.outside, time, &s.outside_at) == OUTSIDE_WAIT)
+        return;
+    else
+        outside_pass_on(s.outside);
+    outside_end(s.outside);
+    s.outside = NULL;
+}
+
+/* Returns whether somebody is waited for. */
+static bool step_drain(void)
+{
+    if (!s.draining)
+        return false;
+    nsec_t time = now();
+    bool late = s.until != 0 && time >= s.until;
+    bool waits = behind_drain(&s.behind, s.draining, false) > 0 && !late;
+    if (!waits && s.parting == 0) /* from here on also if the command starts new ones, again and again */
+        s.parting = time + PARTING;
+    if (s.held && (late || (s.parting != 0 && time >= s.parting)))
+        let_go();
+    return waits;
+}
+
+/* When to do that again at the latest; 0: only when something happens. */
+static nsec_t next_step(void)
+{
+    if (!s.held && !s.ended)
+        return 0;
+    return s.held && s.parting ? s.parting : s.until;
+}
+
+static void take_signal(const struct signalfd_siginfo *info)
+{
+    int sig = (int)info->ssi_signo;
+    if (sig == SIGCHLD && info->ssi_code > 0) /* of a child's; one that somebody has sent is the command's */
+        return;
+    bool held = is_drain_signal(sig) && (s.draining ? drain_again(sig) : begin_drain(sig));
+    if (!held)
+        forward(info);
+}
+
+static void take_signals(void)
+{
+    struct signalfd_siginfo info;
+    while (read(s.signals, &info, sizeof info) == sizeof info)
+        take_signal(&info);
+}
+
+/* ---- job control ------------------------------------------------------------------------------------------- */
+
+/* Our whole job stops, as without us: who has started it sees it stopped. Nothing happens where nobody could make it go
+ * on again (PID 1, an orphaned process group). */
+static void stop_here(void)
+{
+    uint64_t all = ~(uint64_t)0, mask = all & ~((uint64_t)1 << (SIGTSTP - 1));
+    if (terminal_has(s.terminal, s.child))
+        terminal_give(s.terminal, getpgrp());
+    kill(0, SIGTSTP);
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, 8);
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, 8);
+}
+
+/* The command has a process group of its own, so that the terminal's signals reach it once. When it stops, we do; when
+ * we go on, it does, in the foreground if we are. */
+static void child_stopped(int sig)
+{
+    if (s.terminal < 0 || sig == SIGSTOP)
+        return;
+    if (!terminal_has(s.terminal, getpgrp()))
+        stop_here();
+    if (terminal_has(s.terminal, getpgrp()))
+        terminal_give(s.terminal, s.child);
+    kill(-s.child, SIGCONT);
+    kill(s.child, SIGCONT);
+}
+
+/* ---- the command's life ------------------------------------------------------------------------------------ */
+
+static void child_ended(int status)
+{
+    s.ended = true;
+    s.behind.command = 0;
+    s.status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    /* Somebody has sent it to the command itself: it was not meant for what is behind it any less. */
+    if (WIFSIGNALED(status) && is_drain_signal(WTERMSIG(status)) && !s.draining)
+        begin_drain(WTERMSIG(status));
+}
+
+static void reap(void)
+{
+    int status, pid;
+    while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
+        if (WIFSTOPPED(status)) {
+            if (pid == s.child)
+                child_stopped(WSTOPSIG(status));
+            continue;
+        }
+        behind_reaped(&s.behind, pid);
+        if (pid == s.child)
+            child_ended(status);
+    }
+}
+
+static void step_handshake(void)
+{
+    enum handshake_state before = s.handshake.state;
+    enum handshake_state state = handshake_step(&s.handshake, s.child, now());
+    if (state == before || s.ended)
+        return;
+    if (state == HANDSHAKE_LOADED)
+        runlog(LOG_DEBUG, "loaded", "program", s.what->program, NULL);
+    if (state == HANDSHAKE_ABSENT)
+        runlog(LOG_WARN, "liblastcall.so was not loaded: the command is not drained", "program", s.what->program,
+               "object", s.what->object, NULL);
+    if (state == HANDSHAKE_HIDDEN)
+        runlog(LOG_INFO, "whether liblastcall.so was loaded cannot be seen", "program", s.what->program, NULL);
+}
+
+/* ---- the loop ---------------------------------------------------------------------------------------------- */
+
+static int wait_ms(nsec_t wake)
+{
+    nsec_t at = now();
+    if (wake == 0)
+        return -1;
+    nsec_t ms = wake <= at ? 0 : (wake - at + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC;
+    return ms > 3600000 ? 3600000 : (int)ms;
+}
+
+static void wait_for_events(void)
+{
+    static struct pollfd fds[3 + MEMBERS_MAX];
+    nsec_t wake = next_step();
+    unsigned n = 0;
+    fds[n++] = (struct pollfd){s.signals, POLLIN, 0};
+    if (s.outside) {
+        fds[n++] = (struct pollfd){outside_fd(s.outside), POLLIN, 0};
+        wake = wake && wake < s.outside_at ? wake : s.outside_at;
+    }
+    n += handshake_poll(&s.handshake, fds + n, &wake);
+    if (s.held || s.ended)
+        n += behind_poll(&s.behind, fds + n);
+    if (poll(fds, n, wait_ms(wake)) < 0 && errno != EINTR)
+        return;
+}
+
+static void loop(void)
+{
+    for (;;) {
+        take_signals();
+        reap();
+        step_handshake();
+        step_outside();
+        if (!step_drain() && s.ended && s.handshake.state != HANDSHAKE_EXEC)
+            return;
+        wait_for_events();
+    }
+}
+
+/* ---- the start --------------------------------------------------------------------------------------------- */
+
+static void become_command(void)
+{
+    setpgid(0, 0);
+    if (terminal_has(s.terminal, getpgid(getppid())))
+        terminal_give(s.terminal, getpid());
+    restore_signals();
+    activation_take(getppid());
+    handshake_fail(&s.handshake, s.what->execute(s.what->arg));
+    _exit(127);
+}
+
+static bool start(void)
+{
+    /* Orphans are ours to reap, as they are PID 1's, and the servers among them ours to drain. */
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    if (!block_signals() || !handshake_begin(&s.handshake, s.what->object))
+        return false;
+    s.terminal = terminal_open();
+    if (!s.what->options->disable)
+        behind_open(&s.behind, s.what->options->report && s.what->options->report_connections);
+    s.child = fork();
+    if (s.child == 0)
+        become_command();
+    if (s.child < 0)
+        return false;
+    activation_let_go();
+    s.behind.command = s.child;
+    setpgid(s.child, s.child); /* both do: neither may be later than the other needs it */
+    handshake_forked(&s.handshake);
+    return true;
+}
+
+int supervise(const struct supervision *what)
+{
+    s.what = what;
+    if (!start())
+        return -errno;
+    loop();
+    if (terminal_has(s.terminal, s.child))
+        terminal_give(s.terminal, getpgrp());
+    return s.handshake.error ? -s.handshake.error : s.status;
+}

@@ -1,0 +1,20 @@
+/* supervisor.h: the launcher as parent of its command, also as PID 1: it reaps, forwards every signal, follows job control,
+ * has the servers behind a shell drain, and returns when the command has ended. */
+#ifndef LASTCALL_LAUNCHER_RUN_SUPERVISOR_H
+#define LASTCALL_LAUNCHER_RUN_SUPERVISOR_H
+
+#include "core/options.h"
+
+struct supervision {
+    const struct options *options;
+    const char *object;  /* that is to be loaded into the command; NULL: none is expected there */
+    const char *program; /* what the command is, for messages */
+    /* Called in the child, with the signals as they were found; returns the error number if it could not execute. */
+    int (*execute)(void *arg);
+    void *arg;
+};
+
+/* Returns the exit status of the command, 128+n if signal n has killed it. -errno: it could not be executed. */
+int supervise(const struct supervision *what);
+
+#endif

@@ -1,0 +1,149 @@
+/* status.c: `lastcall status [PID]`: the groups of this machine, before, during and after the signal. */
+#include "launcher/commands.h"
+
+#include "launcher/status/print.h"
+#include "launcher/status/holders.h"
+#include "launcher/status/watch.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { NOT_THERE = 1, NOT_PERMITTED = 3 };
+enum { REQUESTS_SHOWN = 20 };
+
+struct wanted {
+    int pid; /* 0: all */
+    bool watch, json, metrics;
+};
+
+/* ---- the command line -------------------------------------------------------------------------------------------------- */
+
+/* A number that a process can have; 0: it is none. */
+static int pid_of(const char *word)
+{
+    long n = 0;
+    for (; *word >= '0' && *word <= '9' && n < INT_MAX / 10; word++)
+        n = n * 10 + (*word - '0');
+    return *word ? 0 : (int)n;
+}
+
+static bool flag(struct wanted *w, const char *word)
+{
+    const struct {
+        const char *name;
+        bool *flag;
+    } flags[] = {{"--watch", &w->watch}, {"--json", &w->json}, {"--openmetrics", &w->metrics}};
+    for (unsigned i = 0; i < COUNT(flags); i++)
+        if (strcmp(word, flags[i].name) == 0)
+            return *flags[i].flag = true;
+    return false;
+}
+
+/* 0, or the exit status. */
+static int read_words(struct wanted *w, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (flag(w, argv[i]))
+            continue;
+        if (argv[i][0] == '-')
+            return cli_usage("status", "status has no option '%s'", argv[i]);
+        if (w->pid)
+            return cli_usage("status", "status takes one process id, and '%s' is another", argv[i]);
+        w->pid = pid_of(argv[i]);
+        if (w->pid == 0)
+            return cli_usage("status", "'%s' is no process id", argv[i]);
+    }
+    if (w->json && w->metrics)
+        return cli_usage("status", "--json and --openmetrics cannot be had together");
+    if (w->watch && w->metrics)
+        return cli_usage("status", "--watch and --openmetrics cannot be had together");
+    return 0;
+}
+
+/* ---- a process that is not shown ----------------------------------------------------------------------------------------- */
+
+static int say_why_not(int pid)
+{
+    char path[32];
+    struct stat st;
+    uint64_t ino;
+    switch (proc_kind(pid, &ino)) {
+    case PROC_NONE: return cli_fail(NOT_THERE, "there is no process %d", pid);
+    case PROC_ENDED: return cli_fail(NOT_THERE, "process %d has ended", pid);
+    case PROC_STRANGER: return cli_fail(NOT_THERE, "process %d is not under lastcall", pid);
+    case PROC_PRELOADED: return cli_fail(NOT_THERE, "process %d is under lastcall, but does not serve", pid);
+    case PROC_MAPPED: return cli_fail(NOT_THERE, "process %d has a group in which nobody is seen to serve", pid);
+    case PROC_FORBIDDEN: break;
+    }
+    snprintf(path, sizeof path, "/proc/%d", pid);
+    if (stat(path, &st) != 0)
+        return cli_fail(NOT_THERE, "process %d has ended", pid);
+    return cli_fail(NOT_PERMITTED, "process %d belongs to user %u, and the kernel does not let the caller look into it",
+                    pid, (unsigned)st.st_uid);
+}
+
+/* ---- showing -------------------------------------------------------------------------------------------------------------- */
+
+static bool show(const struct status *s, const struct wanted *w)
+{
+    if (w->json)
+        return status_json(stdout, s, false, true);
+    if (w->metrics)
+        status_metrics(stdout, s);
+    else
+        status_page(stdout, s, REQUESTS_SHOWN);
+    if (s->groups == 0 && !w->metrics)
+        puts("no process that the caller may see is under lastcall and serves");
+    return true;
+}
+
+static int show_once(const struct status *s, const struct wanted *w)
+{
+    if (w->pid && s->groups == 0)
+        return say_why_not(w->pid);
+    if (!show(s, w) || fflush(stdout) != 0 || ferror(stdout))
+        return cli_fail(NOT_PERMITTED, "the output cannot be written");
+    return w->pid && s->group[0].problem ? NOT_PERMITTED : 0;
+}
+
+static int watch(const struct status *s, const struct wanted *w)
+{
+    struct status_wish wish = {0};
+    if (w->pid) {
+        wish.dev = s->group[0].dev;
+        wish.ino = s->group[0].ino;
+    }
+    return status_watch(&wish, w->json);
+}
+
+static int run(int argc, char **argv)
+{
+    struct wanted w = {0};
+    struct status s;
+    int status = read_words(&w, argc, argv);
+    if (status)
+        return status;
+    const struct status_wish wish = {.pid = w.pid ? proc_of_thread(w.pid) : 0};
+    if (!status_read(&s, &wish))
+        return cli_fail(NOT_PERMITTED, "/proc cannot be read");
+    bool watches = w.watch && s.groups > 0 && !(w.pid && s.group[0].problem);
+    status = watches ? watch(&s, &w) : show_once(&s, &w);
+    status_free(&s);
+    return status;
+}
+
+static const char help[] =
+    "Without PID, every group of processes on this machine that the caller may see. It is read from outside: the\n"
+    "server makes no system call for it. A request's age is the time since its last byte came.\n\n"
+    "  --watch        look again and again, until the group has ended; on a terminal a page with a bar of the\n"
+    "                 time that is left (q ends), else a line for each change\n"
+    "  --json         as one JSON object; with --watch, an object on a line for each change\n"
+    "  --openmetrics  as OpenMetrics text\n\n"
+    "Exit status: 0 shown; 1 there is no such process, or it is not under lastcall, or does not serve;\n"
+    "2 usage; 3 the caller may not look into it, or it cannot be read.\n";
+
+const struct command command_status = {
+    "status", "[--watch] [--json | --openmetrics] [PID]",
+    "connections by state, requests in flight, withheld signals, the time that is left", help, run};
