@@ -67,12 +67,12 @@ def alone(path, program):
 
 @case
 def not_with_exec():
-    says(lastcall('run', '--outside', '--exec', '--', 'true'), 2, '--outside wants a parent')
+    says(lastcall('run', '--external', '--exec', '--', 'true'), 2, '--external wants a parent')
 
 
 @case
 def a_status_passes_through():
-    run = lastcall('run', '--outside', '--', 'sh', '-c', 'exit 7')
+    run = lastcall('run', '--external', '--', 'sh', '-c', 'exit 7')
     check(run.returncode == 7, f'{run}')
 
 

@@ -44,7 +44,7 @@ def executable(path, text):
 
 def mirrored():
     """(option, default) of each variable, as the help has them."""
-    found = re.findall(r'^  (--[a-z-]+) +VALUE .*\(([^()]+)\)$', lastcall('run', '--help').stdout, re.M)
+    found = re.findall(r'^  (--[a-z-]+) VALUE +.*\(([^()]+)\)$', lastcall('run', '--help').stdout, re.M)
     check(len(found) > 10, f'the help names {found}')
     return found
 
