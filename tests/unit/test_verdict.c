@@ -152,6 +152,14 @@ static void none(void **state UNUSED)
     expect(VERDICT_NONE, VERDICT_NO_WAY, "its dynamic linker \"/lib64/ld-linux-x86-64.so.2\" does not exist");
 }
 
+static void unexamined(void **state UNUSED)
+{
+    plain();
+    strcpy(facts.problem, "\"x\" may not be read");
+    facts.unexamined = true;
+    expect(VERDICT_UNEXAMINED, VERDICT_BY_PRELOAD, "may not be read");
+}
+
 static void compares_versions_as_numbers(void **state UNUSED)
 {
     strcpy(plain()->libc_needed, "2.38");
@@ -229,6 +237,7 @@ int main(void)
         cmocka_unit_test(outside),
         cmocka_unit_test(privileged),
         cmocka_unit_test(none),
+        cmocka_unit_test(unexamined),
         cmocka_unit_test(compares_versions_as_numbers),
         cmocka_unit_test(go),
         cmocka_unit_test(remarks),

@@ -285,9 +285,10 @@ static const char help[] =
     "  full       each connection is drained with all that lastcall knows\n"
     "  partial    the object is loaded, but some connections are beyond it\n"
     "  outside    no object can live in it; lastcall run drains it from outside\n"
+    "  unexamined what it is cannot be told: the file may not be read, or env -S has more than plain words\n"
     "  none       it cannot be started here, or is no program\n"
     "\n"
-    "Exit status: 0 full, 1 partial or outside, 2 none or an error; of several files the highest.\n";
+    "Exit status: 0 full, 1 partial, outside or unexamined, 2 none or an error; of several files the highest.\n";
 
 const struct command command_check = {
     .name = "check",

@@ -9,7 +9,7 @@
 
 const char *verdict_name(enum verdict_kind kind)
 {
-    static const char *const names[] = {"full", "partial", "outside", "none"};
+    static const char *const names[] = {"full", "partial", "outside", "unexamined", "none"};
     return names[kind];
 }
 
@@ -54,7 +54,9 @@ static bool judge_start(const struct elf_facts *f, struct verdict *v)
     else if (f->libc == ELF_LIBC_GLIBC && f->libc_found[0] &&
              elfscan_compare_versions(f->libc_needed, f->libc_found) > 0)
         say(v, "it was built for a newer glibc, ", f->libc_needed, ", than the one here");
-    if (v->reason_count)
+    if (f->unexamined)
+        lower(v, VERDICT_UNEXAMINED, VERDICT_BY_PRELOAD);
+    else if (v->reason_count)
         lower(v, VERDICT_NONE, VERDICT_NO_WAY);
     return v->reason_count == 0;
 }

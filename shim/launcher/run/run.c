@@ -193,7 +193,7 @@ static void say_what_it_is(const struct command_line *line)
     else if (!object_suits(&object, &facts))
         runlog(LOG_WARN, "starting without liblastcall.so, which is for another machine", "program", program, "machine",
                facts.machine_name, "object", object.machine_name, NULL);
-    else if (verdict.way == VERDICT_NO_WAY)
+    else if (verdict.kind >= VERDICT_UNEXAMINED)
         runlog(LOG_WARN, "starting with liblastcall.so, unexamined", "program", program, "because", because, NULL);
     else if (is_to_be_loaded())
         runlog(LOG_INFO, "starting with liblastcall.so", "program", program, "verdict", verdict_name(verdict.kind),
