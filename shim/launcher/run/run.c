@@ -56,7 +56,7 @@ static int read_options(int argc, char **argv)
         return cli_usage("run", "there is no command to run");
     if (given.exec && given.outside)
         return cli_usage("run", "--outside wants a parent for the command, and --exec leaves none");
-    runlog_open(&options);
+    host_log_open(&options);
     return 0;
 }
 
@@ -190,22 +190,22 @@ static void say_what_it_is(const struct command_line *line)
     if (line->seen < 0 && line->seen != -EPERM) /* exec will say the same */
         return;
     if (options.disable)
-        runlog(LOG_INFO, "starting; everything passes through", "program", program, "because", "LASTCALL_DISABLE=1",
-               NULL);
+        host_log(LOG_INFO, "starting; everything passes through", "program", program, "because", "LASTCALL_DISABLE=1",
+                 NULL);
     else if (given.outside)
-        runlog(LOG_INFO, "starting; it is drained from outside", "program", program, "because", "--outside", NULL);
+        host_log(LOG_INFO, "starting; it is drained from outside", "program", program, "because", "--outside", NULL);
     else if (!object_suits(&object, &facts))
-        runlog(LOG_WARN, "starting without liblastcall.so, which is for another machine", "program", program, "machine",
-               facts.machine_name, "object", object.machine_name, NULL);
+        host_log(LOG_WARN, "starting without liblastcall.so, which is for another machine", "program", program,
+                 "machine", facts.machine_name, "object", object.machine_name, NULL);
     else if (verdict.way == VERDICT_NO_WAY)
-        runlog(LOG_WARN, "starting with liblastcall.so, unexamined", "program", program, "because", because, NULL);
+        host_log(LOG_WARN, "starting with liblastcall.so, unexamined", "program", program, "because", because, NULL);
     else if (is_to_be_loaded())
-        runlog(LOG_INFO, "starting with liblastcall.so", "program", program, "verdict", verdict_name(verdict.kind),
-               "because", because, NULL);
+        host_log(LOG_INFO, "starting with liblastcall.so", "program", program, "verdict", verdict_name(verdict.kind),
+                 "because", because, NULL);
     else
-        runlog(LOG_WARN, "starting; liblastcall.so cannot be loaded", "program", program, "verdict",
-               verdict_name(verdict.kind), "because", because, "instead",
-               given.exec ? "nothing" : "it is drained from outside", NULL);
+        host_log(LOG_WARN, "starting; liblastcall.so cannot be loaded", "program", program, "verdict",
+                 verdict_name(verdict.kind), "because", because, "instead",
+                 given.exec ? "nothing" : "it is drained from outside", NULL);
 }
 
 /* ---- the command `run` -------------------------------------------------------------------------------------- */
