@@ -12,12 +12,6 @@
 
 enum { FAREWELLS_AT_ONCE = 128 };
 
-void part_drop(struct watch *w, struct visitor *v)
-{
-    w->farewells -= v->farewell.fd >= 0;
-    farewell_drop(&v->farewell);
-}
-
 /* Between our look and now it may have spoken: then it is not idle. What comes after this is still read by the program if
  * it comes before the program has seen the end of file; what comes later meets a connection that is being closed. */
 static bool still_quiet(int fd, const struct guest *g)
@@ -28,12 +22,12 @@ static bool still_quiet(int fd, const struct guest *g)
 
 static int descriptor_of(struct watch *w, uint64_t inode)
 {
-    const struct family_socket *s = family_find(&w->family, inode);
-    int fd = s ? door_take(s) : -ESRCH;
+    const struct process_socket *s = process_sockets_find(&w->family, inode);
+    int fd = s ? process_sockets_take(s) : -ESRCH;
     if (fd != -ESRCH || !watch_family(w)) /* a process may have ended that had it, or have handed it on */
         return fd;
-    s = family_find(&w->family, inode);
-    return s ? door_take(s) : w->family.hidden ? -EPERM : -ESRCH;
+    s = process_sockets_find(&w->family, inode);
+    return s ? process_sockets_take(s) : w->family.hidden ? -EPERM : -ESRCH;
 }
 
 void part_cannot_take(struct watch *w, int error)
@@ -41,11 +35,11 @@ void part_cannot_take(struct watch *w, int error)
     w->cannot_take = error;
     char why[128];
     snprintf(why, sizeof why, "%s (seccomp, yama, or a program of other privileges)", strerrordesc_np(error));
-    runlog(LOG_WARN,
-           "sockets cannot be taken over from the program: listeners stay open, idle connections are not let go, and "
-           "the signal "
-           "is held only until nothing is in flight",
-           "because", why, NULL);
+    host_log(LOG_WARN,
+             "sockets cannot be taken over from the program: listeners stay open, idle connections are not let go, and "
+             "the signal "
+             "is held only until nothing is in flight",
+             "because", why, NULL);
 }
 
 /* A descriptor of the connection, or -1. */
@@ -61,7 +55,7 @@ static int take(struct watch *w, const struct guest *g)
 
 void part_let_go(struct watch *w, struct visitor *v, nsec_t now)
 {
-    part_drop(w, v);
+    observe_drop_cork(w, v);
     int fd = take(w, &v->guest);
     if (fd < 0)
         return;
@@ -94,7 +88,7 @@ void part_say_farewells(struct watch *w, nsec_t now)
 
 bool part_is_left_to_us(const struct watch *w, const struct visitor *v)
 {
-    return v->guest.now.state != DIAG_ESTABLISHED || !family_find(&w->family, v->guest.now.inode);
+    return v->guest.now.state != DIAG_ESTABLISHED || !process_sockets_find(&w->family, v->guest.now.inode);
 }
 
 void part_uncork(struct watch *w, struct visitor *v, nsec_t now)

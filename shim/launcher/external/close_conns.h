@@ -16,7 +16,6 @@ void part_say_farewells(struct watch *w, nsec_t now);
 
 /* Whoever holds it besides us may have closed it, or its client may have: then nothing of ours must stand in the way. */
 bool part_is_left_to_us(const struct watch *w, const struct visitor *v);
-void part_drop(struct watch *w, struct visitor *v);
 
 /* It has not closed: a response that goes on. That must not wait for the cork. */
 void part_uncork(struct watch *w, struct visitor *v, nsec_t now);

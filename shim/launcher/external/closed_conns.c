@@ -1,6 +1,7 @@
 /* closed_conns.c: see closed_conns.h. */
 #include "launcher/external/closed_conns.h"
 
+#include "launcher/host/array.h"
 #include "sys/proc.h"
 
 #include <stdlib.h>
@@ -13,14 +14,8 @@ static enum guest_loss loss(const struct departed *one)
 
 void departed_add(struct departures *d, const struct guest *g, int holder, const struct diag_socket *seen)
 {
-    if (d->count == d->room) {
-        unsigned room = d->room ? 2 * d->room : 64;
-        struct departed *grown = reallocarray(d->at, room, sizeof *grown);
-        if (!grown)
-            return;
-        d->at = grown;
-        d->room = room;
-    }
+    if (!array_grow(&d->at, d->count, &d->room, sizeof *d->at))
+        return;
     struct departed *one = &d->at[d->count++];
     *one = (struct departed){.guest = *g, .holder = holder, .known = seen != NULL, .fresh = true};
     if (seen)

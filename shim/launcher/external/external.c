@@ -12,6 +12,7 @@
 #include "launcher/external/close_conns.h"
 #include "launcher/external/report.h"
 #include "launcher/external/observe.h"
+#include "launcher/host/clock.h"
 #include "launcher/host/log.h"
 
 #include <errno.h>
@@ -20,7 +21,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { CUTS_MAX = 256 };
@@ -37,13 +37,6 @@ struct outside {
 };
 
 #define SAY_EVERY (2 * NSEC_PER_MSEC) /* while farewells are being said */
-
-static uint64_t wall_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 /* How patient we are at this time. In the last fifth before the deadline shorter and shorter pauses will do: at the
  * deadline all would be cut. (Who asks regularly has had its farewell long before, if the program lets it be said: one
@@ -103,7 +96,7 @@ static struct census take_census(struct outside *x, nsec_t now)
         }
         part_uncork(&x->watch, v, now);
         if (v->farewell.fd >= 0 && part_is_left_to_us(&x->watch, v))
-            part_drop(&x->watch, v);
+            observe_drop_cork(&x->watch, v);
         enum guest_is is = guest_is(&v->guest, &p, now, &until);
         if (is == GUEST_IDLE && drain_may_close_idle(&x->drain)) {
             part_let_go(&x->watch, v, now);
@@ -222,7 +215,7 @@ static void find_cuts(struct outside *x, struct cuts *cuts, enum report_end end,
 {
     for (unsigned i = 0; end != REPORT_DRAINED && i < x->watch.here.count; i++) {
         const struct visitor *v = &x->watch.here.at[i];
-        const struct family_socket *holder = family_find(&x->watch.family, v->guest.now.inode);
+        const struct process_socket *holder = process_sockets_find(&x->watch.family, v->guest.now.inode);
         if (is_owed(x, v, now))
             add_cut(x, cuts, &v->guest.now, holder ? holder->pid : 0);
     }
@@ -259,7 +252,7 @@ static void say_end(struct outside *x, enum report_end end, enum departed_why wh
         .hidden = x->watch.doors.how,
         .counts = x->watch.counts,
     };
-    outside_report(x->options, &r, cuts.at, cuts.count);
+    external_report(x->options, &r, cuts.at, cuts.count);
 }
 
 /* ---- the face ------------------------------------------------------------------------------------------------------- */
@@ -276,12 +269,13 @@ static void say_beginning(const struct outside *x)
 {
     char number[16];
     snprintf(number, sizeof number, "%d", x->signal);
-    runlog(LOG_INFO, "signal withheld, draining from outside", "signal", number, NULL);
+    host_log(LOG_INFO, "signal withheld, draining from outside", "signal", number, NULL);
     if (names_unix(x->options))
-        runlog(LOG_WARN, "listeners of AF_UNIX are not drained from outside", NULL);
+        host_log(LOG_WARN, "listeners of AF_UNIX are not drained from outside", NULL);
     if (x->watch.family.hidden)
-        runlog(LOG_WARN,
-               "the command's descriptors may not be looked at: what LASTCALL_LISTEN names is taken for its own", NULL);
+        host_log(LOG_WARN,
+                 "the command's descriptors may not be looked at: what LASTCALL_LISTEN names is taken for its own",
+                 NULL);
 }
 
 struct outside *outside_begin(int root, int signal, const struct options *o, nsec_t now)
@@ -292,26 +286,26 @@ struct outside *outside_begin(int root, int signal, const struct options *o, nse
     x->options = o;
     x->watch.root = root;
     x->signal = signal;
-    x->wall_ms = wall_ms();
+    x->wall_ms = clock_wall_ms();
     drain_signal(&x->drain, now);
     x->endings = diag_endings();
-    bool found = doors_find(&x->watch.doors, &x->watch.family, root, o);
+    bool found = doors_find(&x->watch.doors, &x->watch.family, o);
     if (found && doors_ours(&x->watch.doors) > 0) {
         say_beginning(x);
         return x;
     }
     if (x->watch.doors.unknown)
-        runlog(LOG_WARN,
-               "the command's descriptors may not be looked at, so that its listeners are not known and nothing is "
-               "waited for; "
-               "LASTCALL_LISTEN can name them",
-               NULL);
+        host_log(LOG_WARN,
+                 "the command's descriptors may not be looked at, so that its listeners are not known and nothing is "
+                 "waited for; "
+                 "LASTCALL_LISTEN can name them",
+                 NULL);
     else if (!found)
-        runlog(LOG_WARN, "the command's sockets cannot be seen, so that nothing is waited for", "because",
-               "no sock_diag or no /proc", NULL);
+        host_log(LOG_WARN, "the command's sockets cannot be seen, so that nothing is waited for", "because",
+                 "no sock_diag or no /proc", NULL);
     else
-        runlog(LOG_DEBUG, "nothing to drain from outside: the command has no TCP listener that LASTCALL_LISTEN names",
-               NULL);
+        host_log(LOG_DEBUG, "nothing to drain from outside: the command has no TCP listener that LASTCALL_LISTEN names",
+                 NULL);
     outside_end(x);
     return NULL;
 }
@@ -349,7 +343,7 @@ static void close_doors(struct outside *x)
 {
     char why[64];
     struct doors found = {0};
-    if (doors_find(&found, &x->watch.family, x->watch.root, x->options)) { /* the lame duck may have made new ones */
+    if (doors_find(&found, &x->watch.family, x->options)) { /* the lame duck may have made new ones */
         doors_free(&x->watch.doors);
         x->watch.doors = found;
     } else {
@@ -363,7 +357,7 @@ static void close_doors(struct outside *x)
         return;
     }
     snprintf(why, sizeof why, "%s", strerrordesc_np(x->watch.doors.error));
-    runlog(LOG_WARN, "a listener stays open: the kernel will not hide it", "because", why, NULL);
+    host_log(LOG_WARN, "a listener stays open: the kernel will not hide it", "because", why, NULL);
 }
 
 static enum report_end end_of(const struct drain *d)

@@ -1,30 +1,14 @@
 /* listeners.c: see listeners.h. Facts: DESIGN section 5. */
 #include "launcher/external/listeners.h"
 
+#include "launcher/host/array.h"
 #include "sys/net.h"
 #include "sys/proc.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
-
-int door_take(const struct family_socket *s)
-{
-    int process = (int)syscall(SYS_pidfd_open, s->pid, 0);
-    if (process < 0)
-        return -errno;
-    int fd = (int)syscall(SYS_pidfd_getfd, process, s->fd, 0);
-    int failed = errno;
-    close(process);
-    if (fd < 0)
-        return failed == EBADF ? -ESRCH : -failed;
-    if (sock_inode(fd) == s->inode)
-        return fd;
-    close(fd); /* another one has that number by now */
-    return -ESRCH;
-}
 
 /* ---- finding -------------------------------------------------------------------------------------------------------- */
 
@@ -53,23 +37,16 @@ static void add_listener(const struct diag_socket *s, void *arg)
     struct doors *d = f->doors;
     if (!f->whole || (!f->mptcp && is_known(d, s)))
         return;
-    if (d->count == d->room) {
-        unsigned room = d->room ? 2 * d->room : 32;
-        struct door *grown = reallocarray(d->at, room, sizeof *grown);
-        f->whole = grown != NULL;
-        if (!grown)
-            return;
-        d->at = grown;
-        d->room = room;
-    }
-    d->at[d->count++] = (struct door){.is = *s, .mptcp = f->mptcp};
+    f->whole = array_grow(&d->at, d->count, &d->room, sizeof *d->at);
+    if (f->whole)
+        d->at[d->count++] = (struct door){.is = *s, .mptcp = f->mptcp};
 }
 
-static void mark_shared(uint64_t inode, void *arg)
+static void mark_shared(const struct process_socket *s, void *arg)
 {
     struct doors *d = arg;
     for (unsigned i = 0; i < d->count; i++)
-        d->at[i].shared = d->at[i].shared || d->at[i].is.inode == inode;
+        d->at[i].shared = d->at[i].shared || d->at[i].is.inode == s->inode;
 }
 
 /* Whom we cannot see may hold it too. A listener that the program made itself can only have gone to its own
@@ -81,18 +58,18 @@ static bool was_given(void)
 
 /* Into a setuid program nobody may look who is not privileged. Then what LASTCALL_LISTEN names, and no other process is seen
  * to hold, is its own. */
-static bool is_ours(const struct door *d, const struct family *t, const struct options *o)
+static bool is_ours(const struct door *d, const struct process_sockets *t, const struct options *o)
 {
-    return family_find(t, d->is.inode) || (t->hidden > 0 && o->listen_count > 0 && !d->shared);
+    return process_sockets_find(t, d->is.inode) || (t->hidden > 0 && o->listen_count > 0 && !d->shared);
 }
 
-bool doors_find(struct doors *d, struct family *t, int root, const struct options *o)
+bool doors_find(struct doors *d, struct process_sockets *t, const struct options *o)
 {
     struct finding f = {d, true, true};
     struct diag_wish wish = {.states = 1u << DIAG_LISTEN, .mptcp = true};
     diag_ask(&wish, add_listener, &f); /* a kernel without MPTCP has none */
     f.mptcp = wish.mptcp = false;
-    if (!diag_ask(&wish, add_listener, &f) || !f.whole || !family_read(t, root, mark_shared, d))
+    if (!diag_ask(&wish, add_listener, &f) || !f.whole || !process_sockets_read(t, mark_shared, d))
         return false;
     for (unsigned i = 0; i < d->count; i++) {
         struct door *one = &d->at[i];
@@ -121,7 +98,7 @@ static bool is_door(const struct doors *d, uint64_t inode)
 }
 
 /* Among the first n sockets of the family. */
-static bool serves(const struct doors *d, const struct family *t, unsigned n, int pid)
+static bool serves(const struct doors *d, const struct process_sockets *t, unsigned n, int pid)
 {
     for (unsigned i = 0; i < n; i++)
         if (t->at[i].pid == pid && is_door(d, t->at[i].inode))
@@ -129,7 +106,7 @@ static bool serves(const struct doors *d, const struct family *t, unsigned n, in
     return false;
 }
 
-static bool has_serving_ancestor(const struct doors *d, const struct family *t, int pid)
+static bool has_serving_ancestor(const struct doors *d, const struct process_sockets *t, int pid)
 {
     for (int parent = proc_parent(pid); parent > 1; parent = proc_parent(parent))
         if (serves(d, t, t->count, parent))
@@ -137,7 +114,7 @@ static bool has_serving_ancestor(const struct doors *d, const struct family *t, 
     return false;
 }
 
-void doors_servers(const struct doors *d, const struct family *t, void (*f)(int pid, void *arg), void *arg)
+void doors_servers(const struct doors *d, const struct process_sockets *t, void (*f)(int pid, void *arg), void *arg)
 {
     for (unsigned i = 0; i < t->count; i++) {
         int pid = t->at[i].pid;
@@ -181,13 +158,13 @@ static bool group_may_be_hidden(const struct doors *d, const struct door *one)
 }
 
 /* Before any of a group is hidden, all are known to be ours to hide. */
-static int can_take_group(const struct doors *d, const struct door *one, const struct family *t)
+static int can_take_group(const struct doors *d, const struct door *one, const struct process_sockets *t)
 {
     for (unsigned i = 0; i < d->count; i++) {
         if (!same_place(&d->at[i].is, &one->is))
             continue;
-        const struct family_socket *s = family_find(t, d->at[i].is.inode);
-        int fd = s ? door_take(s) : -EPERM;
+        const struct process_socket *s = process_sockets_find(t, d->at[i].is.inode);
+        int fd = s ? process_sockets_take(s) : -EPERM;
         if (fd < 0)
             return fd;
         close(fd);
@@ -195,9 +172,9 @@ static int can_take_group(const struct doors *d, const struct door *one, const s
     return 0;
 }
 
-static int hide(struct doors *d, struct door *one, const struct family *t)
+static int hide(struct doors *d, struct door *one, const struct process_sockets *t)
 {
-    int fd = door_take(family_find(t, one->is.inode));
+    int fd = process_sockets_take(process_sockets_find(t, one->is.inode));
     if (fd < 0)
         return fd;
     const char *how = "hide";
@@ -214,7 +191,7 @@ static int hide(struct doors *d, struct door *one, const struct family *t)
     return err;
 }
 
-void doors_hide(struct doors *d, const struct family *t)
+void doors_hide(struct doors *d, const struct process_sockets *t)
 {
     d->how = NULL;
     d->error = 0;

@@ -23,23 +23,19 @@ struct doors {
     int error;       /* why one of ours stays open: of the system call that was refused; 0 none was */
 };
 
-/* All listeners, and the family that was read for it. False: sock_diag or /proc is not to be had. */
-bool doors_find(struct doors *d, struct family *t, int root, const struct options *o);
+/* All listeners, and the sockets of the program that were read for it. False: sock_diag or /proc is not to be had. */
+bool doors_find(struct doors *d, struct process_sockets *t, const struct options *o);
 
 /* Those that drain; and whether a connection came by one of them. */
 unsigned doors_ours(const struct doors *d);
 bool doors_has(const struct doors *d, const struct diag_socket *connection);
 
 /* Calls f once for each process that holds one of ours and of which no ancestor does. */
-void doors_servers(const struct doors *d, const struct family *t, void (*f)(int pid, void *arg), void *arg);
+void doors_servers(const struct doors *d, const struct process_sockets *t, void (*f)(int pid, void *arg), void *arg);
 
 /* Refuse new connections on ours. */
-void doors_hide(struct doors *d, const struct family *t);
+void doors_hide(struct doors *d, const struct process_sockets *t);
 
 void doors_free(struct doors *d);
-
-/* A descriptor of ours for this socket of the program's, or -errno: EPERM, ENOSYS: not allowed here; ESRCH: it is not
- * there any more. As long as it is open, the program's close closes nothing: close it at once. */
-int door_take(const struct family_socket *s);
 
 #endif

@@ -1,21 +1,20 @@
 /* observe.c: see observe.h. */
 #include "launcher/external/observe.h"
 
-#include "launcher/external/close_conns.h"
+#include "launcher/host/array.h"
+#include "launcher/host/clock.h"
 
 #include <stdlib.h>
-#include <time.h>
 
-static nsec_t clock_now(void)
+void observe_drop_cork(struct watch *w, struct visitor *v)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (nsec_t)t.tv_sec * NSEC_PER_SEC + (nsec_t)t.tv_nsec;
+    w->farewells -= v->farewell.fd >= 0;
+    farewell_drop(&v->farewell);
 }
 
 bool watch_family(struct watch *w)
 {
-    return family_read(&w->family, w->root, NULL, NULL);
+    return process_sockets_read(&w->family, NULL, NULL);
 }
 
 static void add_visitor(const struct diag_socket *s, void *arg)
@@ -24,16 +23,9 @@ static void add_visitor(const struct diag_socket *s, void *arg)
     struct visitors *v = &w->here;
     if (!doors_has(&w->doors, s))
         return;
-    if (v->count == v->room) {
-        unsigned room = v->room ? 2 * v->room : 256;
-        struct visitor *grown = reallocarray(v->at, room, sizeof *grown);
-        w->whole = w->whole && grown;
-        if (!grown)
-            return;
-        v->at = grown;
-        v->room = room;
-    }
-    v->at[v->count++].guest.now = *s;
+    w->whole = w->whole && array_grow(&v->at, v->count, &v->room, sizeof *v->at);
+    if (w->whole)
+        v->at[v->count++].guest.now = *s;
 }
 
 static int by_cookie(const void *a, const void *b)
@@ -48,9 +40,9 @@ static void place(struct watch *w, struct visitor *v, bool *fresh)
     uint64_t inode = v->guest.now.inode;
     if (!inode || w->family.hidden > 0)
         return;
-    if (!family_find(&w->family, inode) && !*fresh)
+    if (!process_sockets_find(&w->family, inode) && !*fresh)
         *fresh = watch_family(w);
-    const struct family_socket *holder = family_find(&w->family, inode);
+    const struct process_socket *holder = process_sockets_find(&w->family, inode);
     v->foreign = !holder;
     v->holder = holder ? holder->pid : 0;
 }
@@ -124,7 +116,7 @@ static void count_gone(struct watch *w)
             j++;
         if (j < w->here.count && w->here.at[j].guest.now.cookie == g->now.cookie)
             continue;
-        part_drop(w, v);
+        observe_drop_cork(w, v);
         if (was_in_hand(g))
             note_departure(w, v, NULL);
         w->counts.idle_closed += g->let_go_at && !v->corked;
@@ -182,10 +174,10 @@ bool watch_look(struct watch *w, nsec_t now)
 void watch_free(struct watch *w)
 {
     for (unsigned i = 0; i < w->here.count; i++)
-        part_drop(w, &w->here.at[i]);
+        observe_drop_cork(w, &w->here.at[i]);
     free(w->here.at);
     free(w->before.at);
     departed_free(&w->departed);
     doors_free(&w->doors);
-    family_free(&w->family);
+    process_sockets_free(&w->family);
 }

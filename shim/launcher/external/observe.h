@@ -25,7 +25,7 @@ struct visitors { /* by cookie */
 
 struct watch {
     int root; /* the program's first process */
-    struct family family;
+    struct process_sockets family;
     struct doors doors;
     struct visitors here, before; /* of this look, of the last */
     struct departures departed;   /* to whom something was owed, maybe */
@@ -49,6 +49,9 @@ void watch_ended(struct watch *w, const struct diag_socket *s);
 
 /* Reads anew who holds what. */
 bool watch_family(struct watch *w);
+
+/* Give up the close that a cork was to carry (cork_close.h), if one is under way. */
+void observe_drop_cork(struct watch *w, struct visitor *v);
 
 void watch_free(struct watch *w);
 

@@ -1,10 +1,9 @@
-/* report.c: see report.h. */
+/* report.c: see report.h. The file is opened and written to as the library does it (sys/log.h). */
 #include "launcher/external/report.h"
 
 #include "launcher/host/log.h"
+#include "sys/log.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,54 +13,55 @@ static void say_text(const struct report *r, const struct report_cut *cuts, unsi
     char buf[2048];
     text_init(&line, buf, sizeof buf);
     report_text(&line, r);
-    runlog_line(line.at, line.len);
+    host_log_line(line.at, line.len);
     for (unsigned i = 0; i < count; i++) {
         text_init(&line, buf, sizeof buf);
         report_text_cut(&line, &cuts[i]);
-        runlog_line(line.at, line.len);
+        host_log_line(line.at, line.len);
     }
 }
 
-/* A full disk is not worth more than a report. */
-static void put(int fd, const struct text *line)
-{
-    for (size_t at = 0; at < line->len;) {
-        ssize_t n = write(fd, line->at + at, line->len - at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return;
-        at += (size_t)n;
-    }
-}
-
-static void write_json(int fd, const struct report *r, const struct report_cut *cuts, unsigned count)
+static bool put_json(int fd, const struct report *r, const struct report_cut *cuts, unsigned count)
 {
     enum report_json expects;
     struct text line;
     char buf[2048];
     text_init(&line, buf, sizeof buf);
     report_json_begin(&line, &expects, r);
-    put(fd, &line);
-    for (unsigned i = 0; i < count; i++) {
+    bool whole = log_write(fd, line.at, line.len);
+    for (unsigned i = 0; whole && i < count; i++) {
         text_init(&line, buf, sizeof buf);
         report_json_cut(&line, &expects, &cuts[i]);
-        put(fd, &line);
+        whole = log_write(fd, line.at, line.len);
     }
     text_init(&line, buf, sizeof buf);
     report_json_end(&line, &expects);
-    put(fd, &line);
+    return whole && log_write(fd, line.at, line.len);
 }
 
-void outside_report(const struct options *o, const struct report *r, const struct report_cut *cuts, unsigned count)
+/* The line is written in pieces, and other servers may write to the same file. Half a line is no JSON, and the next report
+ * would continue that line: half a report is taken back. */
+static void write_json(int fd, const struct report *r, const struct report_cut *cuts, unsigned count)
+{
+    bool locked = log_lock(fd);
+    uint64_t end = log_end(fd);
+    if (!put_json(fd, r, cuts, count)) {
+        if (locked)
+            log_take_back(fd, end);
+        host_log(LOG_WARN, "the report cannot be written whole: it is in the log only", NULL);
+    }
+    log_unlock(fd);
+}
+
+void external_report(const struct options *o, const struct report *r, const struct report_cut *cuts, unsigned count)
 {
     say_text(r, cuts, count);
     if (!o->report)
         return;
-    int fd = open(o->report, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644);
+    int fd = log_open(o->report);
     if (fd < 0) {
-        runlog(LOG_WARN, "the report file cannot be opened", "path", o->report, "because", strerror(errno), "instead",
-               "the log only", NULL);
+        host_log(LOG_WARN, "the report file cannot be opened", "path", o->report, "because", strerror(-fd), "instead",
+                 "the log only", NULL);
         return;
     }
     write_json(fd, r, cuts, count);

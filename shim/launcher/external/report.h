@@ -1,10 +1,10 @@
-/* report.h: what a drain from outside says: log lines, and its report. */
+/* report.h: the report of an external drain. */
 #ifndef LASTCALL_LAUNCHER_EXTERNAL_REPORT_H
 #define LASTCALL_LAUNCHER_EXTERNAL_REPORT_H
 
 #include "core/report.h"
 
 /* The report to the log and, if there is to be one, to LASTCALL_REPORT. */
-void outside_report(const struct options *o, const struct report *r, const struct report_cut *cuts, unsigned count);
+void external_report(const struct options *o, const struct report *r, const struct report_cut *cuts, unsigned count);
 
 #endif

@@ -6,11 +6,23 @@
 
 #include <time.h>
 
+static inline nsec_t clock_read(clockid_t which)
+{
+    struct timespec t = {0, 0};
+    clock_gettime(which, &t);
+    return (nsec_t)t.tv_sec * NSEC_PER_SEC + (nsec_t)t.tv_nsec;
+}
+
+/* For intervals and deadlines. */
 static inline nsec_t clock_now(void)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (nsec_t)t.tv_sec * NSEC_PER_SEC + (nsec_t)t.tv_nsec;
+    return clock_read(CLOCK_MONOTONIC);
+}
+
+/* For logs and reports: milliseconds since 1970. */
+static inline uint64_t clock_wall_ms(void)
+{
+    return clock_read(CLOCK_REALTIME) / NSEC_PER_MSEC;
 }
 
 #endif

@@ -1,22 +1,23 @@
-/* listening_addresses.c: see listening_addresses.h. The inodes of the sockets that they hold, found again in /proc/PID/net. */
+/* listening_addresses.c: see listening_addresses.h. The inodes of the sockets that the processes hold, found again in /proc/PID/net. */
 #include "launcher/host/listening_addresses.h"
 
+#include "launcher/host/process.h"
+#include "launcher/host/process_sockets.h"
+
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { INODES_MAX = 4096 };
 
 struct inodes {
     unsigned count;
-    unsigned long at[INODES_MAX];
+    uint64_t at[INODES_MAX];
 };
 
-static bool holds(const struct inodes *held, unsigned long inode)
+static bool holds(const struct inodes *held, uint64_t inode)
 {
     for (unsigned i = 0; i < held->count; i++)
         if (held->at[i] == inode)
@@ -24,30 +25,20 @@ static bool holds(const struct inodes *held, unsigned long inode)
     return false;
 }
 
-static void add_inodes(struct inodes *held, pid_t pid)
+static void add_inode(const struct process_socket *s, void *arg)
 {
-    char path[64], name[64];
-    snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
-    DIR *fds = opendir(path);
-    for (struct dirent *e; fds && (e = readdir(fds));) {
-        ssize_t n = readlinkat(dirfd(fds), e->d_name, name, sizeof name - 1);
-        unsigned long inode = 0;
-        name[n > 0 ? n : 0] = 0;
-        if (!strncmp(name, "socket:[", 8))
-            inode = strtoul(name + 8, NULL, 10);
-        if (inode && held->count < INODES_MAX && !holds(held, inode))
-            held->at[held->count++] = inode;
-    }
-    if (fds)
-        closedir(fds);
+    struct inodes *held = arg;
+    if (held->count < INODES_MAX && !holds(held, s->inode))
+        held->at[held->count++] = s->inode;
 }
 
-static unsigned add(struct listener out[LISTENERS_MAX], unsigned count, const struct listener *one)
+static unsigned add(struct listening_address out[LISTENING_ADDRESSES_MAX], unsigned count,
+                    const struct listening_address *one)
 {
-    for (unsigned i = 0; i < count && i < LISTENERS_MAX; i++)
-        if (!strcmp(out[i].address, one->address))
+    for (unsigned i = 0; i < count && i < LISTENING_ADDRESSES_MAX; i++)
+        if (!strcmp(out[i].text, one->text))
             return count;
-    if (count < LISTENERS_MAX)
+    if (count < LISTENING_ADDRESSES_MAX)
         out[count] = *one;
     return count + 1;
 }
@@ -64,7 +55,7 @@ static bool parse_hex(const char *hex, unsigned char *bytes, size_t words)
     return hex[8 * words] == 0;
 }
 
-static bool name_ipv4(struct listener *l, const char *hex, unsigned port)
+static bool name_ipv4(struct listening_address *l, const char *hex, unsigned port)
 {
     unsigned char a[4];
     char text[INET_ADDRSTRLEN];
@@ -72,12 +63,11 @@ static bool name_ipv4(struct listener *l, const char *hex, unsigned port)
         return false;
     bool any = !(a[0] | a[1] | a[2] | a[3]);
     l->elsewhere = !any && a[0] != 127;
-    snprintf(l->address, sizeof l->address, "%s:%u", any ? "127.0.0.1" : inet_ntop(AF_INET, a, text, sizeof text),
-             port);
+    snprintf(l->text, sizeof l->text, "%s:%u", any ? "127.0.0.1" : inet_ntop(AF_INET, a, text, sizeof text), port);
     return true;
 }
 
-static bool name_ipv6(struct listener *l, const char *hex, unsigned port)
+static bool name_ipv6(struct listening_address *l, const char *hex, unsigned port)
 {
     struct in6_addr a;
     char text[INET6_ADDRSTRLEN];
@@ -85,22 +75,21 @@ static bool name_ipv6(struct listener *l, const char *hex, unsigned port)
         return false;
     bool any = IN6_IS_ADDR_UNSPECIFIED(&a);
     l->elsewhere = !any && !IN6_IS_ADDR_LOOPBACK(&a);
-    snprintf(l->address, sizeof l->address, "[%s]:%u", any ? "::1" : inet_ntop(AF_INET6, &a, text, sizeof text), port);
+    snprintf(l->text, sizeof l->text, "[%s]:%u", any ? "::1" : inet_ntop(AF_INET6, &a, text, sizeof text), port);
     return true;
 }
 
-static unsigned read_tcp(pid_t pid, bool v6, const struct inodes *held, struct listener out[LISTENERS_MAX],
-                         unsigned count)
+static unsigned read_tcp(int pid, bool v6, const struct inodes *held,
+                         struct listening_address out[LISTENING_ADDRESSES_MAX], unsigned count)
 {
-    char path[64], line[512], local[64];
+    char path[PROCESS_PATH], line[512], local[64];
     unsigned port, state;
     unsigned long inode;
-    snprintf(path, sizeof path, "/proc/%d/net/tcp%s", (int)pid, v6 ? "6" : "");
-    FILE *f = fopen(path, "re");
+    FILE *f = fopen(process_path(path, pid, v6 ? "net/tcp6" : "net/tcp"), "re");
     if (!f)
         return count;
     while (fgets(line, sizeof line, f)) {
-        struct listener one = {0};
+        struct listening_address one = {0};
         if (sscanf(line, " %*[^:]: %63[0-9A-F]:%x %*s %x %*s %*s %*s %*s %*s %lu", local, &port, &state, &inode) != 4)
             continue;
         if (state != 10) /* TCP_LISTEN; they come first, before perhaps many thousand connections */
@@ -112,21 +101,21 @@ static unsigned read_tcp(pid_t pid, bool v6, const struct inodes *held, struct l
     return count;
 }
 
-static unsigned read_unix(pid_t pid, const struct inodes *held, struct listener out[LISTENERS_MAX], unsigned count)
+static unsigned read_unix(int pid, const struct inodes *held, struct listening_address out[LISTENING_ADDRESSES_MAX],
+                          unsigned count)
 {
     enum { ACCEPTS = 1 << 16, STREAM = 1 };
-    char path[64], line[512], name[108];
+    char path[PROCESS_PATH], line[512], name[108];
     unsigned flags, type;
     unsigned long inode;
-    snprintf(path, sizeof path, "/proc/%d/net/unix", (int)pid);
-    FILE *f = fopen(path, "re");
+    FILE *f = fopen(process_path(path, pid, "net/unix"), "re");
     if (!f)
         return count;
     while (fgets(line, sizeof line, f)) {
-        struct listener one = {0};
+        struct listening_address one = {0};
         if (sscanf(line, "%*x: %*x %*x %x %x %*x %lu %107s", &flags, &type, &inode, name) != 4)
             continue;
-        snprintf(one.address, sizeof one.address, "unix:%s", name);
+        snprintf(one.text, sizeof one.text, "unix:%s", name);
         if ((flags & ACCEPTS) && type == STREAM && holds(held, inode))
             count = add(out, count, &one);
     }
@@ -134,13 +123,13 @@ static unsigned read_unix(pid_t pid, const struct inodes *held, struct listener 
     return count;
 }
 
-unsigned listeners_read(const struct tree *t, struct listener out[LISTENERS_MAX])
+unsigned listening_addresses_read(const struct process_tree *t, struct listening_address out[LISTENING_ADDRESSES_MAX])
 {
     static struct inodes held;
     unsigned count = 0;
     held.count = 0;
     for (unsigned i = 0; i < t->count; i++)
-        add_inodes(&held, t->pid[i]);
+        process_sockets_each(t->pid[i], add_inode, &held);
     if (!t->count)
         return 0;
     count = read_tcp(t->pid[0], false, &held, out, count);

@@ -4,16 +4,16 @@
 
 #include "launcher/host/process_tree.h"
 
-enum { LISTENERS_MAX = 16 };
+enum { LISTENING_ADDRESSES_MAX = 16 };
 
-struct listener {
-    char address
-        [128]; /* as load/url.h writes it: "127.0.0.1:80", "[::1]:80", "unix:/path"; for any address the loopback */
+struct listening_address {
+    char
+        text[128]; /* as load/url.h writes it: "127.0.0.1:80", "[::1]:80", "unix:/path"; for any address the loopback */
     bool elsewhere; /* bound to an address that the loopback does not reach */
 };
 
-/* Of these processes, in the network namespace of the first; each address once. Returns how many there are, of which
- * LISTENERS_MAX are stored. What may not be read has none. */
-unsigned listeners_read(const struct tree *t, struct listener out[LISTENERS_MAX]);
+/* The addresses at which these processes listen, in the network namespace of the first process; each address once. Returns
+ * how many there are, of which LISTENING_ADDRESSES_MAX are stored. A process that may not be looked into has none. */
+unsigned listening_addresses_read(const struct process_tree *t, struct listening_address out[LISTENING_ADDRESSES_MAX]);
 
 #endif

@@ -1,30 +1,39 @@
-/* process_sockets.h: the processes of the program that is drained from outside, and which sockets they hold, as /proc
- * tells. Takes milliseconds. */
+/* process_sockets.h: which sockets processes hold, as /proc tells. Takes milliseconds. */
 #ifndef LASTCALL_LAUNCHER_HOST_PROCESS_SOCKETS_H
 #define LASTCALL_LAUNCHER_HOST_PROCESS_SOCKETS_H
 
 #include "base.h"
 
-struct family_socket {
+struct process_socket {
     uint64_t inode;
-    int pid, fd; /* one who holds it */
+    int pid, fd; /* one process that holds it, and its descriptor there */
 };
 
-struct family {
-    struct family_socket *at; /* by inode */
+/* Call f for every socket that a process holds. 0, or -errno: its descriptors cannot be looked at. */
+int process_sockets_each(int pid, void (*f)(const struct process_socket *s, void *arg), void *arg);
+
+/* The inode of the socket behind a descriptor of a process; 0: it is none, or closed. */
+uint64_t process_sockets_inode(int pid, int fd);
+
+/* A descriptor of ours for this socket, or -errno: EPERM, ENOSYS: not allowed here; ESRCH: the process does not hold it any
+ * more. As long as it is open, the process's close closes nothing: close it at once. */
+int process_sockets_take(const struct process_socket *s);
+
+struct process_sockets {       /* of all descendants of this process */
+    struct process_socket *at; /* by inode */
     unsigned count, room;
-    unsigned processes; /* of the program */
-    unsigned hidden;    /* those of them into whose descriptors we may not look */
+    unsigned processes; /* descendants */
+    unsigned hidden;    /* those of them whose descriptors may not be looked at */
 };
 
-/* Reads it anew. The program: `root`, its descendants, and those of ours that are orphans of it. `stranger` is
- * called for each socket of any other process that may be looked into (NULL: they are of no interest). False: there is
- * no /proc, or no memory. */
-bool family_read(struct family *t, int root, void (*stranger)(uint64_t inode, void *arg), void *arg);
+/* Reads them anew. `other` is called for each socket of any other process that may be looked into (NULL: they are of no
+ * interest). False: there is no /proc, or no memory. */
+bool process_sockets_read(struct process_sockets *t, void (*other)(const struct process_socket *s, void *arg),
+                          void *arg);
 
-/* NULL: nobody of the program holds it, as far as can be seen. */
-const struct family_socket *family_find(const struct family *t, uint64_t inode);
+/* NULL: no descendant holds it, as far as can be seen. */
+const struct process_socket *process_sockets_find(const struct process_sockets *t, uint64_t inode);
 
-void family_free(struct family *t);
+void process_sockets_free(struct process_sockets *t);
 
 #endif

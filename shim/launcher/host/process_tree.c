@@ -1,9 +1,11 @@
 /* process_tree.c: see process_tree.h. /proc is read whole: the kernel's own list of children is not in every kernel. */
 #include "launcher/host/process_tree.h"
 
-#include <dirent.h>
+#include "launcher/host/array.h"
+#include "launcher/host/process.h"
+#include "sys/proc.h"
+
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -12,84 +14,87 @@
 #include <time.h>
 #include <unistd.h>
 
-struct process {
-    pid_t pid, parent;
-    char state;
-    bool ours;
-};
-
-void tree_adopt_orphans(void)
+void process_tree_adopt_orphans(void)
 {
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 }
 
-static bool read_stat(const char *pid, struct process *p)
+/* ---- reading -------------------------------------------------------------------------------------------------------- */
+
+struct listing {
+    struct processes *all;
+    bool whole;
+};
+
+static void add_process(int dir, const char *name, uint64_t pid, void *arg)
 {
-    char path[64], line[512];
-    snprintf(path, sizeof path, "/proc/%s/stat", pid);
-    FILE *f = fopen(path, "re");
-    if (!f)
-        return false;
-    size_t n = fread(line, 1, sizeof line - 1, f);
-    fclose(f);
-    line[n] = 0;
-    char *name_end = strrchr(line, ')'); /* the name may hold anything */
-    int parent;
-    if (!name_end || sscanf(name_end + 1, " %c %d", &p->state, &parent) != 2)
-        return false;
-    p->pid = atoi(pid);
-    p->parent = parent;
-    p->ours = false;
-    return true;
+    struct listing *l = arg;
+    struct processes *all = l->all;
+    struct process p = {.pid = (int)pid};
+    (void)dir;
+    (void)name;
+    if (!process_life(p.pid, &p.state, &p.parent))
+        return;
+    l->whole = l->whole && array_grow(&all->at, all->count, &all->room, sizeof p);
+    if (l->whole)
+        all->at[all->count++] = p;
 }
 
-static struct process *read_all(unsigned *count)
+static int by_pid(const void *a, const void *b)
 {
-    struct process *all = NULL;
-    unsigned n = 0, room = 0;
-    DIR *proc = opendir("/proc");
-    for (struct dirent *e; proc && (e = readdir(proc));) {
-        if (*e->d_name < '1' || *e->d_name > '9')
-            continue;
-        if (n == room) {
-            struct process *more = realloc(all, (room += 512) * sizeof *all);
-            if (!more)
-                break;
-            all = more;
-        }
-        n += read_stat(e->d_name, &all[n]);
+    const struct process *x = a, *y = b;
+    return x->pid < y->pid ? -1 : x->pid > y->pid;
+}
+
+static bool is_descendant(const struct processes *all, int pid)
+{
+    enum { DEEP = 256 }; /* the list is not of one moment: a pid that was given out anew could make a ring */
+    int self = (int)getpid();
+    for (int i = 0; i < DEEP && pid > 0 && pid != self; i++) {
+        const struct process key = {.pid = pid};
+        const struct process *p = bsearch(&key, all->at, all->count, sizeof key, by_pid);
+        if (!p)
+            return false;
+        if (p->parent == self)
+            return true;
+        pid = p->parent;
     }
-    if (proc)
-        closedir(proc);
-    *count = n;
-    return all;
+    return false;
 }
 
-/* One generation more. */
-static bool mark_children(struct process *all, unsigned n, pid_t root)
+bool process_tree_read_all(struct processes *all)
 {
-    bool more = false;
-    for (unsigned i = 0; i < n; i++)
-        for (unsigned k = 0; !all[i].ours && k < n; k++)
-            if (all[i].parent == root || (all[k].ours && all[i].parent == all[k].pid))
-                all[i].ours = more = true;
-    return more;
+    struct listing l = {all, true};
+    all->count = 0;
+    if (proc_each_number("/proc", add_process, &l) != 0)
+        return false;
+    if (all->count > 0)
+        qsort(all->at, all->count, sizeof *all->at, by_pid);
+    for (unsigned i = 0; i < all->count; i++)
+        all->at[i].descendant = is_descendant(all, all->at[i].pid);
+    return l.whole;
 }
 
-void tree_read(struct tree *t)
+void process_tree_free(struct processes *all)
 {
-    unsigned n;
-    struct process *all = read_all(&n);
-    while (mark_children(all, n, getpid()))
-        ;
+    free(all->at);
+    memset(all, 0, sizeof *all);
+}
+
+void process_tree_read(struct process_tree *t)
+{
+    struct processes all = {0};
+    process_tree_read_all(&all);
     t->count = 0;
-    for (unsigned i = 0; i < n && t->count < TREE_MAX; i++)
-        if (all[i].ours && all[i].state != 'Z' && all[i].state != 'X')
-            t->pid[t->count++] = all[i].pid;
-    free(all);
+    for (unsigned i = 0; i < all.count && t->count < PROCESS_TREE_MAX; i++)
+        if (all.at[i].descendant && all.at[i].state != 'Z' && all.at[i].state != 'X')
+            t->pid[t->count++] = all.at[i].pid;
+    process_tree_free(&all);
 }
 
-static bool contains(const struct tree *t, pid_t pid)
+/* ---- acting --------------------------------------------------------------------------------------------------------- */
+
+static bool contains(const struct process_tree *t, int pid)
 {
     for (unsigned i = 0; i < t->count; i++)
         if (t->pid[i] == pid)
@@ -97,14 +102,14 @@ static bool contains(const struct tree *t, pid_t pid)
     return false;
 }
 
-void tree_signal(int signo, pid_t but)
+void process_tree_signal(int signo, int but)
 {
-    static struct tree now, again;
-    static int held[TREE_MAX];
-    tree_read(&now);
+    static struct process_tree now, again;
+    static int held[PROCESS_TREE_MAX];
+    process_tree_read(&now);
     for (unsigned i = 0; i < now.count; i++)
         held[i] = (int)syscall(SYS_pidfd_open, now.pid[i], 0);
-    tree_read(&again);
+    process_tree_read(&again);
     for (unsigned i = 0; i < now.count; i++) {
         if (held[i] < 0)
             continue;
@@ -119,60 +124,44 @@ static void pause_ms(long ms)
     nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL);
 }
 
-static bool all_stopped(pid_t but)
+static bool all_stopped(int but)
 {
-    unsigned n;
+    struct processes all = {0};
     bool stopped = true;
-    struct process *all = read_all(&n);
-    while (mark_children(all, n, getpid()))
-        ;
-    for (unsigned i = 0; i < n; i++)
-        stopped &= !all[i].ours || all[i].pid == but || strchr("TZX", all[i].state) != NULL;
-    free(all);
+    process_tree_read_all(&all);
+    for (unsigned i = 0; i < all.count; i++)
+        stopped &= !all.at[i].descendant || all.at[i].pid == but || strchr("TZX", all.at[i].state) != NULL;
+    process_tree_free(&all);
     return stopped;
 }
 
-void tree_stop(pid_t but)
+void process_tree_stop(int but)
 {
-    tree_signal(SIGSTOP, but);
+    process_tree_signal(SIGSTOP, but);
     for (int i = 0; i < 500 && !all_stopped(but); i++)
         pause_ms(2);
 }
 
-static bool is_pending(pid_t pid, int signo)
+bool process_tree_has_pending(int signo, int but)
 {
-    char path[64], line[256];
+    static struct process_tree now;
     bool pending = false;
-    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-    FILE *f = fopen(path, "re");
-    while (f && !pending && fgets(line, sizeof line, f))
-        if (!strncmp(line, "ShdPnd:", 7))
-            pending = strtoull(line + 7, NULL, 16) >> (signo - 1) & 1;
-    if (f)
-        fclose(f);
-    return pending;
-}
-
-bool tree_is_pending(int signo, pid_t but)
-{
-    static struct tree now;
-    bool pending = false;
-    tree_read(&now);
+    process_tree_read(&now);
     for (unsigned i = 0; i < now.count && !pending; i++)
-        pending = now.pid[i] != but && is_pending(now.pid[i], signo);
+        pending = now.pid[i] != but && process_has_pending(now.pid[i], signo);
     return pending;
 }
 
-bool tree_end(void)
+bool process_tree_end(void)
 {
-    static struct tree left;
+    static struct process_tree left;
     for (int i = 0; i < 1000; i++) {
         while (waitpid(-1, NULL, WNOHANG) > 0)
             ;
-        tree_read(&left);
+        process_tree_read(&left);
         if (!left.count)
             return true;
-        tree_signal(SIGKILL, 0);
+        process_tree_signal(SIGKILL, 0);
         pause_ms(5);
     }
     return false;

@@ -1,34 +1,50 @@
-/* process_tree.h: the processes that descend from this one, orphans included (it must be their subreaper), and what can be done
- * to all of them. */
+/* process_tree.h: the processes that descend from this one, orphans included (it must be their subreaper, or PID 1), and what
+ * can be done to all of them. */
 #ifndef LASTCALL_LAUNCHER_HOST_PROCESS_TREE_H
 #define LASTCALL_LAUNCHER_HOST_PROCESS_TREE_H
 
 #include "base.h"
 
-#include <sys/types.h>
-
-enum { TREE_MAX = 4096 };
-
-struct tree {
-    unsigned count;
-    pid_t pid[TREE_MAX]; /* those that live */
+struct process {
+    int pid, parent;
+    char state;      /* as in /proc/PID/stat: 'Z' and 'X' have ended */
+    bool descendant; /* of this process */
 };
 
-/* From now on orphans become our children. */
-void tree_adopt_orphans(void);
+struct processes { /* all that there are, by pid */
+    struct process *at;
+    unsigned count, room;
+};
 
-void tree_read(struct tree *t);
+/* False: there is no /proc, or no memory. What was read is to be given to process_tree_free all the same. */
+bool process_tree_read_all(struct processes *all);
+void process_tree_free(struct processes *all);
 
-/* A signal to every one but one (0 = all). It is asked again whose each is once it is held, since its number may be another's by now. */
-void tree_signal(int signo, pid_t but);
+enum { PROCESS_TREE_MAX = 4096 };
 
-/* Stop all of them but one (0 = all); returns when none runs, or after a second. SIGCONT by tree_signal lets them go on. */
-void tree_stop(pid_t but);
+struct process_tree {
+    unsigned count;
+    int pid[PROCESS_TREE_MAX]; /* the descendants that live */
+};
 
-/* Is this signal waiting for one of them but one (to go on, if it is stopped)? */
-bool tree_is_pending(int signo, pid_t but);
+void process_tree_read(struct process_tree *t);
 
-/* End all of them, also those that they still start, and reap those that are ours. False: some did not go in 5 s. */
-bool tree_end(void);
+/* From now on orphans become children of this process. */
+void process_tree_adopt_orphans(void);
+
+/* Send a signal to every descendant but one (0 = to all). The tree is read again once each process is held by a pidfd, since
+ * a pid may be another process's by now. */
+void process_tree_signal(int signo, int but);
+
+/* Stop all descendants but one (0 = all); returns when none runs, or after a second. SIGCONT by process_tree_signal lets
+ * them go on. */
+void process_tree_stop(int but);
+
+/* Is this signal pending for a descendant but one (which takes it when it is continued)? */
+bool process_tree_has_pending(int signo, int but);
+
+/* End all descendants, also those that they still start, and reap the children of this process. False: some did not go
+ * in 5 s. */
+bool process_tree_end(void);
 
 #endif

@@ -162,7 +162,7 @@ static int prepare(struct rehearsal *r)
     sigprocmask(SIG_BLOCK, &set, NULL);
     r->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     r->terminal = isatty(STDERR_FILENO);
-    tree_adopt_orphans();
+    process_tree_adopt_orphans();
     return 0;
 }
 

@@ -122,9 +122,9 @@ static pid_t launcher(const struct rehearsal *r)
  * which not every program expects. A launcher that drains from outside holds the signal back: it is not waited for long. */
 static void go_on(struct rehearsal *r)
 {
-    for (int i = 0; launcher(r) && i < 100 && !tree_is_pending(SIGTERM, launcher(r)); i++)
+    for (int i = 0; launcher(r) && i < 100 && !process_tree_has_pending(SIGTERM, launcher(r)); i++)
         rehearse_wait(r, -1, true, clock_now() + NSEC_PER_MSEC);
-    tree_signal(SIGCONT, 0);
+    process_tree_signal(SIGCONT, 0);
 }
 
 static void send_term(struct rehearsal *r, const struct scenario *s, struct outcome *o)
@@ -156,13 +156,13 @@ static int wait_gone(struct loading *l, struct rehearsal *r, struct outcome *o)
 /* Some time for processes that outlive the one that was sent the signal. */
 static int wait_others(struct rehearsal *r, struct outcome *o)
 {
-    static struct tree left;
+    static struct process_tree left;
     nsec_t until = clock_now() + 2 * NSEC_PER_SEC;
-    tree_read(&left);
+    process_tree_read(&left);
     while (left.count && !o->killed && clock_now() < until) {
         if (rehearse_wait(r, -1, false, clock_now() + 10 * NSEC_PER_MSEC) == WAITED_INTERRUPT)
             return 128 + r->interrupt;
-        tree_read(&left);
+        process_tree_read(&left);
     }
     o->left = o->killed ? 0 : left.count;
     return 0;
@@ -225,7 +225,7 @@ int rehearse_run(struct rehearsal *r, const struct scenario *s, struct outcome *
     r->scenario = s;
     int status = rehearse_start(r);
     if (!status && s->stopped)
-        tree_stop(launcher(r));
+        process_tree_stop(launcher(r));
     if (status || (status = begin_load(&l, r, s, &o->load))) {
         rehearse_clear_bar();
         rehearse_end(r);

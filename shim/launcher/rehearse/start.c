@@ -172,7 +172,7 @@ static int spawn(struct rehearsal *r)
 
 void rehearse_end(struct rehearsal *r)
 {
-    if (!tree_end())
+    if (!process_tree_end())
         rehearse_fail(0, "some processes of %s do not end though they were killed", r->command[0]);
     if (r->pidfd >= 0)
         close(r->pidfd);
@@ -205,10 +205,10 @@ static bool port_lingers(const struct rehearsal *r)
 
 static int ended_early(struct rehearsal *r)
 {
-    static struct tree left;
+    static struct process_tree left;
     const char *said = output_end(r), *with = r->side == SIDE_WITH ? " with lastcall" : "";
     bool in_use = strcasestr(said, "already in use") || strstr(said, "EADDRINUSE");
-    tree_read(&left);
+    process_tree_read(&left);
     if (in_use && port_lingers(r))
         return AGAIN;
     if (!r->status && left.count)
@@ -226,21 +226,21 @@ static int ended_early(struct rehearsal *r)
     return CLI_USAGE;
 }
 
-static void list_addresses(char *out, size_t size, const struct listener *l, unsigned n)
+static void list_addresses(char *out, size_t size, const struct listening_address *l, unsigned n)
 {
     size_t at = 0;
-    for (unsigned i = 0; i < n && i < LISTENERS_MAX && at < size; i++)
-        at += (size_t)snprintf(out + at, size - at, "%s%s", i ? ", " : "", l[i].address);
+    for (unsigned i = 0; i < n && i < LISTENING_ADDRESSES_MAX && at < size; i++)
+        at += (size_t)snprintf(out + at, size - at, "%s%s", i ? ", " : "", l[i].text);
 }
 
 /* The URL of the only place where it listens; 0 with an empty address: of none yet. */
 static int find_url(struct rehearsal *r)
 {
-    static struct tree tree;
-    static struct listener found[LISTENERS_MAX];
+    static struct process_tree tree;
+    static struct listening_address found[LISTENING_ADDRESSES_MAX];
     char all[1024] = "", text[160];
-    tree_read(&tree);
-    unsigned n = listeners_read(&tree, found);
+    process_tree_read(&tree);
+    unsigned n = listening_addresses_read(&tree, found);
     *r->url.address = 0;
     if (!n)
         return 0;
@@ -253,7 +253,7 @@ static int find_url(struct rehearsal *r)
             "%s listens on %s only, which the loopback does not reach: a rehearsal needs it on 127.0.0.1 or [::1]",
             r->command[0], all);
     bool unix_socket = !strncmp(all, "unix:", 5);
-    snprintf(text, sizeof text, "%s%s%s", unix_socket ? "" : "http://", found[0].address, unix_socket ? "" : "/");
+    snprintf(text, sizeof text, "%s%s%s", unix_socket ? "" : "http://", found[0].text, unix_socket ? "" : "/");
     const char *wrong = url_parse(&r->url, text);
     return wrong ? rehearse_fail(CLI_USAGE, "%s listens on %s, which %s", r->command[0], all, wrong) : 0;
 }
@@ -319,14 +319,14 @@ static bool is_served(const struct rehearsal *r, int error, const struct probe *
 /* Workers that are still being started are waited for, a second at most. */
 static enum waited settle(struct rehearsal *r)
 {
-    static struct tree tree;
+    static struct process_tree tree;
     unsigned before = 0;
     enum waited w = WAITED_TIME;
-    tree_read(&tree);
+    process_tree_read(&tree);
     for (int i = 0; i < 10 && w == WAITED_TIME && before != tree.count; i++) {
         before = tree.count;
         w = rehearse_wait(r, -1, true, clock_now() + 100 * NSEC_PER_MSEC);
-        tree_read(&tree);
+        process_tree_read(&tree);
     }
     return w;
 }
@@ -382,9 +382,7 @@ static bool same_body(const struct page *page, const struct probe *p)
 /* When the wall clock's next second has begun: until then a body that tells the time would look the same. */
 static nsec_t next_second(void)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return clock_now() + NSEC_PER_SEC - (nsec_t)t.tv_nsec + 20 * NSEC_PER_MSEC;
+    return clock_now() + NSEC_PER_SEC - clock_read(CLOCK_REALTIME) % NSEC_PER_SEC + 20 * NSEC_PER_MSEC;
 }
 
 /* p is the first answer; a second one, in another second, tells whether the body stays. */

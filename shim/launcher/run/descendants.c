@@ -1,12 +1,12 @@
 /* descendants.c: see descendants.h. */
 #include "launcher/run/descendants.h"
 
+#include "launcher/host/process.h"
 #include "sys/proc.h"
 #include "sys/shared.h"
 
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -91,24 +91,6 @@ static int send(int pidfd, int pid, int sig)
     return ret != 0 && errno == ENOSYS ? kill(pid, sig) : ret;
 }
 
-/* It goes on as if nothing had come: by its own choice, or by that of the shell that started it in the background (INT and
- * QUIT). */
-static bool ignores(int pid, int sig)
-{
-    char path[32], *line = NULL;
-    size_t size = 0;
-    unsigned long long ignored = 0;
-    snprintf(path, sizeof path, "/proc/%d/status", pid);
-    FILE *status = fopen(path, "re");
-    if (!status)
-        return false;
-    while (getline(&line, &size, status) > 0 && sscanf(line, "SigIgn: %llx", &ignored) != 1)
-        continue;
-    free(line);
-    fclose(status);
-    return ignored >> (sig - 1) & 1;
-}
-
 static void forget(struct behind *b, int at)
 {
     if (b->sent[at].serial != 0)
@@ -174,7 +156,8 @@ static void send_one(struct behind *b, int at, int sig, bool again)
     if (who->pid == b->command || !lives(who) || members_parent(b->table, at) != MEMBER_NONE || !take(b, at))
         return;
     if (!known)
-        b->sent[at].deaf = ignores(who->pid, sig);
+        b->sent[at].deaf =
+            process_ignores(who->pid, sig); /* or the shell that started it in the background does so (INT, QUIT) */
     bool wants = phase == DRAIN_SERVING ? again || !known : again && phase < DRAIN_RELEASED;
     if (wants && send(b->sent[at].pidfd, who->pid, sig) != 0)
         forget(b, at); /* another user's, and we may not */

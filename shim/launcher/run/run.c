@@ -52,7 +52,7 @@ static int apply_options(void)
     }
     if (given.exec && given.external)
         return cli_usage(&command_run, "--external wants a parent for the command, and --exec leaves none");
-    runlog_open(&options);
+    host_log_open(&options);
     return 0;
 }
 
@@ -186,22 +186,22 @@ static void say_what_it_is(const struct command_line *line)
     if (line->seen < 0 && line->seen != -EPERM) /* exec will say the same */
         return;
     if (options.disable)
-        runlog(LOG_INFO, "starting; everything passes through", "program", program, "because", "LASTCALL_DISABLE=1",
-               NULL);
+        host_log(LOG_INFO, "starting; everything passes through", "program", program, "because", "LASTCALL_DISABLE=1",
+                 NULL);
     else if (given.external)
-        runlog(LOG_INFO, "starting; it is drained from outside", "program", program, "because", "--external", NULL);
+        host_log(LOG_INFO, "starting; it is drained from outside", "program", program, "because", "--external", NULL);
     else if (!object_suits(&object, &facts))
-        runlog(LOG_WARN, "starting without liblastcall.so, which is for another machine", "program", program, "machine",
-               facts.machine_name, "object", object.machine_name, NULL);
+        host_log(LOG_WARN, "starting without liblastcall.so, which is for another machine", "program", program,
+                 "machine", facts.machine_name, "object", object.machine_name, NULL);
     else if (verdict.kind >= VERDICT_UNEXAMINED)
-        runlog(LOG_WARN, "starting with liblastcall.so, unexamined", "program", program, "because", because, NULL);
+        host_log(LOG_WARN, "starting with liblastcall.so, unexamined", "program", program, "because", because, NULL);
     else if (is_to_be_loaded())
-        runlog(LOG_INFO, "starting with liblastcall.so", "program", program, "verdict", verdict_name(verdict.kind),
-               "because", because, NULL);
+        host_log(LOG_INFO, "starting with liblastcall.so", "program", program, "verdict", verdict_name(verdict.kind),
+                 "because", because, NULL);
     else
-        runlog(LOG_WARN, "starting; liblastcall.so cannot be loaded", "program", program, "verdict",
-               verdict_name(verdict.kind), "because", because, "instead",
-               given.exec ? "nothing" : "it is drained from outside", NULL);
+        host_log(LOG_WARN, "starting; liblastcall.so cannot be loaded", "program", program, "verdict",
+                 verdict_name(verdict.kind), "because", because, "instead",
+                 given.exec ? "nothing" : "it is drained from outside", NULL);
 }
 
 /* ---- the command `run` -------------------------------------------------------------------------------------- */

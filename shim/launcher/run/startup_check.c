@@ -1,10 +1,10 @@
 /* startup_check.c: see startup_check.h. */
 #include "launcher/run/startup_check.h"
 
+#include "sys/proc.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -35,24 +35,27 @@ void handshake_forked(struct handshake *h)
     h->report = -1;
 }
 
+struct search {
+    const char *file;
+    bool found;
+};
+
+/* Behind its name a file that has been deleted has a blank. */
+static bool is_other_file(const struct proc_mapping *m, void *arg)
+{
+    struct search *s = arg;
+    size_t n = strlen(s->file);
+    s->found = m->length >= n && memcmp(m->name, s->file, n) == 0 && (m->length == n || m->name[n] == ' ');
+    return !s->found;
+}
+
 /* 1: it is there; 0: not, or not yet; -1: the maps cannot be read. */
 static int is_mapped(int child, const char *object)
 {
-    char path[32], *line = NULL;
-    size_t size = 0, n = strlen(object);
-    int found = 0;
-    snprintf(path, sizeof path, "/proc/%d/maps", child);
-    FILE *maps = fopen(path, "re");
-    if (!maps)
-        return -1;
-    while (!found && getline(&line, &size, maps) > 0) {
-        const char *name = strchr(line, '/');
-        found = name && strncmp(name, object, n) == 0 && (name[n] == '\n' || name[n] == ' ');
-    }
-    bool unread = ferror(maps); /* a process of other rights opens, and does not read */
-    free(line);
-    fclose(maps);
-    return unread ? -1 : found;
+    struct search s = {object, false};
+    long err =
+        proc_each_mapping(child, is_other_file, &s); /* of a process of other rights they open, but do not read */
+    return err ? -1 : s.found;
 }
 
 static void step_exec(struct handshake *h, nsec_t now)

@@ -5,6 +5,7 @@
 #include "launcher/run/descendants.h"
 #include "launcher/run/startup_check.h"
 #include "launcher/external/external.h"
+#include "launcher/host/clock.h"
 #include "launcher/host/log.h"
 #include "launcher/run/job_control.h"
 
@@ -18,7 +19,6 @@
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 /* At the deadline the servers release themselves; so long they have to end before what waits for them is signalled. */
@@ -48,13 +48,6 @@ static struct supervisor {
     struct outside *outside; /* NULL: there is none */
     nsec_t outside_at;       /* when to step it */
 } s;
-
-static nsec_t now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (nsec_t)t.tv_sec * NSEC_PER_SEC + (nsec_t)t.tv_nsec;
-}
 
 /* ---- signals ---------------------------------------------------------------------------------------------- */
 
@@ -109,7 +102,7 @@ static bool is_drain_signal(int sig)
 static bool begin_drain(int sig)
 {
     nsec_t timeout = s.what->options->timeout;
-    s.began = s.outside_at = now();
+    s.began = s.outside_at = clock_now();
     s.until = timeout ? s.began + timeout + GRACE : 0;
     s.draining = sig;
     unsigned behind = behind_drain(&s.behind, sig, false);
@@ -117,8 +110,8 @@ static bool begin_drain(int sig)
         return false;
     s.held = behind > 0;
     if (s.held)
-        runlog(LOG_INFO, "the servers behind the command drain before it has the signal", "program", s.what->program,
-               NULL);
+        host_log(LOG_INFO, "the servers behind the command drain before it has the signal", "program", s.what->program,
+                 NULL);
     else
         s.outside = outside_begin(s.child, sig, s.what->options, s.began);
     return s.held || s.outside;
@@ -128,14 +121,14 @@ static bool begin_drain(int sig)
 static bool drain_again(int sig)
 {
     if (s.outside) {
-        s.outside_at = now();
+        s.outside_at = clock_now();
         outside_again(s.outside, s.outside_at);
         return true;
     }
-    if (now() - s.began < DRAIN_REPEAT) /* the same one (drain.h) */
+    if (clock_now() - s.began < DRAIN_REPEAT) /* the same one (drain.h) */
         return s.held;
     s.held = false;
-    s.until = now() + GRACE;
+    s.until = clock_now() + GRACE;
     behind_drain(&s.behind, sig, true);
     return false;
 }
@@ -149,7 +142,7 @@ static void let_go(void)
 
 static void step_outside(void)
 {
-    nsec_t time = now();
+    nsec_t time = clock_now();
     if (!s.outside)
         return;
     if (s.ended)
@@ -167,7 +160,7 @@ static bool step_drain(void)
 {
     if (!s.draining)
         return false;
-    nsec_t time = now();
+    nsec_t time = clock_now();
     bool late = s.until != 0 && time >= s.until;
     bool waits = behind_drain(&s.behind, s.draining, false) > 0 && !late;
     if (!waits && s.parting == 0) /* from here on also if the command starts new ones, again and again */
@@ -260,23 +253,23 @@ static void reap(void)
 static void step_handshake(void)
 {
     enum handshake_state before = s.handshake.state;
-    enum handshake_state state = handshake_step(&s.handshake, s.child, now());
+    enum handshake_state state = handshake_step(&s.handshake, s.child, clock_now());
     if (state == before || s.ended)
         return;
     if (state == HANDSHAKE_LOADED)
-        runlog(LOG_DEBUG, "loaded", "program", s.what->program, NULL);
+        host_log(LOG_DEBUG, "loaded", "program", s.what->program, NULL);
     if (state == HANDSHAKE_ABSENT)
-        runlog(LOG_WARN, "liblastcall.so was not loaded: the command is not drained", "program", s.what->program,
-               "object", s.what->object, NULL);
+        host_log(LOG_WARN, "liblastcall.so was not loaded: the command is not drained", "program", s.what->program,
+                 "object", s.what->object, NULL);
     if (state == HANDSHAKE_HIDDEN)
-        runlog(LOG_INFO, "whether liblastcall.so was loaded cannot be seen", "program", s.what->program, NULL);
+        host_log(LOG_INFO, "whether liblastcall.so was loaded cannot be seen", "program", s.what->program, NULL);
 }
 
 /* ---- the loop ---------------------------------------------------------------------------------------------- */
 
 static int wait_ms(nsec_t wake)
 {
-    nsec_t at = now();
+    nsec_t at = clock_now();
     if (wake == 0)
         return -1;
     nsec_t ms = wake <= at ? 0 : (wake - at + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC;

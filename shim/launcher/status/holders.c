@@ -1,7 +1,10 @@
 /* holders.c: see holders.h. Source: proc(5), pid_namespaces(7), memfd_create(2). */
 #include "launcher/status/holders.h"
 
-#include <dirent.h>
+#include "launcher/host/array.h"
+#include "launcher/host/process.h"
+#include "sys/proc.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,41 +16,14 @@
 
 static const char memory_link[] = "/memfd:lastcall (deleted)";
 
-enum { PATH = 64, AFTER = 64 /* descriptors looked at behind a first memory */ };
-
-/* The start of a file of /proc; NUL-terminated. -errno if it cannot be read. */
-static long slurp(const char *path, char *to, size_t size)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    long n = read(fd, to, size - 1);
-    int failed = errno;
-    close(fd);
-    if (n < 0)
-        return -failed;
-    to[n] = '\0';
-    return n;
-}
-
-static const char *file_of(char path[static PATH], int pid, const char *name)
-{
-    snprintf(path, PATH, "/proc/%d/%s", pid, name);
-    return path;
-}
-
-static const char *descriptor_of(char path[static PATH], int pid, const char *directory, int fd)
-{
-    snprintf(path, PATH, "/proc/%d/%s/%d", pid, directory, fd);
-    return path;
-}
+enum { AFTER = 64 /* descriptors looked at behind a first memory */ };
 
 /* ---- the memory of a group ---------------------------------------------------------------------------------------- */
 
 static long mount_of(const char *fdinfo)
 {
     char text[512];
-    const char *line = slurp(fdinfo, text, sizeof text) > 0 ? strstr(text, "mnt_id:") : NULL;
+    const char *line = process_file(fdinfo, text, sizeof text) > 0 ? strstr(text, "mnt_id:") : NULL;
     return line ? strtol(line + 7, NULL, 10) : -1;
 }
 
@@ -56,11 +32,11 @@ static long mount_of(const char *fdinfo)
 static long memory_mount(void)
 {
     static long mount = -2;
-    char path[PATH];
+    char path[PROCESS_PATH];
     if (mount != -2)
         return mount;
     int fd = memfd_create("lastcall-status", MFD_CLOEXEC);
-    mount = fd < 0 ? -1 : mount_of(descriptor_of(path, (int)getpid(), "fdinfo", fd));
+    mount = fd < 0 ? -1 : mount_of(process_fd_path(path, (int)getpid(), "fdinfo", fd));
     if (fd >= 0)
         close(fd);
     return mount;
@@ -68,18 +44,18 @@ static long memory_mount(void)
 
 static bool is_memory(int pid, int fd)
 {
-    char path[PATH];
+    char path[PROCESS_PATH];
     long mount = memory_mount();
-    return mount >= 0 && mount_of(descriptor_of(path, pid, "fdinfo", fd)) == mount;
+    return mount >= 0 && mount_of(process_fd_path(path, pid, "fdinfo", fd)) == mount;
 }
 
-long proc_table(const struct holder *h, void *to, size_t size, uint64_t *whole)
+long holders_table(const struct holder *h, void *to, size_t size, uint64_t *whole)
 {
-    char path[PATH];
+    char path[PROCESS_PATH];
     struct stat st;
     if (!is_memory(h->pid, h->fd))
         return -ENOENT;
-    int fd = open(descriptor_of(path, h->pid, "fd", h->fd), O_RDONLY | O_CLOEXEC);
+    int fd = open(process_fd_path(path, h->pid, "fd", h->fd), O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return -errno;
     /* Another one may be there by now. */
@@ -90,233 +66,132 @@ long proc_table(const struct holder *h, void *to, size_t size, uint64_t *whole)
     return n < 0 ? -ENOENT : n;
 }
 
-/* ---- a process's memory and descriptors ----------------------------------------------------------------------------- */
-
-int proc_memory(int pid)
-{
-    char path[PATH];
-    int fd = open(file_of(path, pid, "mem"), O_RDONLY | O_CLOEXEC);
-    return fd < 0 ? -errno : fd;
-}
-
-bool proc_peek(int mem, uint64_t address, void *to, size_t size)
-{
-    return address <= INT64_MAX - size && pread(mem, to, size, (off_t)address) == (ssize_t)size;
-}
-
-static bool socket_inode(const char *link, uint64_t *inode)
-{
-    if (strncmp(link, "socket:[", 8) != 0)
-        return false;
-    *inode = strtoull(link + 8, NULL, 10);
-    return *inode != 0;
-}
-
-uint64_t proc_socket(int pid, int fd)
-{
-    char path[PATH], link[PATH];
-    uint64_t inode = 0;
-    ssize_t n = readlink(descriptor_of(path, pid, "fd", fd), link, sizeof link - 1);
-    if (n <= 0)
-        return 0;
-    link[n] = '\0';
-    return socket_inode(link, &inode) ? inode : 0;
-}
-
-size_t proc_name(int pid, char *to, size_t size)
-{
-    char path[PATH];
-    long n = slurp(file_of(path, pid, "comm"), to, size);
-    return n > 0 ? (size_t)n : 0;
-}
-
-int proc_of_thread(int pid)
-{
-    char path[PATH], text[4096];
-    const char *at = slurp(file_of(path, pid, "status"), text, sizeof text) > 0 ? strstr(text, "\nTgid:") : NULL;
-    int process = at ? (int)strtol(at + 6, NULL, 10) : 0;
-    return process > 0 ? process : pid;
-}
-
-bool proc_numbers(int pid, struct holder *h)
-{
-    char path[PATH], text[4096];
-    h->spaces = 0;
-    if (slurp(file_of(path, pid, "status"), text, sizeof text) <= 0)
-        return false;
-    char *at = strstr(text, "\nNSpid:");
-    if (!at) { /* a kernel without namespaces */
-        h->own[h->spaces++] = pid;
-        return true;
-    }
-    for (at += 7; h->spaces < HOLDER_SPACES && *at == '\t';)
-        h->own[h->spaces++] = (int)strtol(at, &at, 10);
-    return h->spaces > 0;
-}
-
 /* ---- all processes -------------------------------------------------------------------------------------------------- */
 
 static struct holder *another(struct holders *all)
 {
-    if (all->count == all->room) {
-        unsigned room = all->room ? 2 * all->room : 16;
-        struct holder *grown = realloc(all->at, room * sizeof *grown);
-        if (!grown)
-            return NULL;
-        all->at = grown;
-        all->room = room;
-    }
+    if (!array_grow(&all->at, all->count, &all->room, sizeof *all->at))
+        return NULL;
     memset(&all->at[all->count], 0, sizeof *all->at);
     return &all->at[all->count++];
 }
 
-/* One that is held twice counts once. */
-static bool add_memory(struct holders *all, unsigned first, int pid, int dir, int fd)
+struct look { /* at the descriptors of one process */
+    struct holders *all;
+    int pid;
+    unsigned first; /* of its entries */
+    unsigned after; /* descriptors behind its first memory */
+    unsigned sockets;
+    uint64_t socket[HOLDER_SOCKETS];
+    bool whole; /* there was memory for all */
+};
+
+/* A memory that is held twice counts once. */
+static void add_memory(struct look *l, int dir, const char *name, int fd)
 {
-    char name[16];
+    struct holders *all = l->all;
     struct stat st;
-    snprintf(name, sizeof name, "%d", fd);
-    if (!is_memory(pid, fd) || fstatat(dir, name, &st, 0) != 0)
-        return true;
-    for (unsigned i = first; i < all->count; i++)
+    if (!is_memory(l->pid, fd) || fstatat(dir, name, &st, 0) != 0)
+        return;
+    for (unsigned i = l->first; i < all->count; i++)
         if (all->at[i].dev == st.st_dev && all->at[i].ino == st.st_ino)
-            return true;
+            return;
     struct holder *h = another(all);
+    l->whole = h != NULL;
     if (!h)
-        return false;
-    h->pid = pid;
+        return;
+    h->pid = l->pid;
     h->fd = fd;
     h->dev = st.st_dev;
     h->ino = st.st_ino;
-    return true;
 }
 
 /* Descriptors come in order, and a group's memory has a high one: the listeners are before it. */
-static bool look_through(struct holders *all, int pid, DIR *dir)
+static void look_at_descriptor(int dir, const char *name, uint64_t fd, void *arg)
 {
-    uint64_t socket[HOLDER_SOCKETS];
-    unsigned sockets = 0, first = all->count, after = 0;
-    const struct dirent *entry;
-    while ((entry = readdir(dir)) && after < AFTER) {
-        char link[PATH];
-        ssize_t n = readlinkat(dirfd(dir), entry->d_name, link, sizeof link - 1);
-        if (n <= 0)
-            continue;
-        link[n] = '\0';
-        after += all->count > first;
-        if (sockets < HOLDER_SOCKETS && socket_inode(link, &socket[sockets]))
-            sockets++;
-        else if (strcmp(link, memory_link) == 0 && !add_memory(all, first, pid, dirfd(dir), atoi(entry->d_name)))
-            return false;
-    }
-    for (unsigned i = first; i < all->count; i++) {
-        memcpy(all->at[i].socket, socket, sockets * sizeof *socket);
-        all->at[i].sockets = sockets;
-    }
-    return true;
+    struct look *l = arg;
+    char link[PROCESS_PATH];
+    ssize_t n = l->whole && l->after < AFTER ? readlinkat(dir, name, link, sizeof link - 1) : 0;
+    if (n <= 0)
+        return;
+    link[n] = '\0';
+    l->after += l->all->count > l->first;
+    uint64_t inode = l->sockets < HOLDER_SOCKETS ? proc_link_inode(link, (size_t)n) : 0;
+    if (inode)
+        l->socket[l->sockets++] = inode;
+    else if (strcmp(link, memory_link) == 0)
+        add_memory(l, dir, name, (int)fd);
 }
 
-static bool look_into(struct holders *all, int pid)
+static void look_into(int proc, const char *name, uint64_t pid, void *arg)
 {
-    char path[PATH];
-    unsigned before = all->count;
-    DIR *dir = opendir(file_of(path, pid, "fd"));
-    if (!dir) {
-        all->hidden += errno == EACCES || errno == EPERM;
-        return true;
+    struct holders *all = arg;
+    struct look l = {.all = all, .pid = (int)pid, .first = all->count, .whole = true};
+    char path[PROCESS_PATH];
+    (void)proc;
+    (void)name;
+    if (l.pid == (int)getpid() || all->incomplete)
+        return;
+    int err = proc_each_number(process_path(path, l.pid, "fd"), look_at_descriptor, &l);
+    all->hidden += err == -EACCES || err == -EPERM;
+    all->incomplete = !l.whole;
+    for (unsigned i = l.first; i < all->count; i++) {
+        struct holder *h = &all->at[i];
+        memcpy(h->socket, l.socket, l.sockets * sizeof *h->socket);
+        h->sockets = l.sockets;
+        h->spaces = process_numbers(l.pid, h->own, HOLDER_SPACES);
+        if (h->spaces == 0)
+            all->count = l.first; /* the process has ended: and with it all that it held */
     }
-    bool enough = look_through(all, pid, dir);
-    closedir(dir);
-    for (unsigned i = before; i < all->count; i++)
-        if (!proc_numbers(pid, &all->at[i]))
-            all->count = before; /* it has ended: and with it all that it held */
-    return enough;
 }
 
-bool proc_holders(struct holders *all)
+bool holders_read(struct holders *all)
 {
-    const struct dirent *entry;
-    bool enough = true;
     memset(all, 0, sizeof *all);
-    DIR *dir = opendir("/proc");
-    if (!dir)
-        return false;
-    while (enough && (entry = readdir(dir)))
-        if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' && atoi(entry->d_name) != (int)getpid())
-            enough = look_into(all, atoi(entry->d_name));
-    closedir(dir);
-    return enough;
+    return proc_each_number("/proc", look_into, all) == 0 && !all->incomplete;
 }
 
-void proc_free(struct holders *all)
+void holders_free(struct holders *all)
 {
     free(all->at);
     memset(all, 0, sizeof *all);
 }
 
-/* ---- one that is no holder -------------------------------------------------------------------------------------------- */
+/* ---- a process that is no holder ---------------------------------------------------------------------------------------- */
 
-static bool is_zombie(int pid)
-{
-    char path[PATH], text[512];
-    const char *end;
-    if (slurp(file_of(path, pid, "stat"), text, sizeof text) <= 0 || !(end = strrchr(text, ')')))
-        return true;
-    return end[1] == ' ' && (end[2] == 'Z' || end[2] == 'X');
-}
+struct kind {
+    enum process_kind kind;
+    uint64_t *ino;
+};
 
-/* address perms offset dev inode path */
-static enum proc_kind kind_of_line(const char *line, uint64_t *ino)
+static bool look_at_mapping(const struct proc_mapping *m, void *arg)
 {
-    const char *name = strchr(line, '/');
-    unsigned long long inode = 0;
-    if (!name)
-        return PROC_STRANGER;
-    if (strncmp(name, memory_link, sizeof memory_link - 1) == 0 && sscanf(line, "%*s %*s %*s %*s %llu", &inode) == 1) {
-        *ino = inode;
-        return PROC_MAPPED;
+    static const char library[] = "liblastcall";
+    struct kind *k = arg;
+    if (m->length >= sizeof memory_link - 1 && memcmp(m->name, memory_link, sizeof memory_link - 1) == 0) {
+        *k->ino = m->inode;
+        k->kind = PROCESS_MAPPED;
+        return false;
     }
-    return strstr(name, "liblastcall") ? PROC_PRELOADED : PROC_STRANGER;
+    if (m->length > 0 && *m->name == '/' && memmem(m->name, m->length, library, sizeof library - 1))
+        k->kind = PROCESS_PRELOADED;
+    return true;
 }
 
-static enum proc_kind kind_by_maps(FILE *maps, uint64_t *ino)
+enum process_kind holders_process_kind(int pid, uint64_t *ino)
 {
-    char line[4400]; /* a path has at most 4096 */
-    enum proc_kind kind = PROC_STRANGER;
-    while (kind != PROC_MAPPED && fgets(line, sizeof line, maps)) {
-        enum proc_kind of_line = kind_of_line(line, ino);
-        kind = of_line > kind ? of_line : kind;
+    char path[PROCESS_PATH], state;
+    int parent;
+    struct kind k = {PROCESS_UNRELATED, ino};
+    if (access(process_path(path, pid, "stat"), F_OK) != 0)
+        return PROCESS_NONE;
+    if (!process_life(pid, &state, &parent) || state == 'Z' || state == 'X')
+        return PROCESS_ENDED;
+    switch (proc_each_mapping(pid, look_at_mapping, &k)) {
+    case 0: return k.kind;
+    case -EACCES:
+    case -EPERM: return PROCESS_FORBIDDEN;
+    case -ESRCH: return PROCESS_ENDED;
+    default: return PROCESS_NONE;
     }
-    return kind;
-}
-
-enum proc_kind proc_kind(int pid, uint64_t *ino)
-{
-    char path[PATH];
-    if (access(file_of(path, pid, "stat"), F_OK) != 0)
-        return PROC_NONE;
-    if (is_zombie(pid))
-        return PROC_ENDED;
-    FILE *maps = fopen(file_of(path, pid, "maps"), "re");
-    if (!maps)
-        return errno == EACCES || errno == EPERM ? PROC_FORBIDDEN : PROC_NONE;
-    enum proc_kind kind = kind_by_maps(maps, ino);
-    bool ended = ferror(maps) != 0;
-    fclose(maps);
-    return ended ? PROC_ENDED : kind;
-}
-
-int proc_network(int pid, bool *foreign)
-{
-    char path[PATH];
-    struct stat ours, theirs;
-    *foreign = false;
-    int fd = open(file_of(path, pid, "ns/net"), O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &theirs) != 0 || stat("/proc/self/ns/net", &ours) != 0)
-        *foreign = true;
-    else if (theirs.st_ino != ours.st_ino)
-        return fd;
-    if (fd >= 0)
-        close(fd);
-    return -1;
 }

@@ -2,13 +2,16 @@
  * while it is checked, and does not shrink, as a mapping of another process's file may. */
 #include "launcher/status/read.h"
 
+#include "launcher/host/array.h"
+#include "launcher/host/clock.h"
+#include "launcher/host/process.h"
+#include "launcher/host/process_sockets.h"
 #include "launcher/host/sock_diag.h"
 #include "launcher/status/holders.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 /* ---- the table ---------------------------------------------------------------------------------------------------- */
@@ -26,11 +29,11 @@ static struct members *copy_table(const struct holder *h, const char **problem)
     enum { TRIES = 4 };
     struct members *m = calloc(2, sizeof *m), *again = m ? m + 1 : NULL;
     uint64_t whole = 0;
-    long n = m ? proc_table(h, m, sizeof *m, &whole) : -ENOMEM;
+    long n = m ? holders_table(h, m, sizeof *m, &whole) : -ENOMEM;
     *problem = n >= 0 ? status_table_problem(m, (size_t)n, whole) : n == -ENOENT ? NULL : "cannot be read";
     for (int i = 0; n >= 0 && !*problem && i < TRIES; i++) {
         unsigned unsteady = 0;
-        if (proc_table(h, again, sizeof *again, &whole) != sizeof *again)
+        if (holders_table(h, again, sizeof *again, &whole) != sizeof *again)
             break;
         for (int at = 0; at < MEMBERS_MAX; at++)
             unsteady += !is_steady(&m->member[at], &again->member[at]);
@@ -81,8 +84,8 @@ static int find_by_map(const struct member *who, const struct status_group *g)
 {
     struct holder h = {.pid = who->own_pid};
     uint64_t ino = 0;
-    if (who->own_pid <= 0 || proc_kind(who->own_pid, &ino) != PROC_MAPPED || ino != g->ino ||
-        !proc_numbers(who->own_pid, &h) || !is_member(&h, who))
+    if (who->own_pid <= 0 || holders_process_kind(who->own_pid, &ino) != PROCESS_MAPPED || ino != g->ino ||
+        (h.spaces = process_numbers(h.pid, h.own, HOLDER_SPACES)) == 0 || !is_member(&h, who))
         return 0;
     return h.pid;
 }
@@ -99,13 +102,13 @@ static int find_process(const struct holders *all, const struct member *who, con
 static bool is_forbidden(const struct member *who)
 {
     uint64_t ino;
-    return who->own_pid > 0 && proc_kind(who->own_pid, &ino) == PROC_FORBIDDEN;
+    return who->own_pid > 0 && holders_process_kind(who->own_pid, &ino) == PROCESS_FORBIDDEN;
 }
 
 static void take_name(struct status_process *p)
 {
     char name[STATUS_NAME];
-    status_printable(p->name, sizeof p->name, name, p->pid ? proc_name(p->pid, name, sizeof name) : 0);
+    status_printable(p->name, sizeof p->name, name, p->pid ? process_name(p->pid, name, sizeof name) : 0);
 }
 
 /* A process that has died without a word keeps its slot until somebody wants it: it is not shown. */
@@ -147,22 +150,15 @@ static struct status_request *place(struct reader *r)
         g->requests_cut = true;
         return NULL;
     }
-    if (g->requests == r->room) {
-        unsigned room = r->room ? 2 * r->room : 64;
-        struct status_request *grown = realloc(g->request, room * sizeof *grown);
-        if (!grown)
-            return NULL;
-        g->request = grown;
-        r->room = room;
-    }
-    return &g->request[g->requests];
+    bool fits = array_grow(&g->request, g->requests, &r->room, sizeof *g->request);
+    return fits ? &g->request[g->requests] : NULL;
 }
 
 /* Read twice: an entry that was given away in between is neither the old connection nor the new one. */
 static bool take_chunk(struct reader *r, uint64_t address)
 {
-    if (!proc_peek(r->mem, address, &r->first, sizeof r->first) ||
-        !proc_peek(r->mem, address, &r->second, sizeof r->second))
+    if (!process_peek(r->mem, address, &r->first, sizeof r->first) ||
+        !process_peek(r->mem, address, &r->second, sizeof r->second))
         return false;
     for (unsigned i = 0; i < POOL_CHUNK; i++) {
         struct status_request request, *to;
@@ -182,11 +178,12 @@ static bool take_pool(struct reader *r, uint64_t pool)
 {
     uint64_t chunk[512];
     uint32_t chunks = 0;
-    if (!proc_peek(r->mem, pool + offsetof(struct conn_pool, chunks), &chunks, sizeof chunks) || chunks > POOL_CHUNKS)
+    if (!process_peek(r->mem, pool + offsetof(struct conn_pool, chunks), &chunks, sizeof chunks) ||
+        chunks > POOL_CHUNKS)
         return false;
     for (uint32_t at = 0; at < chunks; at += COUNT(chunk)) {
         uint32_t n = chunks - at < COUNT(chunk) ? chunks - at : COUNT(chunk);
-        if (!proc_peek(r->mem, pool + at * sizeof *chunk, chunk, n * sizeof *chunk))
+        if (!process_peek(r->mem, pool + at * sizeof *chunk, chunk, n * sizeof *chunk))
             return false;
         for (uint32_t i = 0; i < n; i++)
             if (!take_chunk(r, chunk[i]))
@@ -198,7 +195,7 @@ static bool take_pool(struct reader *r, uint64_t pool)
 static enum status_sight see(struct reader *r, uint64_t address)
 {
     struct view view;
-    if (address == 0 || !proc_peek(r->mem, address, &view, sizeof view))
+    if (address == 0 || !process_peek(r->mem, address, &view, sizeof view))
         return SIGHT_UNKNOWN;
     switch (view_check(&view)) {
     case VIEW_NONE: return SIGHT_UNKNOWN;
@@ -220,14 +217,14 @@ static void take_connections(struct reader *r, const struct members *m)
     uint64_t ino;
     if (r->p->sight != SIGHT_UNKNOWN)
         return;
-    r->mem = proc_memory(r->p->pid);
+    r->mem = process_memory(r->p->pid);
     if (r->mem < 0) {
         r->p->sight = r->mem == -EACCES || r->mem == -EPERM ? SIGHT_DENIED : SIGHT_ENDED;
         return;
     }
     r->p->sight = see(r, m->member[r->p->at].view);
     close(r->mem);
-    if (r->p->sight == SIGHT_UNKNOWN && proc_kind(r->p->pid, &ino) <= PROC_ENDED)
+    if (r->p->sight == SIGHT_UNKNOWN && holders_process_kind(r->p->pid, &ino) <= PROCESS_ENDED)
         r->p->sight = SIGHT_ENDED;
 }
 
@@ -295,7 +292,7 @@ static void take_ages(struct sockets *of, int network)
 {
     struct status_group *g = of->g;
     for (unsigned i = 0; i < g->requests; i++)
-        g->request[i].inode = proc_socket(g->request[i].pid, g->request[i].fd);
+        g->request[i].inode = process_sockets_inode(g->request[i].pid, g->request[i].fd);
     if (g->requests == 0)
         return;
     qsort(g->request, g->requests, sizeof *g->request, by_inode);
@@ -308,7 +305,7 @@ static void ask_kernel(struct status_group *g, const struct holders *all)
 {
     struct sockets of = {.g = g, .all = all};
     bool foreign;
-    int network = g->processes ? proc_network(g->process[0].pid, &foreign) : -1;
+    int network = g->processes ? process_network(g->process[0].pid, &foreign) : -1;
     if (g->processes == 0 || foreign)
         return;
     diag_each(network, true, 0, take_listener, &of);
@@ -319,19 +316,12 @@ static void ask_kernel(struct status_group *g, const struct holders *all)
 
 /* ---- all of it --------------------------------------------------------------------------------------------------------- */
 
-static nsec_t clock_of(clockid_t which)
-{
-    struct timespec t = {0, 0};
-    clock_gettime(which, &t);
-    return (nsec_t)t.tv_sec * NSEC_PER_SEC + (nsec_t)t.tv_nsec;
-}
-
 static void read_group(struct status_group *g, const struct holders *all)
 {
     struct members *m = find_table(g, all);
     struct reader *r = calloc(1, sizeof *r);
     if (m && r) {
-        take_members(g, m, all, clock_of(CLOCK_MONOTONIC));
+        take_members(g, m, all, clock_now());
         r->g = g;
         for (unsigned i = 0; i < g->processes; i++) {
             r->p = &g->process[i];
@@ -372,10 +362,10 @@ bool status_read(struct status *s, const struct status_wish *wish)
 {
     struct holders all;
     memset(s, 0, sizeof *s);
-    if (!proc_holders(&all))
+    if (!holders_read(&all))
         return false;
     s->hidden = all.hidden;
-    s->wall_ms = clock_of(CLOCK_REALTIME) / NSEC_PER_MSEC;
+    s->wall_ms = clock_wall_ms();
     s->group = calloc(all.count + 1, sizeof *s->group);
     for (unsigned i = 0; s->group && i < all.count; i++) {
         struct status_group *g = &s->group[s->groups];
@@ -390,6 +380,6 @@ bool status_read(struct status *s, const struct status_wish *wish)
         else
             status_drop(g);
     }
-    proc_free(&all);
+    holders_free(&all);
     return s->group != NULL;
 }

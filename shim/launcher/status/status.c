@@ -2,6 +2,7 @@
 #include "launcher/commands.h"
 
 #include "launcher/status/print.h"
+#include "launcher/host/process.h"
 #include "launcher/status/holders.h"
 #include "launcher/status/watch.h"
 
@@ -50,13 +51,13 @@ static int say_why_not(int pid)
     char path[32];
     struct stat st;
     uint64_t ino;
-    switch (proc_kind(pid, &ino)) {
-    case PROC_NONE: return cli_fail(NOT_THERE, "there is no process %d", pid);
-    case PROC_ENDED: return cli_fail(NOT_THERE, "process %d has ended", pid);
-    case PROC_STRANGER: return cli_fail(NOT_THERE, "process %d is not under lastcall", pid);
-    case PROC_PRELOADED: return cli_fail(NOT_THERE, "process %d is under lastcall, but does not serve", pid);
-    case PROC_MAPPED: return cli_fail(NOT_THERE, "process %d has a group in which nobody is seen to serve", pid);
-    case PROC_FORBIDDEN: break;
+    switch (holders_process_kind(pid, &ino)) {
+    case PROCESS_NONE: return cli_fail(NOT_THERE, "there is no process %d", pid);
+    case PROCESS_ENDED: return cli_fail(NOT_THERE, "process %d has ended", pid);
+    case PROCESS_UNRELATED: return cli_fail(NOT_THERE, "process %d is not under lastcall", pid);
+    case PROCESS_PRELOADED: return cli_fail(NOT_THERE, "process %d is under lastcall, but does not serve", pid);
+    case PROCESS_MAPPED: return cli_fail(NOT_THERE, "process %d has a group in which nobody is seen to serve", pid);
+    case PROCESS_FORBIDDEN: break;
     }
     snprintf(path, sizeof path, "/proc/%d", pid);
     if (stat(path, &st) != 0)
@@ -105,7 +106,7 @@ static int run(int argc, char **argv)
     int status = read_words(&wanted, argc, argv);
     if (status)
         return status;
-    const struct status_wish wish = {.pid = wanted.pid ? proc_of_thread(wanted.pid) : 0};
+    const struct status_wish wish = {.pid = wanted.pid ? process_of_thread(wanted.pid) : 0};
     if (!status_read(&s, &wish))
         return cli_fail(NOT_PERMITTED, "/proc cannot be read");
     bool watches = wanted.watch && s.groups > 0 && !(wanted.pid && s.group[0].problem);
