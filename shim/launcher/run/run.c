@@ -251,7 +251,11 @@ static int run(int argc, char **argv)
         .execute = execute,
         .arg = &line,
     };
-    status = supervise(&what);
+    if (!supervise(&what, &status)) {
+        host_log(LOG_WARN, "no process can stay as its parent: the command is started in its place", "program",
+                 what.program, "because", strerror(-status), NULL);
+        return become(&line);
+    }
     return status < 0 ? cannot_start(line.path, -status, line.seen) : status;
 }
 

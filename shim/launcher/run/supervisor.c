@@ -390,13 +390,25 @@ static bool start(void)
     return true;
 }
 
-int supervise(const struct supervision *what)
+/* What start() has done to this process. */
+static void undo(void)
+{
+    restore_signals();
+    prctl(PR_SET_CHILD_SUBREAPER, 0);
+    behind_close(&s.behind);
+}
+
+bool supervise(const struct supervision *what, int *status)
 {
     s.what = what;
-    if (!start())
-        return -errno;
+    if (!start()) {
+        *status = -errno;
+        undo();
+        return false;
+    }
     loop();
     if (terminal_has(s.terminal, s.child))
         terminal_give(s.terminal, getpgrp());
-    return s.handshake.error ? -s.handshake.error : s.status;
+    *status = s.handshake.error ? -s.handshake.error : s.status;
+    return true;
 }
