@@ -170,9 +170,14 @@ static int preload(void)
         return cli_fail(CLI_USAGE, "%s", problem);
     if (!object_suits(&object, &facts))
         return 0;
-    size_t size = strlen(object.path) + (old ? strlen(old) : 0) + 2;
+    const struct elf_library *first = verdict_first_library(&facts);
+    const char *before = first ? first->path : "";
+    size_t n = strlen(before), size = n + strlen(object.path) + (old ? strlen(old) : 0) + 3;
     char *value = malloc(size);
-    if (!value || !run_options_preload(value, size, object.path, old ? old : ""))
+    if (!value)
+        return cli_fail(1, "out of memory");
+    snprintf(value, size, "%s%s", before, n ? ":" : "");
+    if (!run_options_preload(value + n + (n > 0), size - n - (n > 0), object.path, old ? old : ""))
         return cli_fail(1, "out of memory");
     setenv("LD_PRELOAD", value, 1);
     free(value);
