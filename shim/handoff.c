@@ -3,7 +3,7 @@
 
 #include "group.h"
 #include "sys/syscall.h"
-#include "trace.h"
+#include "process/trace.h"
 
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -56,8 +56,8 @@ void handoff_begin(void)
 static void call_is_over(void)
 {
     __atomic_fetch_sub(&handoff.calls, 1, __ATOMIC_SEQ_CST);
-    if (shim_draining())
-        pump_poke();
+    if (deferred_draining())
+        wake_now();
 }
 
 void handoff_closed(void)
@@ -140,9 +140,9 @@ bool handoff_leave(bool last, nsec_t now)
         !drains_alone() || !(last || others_serve()))
         return false;
     leave.stage = STAGE_LEAVING;
-    leave.until = now + shim.options.idle;
+    leave.until = now + config.idle;
     /* An event whenever the primary reads (unix_write_space). */
-    sys4(SYS_epoll_ctl, shim.epoll, EPOLL_CTL_ADD, fd, &want);
+    sys4(SYS_epoll_ctl, wake.epoll, EPOLL_CTL_ADD, fd, &want);
     return true;
 }
 

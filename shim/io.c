@@ -2,8 +2,9 @@
 #include "record.h"
 #include "shim.h"
 
+#include "sys/fd.h"
 #include "sys/syscall.h"
-#include "trace.h"
+#include "process/trace.h"
 
 #include <fcntl.h>
 #include <sys/epoll.h>
@@ -17,16 +18,16 @@ void shim_call_beside(struct conn *c)
     }
     __atomic_fetch_and(&c->calls_out, ~(uint32_t)CONN_UNTOUCHED, __ATOMIC_ACQ_REL);
     c->inherited = false;
-    if (shim.newborn)
-        shim_grow_up();
-    else if (shim_draining())
-        shim_wake(NULL); /* from now on it counts */
+    if (self_is_pre_exec())
+        self_settle();
+    else if (deferred_draining())
+        wake_changed(NULL); /* from now on it counts */
 }
 
 static void touched(struct conn *c)
 {
     shim_touch(c);
-    if (shim_draining())
+    if (deferred_draining())
         STORE(c->toucher_tid, (int)sys0(SYS_gettid));
 }
 
@@ -43,14 +44,14 @@ static void count_crossing(struct conn *c, uint64_t bytes)
     STORE(c->must_linger, true);
     trace(TRACE_CROSSED, c->fd, bytes);
     if (!__atomic_exchange_n(&c->counted_crossed, true, __ATOMIC_RELAXED))
-        __atomic_add_fetch(&shim.counts.crossed, 1, __ATOMIC_RELAXED);
+        __atomic_add_fetch(&stats.counts.crossed, 1, __ATOMIC_RELAXED);
 }
 
 /* ---- ending one connection ------------------------------------------------------------------------- */
 
 void shim_watch(const struct conn *c)
 {
-    int ep = __atomic_load_n(&shim.epoll, __ATOMIC_ACQUIRE);
+    int ep = __atomic_load_n(&wake.epoll, __ATOMIC_ACQUIRE);
     struct epoll_event want = {EPOLLOUT | EPOLLRDHUP | EPOLLET, {.u64 = (uint64_t)c->generation << 32 | c->index}};
     if (ep >= 0)
         sys4(SYS_epoll_ctl, ep, EPOLL_CTL_ADD, c->fd, &want);
@@ -81,7 +82,7 @@ void shim_end(struct conn *c, nsec_t now)
     sys2(SYS_shutdown, c->fd, SHUT_WR);
     trace(TRACE_ENDED, c->fd, 0);
     record(c, HISTORY_ENDED);
-    __atomic_store_n(&shim.owed_at, now, __ATOMIC_RELEASE);
+    __atomic_store_n(&stats.last_done_at, now, __ATOMIC_RELEASE);
     await_ack(c, now);
 }
 
@@ -127,17 +128,17 @@ static ssize_t read_while_draining(struct conn *c, ssize_t n, bool was_in_flight
         record(c, HISTORY_IN_FLIGHT);
     }
     if (n == 0 && stage_of(c) == CONN_EOF && !conn_in_flight(c) && !LOAD(c->opaque)) {
-        __atomic_add_fetch(&shim.counts.idle_closed, 1, __ATOMIC_RELAXED);
-        shim_end(c, shim_now());
+        __atomic_add_fetch(&stats.counts.idle_closed, 1, __ATOMIC_RELAXED);
+        shim_end(c, clock_now());
     }
-    shim_wake(c);
+    wake_changed(c);
     return n;
 }
 
 ssize_t shim_read_end_any(struct shim_call *call, ssize_t n, const struct rewrite_chunk *chunks, size_t count)
 {
     struct conn *c = call->c;
-    bool draining = shim_draining(), was_in_flight = false;
+    bool draining = deferred_draining(), was_in_flight = false;
     if (n <= 0) {
         shim_read_none(call);
     } else if (UNLIKELY(!conn_follow(&c->calls_in))) {
@@ -169,17 +170,17 @@ static inline void write_none(struct shim_call *call)
 /* `done` responses are complete. If that was the last one owed and close was said, the end. */
 static void response_done(struct conn *c, unsigned done)
 {
-    nsec_t now = shim_now();
+    nsec_t now = clock_now();
     bool said = c->rewriting ? c->rewrite.said : c->out.facts.close;
     if (said && !c->out.facts.close) {
-        __atomic_add_fetch(&shim.counts.farewells, 1, __ATOMIC_RELAXED);
+        __atomic_add_fetch(&stats.counts.farewells, 1, __ATOMIC_RELAXED);
         trace(TRACE_FAREWELL, c->fd, 0);
     }
     c->rewriting = false;
     STORE(c->since, now);
-    __atomic_store_n(&shim.owed_at, now, __ATOMIC_RELEASE);
+    __atomic_store_n(&stats.last_done_at, now, __ATOMIC_RELEASE);
     if (LOAD(c->late))
-        __atomic_add_fetch(&shim.counts.served_late, done, __ATOMIC_RELAXED);
+        __atomic_add_fetch(&stats.counts.served_late, done, __ATOMIC_RELAXED);
     STORE(c->from_before, false);
     STORE(c->late, true); /* whatever comes now came after the signal */
     if (LOAD(c->opaque) || __atomic_load_n(&c->pending, __ATOMIC_ACQUIRE) > 0)
@@ -188,7 +189,7 @@ static void response_done(struct conn *c, unsigned done)
         shim_end(c, now);
     } else {
         trace(TRACE_IDLE, c->fd, 0);
-        shim_wake(NULL); /* an idle window begins that the pump does not know of */
+        wake_changed(NULL); /* an idle window begins that the pump does not know of */
     }
     if (stage_of(c) < CONN_ENDED)
         record(c, HISTORY_IDLE);
@@ -219,15 +220,15 @@ static void write_end(struct shim_call *call, size_t n, uint64_t wire, const str
     bool here = shim_call_holds(call);
     if (LIKELY(here)) {
         touched(c);
-        if (shim_draining()) /* before it can be seen idle: its window begins now, not with the response before */
-            STORE(c->since, shim_now());
+        if (deferred_draining()) /* before it can be seen idle: its window begins now, not with the response before */
+            STORE(c->since, clock_now());
         unsigned done = follow_out(c, n, wire, chunks, count);
-        if (shim_draining() && done > 0 && http1_between(&c->out))
+        if (deferred_draining() && done > 0 && http1_between(&c->out))
             response_done(c, done);
     }
     conn_followed(c, &c->calls_out, here); /* over only now, as with reading */
-    if (shim_draining() && here)
-        shim_wake(c);
+    if (deferred_draining() && here)
+        wake_changed(c);
 }
 
 void shim_write_end_any(struct shim_call *call, ssize_t n, const struct rewrite_chunk *chunks, size_t count)
@@ -305,7 +306,7 @@ bool shim_farewell(struct shim_call *call, const struct rewrite_chunk *chunks, s
     struct wire w = {wire, 0, max, 0};
     size_t added = 0;
 
-    if (!shim.options.close_notice || LOAD(c->opaque) || !conn_follow(&c->calls_out))
+    if (!config.close_notice || LOAD(c->opaque) || !conn_follow(&c->calls_out))
         return false;
     size_t from = shim_call_holds(call) ? head_to_rewrite(c, c->fd, chunks, count) : SIZE_MAX;
     if (from != SIZE_MAX && !c->rewriting)
@@ -364,10 +365,11 @@ static bool leaves_epoll(const struct conn *c, int fd)
  * has ended too (RFC 9112 9.6). */
 static bool keep_lingering(struct conn *c, int fd)
 {
-    int kept = (int)sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, shim.fd_high);
+    int kept = (int)sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, fd_high());
     if (kept < 0)
         return false;
-    int own = __atomic_load_n(&shim.epoll, __ATOMIC_ACQUIRE);
+    ownfd_add(kept);
+    int own = __atomic_load_n(&wake.epoll, __ATOMIC_ACQUIRE);
     if (own >= 0)
         sys4(SYS_epoll_ctl, own, EPOLL_CTL_DEL, fd, 0);
     c->fd = kept;
@@ -390,14 +392,14 @@ static bool closes_cleanly(const struct conn *c, int fd)
 
 static bool linger(struct conn *c, int fd)
 {
-    nsec_t now = shim_now();
+    nsec_t now = clock_now();
     bool ended;
     if (c->shared || c->stale)
         return false;
     bool alone = leaves_epoll(c, fd);
     if (sock_lingers(fd) || closes_cleanly(c, fd))
         return false;
-    bool kept = alone && shim.epoll >= 0 && shim.phase != DRAIN_RELEASED && keep_lingering(c, fd);
+    bool kept = alone && wake.epoll >= 0 && deferred.phase != DRAIN_RELEASED && keep_lingering(c, fd);
     int on = kept ? c->fd : fd;
     sys2(SYS_shutdown, on, SHUT_WR);
     uint64_t unread = sock_discard(on, &ended);
@@ -406,54 +408,54 @@ static bool linger(struct conn *c, int fd)
     if (!kept)
         return false;
     STORE(c->since, now);
-    __atomic_store_n(&shim.owed_at, now, __ATOMIC_RELEASE);
+    __atomic_store_n(&stats.last_done_at, now, __ATOMIC_RELEASE);
     __atomic_store_n(&c->stage, CONN_LINGERING, __ATOMIC_RELEASE);
     trace(TRACE_LINGER, fd, unread);
     record(c, HISTORY_LINGERING);
     struct epoll_event want = {EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
                                {.u64 = (uint64_t)c->generation << 32 | c->index}};
-    sys4(SYS_epoll_ctl, shim.epoll, EPOLL_CTL_ADD, c->fd, &want);
+    sys4(SYS_epoll_ctl, wake.epoll, EPOLL_CTL_ADD, c->fd, &want);
     return true;
 }
 
 void shim_closing(int fd)
 {
-    uint32_t slot = shim_settled_slot(fd);
-    if (fd_slot_kind(slot) != FD_CONN || !shim_draining() || !shim_is_our_process()) {
+    uint32_t slot = slots_settled(fd);
+    if (fd_slot_kind(slot) != FD_CONN || !deferred_draining() || !self_is_our_process()) {
         shim_forget(fd);
         return;
     }
-    struct conn *c = pool_of_slot(&shim.pool, slot);
-    conn_pin(c);
+    struct conn *c = pool_of_slot(&connections, slot);
+    connections_pin(c);
     bool kept = LOAD(c->aliases) == 1 && linger(c, fd);
     if (kept) {
         __atomic_store_n(&fd_slot[fd], 0, __ATOMIC_RELEASE);
         c->aliases = 0;
     }
-    conn_unpin(c);
+    connections_unpin(c);
     if (kept)
-        shim_wake(c);
+        wake_changed(c);
     else
         shim_forget(fd);
 }
 
 void shim_shut(uint32_t slot)
 {
-    struct conn *c = pool_at(&shim.pool, fd_slot_index(slot));
+    struct conn *c = pool_at(&connections, fd_slot_index(slot));
     STORE(c->must_linger, conn_request_open(c));
     STORE(c->fin, true);
-    if (!shim_draining())
+    if (!deferred_draining())
         return;
-    nsec_t now = shim_now();
-    __atomic_store_n(&shim.owed_at, now, __ATOMIC_RELEASE);
+    nsec_t now = clock_now();
+    __atomic_store_n(&stats.last_done_at, now, __ATOMIC_RELEASE);
     record(c, HISTORY_ENDED);
-    conn_pin(c);
+    connections_pin(c);
     await_ack(c, now);
-    conn_unpin(c);
-    shim_wake(NULL);
+    connections_unpin(c);
+    wake_changed(NULL);
 }
 
 bool shim_has_ended(uint32_t slot)
 {
-    return stage_of(pool_of_slot(&shim.pool, slot)) == CONN_ENDED;
+    return stage_of(pool_of_slot(&connections, slot)) == CONN_ENDED;
 }

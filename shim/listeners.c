@@ -5,6 +5,26 @@
 
 #include <sys/epoll.h>
 
+HIDDEN struct listeners listeners;
+
+void listeners_share(void)
+{
+    for (unsigned i = 0; i < listeners.used; i++)
+        listeners.entry[i].shared = true;
+}
+
+void listeners_after_fork(void)
+{
+    listeners.inherited_lock = 0; /* of a thread that is not here */
+    for (unsigned i = 0; i < listeners.used; i++) {
+        struct listener *l = &listeners.entry[i];
+        l->swapping = 0;
+        if (l->epolls > 0) /* a set of the parent's, which may be using it: more than are noted */
+            l->epolls = LISTENER_EPOLLS + 1;
+    }
+    listeners_share();
+}
+
 /* It has shown what tells a worker that was exec'd from an heir: if its group drains already, so does it. */
 static void show(uint32_t what)
 {
@@ -17,26 +37,26 @@ static void show(uint32_t what)
 struct listener *shim_listener(int fd)
 {
     uint32_t slot = slot_of(fd);
-    return fd_slot_kind(slot) == FD_LISTENER ? &shim.listener[fd_slot_index(slot)] : NULL;
+    return fd_slot_kind(slot) == FD_LISTENER ? &listeners.entry[fd_slot_index(slot)] : NULL;
 }
 
 static unsigned free_listener(void)
 {
-    for (unsigned i = 0; i < shim.listeners; i++)
-        if (!shim.listener[i].live)
+    for (unsigned i = 0; i < listeners.used; i++)
+        if (!listeners.entry[i].live)
             return i;
-    return __atomic_fetch_add(&shim.listeners, 1, __ATOMIC_ACQ_REL);
+    return __atomic_fetch_add(&listeners.used, 1, __ATOMIC_ACQ_REL);
 }
 
 static bool wanted(const struct sock_address *name)
 {
-    return options_listens(&shim.options, name->family, name->port, name->addr, name->path, name->path_len);
+    return options_listens(&config, name->family, name->port, name->addr, name->path, name->path_len);
 }
 
 static struct listener *cannot_watch_listener(void)
 {
     static uint8_t said;
-    shim_cannot_watch("a listener cannot be watched: its clients are not waited for", &said);
+    log_cannot_watch("a listener cannot be watched: its clients are not waited for", &said);
     return NULL;
 }
 
@@ -48,16 +68,16 @@ static struct listener *add_listener(int fd, bool ours)
         return sock_answers(fd) ? NULL : cannot_watch_listener();
     if (!listening)
         return NULL;
-    if (!sock_local(fd, &name) || !slot_possible(fd))
+    if (!sock_local(fd, &name) || !slots_possible(fd))
         return cannot_watch_listener();
     if (fd_slot[fd] != 0)
         shim_forget(fd);
     unsigned at = free_listener();
     if (at >= LISTENERS_MAX) {
-        shim.listeners = LISTENERS_MAX;
+        listeners.used = LISTENERS_MAX;
         return cannot_watch_listener();
     }
-    struct listener *l = &shim.listener[at];
+    struct listener *l = &listeners.entry[at];
     memset(l, 0, sizeof *l);
     l->fd = fd;
     l->ignored = !wanted(&name);
@@ -69,21 +89,21 @@ static struct listener *add_listener(int fd, bool ours)
     l->aliases = 1;
     l->inode = sock_inode(fd);
     l->live = true;
-    shim_stays();
-    slot_set(fd, fd_slot_make(FD_LISTENER, at));
+    self_settle();
+    slots_set(fd, fd_slot_make(FD_LISTENER, at));
     return l;
 }
 
 void shim_bound(int fd)
 {
-    if (slot_possible(fd) && (!shim.armed || shim_is_our_process()))
-        slot_set(fd, fd_slot_make(FD_SPECIAL, SPECIAL_BOUND));
+    if (slots_possible(fd) && (!self_armed() || self_is_our_process()))
+        slots_set(fd, fd_slot_make(FD_SPECIAL, SPECIAL_BOUND));
 }
 
 /* One that somebody else has bound may be his too (uvicorn's workers listen on what their parent has bound). */
 void shim_listening(int fd)
 {
-    if (shim.off || fd_slot_kind(shim_settled_slot(fd)) == FD_LISTENER)
+    if (self_off() || fd_slot_kind(slots_settled(fd)) == FD_LISTENER)
         return;
     const struct listener *l = add_listener(fd, slot_of(fd) == fd_slot_make(FD_SPECIAL, SPECIAL_BOUND));
     if (l && !l->ignored)
@@ -109,11 +129,11 @@ void shim_lent(int fd)
 void shim_given(int fd)
 {
     bool unix_, listening;
-    if (slot_of(fd) != 0 || __atomic_exchange_n(&shim.given_lock, 1, __ATOMIC_ACQUIRE))
+    if (slot_of(fd) != 0 || __atomic_exchange_n(&listeners.inherited_lock, 1, __ATOMIC_ACQUIRE))
         return;
     if (slot_of(fd) == 0 && sock_is_stream(fd, &unix_, &listening) && listening)
         shim_listening(fd);
-    __atomic_store_n(&shim.given_lock, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&listeners.inherited_lock, 0, __ATOMIC_RELEASE);
 }
 
 /* ---- connections ------------------------------------------------------------------------------------ */
@@ -121,11 +141,11 @@ void shim_given(int fd)
 void shim_accepted(int lfd, int fd)
 {
     struct listener *l = shim_listener(lfd);
-    if (UNLIKELY(!l) && shim_settled_slot(lfd) != 0)
+    if (UNLIKELY(!l) && slots_settled(lfd) != 0)
         l = shim_listener(lfd);
     if (UNLIKELY(!l)) {
         /* A listener that we did not see being made: inherited, or made before us. */
-        if (shim.off || !(l = add_listener(lfd, false))) {
+        if (self_off() || !(l = add_listener(lfd, false))) {
             if (slot_of(fd) != 0)
                 shim_forget(fd);
             return;
@@ -138,11 +158,11 @@ void shim_accepted(int lfd, int fd)
             shim_forget(fd);
         return;
     }
-    shim_track(fd, (uint16_t)(l - shim.listener), l->unix_, false);
+    shim_track(fd, (uint16_t)(l - listeners.entry), l->unix_, false);
     show(MEMBER_ACCEPTS);
-    if (shim_draining()) {
-        __atomic_store_n(&shim.last_accept, shim_now(), __ATOMIC_RELEASE);
-        shim_wake(NULL);
+    if (deferred_draining()) {
+        __atomic_store_n(&stats.last_accept_at, clock_now(), __ATOMIC_RELEASE);
+        wake_changed(NULL);
         if (l->shared)
             group_queue_moved();
     }
@@ -150,8 +170,8 @@ void shim_accepted(int lfd, int fd)
 
 static bool is_our_port(const struct sock_address *local)
 {
-    for (unsigned i = 0; i < shim.listeners; i++)
-        if (shim.listener[i].live && !shim.listener[i].ignored && shim.listener[i].port == local->port &&
+    for (unsigned i = 0; i < listeners.used; i++)
+        if (listeners.entry[i].live && !listeners.entry[i].ignored && listeners.entry[i].port == local->port &&
             local->port != 0)
             return true;
     return false;
@@ -172,7 +192,7 @@ void shim_adopt(int fd)
 {
     struct sock_address local, peer;
     bool unix_, listening;
-    if (shim.off || slot_of(fd) != 0 || !sock_is_stream(fd, &unix_, &listening) || unix_)
+    if (self_off() || slot_of(fd) != 0 || !sock_is_stream(fd, &unix_, &listening) || unix_)
         return;
     if (listening) {
         if (adopt_listener(fd))
@@ -196,15 +216,15 @@ bool shim_find(int fd)
     struct sock_address local, peer;
     bool unix_, listening = false;
     struct conn *c = NULL;
-    shim.looked_at = fd;
-    if (!slot_possible(fd) || !slot_change(fd, 0, LOOKED_AT))
+    slots.looked_at = fd;
+    if (!slots_possible(fd) || !slots_change(fd, 0, LOOKED_AT))
         return false;
     /* One made by connect() has a local port that nobody here listens on. */
     if (sock_is_stream(fd, &unix_, &listening) && !unix_ && !listening && sock_local(fd, &local) &&
         sock_peer(fd, &peer) && is_our_port(&local))
         c = shim_track(fd, LISTENERS_MAX, false, true);
     if (!c)
-        slot_change(fd, LOOKED_AT, 0);
+        slots_change(fd, LOOKED_AT, 0);
     if (!c && listening && !unix_)
         adopt_listener(fd);
     return c != NULL;
@@ -214,8 +234,8 @@ bool shim_find(int fd)
 
 void shim_waits(int lfd)
 {
-    if (shim.armed && fd_slot_kind(slot_of(lfd)) == FD_LISTENER && (group.marks & MEMBER_ACCEPTS) == 0 &&
-        shim_is_our_process())
+    if (self_armed() && fd_slot_kind(slot_of(lfd)) == FD_LISTENER && (group.marks & MEMBER_ACCEPTS) == 0 &&
+        self_is_our_process())
         show(MEMBER_ACCEPTS);
 }
 
@@ -223,7 +243,7 @@ void shim_waits(int lfd)
 static void listener_in_epoll(struct listener *l, int ep, int op, uint32_t events, uint64_t data)
 {
     unsigned i = 0;
-    if (op == EPOLL_CTL_ADD && !shim.go) /* Go's poller is told of each that is made, whoever serves it */
+    if (op == EPOLL_CTL_ADD && !self_is_go()) /* Go's poller is told of each that is made, whoever serves it */
         show(MEMBER_ACCEPTS);
     while (i < l->epolls && i < LISTENER_EPOLLS && l->epoll[i].fd != ep)
         i++;
@@ -245,9 +265,9 @@ void shim_in_epoll(int ep, int op, int fd, uint32_t events, uint64_t data)
 {
     uint32_t slot = slot_of(fd);
     if (fd_slot_kind(slot) == FD_LISTENER) {
-        listener_in_epoll(&shim.listener[fd_slot_index(slot)], ep, op, events, data);
+        listener_in_epoll(&listeners.entry[fd_slot_index(slot)], ep, op, events, data);
     } else if (fd_slot_kind(slot) == FD_CONN) {
-        struct conn *c = pool_of_slot(&shim.pool, slot);
+        struct conn *c = pool_of_slot(&connections, slot);
         if (op == EPOLL_CTL_ADD)
             c->epoll_fd = c->epoll_fd == -1 || c->epoll_fd == ep ? ep : -2;
         else if (op == EPOLL_CTL_DEL && c->epoll_fd == ep)

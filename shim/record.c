@@ -12,7 +12,7 @@ enum { TAKEN = -1 }; /* conn.track while its track is being taken */
 
 static uint64_t from_signal(nsec_t at)
 {
-    return at > shim.signal_at ? (at - shim.signal_at) / NSEC_PER_USEC : 0;
+    return at > deferred.signal_at ? (at - deferred.signal_at) / NSEC_PER_USEC : 0;
 }
 
 /* ---- one connection ------------------------------------------------------------------------------------- */
@@ -44,7 +44,7 @@ static void put_before(struct conn *c, enum history_state now)
         [HISTORY_CLOSED] = HISTORY_IDLE,    [HISTORY_OPAQUE] = HISTORY_OPAQUE, /* the survey's first look */
     };
     if (!c->inherited && !c->stale)
-        record_put_new(c, before[now], shim.signal_at);
+        record_put_new(c, before[now], deferred.signal_at);
 }
 
 void record_put(struct conn *c, enum history_state state)
@@ -55,7 +55,7 @@ void record_put(struct conn *c, enum history_state state)
     if (!t)
         return;
     fill(t, c);
-    history_note(t, state, from_signal(shim_now()));
+    history_note(t, state, from_signal(clock_now()));
 }
 
 static void count_left_out(void)
@@ -146,7 +146,7 @@ void record_open(void)
 {
     const struct member *self = group_self();
     struct history *h = self ? group.history : NULL;
-    if (!shim.options.report_connections || !shim.options.report || recording.table)
+    if (!config.report_connections || !config.report || recording.table)
         return;
     if (h && __atomic_load_n(&h->taken, __ATOMIC_RELAXED) > HISTORY_TRACKS / 2)
         drop_strangers(h);
@@ -165,13 +165,13 @@ void record_forget(void)
 void record_died(uint32_t serial)
 {
     if (record_on())
-        history_died(recording.table, serial, from_signal(shim_now()));
+        history_died(recording.table, serial, from_signal(clock_now()));
 }
 
 void record_end(void)
 {
-    for (uint32_t i = 0, n = pool_size(&shim.pool); record_on() && i < n; i++) {
-        struct conn *c = pool_at(&shim.pool, i);
+    for (uint32_t i = 0, n = pool_size(&connections); record_on() && i < n; i++) {
+        struct conn *c = pool_at(&connections, i);
         struct history_track *t = conn_is_alive(c) ? track_of(c) : NULL;
         if (t)
             fill(t, c);

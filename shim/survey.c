@@ -5,7 +5,7 @@
 
 #include "sys/proc.h"
 #include "sys/syscall.h"
-#include "trace.h"
+#include "process/trace.h"
 
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -13,7 +13,7 @@
 
 static bool draining_idle(void)
 {
-    return drain_may_close_idle(&shim.drain);
+    return drain_may_close_idle(&drain_state.drain);
 }
 
 static nsec_t later(nsec_t a, nsec_t b)
@@ -30,10 +30,10 @@ static void expires(struct census *census, nsec_t at)
 /* While an exit waits: only what another, living thread serves is still owed (DESIGN: exit guard). */
 static bool somebody_serves(const struct conn *c)
 {
-    if (LOAD(c->toucher) == shim.exiting_tp)
+    if (LOAD(c->toucher) == exit_guard.thread_pointer)
         return false;
     if (LOAD(c->toucher_tid) != 0)
-        return sys3(SYS_tgkill, shim.pid, LOAD(c->toucher_tid), 0) == 0;
+        return sys3(SYS_tgkill, self_pid(), LOAD(c->toucher_tid), 0) == 0;
     return proc_threads() > 1 + pump_threads(); /* the exiting one and ours */
 }
 
@@ -88,8 +88,8 @@ static bool has_foreign_port(const struct conn *c)
     struct sock_address local;
     if (c->listener >= LISTENERS_MAX || !sock_local(c->fd, &local))
         return false;
-    for (unsigned i = 0; i < shim.listeners; i++)
-        if (shim.listener[i].port == local.port)
+    for (unsigned i = 0; i < listeners.used; i++)
+        if (listeners.entry[i].port == local.port)
             return false;
     return true;
 }
@@ -124,7 +124,7 @@ static void give_eof(struct conn *c, nsec_t now)
 static bool is_shared_still(struct conn *c, nsec_t now)
 {
     static nsec_t looked_at; /* a walk through /proc is not for every connection */
-    if (c->shared && !c->sent && now >= looked_at + shim.options.idle) {
+    if (c->shared && !c->sent && now >= looked_at + config.idle) {
         looked_at = now;
         holders_look(false, c);
     }
@@ -159,7 +159,7 @@ static bool has_spoken(const struct conn *c, nsec_t now, nsec_t latest)
 /* Idle, or opaque and quiet, until `until`: then the virtual EOF, and as long again to react to it. */
 static enum owed idle_until(struct conn *c, struct census *census, nsec_t until, nsec_t now)
 {
-    nsec_t latest = until + shim.options.idle;
+    nsec_t latest = until + config.idle;
     if (!draining_idle())
         return OWED_IDLE; /* lame duck: its end is a time of its own */
     if (now < until) {
@@ -175,7 +175,7 @@ static enum owed idle_until(struct conn *c, struct census *census, nsec_t until,
     if (c->stage == CONN_EOF || is_shared_still(c, now))
         return OWED_NOTHING; /* the program does not care for it: the exit closes it */
     give_eof(c, now);
-    expires(census, now + shim.options.idle);
+    expires(census, now + config.idle);
     return OWED_IDLE;
 }
 
@@ -184,11 +184,11 @@ static enum owed look_at_opaque(struct conn *c, struct census *census, nsec_t no
     struct sock_counts k = {0};
     if (!c->counted_opaque) {
         c->counted_opaque = true;
-        shim.counts.opaque++;
+        stats.counts.opaque++;
         trace(TRACE_OPAQUE, c->fd, LOAD(c->doubt));
         record(c, HISTORY_OPAQUE);
     }
-    nsec_t quiet_since = later(shim.signal_at, LOAD(c->since));
+    nsec_t quiet_since = later(deferred.signal_at, LOAD(c->since));
     if (!c->unix_) {
         long err = sock_counts(c->fd, &k);
         if (sock_is_other(err) || (err == 0 && k.state == SOCK_CLOSED_STATE))
@@ -199,7 +199,7 @@ static enum owed look_at_opaque(struct conn *c, struct census *census, nsec_t no
     }
     if (c->stage != CONN_EOF && sock_unsent(c->fd) > 0)
         quiet_since = now; /* a reader that pauses: output is bounded by the deadline only */
-    return idle_until(c, census, quiet_since + shim.options.idle, now);
+    return idle_until(c, census, quiet_since + config.idle, now);
 }
 
 /* All of it and our FIN, at acked_at. (Before, acked_at is when only the FIN was left, or 0.) */
@@ -241,7 +241,7 @@ static enum owed look_at_ended(struct conn *c, struct census *census, nsec_t now
         trace(TRACE_ACKED, c->fd, 0);
         STORE(c->acked_at, now);
         __atomic_store_n(&c->acked, true, __ATOMIC_RELEASE);
-        __atomic_store_n(&shim.owed_at, now, __ATOMIC_RELEASE);
+        __atomic_store_n(&stats.last_done_at, now, __ATOMIC_RELEASE);
     }
     if (!is_acked(c)) {
         shim_watch(c); /* it may have ended before there was a pump; EEXIST otherwise */
@@ -250,7 +250,7 @@ static enum owed look_at_ended(struct conn *c, struct census *census, nsec_t now
         if (LOAD(c->acked_at) == 0)
             STORE(c->acked_at, now);
     }
-    nsec_t until = LOAD(c->acked_at) + shim.options.linger;
+    nsec_t until = LOAD(c->acked_at) + config.linger;
     if ((LOAD(c->must_linger) || !is_acked(c)) && now < until) {
         expires(census, until);
         return OWED_ENDING;
@@ -262,7 +262,7 @@ static enum owed look_at_ended(struct conn *c, struct census *census, nsec_t now
  * yet, and the parent may not have closed it yet. */
 static enum owed look_at_inherited(const struct conn *c, struct census *census, nsec_t now)
 {
-    nsec_t until = shim.signal_at + shim.options.idle;
+    nsec_t until = deferred.signal_at + config.idle;
     if (LOAD(c->opaque) || LOAD(c->read_bytes) + LOAD(c->written_bytes) > 0 || now >= until)
         return OWED_NOTHING;
     expires(census, until);
@@ -283,7 +283,7 @@ static enum owed look_at_open(struct conn *c, struct census *census, nsec_t now,
         return look_at_ended(c, census, now); /* the program has said its last word: like nginx, it lingers */
     if (is_being_followed(c) || conn_in_flight(c) || (first && sock_unread(c->fd) > 0))
         return OWED_IN_FLIGHT;
-    return idle_until(c, census, later(shim.signal_at, LOAD(c->since)) + shim.options.idle, now);
+    return idle_until(c, census, later(deferred.signal_at, LOAD(c->since)) + config.idle, now);
 }
 
 /* The entry is free for another use only when the descriptor is gone. */
@@ -291,8 +291,8 @@ static void drop_lingering(struct conn *c)
 {
     trace(TRACE_DROPPED, c->fd, LOAD(c->crossed_bytes));
     record(c, HISTORY_CLOSED);
-    sys1(SYS_close, c->fd);
-    shim_free(c);
+    ownfd_close(c->fd);
+    connections_free(c);
 }
 
 static enum owed look_at_lingering(struct conn *c, struct census *census, nsec_t now)
@@ -304,13 +304,13 @@ static enum owed look_at_lingering(struct conn *c, struct census *census, nsec_t
         STORE(c->must_linger, true);
         if (!c->counted_crossed) {
             c->counted_crossed = true;
-            __atomic_add_fetch(&shim.counts.crossed, 1, __ATOMIC_RELAXED);
+            __atomic_add_fetch(&stats.counts.crossed, 1, __ATOMIC_RELAXED);
         }
     }
     if (ended)
         STORE(c->must_linger, false);
     enum owed owed = look_at_ended(c, census, now);
-    if (owed == OWED_NOTHING && (ended || now >= LOAD(c->acked_at) + shim.options.linger)) {
+    if (owed == OWED_NOTHING && (ended || now >= LOAD(c->acked_at) + config.linger)) {
         drop_lingering(c);
         return OWED_NOTHING;
     }
@@ -329,8 +329,8 @@ static enum owed look_at(struct conn *c, struct census *census, nsec_t now, bool
         default: owed = look_at_open(c, census, now, first);
         }
     if (record_on())
-        record_look(c, owed == OWED_IN_FLIGHT, first ? shim.signal_at : now);
-    conn_unpin(c);
+        record_look(c, owed == OWED_IN_FLIGHT, first ? deferred.signal_at : now);
+    connections_unpin(c);
     return owed;
 }
 
@@ -350,38 +350,38 @@ static bool is_still_owed(const struct conn *c)
 
 void survey(struct census *census, nsec_t now, bool first)
 {
-    bool exiting = __atomic_load_n(&shim.exiting_tid, __ATOMIC_ACQUIRE) != 0;
+    bool exiting = __atomic_load_n(&exit_guard.tid, __ATOMIC_ACQUIRE) != 0;
     census->leaving = exiting;
-    for (uint32_t i = 0, n = pool_size(&shim.pool); i < n; i++) {
-        struct conn *c = pool_at(&shim.pool, i);
+    for (uint32_t i = 0, n = pool_size(&connections); i < n; i++) {
+        struct conn *c = pool_at(&connections, i);
         if (!conn_is_alive(c))
             continue;
         enum owed owed = look_at(c, census, now, first);
         if (first) {
             STORE(c->late, false);
             STORE(c->from_before, owed == OWED_IN_FLIGHT);
-            shim.counts.in_flight += owed == OWED_IN_FLIGHT;
+            stats.counts.in_flight += owed == OWED_IN_FLIGHT;
         }
         if (exiting && owed == OWED_ENDING && !is_acked(c))
             census->in_flight++; /* PID 1 takes the network with it: what is not acknowledged would be lost */
         if (exiting && owed == OWED_IN_FLIGHT) {
             if (!somebody_serves(c))
                 owed = OWED_NOTHING;
-            expires(census, now + shim.options.idle); /* nobody tells of a thread's death */
+            expires(census, now + config.idle); /* nobody tells of a thread's death */
         }
         count(census, owed);
-        if (owed == OWED_NOTHING || owed == OWED_IDLE || shim.witness)
+        if (owed == OWED_NOTHING || owed == OWED_IDLE || wake.blocker)
             continue;
         /* Publish the witness, then look again: a change in between would have woken nobody. */
-        __atomic_store_n(&shim.witness, c, __ATOMIC_SEQ_CST);
+        __atomic_store_n(&wake.blocker, c, __ATOMIC_SEQ_CST);
         if (owed == OWED_IN_FLIGHT && !first && !is_still_owed(c))
-            pump_poke();
+            wake_now();
     }
 }
 
 bool survey_event(uint64_t token, nsec_t now)
 {
-    struct conn *c = pool_at(&shim.pool, (uint32_t)token);
+    struct conn *c = pool_at(&connections, (uint32_t)token);
     if (!c || LOAD(c->generation) != (uint32_t)(token >> 32) || !conn_is_alive(c))
         return false;
     if (!conn_lock(&c->pin))
@@ -393,8 +393,8 @@ bool survey_event(uint64_t token, nsec_t now)
         else if (c->stage == CONN_ENDED)
             look_at_ended(c, &none, now);
     }
-    conn_unpin(c);
-    return c == shim.witness || shim.witness == NULL;
+    connections_unpin(c);
+    return c == wake.blocker || wake.blocker == NULL;
 }
 
 /* ---- the sweep: connections on our ports that the table lacks ------------------------------------------- */
@@ -412,7 +412,7 @@ static void adopt_unknown(int fd, void *unused)
 {
     (void)unused;
     shim_lent(fd);
-    if (slot_of(fd) != 0 || (fd >= shim.fd_high && shim_next_own((unsigned)fd) == fd))
+    if (slot_of(fd) != 0 || ownfd_has(fd))
         return;
     if (!shim_find(fd))
         return;
@@ -422,7 +422,7 @@ static void adopt_unknown(int fd, void *unused)
             shim_forget(fd);
         return;
     }
-    shim.counts.refused_unknown++;
+    stats.counts.refused_unknown++;
 }
 
 void survey_sweep(void)
@@ -446,7 +446,7 @@ static bool is_cut(const struct conn *c)
 static void describe_cut(struct report_cut *cut, const struct conn *c)
 {
     struct sock_counts k;
-    cut->pid = shim.pid;
+    cut->pid = self_pid();
     cut->method = conn_method(c);
     while (cut->method[cut->method_len])
         cut->method_len++;
@@ -467,8 +467,8 @@ static void describe_cut(struct report_cut *cut, const struct conn *c)
 unsigned survey_cut(void (*f)(const struct report_cut *cut, void *arg), void *arg)
 {
     unsigned cuts = 0;
-    for (uint32_t i = 0, n = pool_size(&shim.pool); i < n; i++) {
-        struct conn *c = pool_at(&shim.pool, i);
+    for (uint32_t i = 0, n = pool_size(&connections); i < n; i++) {
+        struct conn *c = pool_at(&connections, i);
         struct report_cut cut;
         struct sock_address peer;
         char text[SOCK_TEXT];
@@ -482,7 +482,7 @@ unsigned survey_cut(void (*f)(const struct report_cut *cut, void *arg), void *ar
             memset(&cut, 0, sizeof cut);
             describe_cut(&cut, c);
         }
-        conn_unpin(c);
+        connections_unpin(c);
         if (!counts)
             continue;
         cuts++;

@@ -34,7 +34,7 @@ void go_want_numbers(void)
         go_numbers[of_any[i]] = GO_HOOK;
     for (unsigned i = 0; i < COUNT(of_fd); i++)
         go_numbers[of_fd[i]] = GO_OF_FD;
-    shim.go = true;
+    self_set_go();
 }
 
 static int done(struct go_call *g, long ret)
@@ -124,7 +124,7 @@ static int before_read(struct go_call *g)
 /* Again: only our own signal handler has interrupted it. */
 static bool goes_on(struct go_call *g)
 {
-    if (g->ret != -EINTR || !shim_interrupted(g->bytes.runs))
+    if (g->ret != -EINTR || !eintr_is_ours(g->bytes.runs))
         return false;
     g->bytes.runs = hook_runs();
     return true;
@@ -168,7 +168,7 @@ static long swallow(const struct go_call *g)
 static int before_write(struct go_call *g)
 {
     int fd = (int)g->arg[0], flags = flags_of(g);
-    bool draining = shim_draining();
+    bool draining = deferred_draining();
     struct span s;
     ssize_t sent;
     if (kind_of(fd) != FD_CONN)
@@ -211,7 +211,7 @@ static int before_splice(struct go_call *g)
     int in = (int)g->arg[0], out = (int)g->arg[2];
     g->out = kind_of(out) == FD_CONN;
     if (g->out)
-        return shim_write_begin(&g->bytes, slot_of(out), shim_draining())
+        return shim_write_begin(&g->bytes, slot_of(out), deferred_draining())
                    ? GO_MAKE
                    : done(g, swallow_pipe(in, (size_t)g->arg[4]));
     if (kind_of(in) == FD_CONN)
@@ -302,7 +302,7 @@ static int before_exit(struct go_call *g)
 
 static int before_getsockname(struct go_call *g)
 {
-    return shim.armed && kind_of(g->arg[0]) != FD_LISTENER ? GO_PLAIN : whole(g);
+    return self_armed() && kind_of(g->arg[0]) != FD_LISTENER ? GO_PLAIN : whole(g);
 }
 
 static int before(struct go_call *g)
@@ -349,7 +349,7 @@ static int after(struct go_call *g)
 int go_begins(struct go_call *g)
 {
     uint32_t slot = slot_of((int)g->arg[0]), none = 0;
-    if ((g->nr != SYS_read && g->nr != SYS_write) || fd_slot_kind(slot) != FD_CONN || shim_draining())
+    if ((g->nr != SYS_read && g->nr != SYS_write) || fd_slot_kind(slot) != FD_CONN || deferred_draining())
         return GO_ASK;
     struct conn *c = shim_call_begin(&g->bytes, slot);
     uint32_t *calls = g->nr == SYS_read ? &c->calls_in : &c->calls_out;

@@ -138,9 +138,9 @@ void hook_adopt_rights(struct msghdr *msg)
 static ssize_t recv_rights(int fd, struct msghdr *msg, int flags)
 {
     ssize_t n = real.recvmsg(fd, msg, flags);
-    while (UNLIKELY(n > 0 && shim.armed && !(flags & MSG_PEEK)) && hook_is_withheld_command(msg, n))
+    while (UNLIKELY(n > 0 && self_armed() && !(flags & MSG_PEEK)) && hook_is_withheld_command(msg, n))
         n = real.recvmsg(fd, msg, flags);
-    if (n >= 0 && msg->msg_controllen >= CMSG_LEN(sizeof(int)) && !(flags & MSG_PEEK) && !shim.off)
+    if (n >= 0 && msg->msg_controllen >= CMSG_LEN(sizeof(int)) && !(flags & MSG_PEEK) && !self_off())
         hook_adopt_rights(msg);
     return n;
 }

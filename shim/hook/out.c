@@ -70,7 +70,7 @@ static size_t total_of(const struct rewrite_chunk *chunks, size_t count)
     do {                                                                                                            \
         struct shim_call call;                                                                                      \
         ssize_t sent;                                                                                               \
-        bool draining = shim_draining();                                                                            \
+        bool draining = deferred_draining();                                                                        \
         if (!shim_write_begin(&call, slot, draining))                                                               \
             return (ssize_t)total_of(chunks, count); /* ended: swallowed */                                         \
         if (draining && !((flags)&UNTOUCHABLE) && hook_send_farewell(&call, fd, chunks, count, like, flags, &sent)) \
@@ -238,7 +238,7 @@ static NOINLINE ssize_t sendfile_tracked(int out, int in, off_t *offset, size_t 
 {
     struct shim_call call;
     ssize_t sent;
-    if (!shim_write_begin(&call, slot, shim_draining()))
+    if (!shim_write_begin(&call, slot, deferred_draining()))
         return hook_swallow_file(in, offset, n);
     do
         sent = next(out, in, offset, n);
@@ -267,7 +267,7 @@ ssize_t hook_splice(int in, off_t *off_in, int out, off_t *off_out, size_t n, un
 {
     uint32_t from = slot_of(in), to = slot_of(out);
     struct shim_call call;
-    if (fd_slot_kind(to) == FD_CONN && shim_write_begin(&call, to, shim_draining())) {
+    if (fd_slot_kind(to) == FD_CONN && shim_write_begin(&call, to, deferred_draining())) {
         ssize_t sent = real.splice(in, off_in, out, off_out, n, flags);
         shim_write_end(&call, sent, NULL, 0);
         return sent;

@@ -1,8 +1,8 @@
-/* report.c: see report.h. The file is opened and written to as the library does it (sys/log.h). */
+/* report.c: see report.h. The file is opened and written to as the library does it (sys/logfile.h). */
 #include "launcher/external/report.h"
 
 #include "launcher/host/log.h"
-#include "sys/log.h"
+#include "sys/logfile.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -28,29 +28,29 @@ static bool put_json(int fd, const struct report *r, const struct report_cut *cu
     char buf[2048];
     text_init(&line, buf, sizeof buf);
     report_json_begin(&line, &expects, r);
-    bool whole = log_write(fd, line.at, line.len);
+    bool whole = logfile_write(fd, line.at, line.len);
     for (unsigned i = 0; whole && i < count; i++) {
         text_init(&line, buf, sizeof buf);
         report_json_cut(&line, &expects, &cuts[i]);
-        whole = log_write(fd, line.at, line.len);
+        whole = logfile_write(fd, line.at, line.len);
     }
     text_init(&line, buf, sizeof buf);
     report_json_end(&line, &expects);
-    return whole && log_write(fd, line.at, line.len);
+    return whole && logfile_write(fd, line.at, line.len);
 }
 
 /* The line is written in pieces, and other servers may write to the same file. Half a line is no JSON, and the next report
  * would continue that line: half a report is taken back. */
 static void write_json(int fd, const struct report *r, const struct report_cut *cuts, unsigned count)
 {
-    bool locked = log_lock(fd);
-    uint64_t end = log_end(fd);
+    bool locked = logfile_lock(fd);
+    uint64_t end = logfile_end(fd);
     if (!put_json(fd, r, cuts, count)) {
         if (locked)
-            log_take_back(fd, end);
+            logfile_take_back(fd, end);
         host_log(LOG_WARN, "the report cannot be written whole: it is in the log only", NULL);
     }
-    log_unlock(fd);
+    logfile_unlock(fd);
 }
 
 void external_report(const struct options *o, const struct report *r, const struct report_cut *cuts, unsigned count)
@@ -58,7 +58,7 @@ void external_report(const struct options *o, const struct report *r, const stru
     say_text(r, cuts, count);
     if (!o->report)
         return;
-    int fd = log_open(o->report);
+    int fd = logfile_open(o->report);
     if (fd < 0) {
         host_log(LOG_WARN, "the report file cannot be opened", "path", o->report, "because", strerror(-fd), "instead",
                  "the log only", NULL);

@@ -1,9 +1,9 @@
-/* log.c: see log.h. The file is opened and written to as the library does it (sys/log.h). */
+/* log.c: see log.h. The file is opened and written to as the library does it (sys/logfile.h). */
 #include "launcher/host/log.h"
 
 #include "core/report.h"
 #include "launcher/host/clock.h"
-#include "sys/log.h"
+#include "sys/logfile.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -16,10 +16,10 @@ static uint64_t stderr_dev, stderr_ino;
 void host_log_open(const struct options *o)
 {
     options = o;
-    log_remember_stderr(&stderr_dev, &stderr_ino);
+    logfile_remember_stderr(&stderr_dev, &stderr_ino);
     if (!o->log_file || o->log == LOG_OFF)
         return;
-    file = log_open(o->log_file);
+    file = logfile_open(o->log_file);
     if (file < 0)
         host_log(LOG_WARN, "the log file cannot be opened", "path", o->log_file, "instead", "standard error", NULL);
 }
@@ -28,9 +28,9 @@ void host_log_open(const struct options *o)
 static void put(const char *at, size_t n)
 {
     if (file >= 0)
-        log_write(file, at, n);
+        logfile_write(file, at, n);
     else
-        log_to_stderr(stderr_dev, stderr_ino, at, n);
+        logfile_to_stderr(stderr_dev, stderr_ino, at, n);
 }
 
 void host_log(enum log_level level, const char *message, ...)

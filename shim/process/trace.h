@@ -3,7 +3,7 @@
 #ifndef LASTCALL_TRACE_H
 #define LASTCALL_TRACE_H
 
-#include "shim.h"
+#include "process/config.h"
 
 enum trace {
     TRACE_FAREWELL, /* a response head left with Connection: close */
@@ -27,7 +27,7 @@ void trace_put(enum trace what, int fd, uint64_t value);
 
 static inline void trace(enum trace what, int fd, uint64_t value)
 {
-    if (UNLIKELY(shim.options.log == LOG_TRACE))
+    if (UNLIKELY(config.log == LOG_TRACE))
         trace_put(what, fd, value);
 }
 
