@@ -1,6 +1,8 @@
 /* config.c: see config.h. */
 #include "process/config.h"
 
+#include "sys/syscall.h"
+
 HIDDEN struct options config;
 
 static char strings[2][OPTIONS_PATH_MAX]; /* log_file, report: copies */
@@ -35,18 +37,32 @@ static void add_error(struct text *t, const struct options_error *e)
     text_str(t, " is used\n");
 }
 
+/* Puts the present directory before a relative path: the program may go elsewhere (daemons go to /) before the file is opened. Returns
+ * its length, with the slash; 0: there is none to be had, and the path stays as it is. */
+static size_t put_directory(char *copy, const char *path)
+{
+    if (path[0] == '/')
+        return 0;
+    long n = sys2(SYS_getcwd, copy, OPTIONS_PATH_MAX - 1); /* with its NUL; "(unreachable)..." is no path */
+    if (n <= 1 || copy[0] != '/')
+        return 0;
+    if (n > 2) /* not the root itself */
+        copy[n++ - 1] = '/';
+    return (size_t)n - 1;
+}
+
 static const char *keep(const char *value, char *copy, struct text *t)
 {
-    size_t n = 0;
     if (!value)
         return NULL;
-    while (n < OPTIONS_PATH_MAX - 1 && value[n])
+    size_t at = put_directory(copy, value), n = 0;
+    while (at + n < OPTIONS_PATH_MAX - 1 && value[n])
         n++;
     if (value[n]) {
         text_str(t, "lastcall: a path is longer than 1023 bytes; it is not used\n");
         return NULL;
     }
-    memcpy(copy, value, n + 1);
+    memcpy(copy + at, value, n + 1);
     return copy;
 }
 
