@@ -27,7 +27,7 @@ struct verdict {
     char reasons[VERDICT_REASONS_MAX][VERDICT_REASON_MAX];
 };
 
-void verdict_of(const struct elf_facts *facts, struct verdict *verdict);
+void verdict_of(const struct program_facts *facts, struct verdict *verdict);
 
 /* "full", "partial", "outside", "none" */
 const char *verdict_name(enum verdict_kind kind);

@@ -25,7 +25,7 @@ static bool is_for(pid_t pid)
     return number_of("LISTEN_PID", &named) && named == pid;
 }
 
-void activation_take(pid_t launcher)
+void socket_activation_take(pid_t launcher)
 {
     char number[16];
     if (!is_for(launcher))
@@ -34,7 +34,7 @@ void activation_take(pid_t launcher)
     setenv("LISTEN_PID", number, 1);
 }
 
-void activation_let_go(void)
+void socket_activation_close(void)
 {
     long count;
     if (is_for(getpid()) && number_of("LISTEN_FDS", &count) && count <= INT_MAX - FIRST)

@@ -6,10 +6,10 @@
 #include <sys/types.h>
 
 /* In the command's process, before its exec: what was handed to `launcher` is for this process. */
-void activation_take(pid_t launcher);
+void socket_activation_take(pid_t launcher);
 
 /* In the launcher, once the command's process has been made: they are not ours to hold. A listener that somebody else holds
  * is left open at the end of a drain, and one whose last holder we were would reset who waits in it. */
-void activation_let_go(void);
+void socket_activation_close(void);
 
 #endif

@@ -1,6 +1,7 @@
 /* supervisor.c: see supervisor.h. One loop: signals come by signalfd, everything else by what its module polls for. */
 #include "launcher/run/supervisor.h"
 
+#include "launcher/run/forward.h"
 #include "launcher/run/socket_activation.h"
 #include "launcher/run/descendants.h"
 #include "launcher/run/startup_check.h"
@@ -31,8 +32,8 @@ static struct supervisor {
     int signals, terminal; /* descriptors */
     uint64_t mask;         /* of signals that were blocked when we were started */
     struct sigaction on_child;
-    struct handshake handshake;
-    struct behind behind;
+    struct startup_check startup;
+    struct descendants descendants;
 
     int child;
     bool ended;
@@ -45,8 +46,8 @@ static struct supervisor {
     nsec_t parting;      /* when the command is sent it, once those have ended who were there; 0: they have not */
 
     /* a drain of a command in which nothing of ours lives, nor in a server behind it */
-    struct outside *outside; /* NULL: there is none */
-    nsec_t outside_at;       /* when to step it */
+    struct external *external; /* NULL: there is none */
+    nsec_t external_at;        /* when to step it */
 } s;
 
 /* ---- signals ---------------------------------------------------------------------------------------------- */
@@ -68,32 +69,13 @@ static void restore_signals(void)
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, &s.mask, NULL, 8);
 }
 
-static void forward(const struct signalfd_siginfo *info)
-{
-    if (s.ended)
-        return;
-    if (info->ssi_code == SI_QUEUE) {
-        const union sigval value = {.sival_ptr = (void *)(uintptr_t)info->ssi_ptr};
-        siginfo_t queued;
-        memset(&queued, 0, sizeof queued);
-        queued.si_signo = (int)info->ssi_signo;
-        queued.si_code = SI_QUEUE;
-        queued.si_pid = getpid();
-        queued.si_uid = getuid();
-        queued.si_value = value;
-        if (syscall(SYS_rt_sigqueueinfo, s.child, info->ssi_signo, &queued) == 0)
-            return;
-    }
-    kill(s.child, (int)info->ssi_signo);
-}
-
 /* ---- draining ---------------------------------------------------------------------------------------------- */
 
 /* Without the memory it is not known who serves (no memfd_create): then the signal is held back only from a command that
  * nothing of ours is in. */
 static bool is_drain_signal(int sig)
 {
-    bool known = s.behind.table || !s.what->object;
+    bool known = s.descendants.table || !s.what->object;
     return known && !s.what->options->disable && sig < 64 && (s.what->options->signals >> sig & 1) != 0;
 }
 
@@ -102,34 +84,34 @@ static bool is_drain_signal(int sig)
 static bool begin_drain(int sig)
 {
     nsec_t timeout = s.what->options->timeout;
-    s.began = s.outside_at = clock_now();
+    s.began = s.external_at = clock_now();
     s.until = timeout ? s.began + timeout + GRACE : 0;
     s.draining = sig;
-    unsigned behind = behind_drain(&s.behind, sig, false);
-    if (s.ended || behind_serves(&s.behind, s.child))
+    unsigned servers = descendants_drain(&s.descendants, sig, false);
+    if (s.ended || descendants_serves(&s.descendants, s.child))
         return false;
-    s.held = behind > 0;
+    s.held = servers > 0;
     if (s.held)
         host_log(LOG_INFO, "the servers behind the command drain before it has the signal", "program", s.what->program,
                  NULL);
     else
-        s.outside = outside_begin(s.child, sig, s.what->options, s.began);
-    return s.held || s.outside;
+        s.external = external_begin(s.child, sig, s.what->options, s.began);
+    return s.held || s.external;
 }
 
 /* Likewise. A server has rules of its own for a second signal, and after its release none of ours. */
 static bool drain_again(int sig)
 {
-    if (s.outside) {
-        s.outside_at = clock_now();
-        outside_again(s.outside, s.outside_at);
+    if (s.external) {
+        s.external_at = clock_now();
+        external_again(s.external, s.external_at);
         return true;
     }
     if (clock_now() - s.began < DRAIN_REPEAT) /* the same one (drain.h) */
         return s.held;
     s.held = false;
     s.until = clock_now() + GRACE;
-    behind_drain(&s.behind, sig, true);
+    descendants_drain(&s.descendants, sig, true);
     return false;
 }
 
@@ -140,19 +122,19 @@ static void let_go(void)
         kill(s.child, s.draining);
 }
 
-static void step_outside(void)
+static void step_external(void)
 {
     nsec_t time = clock_now();
-    if (!s.outside)
+    if (!s.external)
         return;
     if (s.ended)
-        outside_gone(s.outside, s.status > 128, time); /* or a shell says so of its server */
-    else if (outside_step(s.outside, time, &s.outside_at) == OUTSIDE_WAIT)
+        external_program_ended(s.external, s.status > 128, time); /* or a shell says so of its server */
+    else if (external_step(s.external, time, &s.external_at) == EXTERNAL_WAIT)
         return;
     else
-        outside_pass_on(s.outside);
-    outside_end(s.outside);
-    s.outside = NULL;
+        external_pass_on(s.external);
+    external_end(s.external);
+    s.external = NULL;
 }
 
 /* Returns whether somebody is waited for. */
@@ -162,7 +144,7 @@ static bool step_drain(void)
         return false;
     nsec_t time = clock_now();
     bool late = s.until != 0 && time >= s.until;
-    bool waits = behind_drain(&s.behind, s.draining, false) > 0 && !late;
+    bool waits = descendants_drain(&s.descendants, s.draining, false) > 0 && !late;
     if (!waits && s.parting == 0) /* from here on also if the command starts new ones, again and again */
         s.parting = time + PARTING;
     if (s.held && (late || (s.parting != 0 && time >= s.parting)))
@@ -184,8 +166,8 @@ static void take_signal(const struct signalfd_siginfo *info)
     if (sig == SIGCHLD && info->ssi_code > 0) /* of a child's; one that somebody has sent is the command's */
         return;
     bool held = is_drain_signal(sig) && (s.draining ? drain_again(sig) : begin_drain(sig));
-    if (!held)
-        forward(info);
+    if (!held && !s.ended)
+        forward_signal(s.child, info);
 }
 
 static void take_signals(void)
@@ -195,40 +177,12 @@ static void take_signals(void)
         take_signal(&info);
 }
 
-/* ---- job control ------------------------------------------------------------------------------------------- */
-
-/* Our whole job stops, as without us: who has started it sees it stopped. Nothing happens where nobody could make it go
- * on again (PID 1, an orphaned process group). */
-static void stop_here(void)
-{
-    uint64_t all = ~(uint64_t)0, mask = all & ~((uint64_t)1 << (SIGTSTP - 1));
-    if (terminal_has(s.terminal, s.child))
-        terminal_give(s.terminal, getpgrp());
-    kill(0, SIGTSTP);
-    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, 8);
-    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, 8);
-}
-
-/* The command has a process group of its own, so that the terminal's signals reach it once. When it stops, we do; when
- * we go on, it does, in the foreground if we are. */
-static void child_stopped(int sig)
-{
-    if (s.terminal < 0 || sig == SIGSTOP)
-        return;
-    if (!terminal_has(s.terminal, getpgrp()))
-        stop_here();
-    if (terminal_has(s.terminal, getpgrp()))
-        terminal_give(s.terminal, s.child);
-    kill(-s.child, SIGCONT);
-    kill(s.child, SIGCONT);
-}
-
 /* ---- the command's life ------------------------------------------------------------------------------------ */
 
 static void child_ended(int status)
 {
     s.ended = true;
-    s.behind.command = 0;
+    s.descendants.command = 0;
     s.status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
     /* Somebody has sent it to the command itself: it was not meant for what is behind it any less. */
     if (WIFSIGNALED(status) && is_drain_signal(WTERMSIG(status)) && !s.draining)
@@ -241,27 +195,27 @@ static void reap(void)
     while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
         if (WIFSTOPPED(status)) {
             if (pid == s.child)
-                child_stopped(WSTOPSIG(status));
+                job_control_stopped(s.terminal, s.child, WSTOPSIG(status));
             continue;
         }
-        behind_reaped(&s.behind, pid);
+        descendants_reaped(&s.descendants, pid);
         if (pid == s.child)
             child_ended(status);
     }
 }
 
-static void step_handshake(void)
+static void step_startup_check(void)
 {
-    enum handshake_state before = s.handshake.state;
-    enum handshake_state state = handshake_step(&s.handshake, s.child, clock_now());
+    enum startup_state before = s.startup.state;
+    enum startup_state state = startup_check_step(&s.startup, s.child, clock_now());
     if (state == before || s.ended)
         return;
-    if (state == HANDSHAKE_LOADED)
+    if (state == STARTUP_LOADED)
         host_log(LOG_DEBUG, "loaded", "program", s.what->program, NULL);
-    if (state == HANDSHAKE_ABSENT)
+    if (state == STARTUP_ABSENT)
         host_log(LOG_WARN, "liblastcall.so was not loaded: the command is not drained", "program", s.what->program,
                  "object", s.what->object, NULL);
-    if (state == HANDSHAKE_HIDDEN)
+    if (state == STARTUP_UNKNOWN)
         host_log(LOG_INFO, "whether liblastcall.so was loaded cannot be seen", "program", s.what->program, NULL);
 }
 
@@ -282,13 +236,13 @@ static void wait_for_events(void)
     nsec_t wake = next_step();
     unsigned n = 0;
     fds[n++] = (struct pollfd){s.signals, POLLIN, 0};
-    if (s.outside) {
-        fds[n++] = (struct pollfd){outside_fd(s.outside), POLLIN, 0};
-        wake = wake && wake < s.outside_at ? wake : s.outside_at;
+    if (s.external) {
+        fds[n++] = (struct pollfd){external_fd(s.external), POLLIN, 0};
+        wake = wake && wake < s.external_at ? wake : s.external_at;
     }
-    n += handshake_poll(&s.handshake, fds + n, &wake);
+    n += startup_check_poll(&s.startup, fds + n, &wake);
     if (s.held || s.ended)
-        n += behind_poll(&s.behind, fds + n);
+        n += descendants_poll(&s.descendants, fds + n);
     if (poll(fds, n, wait_ms(wake)) < 0 && errno != EINTR)
         return;
 }
@@ -298,9 +252,9 @@ static void loop(void)
     for (;;) {
         take_signals();
         reap();
-        step_handshake();
-        step_outside();
-        if (!step_drain() && s.ended && s.handshake.state != HANDSHAKE_EXEC)
+        step_startup_check();
+        step_external();
+        if (!step_drain() && s.ended && s.startup.state != STARTUP_EXEC)
             return;
         wait_for_events();
     }
@@ -311,11 +265,11 @@ static void loop(void)
 static void become_command(void)
 {
     setpgid(0, 0);
-    if (terminal_has(s.terminal, getpgid(getppid())))
-        terminal_give(s.terminal, getpid());
+    if (job_control_has(s.terminal, getpgid(getppid())))
+        job_control_give(s.terminal, getpid());
     restore_signals();
-    activation_take(getppid());
-    handshake_fail(&s.handshake, s.what->execute(s.what->arg));
+    socket_activation_take(getppid());
+    startup_check_fail(&s.startup, s.what->execute(s.what->arg));
     _exit(127);
 }
 
@@ -323,30 +277,30 @@ static bool start(void)
 {
     /* Orphans are ours to reap, as they are PID 1's, and the servers among them ours to drain. */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
-    if (!block_signals() || !handshake_begin(&s.handshake, s.what->object))
+    if (!block_signals() || !startup_check_begin(&s.startup, s.what->object))
         return false;
-    s.terminal = terminal_open();
+    s.terminal = job_control_open();
     if (!s.what->options->disable)
-        behind_open(&s.behind, s.what->options->report && s.what->options->report_connections);
+        descendants_open(&s.descendants, s.what->options->report && s.what->options->report_connections);
     s.child = fork();
     if (s.child == 0)
         become_command();
     if (s.child < 0)
         return false;
-    activation_let_go();
-    s.behind.command = s.child;
+    socket_activation_close();
+    s.descendants.command = s.child;
     setpgid(s.child, s.child); /* both do: neither may be later than the other needs it */
-    handshake_forked(&s.handshake);
+    startup_check_forked(&s.startup);
     return true;
 }
 
-int supervise(const struct supervision *what)
+int supervisor_run(const struct supervision *what)
 {
     s.what = what;
     if (!start())
         return -errno;
     loop();
-    if (terminal_has(s.terminal, s.child))
-        terminal_give(s.terminal, getpgrp());
-    return s.handshake.error ? -s.handshake.error : s.status;
+    if (job_control_has(s.terminal, s.child))
+        job_control_give(s.terminal, getpgrp());
+    return s.startup.error ? -s.startup.error : s.status;
 }

@@ -15,6 +15,6 @@ struct supervision {
 };
 
 /* Returns the exit status of the command, 128+n if signal n has killed it. -errno: it could not be executed. */
-int supervise(const struct supervision *what);
+int supervisor_run(const struct supervision *what);
 
 #endif
