@@ -68,7 +68,7 @@ static void print_names(const struct names *n, const char *label, elf_importer w
         putchar('\n');
 }
 
-static void print_imports(const struct names *n, const struct elf_facts *f)
+static void print_imports(const struct names *n, const struct program_facts *f)
 {
     bool any = false, own = false;
     for (unsigned i = 0; i < n->count; i++) {
@@ -85,21 +85,21 @@ static void print_imports(const struct names *n, const struct elf_facts *f)
     }
 }
 
-static void print_libc(const struct elf_facts *f)
+static void print_libc(const struct program_facts *f)
 {
     row("linker", "%s%s", shown(f->interpreter), f->interpreter_missing ? " (not here)" : "");
     row("libc", "%s%s%s%s%s%s", libc_names[f->libc], f->libc_found[0] ? " " : "", f->libc_found,
         f->libc_needed[0] ? " (asked for: " : "", f->libc_needed, f->libc_needed[0] ? " or newer)" : "");
 }
 
-static void print_privileges(const struct elf_facts *f)
+static void print_privileges(const struct program_facts *f)
 {
     if (f->setuid || f->setgid || f->capabilities)
         row("privileges", "%s%s%s", f->setuid ? "set-user-ID " : "", f->setgid ? "set-group-ID " : "",
             f->capabilities ? "capabilities" : "");
 }
 
-static void print_libraries(const struct elf_facts *f)
+static void print_libraries(const struct program_facts *f)
 {
     unsigned missing = 0;
     for (unsigned i = 0; i < f->library_count; i++)
@@ -111,26 +111,28 @@ static void print_libraries(const struct elf_facts *f)
             row("  not found", "%s", shown(f->libraries[i].name));
 }
 
-static void print_program(const struct elf_facts *f)
+static void print_program(const struct program_facts *f)
 {
     row("format", "%s, %u-bit, %s%s", f->machine_name, f->bits, link_names[f->link],
         f->pie && f->link == ELF_DYNAMIC ? ", PIE" : "");
     if (f->link == ELF_DYNAMIC)
         print_libc(f);
-    if (f->go)
-        row("Go", "%s%s%s", f->go_version[0] ? f->go_version : "unknown version", f->go_cgo ? ", built with cgo" : "",
-            f->go_entries == 1 ? ", its routine for system calls is known" : "");
+    if (f->go.built)
+        row("Go", "%s%s%s", f->go.version[0] ? f->go.version : "unknown version", f->go.cgo ? ", built with cgo" : "",
+            f->go.entries == 1 ? ", its routine for system calls is known" : "");
     print_privileges(f);
     print_libraries(f);
-    print_imports(&(struct names){"hooks", hook_names, f->imports, HOOKS}, f);
-    print_imports(&(struct names){"past them", elf_past_names, f->past, ELF_PAST}, f);
+    print_imports(&(struct names){"hooks", hook_names, f->calls.imports, HOOKS}, f);
+    print_imports(&(struct names){"past them", elf_needs_bypass_names, f->calls.bypasses, PROGRAM_BYPASSES}, f);
     static const char *const others[] = {"dlopen", "libssl", "io_uring"};
-    print_imports(&(struct names){"uses", others, (elf_importer[]){f->dlopen, f->ssl, f->io_uring}, COUNT(others)}, f);
+    print_imports(&(struct names){"uses", others, (elf_importer[]){f->calls.dlopen, f->calls.ssl, f->calls.io_uring},
+                                  COUNT(others)},
+                  f);
     if (f->ssl_inside)
         row("built in", "libssl");
 }
 
-static void print_table(const struct elf_facts *f, const struct verdict *v)
+static void print_table(const struct program_facts *f, const struct verdict *v)
 {
     printf("%s: %s\n", shown(f->asked), verdict_name(v->kind));
     for (unsigned i = 0; i < v->reason_count; i++)
@@ -152,12 +154,12 @@ static json_t *json_name(const char *name)
     return s ? s : json_string(shown(name));
 }
 
-static json_t *json_importer(const struct elf_facts *f, elf_importer who)
+static json_t *json_importer(const struct program_facts *f, elf_importer who)
 {
     return who < 2 ? who ? json_string("itself") : json_null() : json_name(f->libraries[who - 2].name);
 }
 
-static json_t *json_imports(const struct names *n, const struct elf_facts *f)
+static json_t *json_imports(const struct names *n, const struct program_facts *f)
 {
     json_t *all = json_object();
     for (unsigned i = 0; i < n->count; i++)
@@ -166,7 +168,7 @@ static json_t *json_imports(const struct names *n, const struct elf_facts *f)
     return all;
 }
 
-static json_t *json_libraries(const struct elf_facts *f)
+static json_t *json_libraries(const struct program_facts *f)
 {
     json_t *all = json_array();
     for (unsigned i = 0; i < f->library_count; i++) {
@@ -177,7 +179,7 @@ static json_t *json_libraries(const struct elf_facts *f)
     return all;
 }
 
-static void add_format(json_t *o, const struct elf_facts *f)
+static void add_format(json_t *o, const struct program_facts *f)
 {
     json_object_set_new(o, "bits", json_integer(f->bits));
     json_object_set_new(o, "byte_order", json_string(f->big_endian ? "big" : "little"));
@@ -188,28 +190,29 @@ static void add_format(json_t *o, const struct elf_facts *f)
     json_object_set_new(o, "libc", json_string(libc_names[f->libc]));
     json_object_set_new(o, "libc_asked", json_name(f->libc_needed));
     json_object_set_new(o, "libc_found", json_name(f->libc_found));
-    json_object_set_new(o, "go", json_boolean(f->go));
-    json_object_set_new(o, "go_version", json_name(f->go_version));
-    json_object_set_new(o, "go_cgo", json_boolean(f->go_cgo));
-    json_object_set_new(o, "go_routine", json_boolean(f->go_entries == 1));
+    json_object_set_new(o, "go", json_boolean(f->go.built));
+    json_object_set_new(o, "go_version", json_name(f->go.version));
+    json_object_set_new(o, "go_cgo", json_boolean(f->go.cgo));
+    json_object_set_new(o, "go_routine", json_boolean(f->go.entries == 1));
     json_object_set_new(o, "setuid", json_boolean(f->setuid));
     json_object_set_new(o, "setgid", json_boolean(f->setgid));
     json_object_set_new(o, "capabilities", json_boolean(f->capabilities));
     json_object_set_new(o, "executable", json_boolean(f->executable));
 }
 
-static void add_needs(json_t *o, const struct elf_facts *f)
+static void add_needs(json_t *o, const struct program_facts *f)
 {
-    struct names hooks = {"", hook_names, f->imports, HOOKS}, past = {"", elf_past_names, f->past, ELF_PAST};
+    struct names hooks = {"", hook_names, f->calls.imports, HOOKS},
+                 past = {"", elf_needs_bypass_names, f->calls.bypasses, PROGRAM_BYPASSES};
     json_object_set_new(o, "libraries", json_libraries(f));
     json_object_set_new(o, "hooks", json_imports(&hooks, f));
     json_object_set_new(o, "past", json_imports(&past, f));
-    json_object_set_new(o, "dlopen", json_importer(f, f->dlopen));
-    json_object_set_new(o, "libssl", f->ssl_inside ? json_string("built in") : json_importer(f, f->ssl));
-    json_object_set_new(o, "io_uring", json_importer(f, f->io_uring));
+    json_object_set_new(o, "dlopen", json_importer(f, f->calls.dlopen));
+    json_object_set_new(o, "libssl", f->ssl_inside ? json_string("built in") : json_importer(f, f->calls.ssl));
+    json_object_set_new(o, "io_uring", json_importer(f, f->calls.io_uring));
 }
 
-static json_t *json_check(const struct elf_facts *f, const struct verdict *v)
+static json_t *json_check(const struct program_facts *f, const struct verdict *v)
 {
     json_t *o = json_object(), *reasons = json_array();
     for (unsigned i = 0; i < v->reason_count; i++)
@@ -238,9 +241,9 @@ static int status_of(enum verdict_kind kind)
 /* Puts one file's outcome into `all`, or prints it where `all` is NULL. */
 static int check_one(const char *file, json_t *all)
 {
-    static struct elf_facts facts;
+    static struct program_facts facts;
     struct verdict v;
-    elfscan_program(file, &facts);
+    program_find(file, &facts);
     verdict_of(&facts, &v);
     if (all)
         json_array_append_new(all, json_check(&facts, &v));

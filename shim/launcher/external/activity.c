@@ -12,36 +12,36 @@ static uint64_t written(const struct diag_socket *s)
 }
 
 /* By the kernel's times. Those of a new connection are both that of its handshake. */
-static enum guest_word word_by_time(const struct diag_socket *s)
+static enum last_sender sender_by_time(const struct diag_socket *s)
 {
     if (!s->received)
-        return WORD_NOBODY;
+        return SENDER_NONE;
     if (!written(s))
-        return WORD_CLIENT;
+        return SENDER_CLIENT;
     if (s->quiet_ms == s->quiet_out_ms)
-        return WORD_EITHER;
-    return s->quiet_ms < s->quiet_out_ms ? WORD_CLIENT : WORD_SERVER;
+        return SENDER_UNSURE;
+    return s->quiet_ms < s->quiet_out_ms ? SENDER_CLIENT : SENDER_SERVER;
 }
 
-/* What we saw ourselves is surer: a retransmission counts as sent at its own time, and then the last word would seem to
- * be the server's. */
-static enum guest_word word_by_bytes(const struct guest *g, const struct diag_socket *s)
+/* What we saw ourselves is surer: a retransmission counts as sent at its own time, and then the server would seem to
+ * have sent last. */
+static enum last_sender sender_by_bytes(const struct activity *a, const struct diag_socket *s)
 {
-    const struct diag_socket *before = &g->now;
+    const struct diag_socket *before = &a->now;
     bool came = s->received != before->received, went = written(s) != written(before);
     if (came && went)
-        return word_by_time(s);
+        return sender_by_time(s);
     if (came)
-        return WORD_CLIENT;
+        return SENDER_CLIENT;
     if (went)
-        return WORD_SERVER;
+        return SENDER_SERVER;
     /* With something unsent they are probes of a window that is shut (tcp_send_probe0). */
     bool probes = before->unsent > 0 || s->unsent > 0;
     bool answered_bare = s->bare_acks != before->bare_acks && s->segments_in == before->segments_in && !probes;
-    return g->word == WORD_EITHER && answered_bare ? WORD_CLIENT : g->word;
+    return a->last_sender == SENDER_UNSURE && answered_bare ? SENDER_CLIENT : a->last_sender;
 }
 
-static nsec_t spoke_at(const struct diag_socket *s, nsec_t now)
+static nsec_t last_activity(const struct diag_socket *s, nsec_t now)
 {
     uint32_t quiet = s->quiet_ms < s->quiet_out_ms ? s->quiet_ms : s->quiet_out_ms;
     nsec_t ago = quiet * NSEC_PER_MSEC;
@@ -54,147 +54,147 @@ static bool is_ending(const struct diag_socket *s)
 }
 
 /* A FIN counts as a byte (tcp_send_fin). */
-static nsec_t fin_alone_since(const struct guest *g, const struct diag_socket *s, nsec_t now)
+static nsec_t only_fin_since(const struct activity *a, const struct diag_socket *s, nsec_t now)
 {
     if (!is_ending(s) || s->unsent > 1)
         return 0;
-    return g->fin_alone_since ? g->fin_alone_since : now;
+    return a->only_fin_since ? a->only_fin_since : now;
 }
 
-void guest_meet(struct guest *g, const struct diag_socket *s, nsec_t now)
+void activity_begin(struct activity *a, const struct diag_socket *s, nsec_t now)
 {
-    memset(g, 0, sizeof *g);
-    g->now = *s;
-    g->word = word_by_time(s);
-    g->spoke_at = spoke_at(s, now);
-    g->fin_alone_since = fin_alone_since(g, s, now);
+    memset(a, 0, sizeof *a);
+    a->now = *s;
+    a->last_sender = sender_by_time(s);
+    a->last_activity = last_activity(s, now);
+    a->only_fin_since = only_fin_since(a, s, now);
 }
 
-void guest_see(struct guest *g, const struct diag_socket *s, nsec_t now)
+void activity_update(struct activity *a, const struct diag_socket *s, nsec_t now)
 {
-    bool came = s->received != g->now.received, went = written(s) != written(&g->now);
-    enum guest_word word = word_by_bytes(g, s);
-    nsec_t spoke = spoke_at(s, now);
+    bool came = s->received != a->now.received, went = written(s) != written(&a->now);
+    enum last_sender sender = sender_by_bytes(a, s);
+    nsec_t spoke = last_activity(s, now);
     /* While something waited to be taken, the pause was the client's. */
-    if (went && !came && g->word == WORD_SERVER && g->now.unsent == 0 && spoke > g->spoke_at)
-        g->rhythm = later(g->rhythm, spoke - g->spoke_at);
-    if (went && (came || g->word == WORD_CLIENT) && s->state == DIAG_ESTABLISHED)
-        g->asked++;
-    /* A FIN is no word: it moves the counts by one, but not the times. */
-    if (s->state != g->now.state && spoke <= g->spoke_at)
-        word = g->word;
-    g->crossed = g->crossed || (g->let_go_at && came && s->state == DIAG_ESTABLISHED);
-    g->word = word;
-    g->spoke_at = later(g->spoke_at, spoke);
-    g->fin_alone_since = fin_alone_since(g, s, now);
-    g->now = *s;
+    if (went && !came && a->last_sender == SENDER_SERVER && a->now.unsent == 0 && spoke > a->last_activity)
+        a->longest_pause = later(a->longest_pause, spoke - a->last_activity);
+    if (went && (came || a->last_sender == SENDER_CLIENT) && s->state == DIAG_ESTABLISHED)
+        a->requests++;
+    /* A FIN is no data: it moves the counts by one, but not the times. */
+    if (s->state != a->now.state && spoke <= a->last_activity)
+        sender = a->last_sender;
+    a->late_data = a->late_data || (a->read_shut_at && came && s->state == DIAG_ESTABLISHED);
+    a->last_sender = sender;
+    a->last_activity = later(a->last_activity, spoke);
+    a->only_fin_since = only_fin_since(a, s, now);
+    a->now = *s;
 }
 
 /* A peer that has vanished never acknowledges the FIN. */
-static enum guest_is ending(const struct guest *g, const struct guest_patience *p, nsec_t now, nsec_t *until)
+static enum activity_state ending(const struct activity *a, const struct activity_limits *p, nsec_t now, nsec_t *until)
 {
-    if (!g->fin_alone_since)
-        return GUEST_ENDING;
-    *until = g->fin_alone_since + p->linger;
-    return now < *until ? GUEST_ENDING : GUEST_DONE;
+    if (!a->only_fin_since)
+        return ACTIVITY_ENDING;
+    *until = a->only_fin_since + p->linger;
+    return now < *until ? ACTIVITY_ENDING : ACTIVITY_DONE;
 }
 
 /* Nobody's any more. Before the program has it, it is in the accept queue; later the kernel alone brings it to its end. */
-static enum guest_is orphan(const struct guest *g, const struct guest_patience *p, nsec_t now, nsec_t *until)
+static enum activity_state orphan(const struct activity *a, const struct activity_limits *p, nsec_t now, nsec_t *until)
 {
-    const struct diag_socket *s = &g->now;
+    const struct diag_socket *s = &a->now;
     if (s->state == DIAG_ESTABLISHED || s->state == DIAG_CLOSE_WAIT)
-        return GUEST_QUEUED;
-    return s->unsent > 0 ? ending(g, p, now, until) : GUEST_DONE;
+        return ACTIVITY_QUEUED;
+    return s->unsent > 0 ? ending(a, p, now, until) : ACTIVITY_DONE;
 }
 
 /* It was let go. What goes on writing was no idle connection, nor was one of which we were not sure, until it closes. */
-static enum guest_is leaving(const struct guest *g, const struct guest_patience *p, nsec_t now, nsec_t *until)
+static enum activity_state leaving(const struct activity *a, const struct activity_limits *p, nsec_t now, nsec_t *until)
 {
-    if (written(&g->now) != g->let_go_out || g->now.unread > 0)
-        return GUEST_BUSY;
-    if (g->word == WORD_EITHER || g->word == WORD_CLIENT)
-        return GUEST_UNSURE;
-    *until = g->let_go_at + p->linger;
-    return now < *until ? GUEST_LEAVING : GUEST_DONE;
+    if (written(&a->now) != a->written_at_shut || a->now.unread > 0)
+        return ACTIVITY_IN_FLIGHT;
+    if (a->last_sender == SENDER_UNSURE || a->last_sender == SENDER_CLIENT)
+        return ACTIVITY_UNSURE;
+    *until = a->read_shut_at + p->linger;
+    return now < *until ? ACTIVITY_READ_SHUT : ACTIVITY_DONE;
 }
 
-bool guest_is_regular(const struct guest *g)
+bool activity_is_regular(const struct activity *a)
 {
     enum { OFTEN = 2 };
-    const struct diag_socket *s = &g->now;
+    const struct diag_socket *s = &a->now;
     /* A client acknowledges late, mostly with its next request. */
-    bool pauses = (g->word == WORD_SERVER || g->word == WORD_EITHER) && !s->unread;
-    return g->asked >= OFTEN && pauses && s->state == DIAG_ESTABLISHED && s->inode && !g->let_go_at;
+    bool pauses = (a->last_sender == SENDER_SERVER || a->last_sender == SENDER_UNSURE) && !s->unread;
+    return a->requests >= OFTEN && pauses && s->state == DIAG_ESTABLISHED && s->inode && !a->read_shut_at;
 }
 
-enum guest_is guest_is(const struct guest *g, const struct guest_patience *p, nsec_t now, nsec_t *until)
+enum activity_state activity_state(const struct activity *a, const struct activity_limits *p, nsec_t now, nsec_t *until)
 {
-    const struct diag_socket *s = &g->now;
+    const struct diag_socket *s = &a->now;
     *until = 0;
     if (!s->inode)
-        return orphan(g, p, now, until);
-    if (g->let_go_at)
-        return leaving(g, p, now, until);
+        return orphan(a, p, now, until);
+    if (a->read_shut_at)
+        return leaving(a, p, now, until);
     if (is_ending(s))
-        return ending(g, p, now, until);
+        return ending(a, p, now, until);
     if (s->state != DIAG_ESTABLISHED && s->state != DIAG_CLOSE_WAIT)
-        return GUEST_DONE;
-    if (s->unread > 0 || s->unsent > 0 || g->word == WORD_CLIENT)
-        return GUEST_BUSY;
-    *until = later(g->spoke_at, p->since) + later(p->idle, 2 * g->rhythm);
+        return ACTIVITY_DONE;
+    if (s->unread > 0 || s->unsent > 0 || a->last_sender == SENDER_CLIENT)
+        return ACTIVITY_IN_FLIGHT;
+    *until = later(a->last_activity, p->since) + later(p->idle, 2 * a->longest_pause);
     /* The client has left. If that is all, the program has only to close. */
-    if (s->state == DIAG_CLOSE_WAIT && (g->word != WORD_EITHER || now >= *until))
-        return GUEST_DONE;
+    if (s->state == DIAG_CLOSE_WAIT && (a->last_sender != SENDER_UNSURE || now >= *until))
+        return ACTIVITY_DONE;
     if (now >= *until)
-        return GUEST_IDLE;
-    return g->word == WORD_EITHER ? GUEST_UNSURE : GUEST_RESTING;
+        return ACTIVITY_IDLE;
+    return a->last_sender == SENDER_UNSURE ? ACTIVITY_UNSURE : ACTIVITY_QUIET;
 }
 
-/* The last word, where a FIN of either side may have moved the counts by one. */
-static enum guest_word word_in_the_end(const struct guest *g, const struct diag_socket *s)
+/* The last sender, where a FIN of either side may have moved the counts by one. */
+static enum last_sender final_sender(const struct activity *a, const struct diag_socket *s)
 {
-    bool came = s->received > g->now.received + 1, went = written(s) > written(&g->now) + 1;
+    bool came = s->received > a->now.received + 1, went = written(s) > written(&a->now) + 1;
     if (came && went)
-        return word_by_time(s);
-    return came ? WORD_CLIENT : went ? WORD_SERVER : g->word;
+        return sender_by_time(s);
+    return came ? SENDER_CLIENT : went ? SENDER_SERVER : a->last_sender;
 }
 
-static enum guest_loss loss_of_let_go(const struct guest *g, const struct diag_socket *s)
+static enum activity_loss loss_after_read_shut(const struct activity *a, const struct diag_socket *s)
 {
-    return written(s) > g->let_go_out + 1 || g->word == WORD_EITHER ? LOSS_MAYBE : LOSS_NONE;
+    return written(s) > a->written_at_shut + 1 || a->last_sender == SENDER_UNSURE ? LOSS_MAYBE : LOSS_NONE;
 }
 
-/* What is reset in an accept queue has lost its counts before the kernel says its word (tcp_disconnect). */
+/* What is reset in an accept queue has lost its counts before the kernel sends its final counts (tcp_disconnect). */
 static bool has_lost_counts(const struct diag_socket *s, const struct diag_socket *before)
 {
     return s->received < before->received || (!s->received && !s->acked);
 }
 
-enum guest_loss guest_loss(const struct guest *g, const struct diag_socket *s)
+enum activity_loss activity_loss(const struct activity *a, const struct diag_socket *s)
 {
-    const struct diag_socket *before = &g->now;
+    const struct diag_socket *before = &a->now;
     if (has_lost_counts(s, before))
         s = before;
     bool went = written(s) > written(before) + 1;
-    if (g->let_go_at)
-        return loss_of_let_go(g, s);
-    switch (word_in_the_end(g, s)) {
-    case WORD_NOBODY: return before->inode ? LOSS_NONE : LOSS_MAYBE; /* it waited in the accept queue */
-    case WORD_CLIENT:
-        return s->received > 1 ? LOSS_UNANSWERED : LOSS_NONE; /* its FIN alone: it has left without a word */
-    case WORD_EITHER: return LOSS_MAYBE;
-    case WORD_SERVER: break;
+    if (a->read_shut_at)
+        return loss_after_read_shut(a, s);
+    switch (final_sender(a, s)) {
+    case SENDER_NONE: return before->inode ? LOSS_NONE : LOSS_MAYBE; /* it waited in the accept queue */
+    case SENDER_CLIENT:
+        return s->received > 1 ? LOSS_UNANSWERED : LOSS_NONE; /* its FIN alone: it has left without a request */
+    case SENDER_UNSURE: return LOSS_MAYBE;
+    case SENDER_SERVER: break;
     }
     if (s->unread > 1)
         return LOSS_UNANSWERED;
-    if (went && (g->word == WORD_CLIENT || s->received > before->received + 1))
+    if (went && (a->last_sender == SENDER_CLIENT || s->received > before->received + 1))
         return LOSS_ANSWERED;
     return went || before->unsent > 0 ? LOSS_MAYBE : LOSS_NONE;
 }
 
-void guest_let_go(struct guest *g, nsec_t now)
+void activity_read_shut(struct activity *a, nsec_t now)
 {
-    g->let_go_at = now;
-    g->let_go_out = written(&g->now);
+    a->read_shut_at = now;
+    a->written_at_shut = written(&a->now);
 }

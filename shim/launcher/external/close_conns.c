@@ -10,29 +10,29 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { FAREWELLS_AT_ONCE = 128 };
+enum { CORKS_AT_ONCE = 128 };
 
 /* Between our look and now it may have spoken: then it is not idle. What comes after this is still read by the program if
  * it comes before the program has seen the end of file; what comes later meets a connection that is being closed. */
-static bool still_quiet(int fd, const struct guest *g)
+static bool still_quiet(int fd, const struct activity *a)
 {
     struct sock_counts counts;
-    return sock_counts(fd, &counts) == 0 && counts.received == g->now.received && sock_unread(fd) == 0;
+    return sock_counts(fd, &counts) == 0 && counts.received == a->now.received && sock_unread(fd) == 0;
 }
 
-static int descriptor_of(struct watch *w, uint64_t inode)
+static int descriptor_of(struct observer *o, uint64_t inode)
 {
-    const struct process_socket *s = process_sockets_find(&w->family, inode);
+    const struct process_socket *s = process_sockets_find(&o->sockets, inode);
     int fd = s ? process_sockets_take(s) : -ESRCH;
-    if (fd != -ESRCH || !watch_family(w)) /* a process may have ended that had it, or have handed it on */
+    if (fd != -ESRCH || !observe_sockets(o)) /* a process may have ended that had it, or have handed it on */
         return fd;
-    s = process_sockets_find(&w->family, inode);
-    return s ? process_sockets_take(s) : w->family.hidden ? -EPERM : -ESRCH;
+    s = process_sockets_find(&o->sockets, inode);
+    return s ? process_sockets_take(s) : o->sockets.hidden ? -EPERM : -ESRCH;
 }
 
-void part_cannot_take(struct watch *w, int error)
+void close_conns_cannot_take(struct observer *o, int error)
 {
-    w->cannot_take = error;
+    o->cannot_take = error;
     char why[128];
     snprintf(why, sizeof why, "%s (seccomp, yama, or a program of other privileges)", strerrordesc_np(error));
     host_log(LOG_WARN,
@@ -43,60 +43,60 @@ void part_cannot_take(struct watch *w, int error)
 }
 
 /* A descriptor of the connection, or -1. */
-static int take(struct watch *w, const struct guest *g)
+static int take(struct observer *o, const struct activity *a)
 {
-    if (w->cannot_take)
+    if (o->cannot_take)
         return -1;
-    int fd = descriptor_of(w, g->now.inode);
+    int fd = descriptor_of(o, a->now.inode);
     if (fd < 0 && fd != -ESRCH)
-        part_cannot_take(w, -fd);
+        close_conns_cannot_take(o, -fd);
     return fd < 0 ? -1 : fd;
 }
 
-void part_let_go(struct watch *w, struct visitor *v, nsec_t now)
+void close_conns_shut_idle(struct observer *o, struct observed_conn *conn, nsec_t now)
 {
-    observe_drop_cork(w, v);
-    int fd = take(w, &v->guest);
+    observe_drop_cork(o, conn);
+    int fd = take(o, &conn->activity);
     if (fd < 0)
         return;
-    if (still_quiet(fd, &v->guest) && shutdown(fd, SHUT_RD) == 0)
-        guest_let_go(&v->guest, now);
+    if (still_quiet(fd, &conn->activity) && shutdown(fd, SHUT_RD) == 0)
+        activity_read_shut(&conn->activity, now);
     close(fd);
 }
 
-void part_begin_farewell(struct watch *w, struct visitor *v, nsec_t now)
+void close_conns_begin_cork(struct observer *o, struct observed_conn *conn, nsec_t now)
 {
-    int fd = w->farewells < FAREWELLS_AT_ONCE ? take(w, &v->guest) : -1;
+    int fd = o->corks < CORKS_AT_ONCE ? take(o, &conn->activity) : -1;
     if (fd < 0)
         return;
-    farewell_begin(&v->farewell, fd, now);
-    w->farewells++;
+    cork_close_begin(&conn->cork, fd, now);
+    o->corks++;
 }
 
-void part_say_farewells(struct watch *w, nsec_t now)
+void close_conns_step_corks(struct observer *o, nsec_t now)
 {
-    for (unsigned i = 0; i < w->here.count && w->farewells > 0; i++) {
-        struct visitor *v = &w->here.at[i];
-        if (v->farewell.fd < 0 || !farewell_step(&v->farewell, now))
+    for (unsigned i = 0; i < o->here.count && o->corks > 0; i++) {
+        struct observed_conn *conn = &o->here.at[i];
+        if (conn->cork.fd < 0 || !cork_close_step(&conn->cork, now))
             continue;
-        w->farewells--;
-        v->corked = true;
-        guest_let_go(&v->guest, now);
-        w->counts.farewells++;
+        o->corks--;
+        conn->corked = true;
+        activity_read_shut(&conn->activity, now);
+        o->counts.farewells++;
     }
 }
 
-bool part_is_left_to_us(const struct watch *w, const struct visitor *v)
+bool close_conns_has_no_other_holder(const struct observer *o, const struct observed_conn *conn)
 {
-    return v->guest.now.state != DIAG_ESTABLISHED || !process_sockets_find(&w->family, v->guest.now.inode);
+    return conn->activity.now.state != DIAG_ESTABLISHED || !process_sockets_find(&o->sockets, conn->activity.now.inode);
 }
 
-void part_uncork(struct watch *w, struct visitor *v, nsec_t now)
+void close_conns_uncork(struct observer *o, struct observed_conn *conn, nsec_t now)
 {
     const nsec_t patience = 100 * NSEC_PER_MSEC;
-    if (!v->corked || !v->guest.now.inode || now < v->guest.let_go_at + patience)
+    if (!conn->corked || !conn->activity.now.inode || now < conn->activity.read_shut_at + patience)
         return;
-    struct farewell f = {.fd = take(w, &v->guest)};
-    farewell_drop(&f);
-    v->corked = false;
+    struct cork_close f = {.fd = take(o, &conn->activity)};
+    cork_close_cancel(&f);
+    conn->corked = false;
 }

@@ -7,25 +7,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-static enum guest_loss loss(const struct departed *one)
+static enum activity_loss loss(const struct closed_conn *one)
 {
-    return guest_loss(&one->guest, one->known ? &one->last : &one->guest.now);
+    return activity_loss(&one->activity, one->known ? &one->last : &one->activity.now);
 }
 
-void departed_add(struct departures *d, const struct guest *g, int holder, const struct diag_socket *seen)
+void closed_conns_add(struct closed_conns *d, const struct activity *a, int holder, const struct diag_socket *seen)
 {
     if (!array_grow(&d->at, d->count, &d->room, sizeof *d->at))
         return;
-    struct departed *one = &d->at[d->count++];
-    *one = (struct departed){.guest = *g, .holder = holder, .known = seen != NULL, .fresh = true};
+    struct closed_conn *one = &d->at[d->count++];
+    *one = (struct closed_conn){.activity = *a, .holder = holder, .known = seen != NULL, .fresh = true};
     if (seen)
         one->last = *seen;
 }
 
-bool departed_ended(struct departures *d, const struct diag_socket *s)
+bool closed_conns_set_final(struct closed_conns *d, const struct diag_socket *s)
 {
     for (unsigned i = 0; i < d->count; i++) {
-        if (d->at[i].guest.now.cookie != s->cookie)
+        if (d->at[i].activity.now.cookie != s->cookie)
             continue;
         d->at[i].last = *s;
         d->at[i].known = true;
@@ -34,25 +34,25 @@ bool departed_ended(struct departures *d, const struct diag_socket *s)
     return false;
 }
 
-void departed_unseen(struct departures *d, const struct diag_socket *s)
+void closed_conns_add_unseen(struct closed_conns *d, const struct diag_socket *s)
 {
-    struct guest g = {.now = *s};
+    struct activity a = {.now = *s};
     bool answered = s->acked + s->unsent > 1; /* a FIN counts as one */
     if (answered)
         return;
-    g.now.inode = 1; /* somebody's: it was not left in the accept queue */
-    g.now.received = g.now.acked = g.now.unsent = g.now.unread = 0;
-    departed_add(d, &g, 0, s);
+    a.now.inode = 1; /* somebody's: it was not left in the accept queue */
+    a.now.received = a.now.acked = a.now.unsent = a.now.unread = 0;
+    closed_conns_add(d, &a, 0, s);
 }
 
 /* One that was closed unanswered by a process that lives stays: who holds what is asked seldom, and it may have been in
  * another's hands. */
-void departed_sift(struct departures *d, int root)
+void closed_conns_forget_settled(struct closed_conns *d, int root)
 {
     unsigned kept = 0;
     bool root_ends = d->count > 0 && proc_is_ending(root);
     for (unsigned i = 0; i < d->count; i++) {
-        struct departed *one = &d->at[i];
+        struct closed_conn *one = &d->at[i];
         if (one->fresh)
             one->died = one->holder && one->holder != root ? proc_is_ending(one->holder) : root_ends;
         one->fresh = false;
@@ -62,7 +62,7 @@ void departed_sift(struct departures *d, int root)
     d->count = kept;
 }
 
-bool departed_waits(const struct departures *d)
+bool closed_conns_awaits_final(const struct closed_conns *d)
 {
     for (unsigned i = 0; i < d->count; i++)
         if (!d->at[i].known)
@@ -70,18 +70,18 @@ bool departed_waits(const struct departures *d)
     return false;
 }
 
-bool departed_was_cut(const struct departed *one, enum departed_why why)
+bool closed_conns_was_aborted(const struct closed_conn *one, enum program_end why)
 {
     switch (loss(one)) {
     case LOSS_NONE: return false;
-    case LOSS_ANSWERED: return why == DEPARTED_BY_SIGNAL;
-    case LOSS_MAYBE: return why != DEPARTED_IN_PEACE;
+    case LOSS_ANSWERED: return why == PROGRAM_KILLED;
+    case LOSS_MAYBE: return why != PROGRAM_LIVES;
     case LOSS_UNANSWERED: break;
     }
-    return why != DEPARTED_IN_PEACE || one->died;
+    return why != PROGRAM_LIVES || one->died;
 }
 
-void departed_free(struct departures *d)
+void closed_conns_free(struct closed_conns *d)
 {
     free(d->at);
     memset(d, 0, sizeof *d);

@@ -1,54 +1,50 @@
-/* closed_conns.h: connections that have left the program's hands while an answer was owed to them, maybe.
+/* closed_conns.h: connections that the program no longer holds, while a response was owed to them, maybe.
  *
- * A program that dies closes its sockets one by one, and a look in the middle of that finds some of them closed as if it
- * had done so in peace. What tells the two apart: a process is marked as ending before its first socket is closed. So
- * what has left the hands of a process that is found alive after the look was closed by it, or by the client. Whatever left
- * otherwise is kept here, until it is known what the kernel had counted for it in the end.
+ * A program that dies closes its sockets one by one, and a scan in the middle of that finds some of them closed as if the
+ * program had closed them in peace. What tells the two apart: a process is marked as ending before its first socket is
+ * closed. So a socket that was closed by a process which is found alive after the scan was closed by that process, or by the
+ * client. Every other closed connection is kept here, until the kernel's final counts of it are known.
  *
- * Where that stays unknown (the kernel's word of it was lost) it counts as it was at the last look: rather one too many is
- * called cut than one too few. */
+ * Where those stay unknown (the kernel's message was lost) the connection counts as it was at the last scan: rather one
+ * connection too many is called aborted than one too few. */
 #ifndef LASTCALL_LAUNCHER_EXTERNAL_CLOSED_CONNS_H
 #define LASTCALL_LAUNCHER_EXTERNAL_CLOSED_CONNS_H
 
 #include "launcher/external/activity.h"
 
-struct departed {
-    struct guest guest;      /* as of the last look that saw it in the program's hands */
-    struct diag_socket last; /* the kernel's last word of it */
-    int holder;              /* a process that had it; 0: not known */
-    bool known;              /* last is */
-    bool fresh;              /* nobody has asked yet whether the holder lives */
-    bool died;               /* it did not */
+struct closed_conn {
+    struct activity activity; /* as of the last scan in which the program held it */
+    struct diag_socket last;  /* the kernel's final counts */
+    int holder;               /* a process that had it; 0: not known */
+    bool known;               /* last is */
+    bool fresh;               /* it was not asked yet whether the holder lives */
+    bool died;                /* the holder did not live */
 };
 
-struct departures {
-    struct departed *at;
+struct closed_conns {
+    struct closed_conn *at;
     unsigned count, room;
 };
 
-/* seen: the kernel's last word, NULL: there was none yet. */
-void departed_add(struct departures *d, const struct guest *g, int holder, const struct diag_socket *seen);
+/* seen: the kernel's final counts, NULL: there were none yet. */
+void closed_conns_add(struct closed_conns *d, const struct activity *a, int holder, const struct diag_socket *seen);
 
-/* The kernel's last word has come. False: of none of these. */
-bool departed_ended(struct departures *d, const struct diag_socket *s);
+/* The kernel's final counts have come. False: of none of these. */
+bool closed_conns_set_final(struct closed_conns *d, const struct diag_socket *s);
 
-/* One of which nothing else was ever seen: it came and ended between two looks. */
-void departed_unseen(struct departures *d, const struct diag_socket *s);
+/* A connection of which nothing else was ever seen: it came and ended between two scans. */
+void closed_conns_add_unseen(struct closed_conns *d, const struct diag_socket *s);
 
-/* After a look: those are forgotten that lost nothing, if the program's first process lives. */
-void departed_sift(struct departures *d, int root);
+/* After a scan: forget those that lost nothing, if the program's first process lives. */
+void closed_conns_forget_settled(struct closed_conns *d, int root);
 
-/* Is there one of which the last word is to come? */
-bool departed_waits(const struct departures *d);
+/* Is there a connection whose final counts are to come? */
+bool closed_conns_awaits_final(const struct closed_conns *d);
 
-enum departed_why {
-    DEPARTED_IN_PEACE,  /* the program's first process lives */
-    DEPARTED_BY_EXIT,   /* it has ended of its own will */
-    DEPARTED_BY_SIGNAL, /* it was killed */
-};
-/* Was this one cut? */
-bool departed_was_cut(const struct departed *one, enum departed_why why);
+/* What has become of the program's first process. */
+enum program_end { PROGRAM_LIVES, PROGRAM_EXITED, PROGRAM_KILLED };
+bool closed_conns_was_aborted(const struct closed_conn *one, enum program_end why);
 
-void departed_free(struct departures *d);
+void closed_conns_free(struct closed_conns *d);
 
 #endif

@@ -36,41 +36,42 @@ static uint32_t held_back(int fd, uint32_t *left)
     return info.tcpi_notsent_bytes < info.tcpi_snd_mss ? info.tcpi_notsent_bytes : 0;
 }
 
-void farewell_begin(struct farewell *f, int fd, nsec_t now)
+void cork_close_begin(struct cork_close *c, int fd, nsec_t now)
 {
     cork(fd, 1);
-    *f = (struct farewell){.fd = fd, .since = now, .before = now, .looked = now};
-    f->lies = held_back(fd, &f->left);
+    *c = (struct cork_close){.fd = fd, .since = now, .before = now, .looked = now};
+    c->held_bytes = held_back(fd, &c->segments_sent);
 }
 
 /* An answer as long as the last one is another one: that has left meanwhile. */
-static void look(struct farewell *f, nsec_t now)
+static void look(struct cork_close *c, nsec_t now)
 {
-    uint32_t left = f->left, lies = held_back(f->fd, &left);
-    if (f->lies == 0 || left != f->left)
-        f->before = f->looked;
-    if (lies != f->lies || left != f->left)
-        f->since = now;
-    f->lies = lies;
-    f->left = left;
-    f->looked = now;
+    uint32_t left = c->segments_sent, lies = held_back(c->fd, &left);
+    if (c->held_bytes == 0 || left != c->segments_sent)
+        c->before = c->looked;
+    if (lies != c->held_bytes || left != c->segments_sent)
+        c->since = now;
+    c->held_bytes = lies;
+    c->segments_sent = left;
+    c->looked = now;
 }
 
-bool farewell_step(struct farewell *f, nsec_t now)
+bool cork_close_step(struct cork_close *c, nsec_t now)
 {
-    look(f, now);
-    if (f->lies <= INTERIM || now < f->since + SETTLED || now > f->before + STALE || shutdown(f->fd, SHUT_RD) != 0)
+    look(c, now);
+    if (c->held_bytes <= INTERIM || now < c->since + SETTLED || now > c->before + STALE ||
+        shutdown(c->fd, SHUT_RD) != 0)
         return false;
-    close(f->fd); /* corked as it is: the FIN is what it waits for */
-    f->fd = -1;
+    close(c->fd); /* corked as it is: the FIN is what it waits for */
+    c->fd = -1;
     return true;
 }
 
-void farewell_drop(struct farewell *f)
+void cork_close_cancel(struct cork_close *c)
 {
-    if (f->fd < 0)
+    if (c->fd < 0)
         return;
-    cork(f->fd, 0);
-    close(f->fd);
-    f->fd = -1;
+    cork(c->fd, 0);
+    close(c->fd);
+    c->fd = -1;
 }

@@ -25,27 +25,27 @@
 
 enum { CUTS_MAX = 256 };
 
-struct outside {
+struct external {
     const struct options *options;
     int signal;
     uint64_t wall_ms;
     struct drain drain;
-    struct watch watch;
+    struct observer observer;
     int endings;
     nsec_t owed_at;
     bool owed; /* something was, at the last look */
 };
 
-#define SAY_EVERY (2 * NSEC_PER_MSEC) /* while farewells are being said */
+#define CORK_STEP_EVERY (2 * NSEC_PER_MSEC) /* while closes wait under a cork */
 
 /* How patient we are at this time. In the last fifth before the deadline shorter and shorter pauses will do: at the
  * deadline all would be cut. (Who asks regularly has had its farewell long before, if the program lets it be said: one
  * that corks and uncorks by itself does not.) */
-static struct guest_patience patience(const struct outside *x, nsec_t now)
+static struct activity_limits patience(const struct external *x, nsec_t now)
 {
     const nsec_t shortest = 12 * NSEC_PER_MSEC; /* more than two looks and two ticks */
     const struct options *o = x->options;
-    struct guest_patience p = {x->drain.signal_at, o->idle, o->linger};
+    struct activity_limits p = {x->drain.signal_at, o->idle, o->linger};
     nsec_t end = x->drain.signal_at + o->timeout, fifth = o->timeout / 5, left = now < end ? end - now : 0;
     if (!o->timeout || left >= fifth)
         return p;
@@ -64,47 +64,47 @@ static void sooner(nsec_t *at, nsec_t other)
 }
 
 /* Where nothing can be let go, an idle one is left to the program: its signal will close it. */
-static void count_guest(const struct outside *x, struct census *c, enum guest_is is, nsec_t until)
+static void count_conn(const struct external *x, struct census *c, enum activity_state is, nsec_t until)
 {
     sooner(&c->next_expiry, until);
     switch (is) {
-    case GUEST_QUEUED: c->queued++; break;
-    case GUEST_BUSY:
-    case GUEST_UNSURE: c->in_flight++; break;
-    case GUEST_ENDING: c->ending++; break;
-    case GUEST_RESTING: c->idle += !x->watch.cannot_take; break;
-    case GUEST_IDLE:
-        c->idle += !x->watch.cannot_take;
+    case ACTIVITY_QUEUED: c->queued++; break;
+    case ACTIVITY_IN_FLIGHT:
+    case ACTIVITY_UNSURE: c->in_flight++; break;
+    case ACTIVITY_ENDING: c->ending++; break;
+    case ACTIVITY_QUIET: c->idle += !x->observer.cannot_take; break;
+    case ACTIVITY_IDLE:
+        c->idle += !x->observer.cannot_take;
         break; /* not let go yet: it has just spoken, or it is too early */
-    case GUEST_LEAVING: c->idle++; break;
-    case GUEST_DONE: break;
+    case ACTIVITY_READ_SHUT: c->idle++; break;
+    case ACTIVITY_DONE: break;
     }
 }
 
-static struct census take_census(struct outside *x, nsec_t now)
+static struct census take_census(struct external *x, nsec_t now)
 {
-    struct census c = {.last_accept = x->watch.last_accept};
-    const struct guest_patience p = patience(x, now);
-    for (unsigned i = 0; i < x->watch.here.count; i++) {
-        struct visitor *v = &x->watch.here.at[i];
+    struct census c = {.last_accept = x->observer.last_accept};
+    const struct activity_limits p = patience(x, now);
+    for (unsigned i = 0; i < x->observer.here.count; i++) {
+        struct observed_conn *conn = &x->observer.here.at[i];
         nsec_t until;
-        if (v->foreign)
+        if (conn->foreign)
             continue;
-        if (v->guest.now.state == DIAG_SYN_RECV) {
+        if (conn->activity.now.state == DIAG_SYN_RECV) {
             c.half_open++;
             continue;
         }
-        part_uncork(&x->watch, v, now);
-        if (v->farewell.fd >= 0 && part_is_left_to_us(&x->watch, v))
-            observe_drop_cork(&x->watch, v);
-        enum guest_is is = guest_is(&v->guest, &p, now, &until);
-        if (is == GUEST_IDLE && drain_may_close_idle(&x->drain)) {
-            part_let_go(&x->watch, v, now);
-            is = guest_is(&v->guest, &p, now, &until);
-        } else if (v->farewell.fd < 0 && drain_may_close_idle(&x->drain) && guest_is_regular(&v->guest)) {
-            part_begin_farewell(&x->watch, v, now);
+        close_conns_uncork(&x->observer, conn, now);
+        if (conn->cork.fd >= 0 && close_conns_has_no_other_holder(&x->observer, conn))
+            observe_drop_cork(&x->observer, conn);
+        enum activity_state is = activity_state(&conn->activity, &p, now, &until);
+        if (is == ACTIVITY_IDLE && drain_may_close_idle(&x->drain)) {
+            close_conns_shut_idle(&x->observer, conn, now);
+            is = activity_state(&conn->activity, &p, now, &until);
+        } else if (conn->cork.fd < 0 && drain_may_close_idle(&x->drain) && activity_is_regular(&conn->activity)) {
+            close_conns_begin_cork(&x->observer, conn, now);
         }
-        count_guest(x, &c, is, until);
+        count_conn(x, &c, is, until);
     }
     /* What the kernel lists is not of one moment: one that is missing may be there at the next look. */
     bool owed = c.queued + c.in_flight + c.idle + c.ending > 0;
@@ -116,18 +116,18 @@ static struct census take_census(struct outside *x, nsec_t now)
 }
 
 /* At the signal. Those of which it cannot be told are opaque. */
-static void count_first(struct outside *x, nsec_t now)
+static void count_first(struct external *x, nsec_t now)
 {
-    const struct guest_patience p = patience(x, now);
-    for (unsigned i = 0; i < x->watch.here.count; i++) {
-        const struct visitor *v = &x->watch.here.at[i];
+    const struct activity_limits p = patience(x, now);
+    for (unsigned i = 0; i < x->observer.here.count; i++) {
+        const struct observed_conn *conn = &x->observer.here.at[i];
         nsec_t until;
-        if (v->foreign || v->guest.now.state == DIAG_SYN_RECV)
+        if (conn->foreign || conn->activity.now.state == DIAG_SYN_RECV)
             continue;
-        x->watch.counts.opaque++;
-        switch (guest_is(&v->guest, &p, now, &until)) {
-        case GUEST_QUEUED:
-        case GUEST_BUSY: x->watch.counts.in_flight++; break;
+        x->observer.counts.opaque++;
+        switch (activity_state(&conn->activity, &p, now, &until)) {
+        case ACTIVITY_QUEUED:
+        case ACTIVITY_IN_FLIGHT: x->observer.counts.in_flight++; break;
         default: break;
         }
     }
@@ -135,61 +135,63 @@ static void count_first(struct outside *x, nsec_t now)
 
 /* ---- those that end ------------------------------------------------------------------------------------------------- */
 
-struct hearing {
-    struct outside *x;
+struct reading {
+    struct external *x;
     bool any; /* of ours */
 };
 
-static bool is_ours(const struct doors *d, uint16_t port)
+static bool is_ours(const struct listeners *d, uint16_t port)
 {
     for (unsigned i = 0; i < d->count; i++)
-        if (d->at[i].ours && d->at[i].is.local_port == port)
+        if (d->at[i].ours && d->at[i].diag.local_port == port)
             return true;
     return false;
 }
 
-static void hear(const struct diag_socket *s, void *arg)
+static void take_ending(const struct diag_socket *s, void *arg)
 {
-    struct hearing *h = arg;
-    if (!is_ours(&h->x->watch.doors, s->local_port))
+    struct reading *r = arg;
+    if (!is_ours(&r->x->observer.listeners, s->local_port))
         return;
-    h->any = true;
-    watch_ended(&h->x->watch, s);
+    r->any = true;
+    observe_ended(&r->x->observer, s);
 }
 
 /* Returns whether a connection has ended, or may have. */
-static bool hear_endings(struct outside *x)
+static bool read_endings(struct external *x)
 {
-    struct hearing h = {.x = x};
+    struct reading r = {.x = x};
     if (x->endings < 0)
         return false;
-    bool lost = diag_read_endings(x->endings, hear, &h);
-    return h.any || lost;
+    bool lost = sock_diag_read_endings(x->endings, take_ending, &r);
+    return r.any || lost;
 }
 
 /* The kernel says it a little later than it is so. Without its word what was owed counts as cut. */
-static void hear_endings_out(struct outside *x)
+static void read_all_endings(struct external *x)
 {
     enum { TIMES = 10, PATIENCE_MS = 5 };
-    hear_endings(x);
-    for (int i = 0; i < TIMES && x->endings >= 0 && departed_waits(&x->watch.departed); i++) {
+    read_endings(x);
+    for (int i = 0; i < TIMES && x->endings >= 0 && closed_conns_awaits_final(&x->observer.closed); i++) {
         struct pollfd said = {x->endings, POLLIN, 0};
         poll(&said, 1, PATIENCE_MS);
-        hear_endings(x);
+        read_endings(x);
     }
 }
 
 /* ---- the report ----------------------------------------------------------------------------------------------------- */
 
-static bool is_owed(const struct outside *x, const struct visitor *v, nsec_t now)
+static bool is_owed(const struct external *x, const struct observed_conn *conn, nsec_t now)
 {
-    const struct guest_patience p = patience(x, now);
+    const struct activity_limits p = patience(x, now);
     nsec_t until;
-    if (v->foreign || v->guest.now.state == DIAG_SYN_RECV)
+    if (conn->foreign || conn->activity.now.state == DIAG_SYN_RECV)
         return false;
-    enum guest_is is = guest_is(&v->guest, &p, now, &until);
-    bool may_be = v->guest.word == WORD_CLIENT || v->guest.now.unread > 0 || v->guest.now.unsent > 0;
-    return is == GUEST_QUEUED || is == GUEST_BUSY || is == GUEST_UNSURE || (is == GUEST_IDLE && may_be);
+    enum activity_state is = activity_state(&conn->activity, &p, now, &until);
+    bool may_be =
+        conn->activity.last_sender == SENDER_CLIENT || conn->activity.now.unread > 0 || conn->activity.now.unsent > 0;
+    return is == ACTIVITY_QUEUED || is == ACTIVITY_IN_FLIGHT || is == ACTIVITY_UNSURE ||
+           (is == ACTIVITY_IDLE && may_be);
 }
 
 struct cuts {
@@ -198,59 +200,59 @@ struct cuts {
     char peer[CUTS_MAX][64];
 };
 
-static void add_cut(struct outside *x, struct cuts *cuts, const struct diag_socket *s, int pid)
+static void add_cut(struct external *x, struct cuts *cuts, const struct diag_socket *s, int pid)
 {
-    x->watch.counts.cut++;
-    x->watch.counts.unread_bytes += s->unread;
+    x->observer.counts.cut++;
+    x->observer.counts.unread_bytes += s->unread;
     if (cuts->count == CUTS_MAX)
         return;
     unsigned i = cuts->count++;
-    diag_text(s->family, s->peer, s->peer_port, cuts->peer[i]);
+    sock_diag_text(s->family, s->peer, s->peer_port, cuts->peer[i]);
     cuts->at[i] = (struct report_cut){
         .peer = cuts->peer[i], .pid = pid, .method = "", .age = s->quiet_ms * NSEC_PER_MSEC, .unread_bytes = s->unread};
 }
 
 /* Those that are still here, and those whose process has died. */
-static void find_cuts(struct outside *x, struct cuts *cuts, enum report_end end, enum departed_why why, nsec_t now)
+static void find_cuts(struct external *x, struct cuts *cuts, enum report_end end, enum program_end why, nsec_t now)
 {
-    for (unsigned i = 0; end != REPORT_DRAINED && i < x->watch.here.count; i++) {
-        const struct visitor *v = &x->watch.here.at[i];
-        const struct process_socket *holder = process_sockets_find(&x->watch.family, v->guest.now.inode);
-        if (is_owed(x, v, now))
-            add_cut(x, cuts, &v->guest.now, holder ? holder->pid : 0);
+    for (unsigned i = 0; end != REPORT_DRAINED && i < x->observer.here.count; i++) {
+        const struct observed_conn *conn = &x->observer.here.at[i];
+        const struct process_socket *holder = process_sockets_find(&x->observer.sockets, conn->activity.now.inode);
+        if (is_owed(x, conn, now))
+            add_cut(x, cuts, &conn->activity.now, holder ? holder->pid : 0);
     }
-    for (unsigned i = 0; i < x->watch.departed.count; i++) {
-        const struct departed *one = &x->watch.departed.at[i];
-        if (departed_was_cut(one, why))
-            add_cut(x, cuts, &one->guest.now, one->holder);
+    for (unsigned i = 0; i < x->observer.closed.count; i++) {
+        const struct closed_conn *one = &x->observer.closed.at[i];
+        if (closed_conns_was_aborted(one, why))
+            add_cut(x, cuts, &one->activity.now, one->holder);
     }
 }
 
-static void say_end(struct outside *x, enum report_end end, enum departed_why why, nsec_t now)
+static void report_end_of_drain(struct external *x, enum report_end end, enum program_end why, nsec_t now)
 {
     static struct cuts cuts;
     cuts.count = 0;
-    hear_endings_out(x);
+    read_all_endings(x);
     find_cuts(x, &cuts, end, why, now);
-    for (unsigned i = 0; i < x->watch.here.count; i++) {
-        const struct guest *g = &x->watch.here.at[i].guest;
-        x->watch.counts.crossed += g->crossed;
-        x->watch.counts.served_late += g->asked;
-        x->watch.counts.idle_closed += g->let_go_at && !g->now.inode && !x->watch.here.at[i].corked;
+    for (unsigned i = 0; i < x->observer.here.count; i++) {
+        const struct activity *a = &x->observer.here.at[i].activity;
+        x->observer.counts.crossed += a->late_data;
+        x->observer.counts.served_late += a->requests;
+        x->observer.counts.idle_closed += a->read_shut_at && !a->now.inode && !x->observer.here.at[i].corked;
     }
     const struct drain *d = &x->drain;
     const struct report r = {
-        .pid = x->watch.root,
+        .pid = x->observer.root,
         .signal = x->signal,
-        .processes = x->watch.family.processes,
+        .processes = x->observer.sockets.processes,
         .wall_start_ms = x->wall_ms,
         .took = now - d->signal_at,
-        .door = d->door_closed_at && x->watch.doors.how ? d->door_closed_at - d->signal_at : 0,
+        .door = d->door_closed_at && x->observer.listeners.accept_stop ? d->door_closed_at - d->signal_at : 0,
         .tail = x->owed_at ? now - x->owed_at : now - d->signal_at,
         .end = end,
         .how = "outside",
-        .hidden = x->watch.doors.how,
-        .counts = x->watch.counts,
+        .hidden = x->observer.listeners.accept_stop,
+        .counts = x->observer.counts,
     };
     external_report(x->options, &r, cuts.at, cuts.count);
 }
@@ -265,36 +267,36 @@ static bool names_unix(const struct options *o)
     return false;
 }
 
-static void say_beginning(const struct outside *x)
+static void log_beginning(const struct external *x)
 {
     char number[16];
     snprintf(number, sizeof number, "%d", x->signal);
     host_log(LOG_INFO, "signal withheld, draining from outside", "signal", number, NULL);
     if (names_unix(x->options))
         host_log(LOG_WARN, "listeners of AF_UNIX are not drained from outside", NULL);
-    if (x->watch.family.hidden)
+    if (x->observer.sockets.hidden)
         host_log(LOG_WARN,
                  "the command's descriptors may not be looked at: what LASTCALL_LISTEN names is taken for its own",
                  NULL);
 }
 
-struct outside *outside_begin(int root, int signal, const struct options *o, nsec_t now)
+struct external *external_begin(int root, int signal, const struct options *o, nsec_t now)
 {
-    struct outside *x = calloc(1, sizeof *x);
+    struct external *x = calloc(1, sizeof *x);
     if (!x)
         return NULL;
     x->options = o;
-    x->watch.root = root;
+    x->observer.root = root;
     x->signal = signal;
     x->wall_ms = clock_wall_ms();
     drain_signal(&x->drain, now);
-    x->endings = diag_endings();
-    bool found = doors_find(&x->watch.doors, &x->watch.family, o);
-    if (found && doors_ours(&x->watch.doors) > 0) {
-        say_beginning(x);
+    x->endings = sock_diag_endings();
+    bool found = listeners_find(&x->observer.listeners, &x->observer.sockets, o);
+    if (found && listeners_count_ours(&x->observer.listeners) > 0) {
+        log_beginning(x);
         return x;
     }
-    if (x->watch.doors.unknown)
+    if (x->observer.listeners.unknown)
         host_log(LOG_WARN,
                  "the command's descriptors may not be looked at, so that its listeners are not known and nothing is "
                  "waited for; "
@@ -306,57 +308,57 @@ struct outside *outside_begin(int root, int signal, const struct options *o, nse
     else
         host_log(LOG_DEBUG, "nothing to drain from outside: the command has no TCP listener that LASTCALL_LISTEN names",
                  NULL);
-    outside_end(x);
+    external_end(x);
     return NULL;
 }
 
-void outside_again(struct outside *x, nsec_t now)
+void external_again(struct external *x, nsec_t now)
 {
     drain_signal(&x->drain, now);
 }
 
-int outside_fd(const struct outside *x)
+int external_fd(const struct external *x)
 {
     return x->endings;
 }
 
-static int signal_to_pass_on(const struct outside *x)
+static int signal_to_pass_on(const struct external *x)
 {
     return x->options->forward ? x->options->forward : x->signal;
 }
 
 static void send_to(int pid, void *arg)
 {
-    const struct outside *x = arg;
-    if (pid != x->watch.root)
+    const struct external *x = arg;
+    if (pid != x->observer.root)
         kill(pid, signal_to_pass_on(x));
 }
 
-void outside_pass_on(struct outside *x)
+void external_pass_on(struct external *x)
 {
-    if (watch_family(&x->watch))
-        doors_servers(&x->watch.doors, &x->watch.family, send_to, x);
-    kill(x->watch.root, signal_to_pass_on(x));
+    if (observe_sockets(&x->observer))
+        listeners_each_server(&x->observer.listeners, &x->observer.sockets, send_to, x);
+    kill(x->observer.root, signal_to_pass_on(x));
 }
 
-static void close_doors(struct outside *x)
+static void stop_accepting(struct external *x)
 {
     char why[64];
-    struct doors found = {0};
-    if (doors_find(&found, &x->watch.family, x->options)) { /* the lame duck may have made new ones */
-        doors_free(&x->watch.doors);
-        x->watch.doors = found;
+    struct listeners found = {0};
+    if (listeners_find(&found, &x->observer.sockets, x->options)) { /* the lame duck may have made new ones */
+        listeners_free(&x->observer.listeners);
+        x->observer.listeners = found;
     } else {
-        doors_free(&found);
+        listeners_free(&found);
     }
-    doors_hide(&x->watch.doors, &x->watch.family);
-    if (!x->watch.doors.error)
+    listeners_stop_accepting(&x->observer.listeners, &x->observer.sockets);
+    if (!x->observer.listeners.error)
         return;
-    if (x->watch.doors.error == EPERM || x->watch.doors.error == ENOSYS) {
-        part_cannot_take(&x->watch, x->watch.doors.error);
+    if (x->observer.listeners.error == EPERM || x->observer.listeners.error == ENOSYS) {
+        close_conns_cannot_take(&x->observer, x->observer.listeners.error);
         return;
     }
-    snprintf(why, sizeof why, "%s", strerrordesc_np(x->watch.doors.error));
+    snprintf(why, sizeof why, "%s", strerrordesc_np(x->observer.listeners.error));
     host_log(LOG_WARN, "a listener stays open: the kernel will not hide it", "because", why, NULL);
 }
 
@@ -367,12 +369,12 @@ static enum report_end end_of(const struct drain *d)
 
 /* One look and what follows from it; again at once when the doors have been closed, since those who came meanwhile
  * are in their queues. */
-static struct drain_actions look_and_act(struct outside *x, nsec_t now)
+static struct drain_actions look_and_act(struct external *x, nsec_t now)
 {
     for (;;) {
-        bool first = !x->watch.looked;
+        bool first = !x->observer.looked;
         struct census c = {.in_flight = 1}; /* so much is assumed of what cannot be seen, until the deadline */
-        if (watch_look(&x->watch, now)) {
+        if (observe_connections(&x->observer, now)) {
             if (first)
                 count_first(x, now);
             c = take_census(x, now);
@@ -380,41 +382,41 @@ static struct drain_actions look_and_act(struct outside *x, nsec_t now)
         struct drain_actions act = drain_step(&x->drain, &c, x->options, now);
         if (!act.hide)
             return act;
-        close_doors(x);
+        stop_accepting(x);
     }
 }
 
-enum outside_next outside_step(struct outside *x, nsec_t now, nsec_t *wake_at)
+enum external_next external_step(struct external *x, nsec_t now, nsec_t *wake_at)
 {
-    if (hear_endings(x))
-        x->watch.look_at = x->watch.looked_at + LOOK_LEAST;
-    part_say_farewells(&x->watch, now);
-    if (now >= x->watch.look_at || x->drain.again) {
+    if (read_endings(x))
+        x->observer.look_at = x->observer.looked_at + OBSERVE_LEAST;
+    close_conns_step_corks(&x->observer, now);
+    if (now >= x->observer.look_at || x->drain.again) {
         struct drain_actions act = look_and_act(x, now);
         if (act.release) {
-            say_end(x, end_of(&x->drain), DEPARTED_IN_PEACE, now);
-            return OUTSIDE_PASS_ON;
+            report_end_of_drain(x, end_of(&x->drain), PROGRAM_LIVES, now);
+            return EXTERNAL_PASS_ON;
         }
-        if (act.wake_at && act.wake_at < x->watch.look_at)
-            x->watch.look_at = act.wake_at > now + LOOK_LEAST ? act.wake_at : now + LOOK_LEAST;
+        if (act.wake_at && act.wake_at < x->observer.look_at)
+            x->observer.look_at = act.wake_at > now + OBSERVE_LEAST ? act.wake_at : now + OBSERVE_LEAST;
     }
-    *wake_at = x->watch.look_at;
-    if (x->watch.farewells > 0)
-        sooner(wake_at, now + SAY_EVERY);
-    return OUTSIDE_WAIT;
+    *wake_at = x->observer.look_at;
+    if (x->observer.corks > 0)
+        sooner(wake_at, now + CORK_STEP_EVERY);
+    return EXTERNAL_WAIT;
 }
 
-void outside_gone(struct outside *x, bool killed, nsec_t now)
+void external_program_ended(struct external *x, bool killed, nsec_t now)
 {
-    hear_endings(x);
-    watch_look(&x->watch, now);
-    say_end(x, REPORT_EXIT, killed ? DEPARTED_BY_SIGNAL : DEPARTED_BY_EXIT, now);
+    read_endings(x);
+    observe_connections(&x->observer, now);
+    report_end_of_drain(x, REPORT_EXIT, killed ? PROGRAM_KILLED : PROGRAM_EXITED, now);
 }
 
-void outside_end(struct outside *x)
+void external_end(struct external *x)
 {
     if (x->endings >= 0)
         close(x->endings);
-    watch_free(&x->watch);
+    observe_free(&x->observer);
     free(x);
 }

@@ -18,39 +18,39 @@ static bool same_place(const struct diag_socket *a, const struct diag_socket *b)
 }
 
 struct finding {
-    struct doors *doors;
+    struct listeners *listeners;
     bool mptcp, whole;
 };
 
-static bool is_known(const struct doors *d, const struct diag_socket *s)
+static bool is_known(const struct listeners *d, const struct diag_socket *s)
 {
     for (unsigned i = 0; i < d->count; i++)
-        if (d->at[i].mptcp && same_place(&d->at[i].is, s))
+        if (d->at[i].mptcp && same_place(&d->at[i].diag, s))
             return true;
     return false;
 }
 
-/* MPTCP's come first: each of them has a TCP listener of the kernel's own below it, that nobody can take or hide. */
+/* MPTCP's come first: each of them has a TCP listener of the kernel's own below it, which cannot be taken or stopped. */
 static void add_listener(const struct diag_socket *s, void *arg)
 {
     struct finding *f = arg;
-    struct doors *d = f->doors;
+    struct listeners *d = f->listeners;
     if (!f->whole || (!f->mptcp && is_known(d, s)))
         return;
     f->whole = array_grow(&d->at, d->count, &d->room, sizeof *d->at);
     if (f->whole)
-        d->at[d->count++] = (struct door){.is = *s, .mptcp = f->mptcp};
+        d->at[d->count++] = (struct listener){.diag = *s, .mptcp = f->mptcp};
 }
 
 static void mark_shared(const struct process_socket *s, void *arg)
 {
-    struct doors *d = arg;
+    struct listeners *d = arg;
     for (unsigned i = 0; i < d->count; i++)
-        d->at[i].shared = d->at[i].shared || d->at[i].is.inode == s->inode;
+        d->at[i].shared = d->at[i].shared || d->at[i].diag.inode == s->inode;
 }
 
-/* Whom we cannot see may hold it too. A listener that the program made itself can only have gone to its own
- * descendants; one that it was given is held by who gave it, and that one is not drained. */
+/* A process that we cannot see may hold a listener too. A listener that the program made itself can only have gone to its own
+ * descendants; one that it was given is held by the giver, which is not drained. */
 static bool was_given(void)
 {
     return getenv("LISTEN_FDS") != NULL;
@@ -58,30 +58,30 @@ static bool was_given(void)
 
 /* Into a setuid program nobody may look who is not privileged. Then what LASTCALL_LISTEN names, and no other process is seen
  * to hold, is its own. */
-static bool is_ours(const struct door *d, const struct process_sockets *t, const struct options *o)
+static bool is_ours(const struct listener *d, const struct process_sockets *t, const struct options *o)
 {
-    return process_sockets_find(t, d->is.inode) || (t->hidden > 0 && o->listen_count > 0 && !d->shared);
+    return process_sockets_find(t, d->diag.inode) || (t->hidden > 0 && o->listen_count > 0 && !d->shared);
 }
 
-bool doors_find(struct doors *d, struct process_sockets *t, const struct options *o)
+bool listeners_find(struct listeners *d, struct process_sockets *t, const struct options *o)
 {
     struct finding f = {d, true, true};
     struct diag_wish wish = {.states = 1u << DIAG_LISTEN, .mptcp = true};
-    diag_ask(&wish, add_listener, &f); /* a kernel without MPTCP has none */
+    sock_diag_ask(&wish, add_listener, &f); /* a kernel without MPTCP has none */
     f.mptcp = wish.mptcp = false;
-    if (!diag_ask(&wish, add_listener, &f) || !f.whole || !process_sockets_read(t, mark_shared, d))
+    if (!sock_diag_ask(&wish, add_listener, &f) || !f.whole || !process_sockets_read(t, mark_shared, d))
         return false;
     for (unsigned i = 0; i < d->count; i++) {
-        struct door *one = &d->at[i];
+        struct listener *one = &d->at[i];
         one->ours =
-            is_ours(one, t, o) && options_listens(o, one->is.family, one->is.local_port, one->is.local, NULL, 0);
+            is_ours(one, t, o) && options_listens(o, one->diag.family, one->diag.local_port, one->diag.local, NULL, 0);
         one->shared = one->shared || was_given();
     }
     d->unknown = t->hidden > 0 && o->listen_count == 0;
     return true;
 }
 
-unsigned doors_ours(const struct doors *d)
+unsigned listeners_count_ours(const struct listeners *d)
 {
     unsigned ours = 0;
     for (unsigned i = 0; i < d->count; i++)
@@ -89,24 +89,24 @@ unsigned doors_ours(const struct doors *d)
     return ours;
 }
 
-static bool is_door(const struct doors *d, uint64_t inode)
+static bool is_listener(const struct listeners *d, uint64_t inode)
 {
     for (unsigned i = 0; i < d->count; i++)
-        if (d->at[i].ours && d->at[i].is.inode == inode)
+        if (d->at[i].ours && d->at[i].diag.inode == inode)
             return true;
     return false;
 }
 
 /* Among the first n sockets of the family. */
-static bool serves(const struct doors *d, const struct process_sockets *t, unsigned n, int pid)
+static bool serves(const struct listeners *d, const struct process_sockets *t, unsigned n, int pid)
 {
     for (unsigned i = 0; i < n; i++)
-        if (t->at[i].pid == pid && is_door(d, t->at[i].inode))
+        if (t->at[i].pid == pid && is_listener(d, t->at[i].inode))
             return true;
     return false;
 }
 
-static bool has_serving_ancestor(const struct doors *d, const struct process_sockets *t, int pid)
+static bool has_serving_ancestor(const struct listeners *d, const struct process_sockets *t, int pid)
 {
     for (int parent = proc_parent(pid); parent > 1; parent = proc_parent(parent))
         if (serves(d, t, t->count, parent))
@@ -114,11 +114,12 @@ static bool has_serving_ancestor(const struct doors *d, const struct process_soc
     return false;
 }
 
-void doors_servers(const struct doors *d, const struct process_sockets *t, void (*f)(int pid, void *arg), void *arg)
+void listeners_each_server(const struct listeners *d, const struct process_sockets *t, void (*f)(int pid, void *arg),
+                           void *arg)
 {
     for (unsigned i = 0; i < t->count; i++) {
         int pid = t->at[i].pid;
-        if (is_door(d, t->at[i].inode) && !serves(d, t, i, pid) && !has_serving_ancestor(d, t, pid))
+        if (is_listener(d, t->at[i].inode) && !serves(d, t, i, pid) && !has_serving_ancestor(d, t, pid))
             f(pid, arg);
     }
 }
@@ -137,33 +138,33 @@ static bool leads_to(const struct diag_socket *listener, const struct diag_socke
     return is_any(listener) || same_place(listener, s);
 }
 
-bool doors_has(const struct doors *d, const struct diag_socket *connection)
+bool listeners_has(const struct listeners *d, const struct diag_socket *connection)
 {
     for (unsigned i = 0; i < d->count; i++)
-        if (d->at[i].ours && leads_to(&d->at[i].is, connection))
+        if (d->at[i].ours && leads_to(&d->at[i].diag, connection))
             return true;
     return false;
 }
 
-/* ---- hiding --------------------------------------------------------------------------------------------------------- */
+/* ---- stopping --------------------------------------------------------------------------------------------------------- */
 
-/* All members of a SO_REUSEPORT group or none: while one lives, the kernel still chooses hidden ones for its share of the
- * SYNs, and those are lost without a word. */
-static bool group_may_be_hidden(const struct doors *d, const struct door *one)
+/* All members of a SO_REUSEPORT group or none: while one lives, the kernel still chooses stopped ones for their share
+ * of the SYNs, and those are lost silently. */
+static bool group_may_be_stopped(const struct listeners *d, const struct listener *one)
 {
     for (unsigned i = 0; i < d->count; i++)
-        if (same_place(&d->at[i].is, &one->is) && (!d->at[i].ours || d->at[i].shared))
+        if (same_place(&d->at[i].diag, &one->diag) && (!d->at[i].ours || d->at[i].shared))
             return false;
     return true;
 }
 
-/* Before any of a group is hidden, all are known to be ours to hide. */
-static int can_take_group(const struct doors *d, const struct door *one, const struct process_sockets *t)
+/* Before any listener of a group is stopped, all are known to be ours to stop. */
+static int can_take_group(const struct listeners *d, const struct listener *one, const struct process_sockets *t)
 {
     for (unsigned i = 0; i < d->count; i++) {
-        if (!same_place(&d->at[i].is, &one->is))
+        if (!same_place(&d->at[i].diag, &one->diag))
             continue;
-        const struct process_socket *s = process_sockets_find(t, d->at[i].is.inode);
+        const struct process_socket *s = process_sockets_find(t, d->at[i].diag.inode);
         int fd = s ? process_sockets_take(s) : -EPERM;
         if (fd < 0)
             return fd;
@@ -172,9 +173,9 @@ static int can_take_group(const struct doors *d, const struct door *one, const s
     return 0;
 }
 
-static int hide(struct doors *d, struct door *one, const struct process_sockets *t)
+static int stop_accepting(struct listeners *d, struct listener *one, const struct process_sockets *t)
 {
-    int fd = process_sockets_take(process_sockets_find(t, one->is.inode));
+    int fd = process_sockets_take(process_sockets_find(t, one->diag.inode));
     if (fd < 0)
         return fd;
     const char *how = "hide";
@@ -185,33 +186,33 @@ static int hide(struct doors *d, struct door *one, const struct process_sockets 
     }
     close(fd);
     if (err == 0) {
-        d->how = how;
-        one->hidden = true;
+        d->accept_stop = how;
+        one->stopped = true;
     }
     return err;
 }
 
-void doors_hide(struct doors *d, const struct process_sockets *t)
+void listeners_stop_accepting(struct listeners *d, const struct process_sockets *t)
 {
-    d->how = NULL;
+    d->accept_stop = NULL;
     d->error = 0;
     for (unsigned i = 0; i < d->count; i++) {
-        struct door *one = &d->at[i];
+        struct listener *one = &d->at[i];
         if (!one->ours)
             continue;
-        if (!group_may_be_hidden(d, one)) {
-            d->how = d->how ? d->how : "shared";
+        if (!group_may_be_stopped(d, one)) {
+            d->accept_stop = d->accept_stop ? d->accept_stop : "shared";
             continue;
         }
         int err = can_take_group(d, one, t);
         if (err == 0)
-            err = hide(d, one, t);
+            err = stop_accepting(d, one, t);
         if (err != 0 && err != -ESRCH)
             d->error = -err;
     }
 }
 
-void doors_free(struct doors *d)
+void listeners_free(struct listeners *d)
 {
     free(d->at);
     memset(d, 0, sizeof *d);

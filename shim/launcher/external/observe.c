@@ -6,134 +6,134 @@
 
 #include <stdlib.h>
 
-void observe_drop_cork(struct watch *w, struct visitor *v)
+void observe_drop_cork(struct observer *o, struct observed_conn *conn)
 {
-    w->farewells -= v->farewell.fd >= 0;
-    farewell_drop(&v->farewell);
+    o->corks -= conn->cork.fd >= 0;
+    cork_close_cancel(&conn->cork);
 }
 
-bool watch_family(struct watch *w)
+bool observe_sockets(struct observer *o)
 {
-    return process_sockets_read(&w->family, NULL, NULL);
+    return process_sockets_read(&o->sockets, NULL, NULL);
 }
 
-static void add_visitor(const struct diag_socket *s, void *arg)
+static void add_conn(const struct diag_socket *s, void *arg)
 {
-    struct watch *w = arg;
-    struct visitors *v = &w->here;
-    if (!doors_has(&w->doors, s))
+    struct observer *o = arg;
+    struct observed_conns *list = &o->here;
+    if (!listeners_has(&o->listeners, s))
         return;
-    w->whole = w->whole && array_grow(&v->at, v->count, &v->room, sizeof *v->at);
-    if (w->whole)
-        v->at[v->count++].guest.now = *s;
+    o->whole = o->whole && array_grow(&list->at, list->count, &list->room, sizeof *list->at);
+    if (o->whole)
+        list->at[list->count++].activity.now = *s;
 }
 
 static int by_cookie(const void *a, const void *b)
 {
-    const struct visitor *x = a, *y = b;
-    return x->guest.now.cookie < y->guest.now.cookie ? -1 : x->guest.now.cookie > y->guest.now.cookie;
+    const struct observed_conn *x = a, *y = b;
+    return x->activity.now.cookie < y->activity.now.cookie ? -1 : x->activity.now.cookie > y->activity.now.cookie;
 }
 
 /* One whose inode was not seen before: whose is it? Where we may not look, its port has to tell. */
-static void place(struct watch *w, struct visitor *v, bool *fresh)
+static void place(struct observer *o, struct observed_conn *conn, bool *fresh)
 {
-    uint64_t inode = v->guest.now.inode;
-    if (!inode || w->family.hidden > 0)
+    uint64_t inode = conn->activity.now.inode;
+    if (!inode || o->sockets.hidden > 0)
         return;
-    if (!process_sockets_find(&w->family, inode) && !*fresh)
-        *fresh = watch_family(w);
-    const struct process_socket *holder = process_sockets_find(&w->family, inode);
-    v->foreign = !holder;
-    v->holder = holder ? holder->pid : 0;
+    if (!process_sockets_find(&o->sockets, inode) && !*fresh)
+        *fresh = observe_sockets(o);
+    const struct process_socket *holder = process_sockets_find(&o->sockets, inode);
+    conn->foreign = !holder;
+    conn->holder = holder ? holder->pid : 0;
 }
 
 /* It has left the program's hands. */
-static void note_departure(struct watch *w, const struct visitor *v, const struct diag_socket *seen)
+static void note_closed(struct observer *o, const struct observed_conn *conn, const struct diag_socket *seen)
 {
-    if (!v->foreign && v->guest.now.state != DIAG_SYN_RECV)
-        departed_add(&w->departed, &v->guest, v->holder, v->last.cookie ? &v->last : seen);
+    if (!conn->foreign && conn->activity.now.state != DIAG_SYN_RECV)
+        closed_conns_add(&o->closed, &conn->activity, conn->holder, conn->last.cookie ? &conn->last : seen);
 }
 
 static int cookie_is(const void *key, const void *at)
 {
     uint64_t cookie = *(const uint64_t *)key;
-    const struct visitor *v = at;
-    return cookie < v->guest.now.cookie ? -1 : cookie > v->guest.now.cookie;
+    const struct observed_conn *conn = at;
+    return cookie < conn->activity.now.cookie ? -1 : cookie > conn->activity.now.cookie;
 }
 
-void watch_ended(struct watch *w, const struct diag_socket *s)
+void observe_ended(struct observer *o, const struct diag_socket *s)
 {
-    struct visitor *v =
-        w->here.count ? bsearch(&s->cookie, w->here.at, w->here.count, sizeof *w->here.at, cookie_is) : NULL;
-    if (v)
-        v->last = *s;
-    else if (!departed_ended(&w->departed, s) && w->looked)
-        departed_unseen(&w->departed, s);
+    struct observed_conn *conn =
+        o->here.count ? bsearch(&s->cookie, o->here.at, o->here.count, sizeof *o->here.at, cookie_is) : NULL;
+    if (conn)
+        conn->last = *s;
+    else if (!closed_conns_set_final(&o->closed, s) && o->looked)
+        closed_conns_add_unseen(&o->closed, s);
 }
 
 /* Whoever was here at the last look keeps what was learnt of it. Both lists are in order. */
-static void recognise(struct watch *w, nsec_t now)
+static void recognise(struct observer *o, nsec_t now)
 {
     bool fresh = false;
-    const struct visitors *old = &w->before;
-    for (unsigned i = 0, j = 0; i < w->here.count; i++) {
-        struct visitor *v = &w->here.at[i];
-        const struct diag_socket seen = v->guest.now;
-        while (j < old->count && old->at[j].guest.now.cookie < seen.cookie)
+    const struct observed_conns *old = &o->before;
+    for (unsigned i = 0, j = 0; i < o->here.count; i++) {
+        struct observed_conn *conn = &o->here.at[i];
+        const struct diag_socket seen = conn->activity.now;
+        while (j < old->count && old->at[j].activity.now.cookie < seen.cookie)
             j++;
-        bool known = j < old->count && old->at[j].guest.now.cookie == seen.cookie;
+        bool known = j < old->count && old->at[j].activity.now.cookie == seen.cookie;
         if (known) {
-            *v = old->at[j];
-            if (v->guest.now.inode && !seen.inode)
-                note_departure(w, v, seen.aged ? &seen : NULL);
-            guest_see(&v->guest, &seen, now);
+            *conn = old->at[j];
+            if (conn->activity.now.inode && !seen.inode)
+                note_closed(o, conn, seen.aged ? &seen : NULL);
+            activity_update(&conn->activity, &seen, now);
         } else {
-            v->foreign = v->corked = false;
-            v->farewell.fd = -1;
-            v->holder = 0;
-            v->last.cookie = 0;
-            guest_meet(&v->guest, &seen, now);
-            w->last_accept = w->looked ? now : w->last_accept;
+            conn->foreign = conn->corked = false;
+            conn->cork.fd = -1;
+            conn->holder = 0;
+            conn->last.cookie = 0;
+            activity_begin(&conn->activity, &seen, now);
+            o->last_accept = o->looked ? now : o->last_accept;
         }
-        if (!known || old->at[j].guest.now.inode != seen.inode)
-            place(w, v, &fresh);
+        if (!known || old->at[j].activity.now.inode != seen.inode)
+            place(o, conn, &fresh);
     }
 }
 
-static bool was_in_hand(const struct guest *g)
+static bool was_in_hand(const struct activity *a)
 {
-    bool queued = !g->now.inode && (g->now.state == DIAG_ESTABLISHED || g->now.state == DIAG_CLOSE_WAIT);
-    return g->now.inode || queued;
+    bool queued = !a->now.inode && (a->now.state == DIAG_ESTABLISHED || a->now.state == DIAG_CLOSE_WAIT);
+    return a->now.inode || queued;
 }
 
 /* Those that are no more. */
-static void count_gone(struct watch *w)
+static void count_gone(struct observer *o)
 {
-    for (unsigned i = 0, j = 0; i < w->before.count; i++) {
-        struct visitor *v = &w->before.at[i];
-        const struct guest *g = &v->guest;
-        while (j < w->here.count && w->here.at[j].guest.now.cookie < g->now.cookie)
+    for (unsigned i = 0, j = 0; i < o->before.count; i++) {
+        struct observed_conn *conn = &o->before.at[i];
+        const struct activity *a = &conn->activity;
+        while (j < o->here.count && o->here.at[j].activity.now.cookie < a->now.cookie)
             j++;
-        if (j < w->here.count && w->here.at[j].guest.now.cookie == g->now.cookie)
+        if (j < o->here.count && o->here.at[j].activity.now.cookie == a->now.cookie)
             continue;
-        observe_drop_cork(w, v);
-        if (was_in_hand(g))
-            note_departure(w, v, NULL);
-        w->counts.idle_closed += g->let_go_at && !v->corked;
-        w->counts.crossed += g->crossed;
-        w->counts.served_late += g->asked;
+        observe_drop_cork(o, conn);
+        if (was_in_hand(a))
+            note_closed(o, conn, NULL);
+        o->counts.idle_closed += a->read_shut_at && !conn->corked;
+        o->counts.crossed += a->late_data;
+        o->counts.served_late += a->requests;
     }
 }
 
 /* One port and one family can be asked for; of several, all that there is is looked through. */
-static struct diag_wish wish_for(const struct doors *d)
+static struct diag_wish wish_for(const struct listeners *d)
 {
     struct diag_wish wish = {.states = 1u << DIAG_ESTABLISHED | 1u << DIAG_SYN_RECV | 1u << DIAG_FIN_WAIT1 |
                                        1u << DIAG_FIN_WAIT2 | 1u << DIAG_CLOSE_WAIT | 1u << DIAG_LAST_ACK |
                                        1u << DIAG_CLOSING};
     bool first = true;
     for (unsigned i = 0; i < d->count; i++) {
-        const struct diag_socket *s = &d->at[i].is;
+        const struct diag_socket *s = &d->at[i].diag;
         if (!d->at[i].ours)
             continue;
         wish.port = first || wish.port == s->local_port ? s->local_port : 0;
@@ -143,41 +143,41 @@ static struct diag_wish wish_for(const struct doors *d)
     return wish;
 }
 
-bool watch_look(struct watch *w, nsec_t now)
+bool observe_connections(struct observer *o, nsec_t now)
 {
-    if (w->farewells > 0)
-        watch_family(w);
-    const struct diag_wish wish = wish_for(&w->doors);
-    struct visitors last = w->here;
-    w->here = w->before;
-    w->before = last;
-    w->here.count = 0;
-    w->whole = true;
-    w->looked_at = now;
-    w->look_at = now + LOOK_MOST;
-    if (!diag_ask(&wish, add_visitor, w) || !w->whole) {
-        w->before = w->here;
-        w->here = last;
+    if (o->corks > 0)
+        observe_sockets(o);
+    const struct diag_wish wish = wish_for(&o->listeners);
+    struct observed_conns last = o->here;
+    o->here = o->before;
+    o->before = last;
+    o->here.count = 0;
+    o->whole = true;
+    o->looked_at = now;
+    o->look_at = now + OBSERVE_MOST;
+    if (!sock_diag_ask(&wish, add_conn, o) || !o->whole) {
+        o->before = o->here;
+        o->here = last;
         return false;
     }
-    if (w->here.count > 1)
-        qsort(w->here.at, w->here.count, sizeof *w->here.at, by_cookie);
-    recognise(w, now);
-    count_gone(w);
-    departed_sift(&w->departed, w->root);
-    w->looked = true;
+    if (o->here.count > 1)
+        qsort(o->here.at, o->here.count, sizeof *o->here.at, by_cookie);
+    recognise(o, now);
+    count_gone(o);
+    closed_conns_forget_settled(&o->closed, o->root);
+    o->looked = true;
     nsec_t pause = 19 * (clock_now() - now);
-    w->look_at = now + (pause < LOOK_LEAST ? LOOK_LEAST : pause > LOOK_MOST ? LOOK_MOST : pause);
+    o->look_at = now + (pause < OBSERVE_LEAST ? OBSERVE_LEAST : pause > OBSERVE_MOST ? OBSERVE_MOST : pause);
     return true;
 }
 
-void watch_free(struct watch *w)
+void observe_free(struct observer *o)
 {
-    for (unsigned i = 0; i < w->here.count; i++)
-        observe_drop_cork(w, &w->here.at[i]);
-    free(w->here.at);
-    free(w->before.at);
-    departed_free(&w->departed);
-    doors_free(&w->doors);
-    process_sockets_free(&w->family);
+    for (unsigned i = 0; i < o->here.count; i++)
+        observe_drop_cork(o, &o->here.at[i]);
+    free(o->here.at);
+    free(o->before.at);
+    closed_conns_free(&o->closed);
+    listeners_free(&o->listeners);
+    process_sockets_free(&o->sockets);
 }

@@ -1,58 +1,58 @@
-/* observe.h: the connections of a program that is drained from outside, look by look, and what was learnt of each. */
+/* observe.h: the connections of a program that is drained externally, scan by scan, and what was learnt of each. */
 #ifndef LASTCALL_LAUNCHER_EXTERNAL_OBSERVE_H
 #define LASTCALL_LAUNCHER_EXTERNAL_OBSERVE_H
 
 #include "core/report.h"
-#include "launcher/external/listeners.h"
-#include "launcher/external/closed_conns.h"
-#include "launcher/host/process_sockets.h"
-#include "launcher/external/cork_close.h"
 #include "launcher/external/activity.h"
+#include "launcher/external/closed_conns.h"
+#include "launcher/external/cork_close.h"
+#include "launcher/external/listeners.h"
+#include "launcher/host/process_sockets.h"
 
-struct visitor { /* a connection to one of our ports */
-    struct guest guest;
+struct observed_conn { /* a connection to one of the program's ports */
+    struct activity activity;
     bool foreign; /* another program's, which shares the port */
-    struct farewell farewell;
-    bool corked;             /* since it was said */
+    struct cork_close cork;
+    bool corked;             /* it was given its end of file under the cork */
     int holder;              /* a process that has it; 0: not known */
-    struct diag_socket last; /* the kernel's last word of it; without a cookie: there was none yet */
+    struct diag_socket last; /* the kernel's final counts; without a cookie: there were none yet */
 };
 
-struct visitors { /* by cookie */
-    struct visitor *at;
+struct observed_conns { /* by cookie */
+    struct observed_conn *at;
     unsigned count, room;
 };
 
-struct watch {
+struct observer {
     int root; /* the program's first process */
-    struct process_sockets family;
-    struct doors doors;
-    struct visitors here, before; /* of this look, of the last */
-    struct departures departed;   /* to whom something was owed, maybe */
-    bool whole;                   /* this look: there was memory for all */
-    bool looked;                  /* once at least */
-    int cannot_take;              /* an error number: descriptors cannot be taken over here */
-    nsec_t looked_at, look_at;    /* the last look; the next */
+    struct process_sockets sockets;
+    struct listeners listeners;
+    struct observed_conns here, before; /* of this scan, of the last */
+    struct closed_conns closed;         /* to which something was owed, maybe */
+    bool whole;                         /* this scan: there was memory for all */
+    bool looked;                        /* once at least */
+    int cannot_take;                    /* an error number: descriptors cannot be taken over here */
+    nsec_t looked_at, look_at;          /* the last scan; the next */
     nsec_t last_accept;
-    unsigned farewells; /* being said */
+    unsigned corks; /* connections under a cork of ours */
     struct report_counts counts;
 };
 
-#define LOOK_LEAST (5 * NSEC_PER_MSEC)
-#define LOOK_MOST  (50 * NSEC_PER_MSEC)
+#define OBSERVE_LEAST (5 * NSEC_PER_MSEC)
+#define OBSERVE_MOST  (50 * NSEC_PER_MSEC)
 
-/* False: it could not be taken. Then all is as it was at the last. */
-bool watch_look(struct watch *w, nsec_t now);
+/* Scan all connections. False: they cannot be seen. Then all is as it was after the last scan. */
+bool observe_connections(struct observer *o, nsec_t now);
 
-/* One has ended, says the kernel. */
-void watch_ended(struct watch *w, const struct diag_socket *s);
+/* The kernel says that a connection has ended. */
+void observe_ended(struct observer *o, const struct diag_socket *s);
 
-/* Reads anew who holds what. */
-bool watch_family(struct watch *w);
+/* Read anew which process holds which socket. */
+bool observe_sockets(struct observer *o);
 
-/* Give up the close that a cork was to carry (cork_close.h), if one is under way. */
-void observe_drop_cork(struct watch *w, struct visitor *v);
+/* Take away the cork of ours, if the connection has one. */
+void observe_drop_cork(struct observer *o, struct observed_conn *conn);
 
-void watch_free(struct watch *w);
+void observe_free(struct observer *o);
 
 #endif

@@ -159,19 +159,20 @@ static bool ask_all(int network, const struct diag_wish *wish, void (*f)(const s
     return known;
 }
 
-bool diag_each(int network, bool listeners, uint16_t port, void (*f)(const struct diag_socket *s, void *arg), void *arg)
+bool sock_diag_each(int network, bool listeners, uint16_t port, void (*f)(const struct diag_socket *s, void *arg),
+                    void *arg)
 {
     const struct diag_wish wish = {.states = listeners ? LISTENING : CONNECTED, .port = port};
     return ask_all(network, &wish, f, arg);
 }
 
-bool diag_ask(const struct diag_wish *wish, void (*f)(const struct diag_socket *s, void *arg), void *arg)
+bool sock_diag_ask(const struct diag_wish *wish, void (*f)(const struct diag_socket *s, void *arg), void *arg)
 {
     return ask_all(-1, wish, f, arg);
 }
 
 /* Anyone may be told (NL_CFG_F_NONROOT_RECV). */
-int diag_endings(void)
+int sock_diag_endings(void)
 {
     struct sockaddr_nl to = {.nl_family = AF_NETLINK,
                              .nl_groups = 1u << (SKNLGRP_INET_TCP_DESTROY - 1) | 1u << (SKNLGRP_INET6_TCP_DESTROY - 1)};
@@ -185,7 +186,7 @@ int diag_endings(void)
     return -failed;
 }
 
-bool diag_read_endings(int endings, void (*f)(const struct diag_socket *s, void *arg), void *arg)
+bool sock_diag_read_endings(int endings, void (*f)(const struct diag_socket *s, void *arg), void *arg)
 {
     char buf[4096] __attribute__((aligned(8)));
     bool lost = false;
@@ -200,7 +201,7 @@ bool diag_read_endings(int endings, void (*f)(const struct diag_socket *s, void 
     }
 }
 
-void diag_text(uint8_t family, const uint8_t *address, uint16_t port, char *out)
+void sock_diag_text(uint8_t family, const uint8_t *address, uint16_t port, char *out)
 {
     static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
     char text[INET6_ADDRSTRLEN] = "?";

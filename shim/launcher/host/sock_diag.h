@@ -36,8 +36,8 @@ struct diag_socket {
 
 /* Call f for each TCP socket in the network namespace (a descriptor; -1: ours): the listeners, or the connections, if
  * port is not 0 with this local port only. False: they cannot be known. */
-bool diag_each(int network, bool listeners, uint16_t port, void (*f)(const struct diag_socket *s, void *arg),
-               void *arg);
+bool sock_diag_each(int network, bool listeners, uint16_t port, void (*f)(const struct diag_socket *s, void *arg),
+                    void *arg);
 
 struct diag_wish {
     uint32_t states; /* a bit for each diag_state */
@@ -46,16 +46,16 @@ struct diag_wish {
     uint16_t port;   /* 0: any */
 };
 /* The same for the sockets that are wished for, in our network namespace. */
-bool diag_ask(const struct diag_wish *wish, void (*f)(const struct diag_socket *s, void *arg), void *arg);
+bool sock_diag_ask(const struct diag_wish *wish, void (*f)(const struct diag_socket *s, void *arg), void *arg);
 
 /* A descriptor that is readable when a TCP socket of our network namespace has ended, or -errno. */
-int diag_endings(void);
+int sock_diag_endings(void);
 
 /* Reads what it has to say: f is called for each that has ended, with its counts as they were in the end. Returns whether
  * there may be others whose word was lost. */
-bool diag_read_endings(int endings, void (*f)(const struct diag_socket *s, void *arg), void *arg);
+bool sock_diag_read_endings(int endings, void (*f)(const struct diag_socket *s, void *arg), void *arg);
 
 /* "127.0.0.1:80", "[::1]:80". out holds 64 bytes. */
-void diag_text(uint8_t family, const uint8_t *address, uint16_t port, char *out);
+void sock_diag_text(uint8_t family, const uint8_t *address, uint16_t port, char *out);
 
 #endif

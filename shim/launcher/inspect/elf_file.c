@@ -12,7 +12,7 @@ enum { VERSIONS_MAX = 1 << 20 };
 
 /* ---- program headers -------------------------------------------------------------------------------- */
 
-static const char *read_interpreter(struct elffile *e, const GElf_Phdr *p)
+static const char *read_interpreter(struct elf_file *e, const GElf_Phdr *p)
 {
     if (p->p_filesz < 2 || p->p_filesz > sizeof e->interpreter)
         return " names a dynamic linker of impossible length";
@@ -25,7 +25,7 @@ static const char *read_interpreter(struct elffile *e, const GElf_Phdr *p)
     return NULL;
 }
 
-static void read_note(struct elffile *e, const GElf_Phdr *p)
+static void read_note(struct elf_file *e, const GElf_Phdr *p)
 {
     enum { NOTE_MAX = 64 << 10 };
     if (!p->p_filesz || p->p_filesz > NOTE_MAX)
@@ -35,7 +35,7 @@ static void read_note(struct elffile *e, const GElf_Phdr *p)
         e->go_note = true;
 }
 
-static const char *read_segment(struct elffile *e, const GElf_Phdr *p)
+static const char *read_segment(struct elf_file *e, const GElf_Phdr *p)
 {
     switch (p->p_type) {
     case PT_INTERP: return read_interpreter(e, p);
@@ -57,7 +57,7 @@ static const char *read_segment(struct elffile *e, const GElf_Phdr *p)
 
 static const char program_headers_cut[] = " is cut off: its program headers are missing";
 
-static const char *read_segments(struct elffile *e)
+static const char *read_segments(struct elf_file *e)
 {
     size_t count;
     if (elf_getphdrnum(e->elf, &count) != 0 || count > 65535)
@@ -75,7 +75,7 @@ static const char *read_segments(struct elffile *e)
     return NULL;
 }
 
-Elf_Data *elffile_at(struct elffile *e, uint64_t address, uint64_t size, Elf_Type type)
+Elf_Data *elf_file_at(struct elf_file *e, uint64_t address, uint64_t size, Elf_Type type)
 {
     for (unsigned i = 0; i < e->load_count; i++) {
         const GElf_Phdr *p = &e->loads[i];
@@ -92,12 +92,12 @@ Elf_Data *elffile_at(struct elffile *e, uint64_t address, uint64_t size, Elf_Typ
 /* ---- the dynamic section ---------------------------------------------------------------------------- */
 
 /* The entry at i, or false at the end. */
-static bool get_dynamic(const struct elffile *e, unsigned i, GElf_Dyn *d)
+static bool get_dynamic(const struct elf_file *e, unsigned i, GElf_Dyn *d)
 {
     return e->dynamic && gelf_getdyn(e->dynamic, (int)i, d) && d->d_tag != DT_NULL;
 }
 
-static void read_entry(struct elffile *e, const GElf_Dyn *d, struct elffile_table *names)
+static void read_entry(struct elf_file *e, const GElf_Dyn *d, struct elf_file_table *names)
 {
     uint64_t value = d->d_un.d_val;
     switch (d->d_tag) {
@@ -117,17 +117,17 @@ static void read_entry(struct elffile *e, const GElf_Dyn *d, struct elffile_tabl
     }
 }
 
-static void read_dynamic(struct elffile *e)
+static void read_dynamic(struct elf_file *e)
 {
-    struct elffile_table names = {0};
+    struct elf_file_table names = {0};
     GElf_Dyn d;
     for (unsigned i = 0; get_dynamic(e, i, &d); i++)
         read_entry(e, &d, &names);
     if (names.address)
-        e->names = elffile_at(e, names.address, names.size, ELF_T_BYTE);
+        e->names = elf_file_at(e, names.address, names.size, ELF_T_BYTE);
 }
 
-const char *elffile_name(const struct elffile *e, uint64_t offset)
+const char *elf_file_name(const struct elf_file *e, uint64_t offset)
 {
     const Elf_Data *d = e->names;
     if (!d || offset >= d->d_size || !memchr((char *)d->d_buf + offset, 0, d->d_size - offset))
@@ -135,13 +135,13 @@ const char *elffile_name(const struct elffile *e, uint64_t offset)
     return (char *)d->d_buf + offset;
 }
 
-const char *elffile_next(const struct elffile *e, int64_t tag, unsigned *at)
+const char *elf_file_next(const struct elf_file *e, int64_t tag, unsigned *at)
 {
     GElf_Dyn d;
     while (get_dynamic(e, *at, &d)) {
         ++*at;
         if (d.d_tag == tag)
-            return elffile_name(e, d.d_un.d_val);
+            return elf_file_name(e, d.d_un.d_val);
     }
     return NULL;
 }
@@ -150,7 +150,7 @@ const char *elffile_next(const struct elffile *e, int64_t tag, unsigned *at)
 
 /* Relocations name exactly the symbols that are looked up. The symbol table has no length of its own. */
 struct imports {
-    struct elffile *e;
+    struct elf_file *e;
     Elf_Data *symbols;
     void (*see)(void *to, const char *name);
     void *to;
@@ -160,23 +160,23 @@ static void see_symbol(const struct imports *m, uint64_t index)
 {
     GElf_Sym s;
     if (index && index < INT32_MAX && gelf_getsym(m->symbols, (int)index, &s) && s.st_shndx == SHN_UNDEF)
-        m->see(m->to, elffile_name(m->e, s.st_name));
+        m->see(m->to, elf_file_name(m->e, s.st_name));
 }
 
-static void see_table(const struct imports *m, const struct elffile_table *t, bool is_rela)
+static void see_table(const struct imports *m, const struct elf_file_table *t, bool is_rela)
 {
-    Elf_Data *d = t->address ? elffile_at(m->e, t->address, t->size, is_rela ? ELF_T_RELA : ELF_T_REL) : NULL;
+    Elf_Data *d = t->address ? elf_file_at(m->e, t->address, t->size, is_rela ? ELF_T_RELA : ELF_T_REL) : NULL;
     GElf_Rela rela;
     GElf_Rel rel;
     for (int i = 0; d && (is_rela ? !!gelf_getrela(d, i, &rela) : !!gelf_getrel(d, i, &rel)); i++)
         see_symbol(m, GELF_R_SYM(is_rela ? rela.r_info : rel.r_info));
 }
 
-void elffile_imports(struct elffile *e, void (*see)(void *to, const char *name), void *to)
+void elf_file_imports(struct elf_file *e, void (*see)(void *to, const char *name), void *to)
 {
     struct imports m = {e, NULL, see, to};
     if (e->symbols)
-        m.symbols = elffile_at(e, e->symbols, CHUNK_MAX, ELF_T_SYM);
+        m.symbols = elf_file_at(e, e->symbols, CHUNK_MAX, ELF_T_SYM);
     if (!m.symbols)
         return;
     see_table(&m, &e->rela, true);
@@ -193,9 +193,9 @@ struct gnu_hash {
     uint32_t buckets, first_symbol;
 };
 
-static bool read_gnu_hash(struct elffile *e, struct gnu_hash *h)
+static bool read_gnu_hash(struct elf_file *e, struct gnu_hash *h)
 {
-    Elf_Data *d = e->gnu_hash ? elffile_at(e, e->gnu_hash, CHUNK_MAX, ELF_T_WORD) : NULL;
+    Elf_Data *d = e->gnu_hash ? elf_file_at(e, e->gnu_hash, CHUNK_MAX, ELF_T_WORD) : NULL;
     h->word = d ? d->d_buf : NULL;
     h->words = d ? d->d_size / sizeof *h->word : 0;
     if (h->words < 4)
@@ -207,17 +207,17 @@ static bool read_gnu_hash(struct elffile *e, struct gnu_hash *h)
     return h->buckets && h->chains <= h->words;
 }
 
-static bool is_export(const struct elffile *e, Elf_Data *symbols, size_t index, const char *name)
+static bool is_export(const struct elf_file *e, Elf_Data *symbols, size_t index, const char *name)
 {
     GElf_Sym s;
     return index < INT32_MAX && gelf_getsym(symbols, (int)index, &s) && s.st_shndx != SHN_UNDEF &&
-           strcmp(elffile_name(e, s.st_name), name) == 0;
+           strcmp(elf_file_name(e, s.st_name), name) == 0;
 }
 
-bool elffile_exports(struct elffile *e, const char *name)
+bool elf_file_exports(struct elf_file *e, const char *name)
 {
     struct gnu_hash h;
-    Elf_Data *symbols = e->symbols ? elffile_at(e, e->symbols, CHUNK_MAX, ELF_T_SYM) : NULL;
+    Elf_Data *symbols = e->symbols ? elf_file_at(e, e->symbols, CHUNK_MAX, ELF_T_SYM) : NULL;
     if (!symbols || !read_gnu_hash(e, &h))
         return false;
     uint32_t hash = 5381;
@@ -245,24 +245,24 @@ static bool get_part(const Elf_Data *d, uint64_t at, void *part, size_t size)
     return true;
 }
 
-static void see_file_versions(const struct elffile *e, const Elf_Data *d, uint64_t at, const Elf64_Verneed *file,
+static void see_file_versions(const struct elf_file *e, const Elf_Data *d, uint64_t at, const Elf64_Verneed *file,
                               void (*see)(void *to, const char *file, const char *version), void *to)
 {
     Elf64_Vernaux v;
     at += file->vn_aux;
     for (unsigned i = 0; i < file->vn_cnt && get_part(d, at, &v, sizeof v); i++) {
-        see(to, elffile_name(e, file->vn_file), elffile_name(e, v.vna_name));
+        see(to, elf_file_name(e, file->vn_file), elf_file_name(e, v.vna_name));
         if (!v.vna_next)
             break;
         at += v.vna_next;
     }
 }
 
-void elffile_versions(struct elffile *e, void (*see)(void *to, const char *file, const char *version), void *to)
+void elf_file_versions(struct elf_file *e, void (*see)(void *to, const char *file, const char *version), void *to)
 {
     const unsigned files_max = 1024;
     bool swapped = e->header.e_ident[EI_DATA] != ELFDATA2LSB;
-    Elf_Data *d = e->verneed && !swapped ? elffile_at(e, e->verneed, VERSIONS_MAX, ELF_T_BYTE) : NULL;
+    Elf_Data *d = e->verneed && !swapped ? elf_file_at(e, e->verneed, VERSIONS_MAX, ELF_T_BYTE) : NULL;
     Elf64_Verneed file;
     uint64_t at = 0;
     for (unsigned i = 0; d && i < files_max && get_part(d, at, &file, sizeof file); i++) {
@@ -273,7 +273,7 @@ void elffile_versions(struct elffile *e, void (*see)(void *to, const char *file,
     }
 }
 
-Elf_Scn *elffile_section(const struct elffile *e, const char *name)
+Elf_Scn *elf_file_section(const struct elf_file *e, const char *name)
 {
     size_t names;
     Elf_Scn *s = NULL;
@@ -299,7 +299,7 @@ static bool looks_like_elf(int fd)
     return pread(fd, magic, sizeof magic, 0) == sizeof magic && memcmp(magic, ELFMAG, SELFMAG) == 0;
 }
 
-static const char *read_header(struct elffile *e, int fd)
+static const char *read_header(struct elf_file *e, int fd)
 {
     elf_version(EV_CURRENT);
     e->elf = elf_begin(fd, ELF_C_READ, NULL);
@@ -313,18 +313,18 @@ static const char *read_header(struct elffile *e, int fd)
     return gelf_getehdr(e->elf, &e->header) ? read_segments(e) : header_cut;
 }
 
-const char *elffile_open(struct elffile *e, int fd)
+const char *elf_file_open(struct elf_file *e, int fd)
 {
     memset(e, 0, sizeof *e);
     const char *wrong = read_header(e, fd);
     if (wrong)
-        elffile_close(e);
+        elf_file_close(e);
     else
         read_dynamic(e);
     return wrong;
 }
 
-void elffile_close(struct elffile *e)
+void elf_file_close(struct elf_file *e)
 {
     elf_end(e->elf);
     e->elf = NULL;

@@ -6,6 +6,6 @@
 #include "launcher/inspect/program.h"
 
 /* Fills libraries, imports and what is told of the libc. The rest of *facts is there already. */
-void elfneeds_read(struct elffile *program, struct elf_facts *facts);
+void elf_needs_read(struct elf_file *program, struct program_facts *facts);
 
 #endif

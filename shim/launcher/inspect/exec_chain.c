@@ -23,7 +23,7 @@ enum {
 #define DEFAULT_PATH "/bin:/usr/bin"
 
 struct walk {
-    struct elf_facts *facts;
+    struct program_facts *facts;
     struct env_command line;
     const char *path;      /* where to look for a command without slash */
     const char *directory; /* of env --chdir */
@@ -32,7 +32,7 @@ struct walk {
     unsigned depth, envs;  /* scripts in this exec; commands that env has run */
 };
 
-int follow_problem(struct elf_facts *facts, int status, const char *before, const char *name, const char *after)
+int exec_chain_problem(struct program_facts *facts, int status, const char *before, const char *name, const char *after)
 {
     struct text t;
     text_init(&t, facts->problem, sizeof facts->problem);
@@ -78,21 +78,21 @@ static int look_in_path(struct walk *w, const char *name)
             break;
     }
     if (denied)
-        return follow_problem(w->facts, -EACCES, "", name, " is in PATH, but may not be executed");
-    return follow_problem(w->facts, -ENOENT, "", name,
-                          access(name, F_OK) == 0 ? " is not in PATH; for the file here, write ./ before it"
-                                                  : " is not in PATH");
+        return exec_chain_problem(w->facts, -EACCES, "", name, " is in PATH, but may not be executed");
+    return exec_chain_problem(w->facts, -ENOENT, "", name,
+                              access(name, F_OK) == 0 ? " is not in PATH; for the file here, write ./ before it"
+                                                      : " is not in PATH");
 }
 
 static int locate(struct walk *w, const char *name, bool use_path)
 {
     if (!*name)
-        return follow_problem(w->facts, -ENOENT, "the command ", name, " has no name");
+        return exec_chain_problem(w->facts, -ENOENT, "the command ", name, " has no name");
     if (use_path && !strchr(name, '/'))
         return look_in_path(w, name);
     const char *directory = w->directory && name[0] != '/' ? w->directory : "";
     if (!join(w, directory, strlen(directory), name))
-        return follow_problem(w->facts, -ENAMETOOLONG, "", name, ": the path is too long");
+        return exec_chain_problem(w->facts, -ENAMETOOLONG, "", name, ": the path is too long");
     return 0;
 }
 
@@ -112,9 +112,10 @@ static const char *odd_kind(mode_t mode)
 static int not_found(struct walk *w)
 {
     if (w->script)
-        return follow_problem(w->facts, -ENOENT, "the interpreter ", w->place,
-                              ", which the script asks for, does not exist");
-    return follow_problem(w->facts, -ENOENT, "", w->place, errno == ENOENT ? " does not exist" : " cannot be reached");
+        return exec_chain_problem(w->facts, -ENOENT, "the interpreter ", w->place,
+                                  ", which the script asks for, does not exist");
+    return exec_chain_problem(w->facts, -ENOENT, "", w->place,
+                              errno == ENOENT ? " does not exist" : " cannot be reached");
 }
 
 /* O_NONBLOCK: should it have become a FIFO since. */
@@ -123,20 +124,20 @@ static int open_place(struct walk *w)
     struct stat s;
     if (stat(w->place, &s) != 0) {
         if (errno == EACCES)
-            return follow_problem(w->facts, -EACCES, "", w->place, " cannot be reached: permission denied");
+            return exec_chain_problem(w->facts, -EACCES, "", w->place, " cannot be reached: permission denied");
         return not_found(w);
     }
     const char *odd = odd_kind(s.st_mode);
     if (odd)
-        return follow_problem(w->facts, -EACCES, "", w->place, odd);
+        return exec_chain_problem(w->facts, -EACCES, "", w->place, odd);
     if (faccessat(AT_FDCWD, w->place, X_OK, AT_EACCESS) != 0) {
         w->facts->executable = false;
-        follow_problem(w->facts, 0, "", w->place, " may not be executed");
+        exec_chain_problem(w->facts, 0, "", w->place, " may not be executed");
     }
     int fd = open(w->place, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (fd < 0) {
         w->facts->unexamined = w->facts->executable;
-        return follow_problem(w->facts, -EPERM, "", w->place, " may not be read, so nothing can be said of it");
+        return exec_chain_problem(w->facts, -EPERM, "", w->place, " may not be read, so nothing can be said of it");
     }
     if (fd > 0)
         return fd;
@@ -203,17 +204,18 @@ static bool insert(struct walk *w, const char *word)
 /* The words become: interpreter, argument, script, what followed the script. */
 static int enter_script(struct walk *w, const char *head, size_t n)
 {
-    struct elf_facts *f = w->facts;
+    struct program_facts *f = w->facts;
     struct script_line line;
     if (!f->scripts++)
         memcpy(f->script, w->place, sizeof f->script);
     if (++w->depth > SCRIPTS_MAX)
-        return follow_problem(f, -ELOOP, "", f->script, " leads from script to script, further than the kernel goes");
+        return exec_chain_problem(f, -ELOOP, "", f->script,
+                                  " leads from script to script, further than the kernel goes");
     if (!read_script_line(head, n, &line))
-        return follow_problem(f, -ENOEXEC, "", w->place, " has a #! line that names no whole interpreter");
+        return exec_chain_problem(f, -ENOEXEC, "", w->place, " has a #! line that names no whole interpreter");
     env_command_drop(&w->line, 0, 1);
     if (!insert(w, w->place) || (line.has_argument && !insert(w, line.argument)) || !insert(w, line.interpreter))
-        return follow_problem(f, -E2BIG, "", f->script, ": too many words on the way");
+        return exec_chain_problem(f, -E2BIG, "", f->script, ": too many words on the way");
     w->script = true;
     return 0;
 }
@@ -233,7 +235,7 @@ static int enter_env(struct walk *w)
     const char *wrong = env_command_read(&w->line, &outcome);
     if (outcome.unexamined) {
         w->facts->unexamined = true;
-        return follow_problem(
+        return exec_chain_problem(
             w->facts, -EPERM, "", w->place,
             " starts it by a -S string with quotes, escapes or variables, which lastcall does not read");
     }
@@ -244,7 +246,7 @@ static int enter_env(struct walk *w)
     if (outcome.command >= w->line.count)
         return 0;
     if (++w->envs > ENVS_MAX)
-        return follow_problem(w->facts, -ELOOP, "", w->facts->asked, " leads from env to env without end");
+        return exec_chain_problem(w->facts, -ELOOP, "", w->facts->asked, " leads from env to env without end");
     w->facts->by_env = true;
     w->facts->env_clears |= outcome.preload_gone;
     if (outcome.path || outcome.path_gone)
@@ -267,7 +269,7 @@ static int step(struct walk *w)
     char head[SCRIPT_LINE];
     ssize_t n = pread(fd, head, sizeof head, 0);
     if (n <= 0)
-        more = follow_problem(w->facts, -ENOEXEC, "", w->place, n ? " cannot be read" : " is empty");
+        more = exec_chain_problem(w->facts, -ENOEXEC, "", w->place, n ? " cannot be read" : " is empty");
     else if (n >= 2 && head[0] == '#' && head[1] == '!')
         more = enter_script(w, head, (size_t)n);
     else if (!is_env(w->place) || (more = enter_env(w)) == 0)
@@ -276,7 +278,7 @@ static int step(struct walk *w)
     return more < 0 ? more : 0;
 }
 
-static void begin(struct walk *w, char *const *argv, struct elf_facts *facts)
+static void begin(struct walk *w, char *const *argv, struct program_facts *facts)
 {
     const char *path = getenv("PATH");
     *w = (struct walk){.facts = facts, .path = path ? path : DEFAULT_PATH};
@@ -289,7 +291,7 @@ static void begin(struct walk *w, char *const *argv, struct elf_facts *facts)
     facts->executable = true;
 }
 
-int follow_command(char *const *argv, struct elf_facts *facts)
+int exec_chain_command(char *const *argv, struct program_facts *facts)
 {
     static struct walk walk; /* large; nobody is here twice at once */
     begin(&walk, argv, facts);

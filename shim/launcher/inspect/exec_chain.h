@@ -6,9 +6,10 @@
 
 /* Fills asked, path, script, scripts, by_env, env_clears, executable and, if something is in the way, problem.
  * The open file (the caller closes it), or -errno as exec would say. A FIFO or device is never opened. */
-int follow_command(char *const *argv, struct elf_facts *facts);
+int exec_chain_command(char *const *argv, struct program_facts *facts);
 
 /* facts->problem = before "name" after, with whatever the name has in it escaped. Returns status. */
-int follow_problem(struct elf_facts *facts, int status, const char *before, const char *name, const char *after);
+int exec_chain_problem(struct program_facts *facts, int status, const char *before, const char *name,
+                       const char *after);
 
 #endif

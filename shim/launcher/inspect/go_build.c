@@ -27,14 +27,14 @@ static struct bytes find_in(const Elf_Data *d)
 }
 
 /* A program without sections still has it in a segment of data. */
-static struct bytes find_info(struct elffile *e)
+static struct bytes find_info(struct elf_file *e)
 {
-    Elf_Scn *section = elffile_section(e, ".go.buildinfo");
+    Elf_Scn *section = elf_file_section(e, ".go.buildinfo");
     struct bytes found = find_in(section ? elf_rawdata(section, NULL) : NULL);
     for (unsigned i = 0; i < e->load_count && !found.at; i++) {
         const GElf_Phdr *p = &e->loads[i];
         if ((p->p_flags & (PF_W | PF_X)) == PF_W && p->p_filesz < SEARCH_MAX)
-            found = find_in(elffile_at(e, p->p_vaddr, p->p_filesz, ELF_T_BYTE));
+            found = find_in(elf_file_at(e, p->p_vaddr, p->p_filesz, ELF_T_BYTE));
     }
     return found;
 }
@@ -66,13 +66,13 @@ static uint64_t get_word(const uint8_t *s, unsigned size, bool big_endian)
     return word;
 }
 
-static struct bytes follow_string(struct elffile *e, uint64_t address, unsigned size, bool big_endian)
+static struct bytes follow_string(struct elf_file *e, uint64_t address, unsigned size, bool big_endian)
 {
-    Elf_Data *header = elffile_at(e, address, 2 * (uint64_t)size, ELF_T_BYTE);
+    Elf_Data *header = elf_file_at(e, address, 2 * (uint64_t)size, ELF_T_BYTE);
     if (!header || header->d_size < (size_t)2 * size)
         return (struct bytes){0};
     uint64_t n = get_word((uint8_t *)header->d_buf + size, size, big_endian);
-    Elf_Data *d = elffile_at(e, get_word(header->d_buf, size, big_endian), n, ELF_T_BYTE);
+    Elf_Data *d = elf_file_at(e, get_word(header->d_buf, size, big_endian), n, ELF_T_BYTE);
     return d ? (struct bytes){d->d_buf, d->d_size} : (struct bytes){0};
 }
 
@@ -87,7 +87,7 @@ static void set_version(struct gobuild *to, struct bytes version)
     memcpy(to->version, version.at, n);
 }
 
-static void read_strings(struct elffile *e, struct bytes info, struct gobuild *to)
+static void read_strings(struct elf_file *e, struct bytes info, struct gobuild *to)
 {
     static const char cgo[] = "build\tCGO_ENABLED=1\n";
     unsigned flags = info.at[15], size = info.at[14] == 4 ? 4 : 8;
@@ -106,7 +106,7 @@ static void read_strings(struct elffile *e, struct bytes info, struct gobuild *t
 }
 
 /* As go_attach.c looks at them once they are in memory. */
-static void read_segments(struct elffile *e, struct gobuild *to)
+static void read_segments(struct elf_file *e, struct gobuild *to)
 {
     enum { LOOK = 64 << 10 };
     struct gocode found = {0, 0};
@@ -115,7 +115,7 @@ static void read_segments(struct elffile *e, struct gobuild *to)
     for (unsigned i = 0; i < e->load_count; i++) {
         const GElf_Phdr *p = &e->loads[i];
         bool code = (p->p_flags & (PF_R | PF_W | PF_X)) == (PF_R | PF_X), data = p->p_flags & PF_W && may_be_go;
-        Elf_Data *d = code || data ? elffile_at(e, p->p_vaddr, code ? p->p_filesz : LOOK, ELF_T_BYTE) : NULL;
+        Elf_Data *d = code || data ? elf_file_at(e, p->p_vaddr, code ? p->p_filesz : LOOK, ELF_T_BYTE) : NULL;
         if (d && code)
             gocode_find(d->d_buf, d->d_size, p->p_vaddr, &found);
         else if (d && gocode_has_buildinfo(d->d_buf, d->d_size))
@@ -124,7 +124,7 @@ static void read_segments(struct elffile *e, struct gobuild *to)
     to->entries = found.hits;
 }
 
-bool gobuild_read(struct elffile *e, struct gobuild *to)
+bool go_build_read(struct elf_file *e, struct gobuild *to)
 {
     memset(to, 0, sizeof *to);
     struct bytes info = find_info(e);

@@ -13,6 +13,6 @@ struct gobuild {
 };
 
 /* false = there is nothing of Go's, as far as can be seen. Stripped programs have it too. */
-bool gobuild_read(struct elffile *e, struct gobuild *to);
+bool go_build_read(struct elf_file *e, struct gobuild *to);
 
 #endif

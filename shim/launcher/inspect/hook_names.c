@@ -10,7 +10,7 @@ const char *const hook_names[HOOKS] = {
 #include "hook/hooks.def"
 };
 
-enum hook hook_find(const char *name)
+enum hook hook_names_find(const char *name)
 {
     enum hook i = 0;
     while (i < HOOKS && strcmp(hook_names[i], name) != 0)

@@ -18,6 +18,6 @@ enum hook {
 extern const char *const hook_names[HOOKS];
 
 /* The row of this name, or HOOKS. */
-enum hook hook_find(const char *name);
+enum hook hook_names_find(const char *name);
 
 #endif

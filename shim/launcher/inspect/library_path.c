@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 struct search {
-    const struct libpath_query *q;
+    const struct library_path_query *q;
     char *path;
     size_t size;
 };
@@ -153,7 +153,7 @@ static bool is_musl_itself(const char *name)
 
 static bool find_musl(const struct search *s)
 {
-    const struct libpath_query *q = s->q;
+    const struct library_path_query *q = s->q;
     if (is_musl_itself(q->name)) {
         snprintf(s->path, s->size, "%s", q->musl);
         return fits(s);
@@ -176,14 +176,14 @@ static bool find_musl(const struct search *s)
 
 static bool find_glibc(const struct search *s)
 {
-    const struct libpath_query *q = s->q;
+    const struct library_path_query *q = s->q;
     if (!*q->runpath && (try_list(s, q->rpath, q->asker) || try_list(s, q->program_rpath, q->program)))
         return true;
     return try_list(s, getenv("LD_LIBRARY_PATH"), "") || try_list(s, q->runpath, q->asker) || try_cache(s) ||
            try_defaults(s);
 }
 
-bool libpath_find(const struct libpath_query *q, char *path, size_t size)
+bool library_path_find(const struct library_path_query *q, char *path, size_t size)
 {
     struct search s = {q, path, size};
     bool found;

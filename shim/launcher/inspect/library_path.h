@@ -4,7 +4,7 @@
 
 #include "base.h"
 
-struct libpath_query {
+struct library_path_query {
     const char *name;            /* as DT_NEEDED has it */
     const char *asker;           /* the path of the file that asks for it, for $ORIGIN */
     const char *rpath, *runpath; /* of the asker; "" = none */
@@ -14,6 +14,6 @@ struct libpath_query {
 };
 
 /* Is there a file of the right kind? Its path. What it is beyond that is for the caller to see. */
-bool libpath_find(const struct libpath_query *q, char *path, size_t size);
+bool library_path_find(const struct library_path_query *q, char *path, size_t size);
 
 #endif

@@ -69,7 +69,7 @@ static bool can_be_named(const struct object *o, char *problem, size_t size)
 
 static bool is_shared_object(struct object *o, char *problem, size_t size)
 {
-    static struct elf_facts facts;
+    static struct program_facts facts;
     int fd = open(o->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0) {
         snprintf(problem, size, "'%s' cannot be read: %s; the command is not started", o->path, strerror(errno));
@@ -77,7 +77,7 @@ static bool is_shared_object(struct object *o, char *problem, size_t size)
     }
     memset(&facts, 0, sizeof facts);
     snprintf(facts.path, sizeof facts.path, "%s", o->path);
-    elfscan_file(fd, &facts); /* its status is about programs */
+    program_file(fd, &facts); /* its status is about programs */
     close(fd);
     if (facts.kind != ELF_LIBRARY) {
         snprintf(problem, size, "'%s' is no ELF shared object, so it cannot be loaded; the command is not started",
@@ -90,12 +90,12 @@ static bool is_shared_object(struct object *o, char *problem, size_t size)
     return true;
 }
 
-bool object_find(struct object *o, const char *given, char *problem, size_t size)
+bool preload_object_find(struct object *o, const char *given, char *problem, size_t size)
 {
     return find(o, given, problem, size) && can_be_named(o, problem, size) && is_shared_object(o, problem, size);
 }
 
-bool object_suits(const struct object *o, const struct elf_facts *program)
+bool preload_object_suits(const struct object *o, const struct program_facts *program)
 {
     return program->kind != ELF_PROGRAM || (program->machine == o->machine && program->bits == o->bits);
 }

@@ -12,9 +12,9 @@ struct object {
 
 /* Find it, or take the one named (given; NULL: look beside this program), and see that it is a shared object. False:
  * `problem` says in one sentence what is wrong. */
-bool object_find(struct object *o, const char *given, char *problem, size_t size);
+bool preload_object_find(struct object *o, const char *given, char *problem, size_t size);
 
 /* Is it for the machine of this program? */
-bool object_suits(const struct object *o, const struct elf_facts *program);
+bool preload_object_suits(const struct object *o, const struct program_facts *program);
 
 #endif

@@ -32,7 +32,7 @@ static const struct machine {
     {EM_PPC, "ppc"},       {EM_LOONGARCH, "loongarch"}, {EM_SPARCV9, "sparc64"},
 };
 
-static void read_machine(const GElf_Ehdr *header, struct elf_facts *f)
+static void read_machine(const GElf_Ehdr *header, struct program_facts *f)
 {
     f->bits = header->e_ident[EI_CLASS] == ELFCLASS64 ? 64 : 32;
     f->big_endian = header->e_ident[EI_DATA] == ELFDATA2MSB;
@@ -45,7 +45,7 @@ static void read_machine(const GElf_Ehdr *header, struct elf_facts *f)
 }
 
 /* A shared object has the same type as a PIE; the linker marks the PIE, and only a program has an interpreter. */
-static void read_kind(const struct elffile *e, struct elf_facts *f)
+static void read_kind(const struct elf_file *e, struct program_facts *f)
 {
     bool has_interpreter = f->interpreter[0] != '\0';
     f->pie = e->header.e_type == ET_DYN;
@@ -57,43 +57,43 @@ static void read_kind(const struct elffile *e, struct elf_facts *f)
     f->link = has_interpreter ? ELF_DYNAMIC : f->pie ? ELF_STATIC_PIE : ELF_STATIC;
 }
 
-static void read_go(struct elffile *e, struct elf_facts *f)
+static void read_go(struct elf_file *e, struct program_facts *f)
 {
     struct gobuild build;
-    f->go = gobuild_read(e, &build);
-    f->go_cgo = build.cgo;
-    f->go_marked = build.marked;
-    f->go_entries = build.entries;
-    memcpy(f->go_version, build.version, sizeof f->go_version);
+    f->go.built = go_build_read(e, &build);
+    f->go.cgo = build.cgo;
+    f->go.marked = build.marked;
+    f->go.entries = build.entries;
+    memcpy(f->go.version, build.version, sizeof f->go.version);
 }
 
-static void read_program(struct elffile *e, struct elf_facts *f)
+static void read_program(struct elf_file *e, struct program_facts *f)
 {
     read_go(e, f);
     f->interpreter_missing = f->interpreter[0] && access(f->interpreter, F_OK) != 0;
     if (f->link == ELF_DYNAMIC)
-        elfneeds_read(e, f);
+        elf_needs_read(e, f);
 }
 
-int elfscan_file(int fd, struct elf_facts *f)
+int program_file(int fd, struct program_facts *f)
 {
-    static struct elffile e; /* large; nobody is here twice at once */
-    const char *wrong = elffile_open(&e, fd);
+    static struct elf_file e; /* large; nobody is here twice at once */
+    const char *wrong = elf_file_open(&e, fd);
     if (wrong)
-        return follow_problem(f, -ENOEXEC, "", f->path, wrong);
+        return exec_chain_problem(f, -ENOEXEC, "", f->path, wrong);
     read_machine(&e.header, f);
     memcpy(f->interpreter, e.interpreter, sizeof f->interpreter);
     read_kind(&e, f);
     if (f->kind == ELF_PROGRAM)
         read_program(&e, f);
-    elffile_close(&e);
+    elf_file_close(&e);
     return f->kind == ELF_PROGRAM ? 0 : -ENOEXEC;
 }
 
 /* ---- the file --------------------------------------------------------------------------------------- */
 
 /* What makes the kernel set AT_SECURE (cap_bprm_creds_from_file): the dynamic linker then ignores LD_PRELOAD. */
-static void read_privileges(int fd, struct elf_facts *f)
+static void read_privileges(int fd, struct program_facts *f)
 {
     struct stat s;
     struct statvfs fs;
@@ -107,14 +107,14 @@ static void read_privileges(int fd, struct elf_facts *f)
                            (f->capabilities && getuid() != 0));
 }
 
-int elfscan_command(char *const *argv, struct elf_facts *facts)
+int program_command(char *const *argv, struct program_facts *facts)
 {
     memset(facts, 0, sizeof *facts);
-    int fd = follow_command(argv, facts);
+    int fd = exec_chain_command(argv, facts);
     if (fd < 0)
         return fd;
     read_privileges(fd, facts);
-    int status = elfscan_file(fd, facts);
+    int status = program_file(fd, facts);
     close(fd);
     if (status == 0 && facts->foreign)
         status = -ENOEXEC;
@@ -123,8 +123,8 @@ int elfscan_command(char *const *argv, struct elf_facts *facts)
     return facts->executable ? status : -EACCES;
 }
 
-int elfscan_program(const char *command, struct elf_facts *facts)
+int program_find(const char *command, struct program_facts *facts)
 {
     char *argv[] = {(char *)command, NULL};
-    return elfscan_command(argv, facts);
+    return program_command(argv, facts);
 }

@@ -39,7 +39,7 @@ static void lower(struct verdict *v, enum verdict_kind kind, enum verdict_way wa
 /* ---- what is in the way ----------------------------------------------------------------------------- */
 
 /* false: nobody could start it here, so nothing else matters. */
-static bool judge_start(const struct elf_facts *f, struct verdict *v)
+static bool judge_start(const struct program_facts *f, struct verdict *v)
 {
     if (f->problem[0])
         say(v, f->problem, NULL, "");
@@ -52,7 +52,7 @@ static bool judge_start(const struct elf_facts *f, struct verdict *v)
     else if (f->interpreter_missing)
         say(v, "its dynamic linker ", f->interpreter, " does not exist here");
     else if (f->libc == ELF_LIBC_GLIBC && f->libc_found[0] &&
-             elfscan_compare_versions(f->libc_needed, f->libc_found) > 0)
+             elf_needs_compare_versions(f->libc_needed, f->libc_found) > 0)
         say(v, "it was built for a newer glibc, ", f->libc_needed, ", than the one here");
     if (f->unexamined)
         lower(v, VERDICT_UNEXAMINED, VERDICT_BY_PRELOAD);
@@ -61,7 +61,7 @@ static bool judge_start(const struct elf_facts *f, struct verdict *v)
     return v->reason_count == 0;
 }
 
-static void judge_privileges(const struct elf_facts *f, struct verdict *v)
+static void judge_privileges(const struct program_facts *f, struct verdict *v)
 {
     if (!f->setuid && !f->setgid && !f->capabilities)
         return;
@@ -77,7 +77,7 @@ static void judge_privileges(const struct elf_facts *f, struct verdict *v)
     lower(v, VERDICT_OUTSIDE, f->secure ? VERDICT_FROM_OUTSIDE : VERDICT_BY_PRELOAD);
 }
 
-static void judge_env(const struct elf_facts *f, struct verdict *v)
+static void judge_env(const struct program_facts *f, struct verdict *v)
 {
     if (!f->env_clears)
         return;
@@ -90,27 +90,27 @@ static void judge_env(const struct elf_facts *f, struct verdict *v)
 /* The one place that knows for which builds of Go our object can stand before the system calls (DESIGN section 10): one
  * whose routine is known. Into a static one, and into one that musl starts without running our constructor, the launcher puts
  * it as it executes it: no env may stand between the two. */
-static enum verdict_way way_into_go(const struct elf_facts *f)
+static enum verdict_way way_into_go(const struct program_facts *f)
 {
-    if (!f->go_marked || f->go_entries != 1)
+    if (!f->go.marked || f->go.entries != 1)
         return VERDICT_FROM_OUTSIDE;
     if (f->link == ELF_DYNAMIC && !f->unconstructed)
         return VERDICT_BY_PRELOAD;
     return f->by_env ? VERDICT_FROM_OUTSIDE : VERDICT_BY_LAUNCHER;
 }
 
-static const char *why_not_into_go(const struct elf_facts *f)
+static const char *why_not_into_go(const struct program_facts *f)
 {
-    if (f->go_entries != 1)
+    if (f->go.entries != 1)
         return ") whose routine for system calls is none that is known";
-    return f->go_marked ? "), which no preload reaches, and executed by env: nothing can be put into it"
+    return f->go.marked ? "), which no preload reaches, and executed by env: nothing can be put into it"
                         : ") without what our object knows Go by";
 }
 
-static void judge_go(const struct elf_facts *f, struct verdict *v)
+static void judge_go(const struct program_facts *f, struct verdict *v)
 {
     enum verdict_way way = way_into_go(f);
-    const char *version = f->go_version[0] ? f->go_version : "an unknown version";
+    const char *version = f->go.version[0] ? f->go.version : "an unknown version";
     if (way == VERDICT_FROM_OUTSIDE)
         say(v, "it is a Go program (", version, why_not_into_go(f));
     else if (way == VERDICT_BY_LAUNCHER && f->unconstructed)
@@ -129,22 +129,22 @@ static void judge_static(struct verdict *v)
     lower(v, VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE);
 }
 
-static bool imports_any(const struct elf_facts *f)
+static bool imports_any(const struct program_facts *f)
 {
     for (unsigned i = 0; i < HOOKS; i++)
-        if (f->imports[i])
+        if (f->calls.imports[i])
             return true;
     return false;
 }
 
-static void judge_accept(const struct elf_facts *f, struct verdict *v)
+static void judge_accept(const struct program_facts *f, struct verdict *v)
 {
-    elf_importer who = f->imports[HOOK_accept4] ? f->imports[HOOK_accept4] : f->imports[HOOK_accept];
+    elf_importer who = f->calls.imports[HOOK_accept4] ? f->calls.imports[HOOK_accept4] : f->calls.imports[HOOK_accept];
     if (who == 1)
         say(v, "it takes its connections through libc", NULL, "");
     else if (who)
         say(v, "it takes its connections through libc, in ", f->libraries[who - 2].name, "");
-    else if (f->dlopen)
+    else if (f->calls.dlopen)
         say(v, "it takes no connection itself; what it loads as it runs (dlopen) or starts is reached as well", NULL,
             "");
     else
@@ -153,7 +153,7 @@ static void judge_accept(const struct elf_facts *f, struct verdict *v)
 
 /* AsanCheckDynamicRTPrereqs() of compiler-rt's asan_linux.cpp, which gcc has too: the first library of the link map, but for the
  * vdso, must be the runtime. */
-const struct elf_library *verdict_first_library(const struct elf_facts *f)
+const struct elf_library *verdict_first_library(const struct program_facts *f)
 {
     for (unsigned i = 0; i < f->library_count; i++) {
         const char *name = f->libraries[i].name;
@@ -163,7 +163,7 @@ const struct elf_library *verdict_first_library(const struct elf_facts *f)
     return NULL;
 }
 
-static void judge_order(const struct elf_facts *f, struct verdict *v)
+static void judge_order(const struct program_facts *f, struct verdict *v)
 {
     const struct elf_library *first = verdict_first_library(f);
     if (!first)
@@ -173,10 +173,10 @@ static void judge_order(const struct elf_facts *f, struct verdict *v)
     lower(v, VERDICT_PARTIAL, VERDICT_BY_PRELOAD);
 }
 
-static void judge_dynamic(const struct elf_facts *f, struct verdict *v)
+static void judge_dynamic(const struct program_facts *f, struct verdict *v)
 {
     judge_order(f, v);
-    if (!imports_any(f) && !f->dlopen) {
+    if (!imports_any(f) && !f->calls.dlopen) {
         say(v, "it is linked dynamically, but makes none of the calls that are interposed", NULL, "");
         lower(v, VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE);
         return;
@@ -185,7 +185,7 @@ static void judge_dynamic(const struct elf_facts *f, struct verdict *v)
         say(v, "its libc is none that is known: its dynamic linker is ", f->interpreter, "");
         lower(v, VERDICT_PARTIAL, VERDICT_BY_PRELOAD);
     }
-    if (f->io_uring) {
+    if (f->calls.io_uring) {
         say(v, "it uses io_uring: what that does with a connection is not seen", NULL, "");
         lower(v, VERDICT_PARTIAL, VERDICT_BY_PRELOAD);
     }
@@ -195,16 +195,16 @@ static void judge_dynamic(const struct elf_facts *f, struct verdict *v)
 
 /* ---- what else should be known ---------------------------------------------------------------------- */
 
-static void add_remarks(const struct elf_facts *f, struct verdict *v)
+static void add_remarks(const struct program_facts *f, struct verdict *v)
 {
     const char *slash = strrchr(f->path, '/');
     if (strncmp(slash ? slash + 1 : f->path, "uwsgi", 5) == 0)
         say(v, "TERM means reload to uwsgi: set LASTCALL_FORWARD=QUIT or its die-on-term", NULL, "");
-    if (f->ssl && v->kind < VERDICT_OUTSIDE)
+    if (f->calls.ssl && v->kind < VERDICT_OUTSIDE)
         say(v, "TLS, which it does by libssl, is opaque: let finish while bytes move", NULL, "");
     else if (f->ssl_inside && v->kind < VERDICT_OUTSIDE)
         say(v, "TLS, which it does by a libssl of its own, is opaque: let finish while bytes move", NULL, "");
-    if (f->dlopen == 1 && f->link == ELF_DYNAMIC)
+    if (f->calls.dlopen == 1 && f->link == ELF_DYNAMIC)
         say(v, "what it loads with RTLD_DEEPBIND, if anything, calls past the hooks; that cannot be told beforehand",
             NULL, "");
     for (unsigned i = 0; i < f->library_count; i++)
@@ -212,14 +212,14 @@ static void add_remarks(const struct elf_facts *f, struct verdict *v)
             say(v, "its library ", f->libraries[i].name, " was not found; it may not start");
 }
 
-void verdict_of(const struct elf_facts *f, struct verdict *v)
+void verdict_of(const struct program_facts *f, struct verdict *v)
 {
     *v = (struct verdict){0};
     if (!judge_start(f, v))
         return;
     judge_privileges(f, v);
     judge_env(f, v);
-    if (f->go)
+    if (f->go.built)
         judge_go(f, v);
     else if (f->link != ELF_DYNAMIC)
         judge_static(v);

@@ -28,10 +28,10 @@ struct verdict {
     char reasons[VERDICT_REASONS_MAX][VERDICT_REASON_MAX];
 };
 
-void verdict_of(const struct elf_facts *facts, struct verdict *verdict);
+void verdict_of(const struct program_facts *facts, struct verdict *verdict);
 
 /* The library of the program that must stand before ours in LD_PRELOAD, or the program ends itself at its start; NULL: none. */
-const struct elf_library *verdict_first_library(const struct elf_facts *facts);
+const struct elf_library *verdict_first_library(const struct program_facts *facts);
 
 /* "full", "partial", "outside", "unexamined", "none" */
 const char *verdict_name(enum verdict_kind kind);

@@ -131,16 +131,16 @@ static void connect_failed(struct load *l, struct client *c, int error)
     c->answered = 0;
     c->response.bytes = 0;
     if (error == ETIMEDOUT)
-        return client_lose(l, c, LOAD_TIMEOUT, "no connection");
+        return outcome_lose(l, c, LOAD_TIMEOUT, "no connection");
     if (error == ECONNRESET || error == EPIPE)
-        return client_lose(l, c, LOAD_RESET, "connected, then reset in the accept queue");
+        return outcome_lose(l, c, LOAD_RESET, "connected, then reset in the accept queue");
     if (!refused)
-        return client_lose(l, c, LOAD_BAD, strerror(error));
-    client_end_request(l, c, LOAD_REFUSED, "");
-    client_hang_up(c);
+        return outcome_lose(l, c, LOAD_BAD, strerror(error));
+    outcome_end_request(l, c, LOAD_REFUSED, "");
+    outcome_hang_up(c);
     if (l->config->until_refused)
-        return client_done(l, c);
-    client_go_on(l, c);
+        return outcome_done(l, c);
+    outcome_go_on(l, c);
     if (c->state == CLIENT_PAUSED && c->wake < l->now + 10 * NSEC_PER_MSEC)
         c->wake = l->now + 10 * NSEC_PER_MSEC; /* asking a closed door must not spin */
 }
@@ -167,9 +167,9 @@ static void open_connection(struct load *l, struct client *c)
         setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
     int error = connect(c->fd, (struct sockaddr *)&l->address.at, l->address.len) ? errno : 0;
     if (error == EAGAIN) { /* AF_UNIX: the queue is full. No connection was made, so this is not a retry */
-        client_hang_up(c);
+        outcome_hang_up(c);
         c->asked -= c->batch_len;
-        return client_pause_for(l, c, NSEC_PER_MSEC);
+        return outcome_pause_for(l, c, NSEC_PER_MSEC);
     }
     if (error && error != EINPROGRESS)
         return connect_failed(l, c, error);
@@ -210,8 +210,8 @@ static void count_response(struct load *l, struct client *c)
     char why[96];
     snprintf(why, sizeof why, "status %d", r->status);
     if (request->status ? r->status != request->status : r->status >= 500)
-        return client_end_request(l, c, LOAD_BAD, why);
-    client_end_request(l, c, LOAD_OK, "");
+        return outcome_end_request(l, c, LOAD_BAD, why);
+    outcome_end_request(l, c, LOAD_OK, "");
     l->ok++;
     l->result->last_response = l->now;
     if (!l->result->first_response)
@@ -225,7 +225,7 @@ static void batch_ended(struct load *l, struct client *c)
     bool sent_all = c->out_sent == c->out_len && c->body_sent == c->batch[c->batch_len - 1]->upload;
     bool closes = !response_reusable(&c->response) || l->config->fresh;
     if (c->answered < c->batch_len)
-        return client_lose(l, c, LOAD_RESET, "pipelined behind a response that said close");
+        return outcome_lose(l, c, LOAD_RESET, "pipelined behind a response that said close");
     if (closes && l->config->wait_fin && c->response.close && sent_all) {
         c->state = CLIENT_CLOSING;
         c->wake = timeout_at(l);
@@ -233,12 +233,12 @@ static void batch_ended(struct load *l, struct client *c)
         return;
     }
     if (closes || !sent_all)
-        client_hang_up(c);
+        outcome_hang_up(c);
     else
         c->reused++;
     c->batch_len = c->answered = 0;
     c->read_after = 0;
-    client_go_on(l, c);
+    outcome_go_on(l, c);
 }
 
 /* False: this connection has nothing more to give now. */
@@ -252,7 +252,7 @@ static bool take_responses(struct load *l, struct client *c, const char *data, s
             l->started++;
         }
         if (c->response.state == RESPONSE_BAD) {
-            client_lose(l, c, LOAD_BAD, c->response.why);
+            outcome_lose(l, c, LOAD_BAD, c->response.why);
             return false;
         }
         if (c->response.state != RESPONSE_DONE)
@@ -266,10 +266,10 @@ static bool take_responses(struct load *l, struct client *c, const char *data, s
         begin_response(c);
     }
     if (n && c->answered == c->batch_len) {
-        client_end_request(l, c, LOAD_BAD, "bytes after the last response");
-        client_hang_up(c);
+        outcome_end_request(l, c, LOAD_BAD, "bytes after the last response");
+        outcome_hang_up(c);
         c->batch_len = c->answered = 0;
-        client_go_on(l, c);
+        outcome_go_on(l, c);
         return false;
     }
     batch_ended(l, c);
@@ -286,7 +286,7 @@ static void talk_read(struct load *l, struct client *c)
         if (n < 0 && errno == EAGAIN)
             return;
         if (n <= 0) {
-            client_server_closed(l, c, n < 0 ? errno : 0);
+            outcome_server_closed(l, c, n < 0 ? errno : 0);
             if (c->state == CLIENT_TALKING && c->response.state >= RESPONSE_DONE)
                 take_responses(l, c, "", 0);
             return;
@@ -309,16 +309,16 @@ static void idle_read(struct load *l, struct client *c)
         return;
     c->sent_at = 0;
     if (n > 0)
-        client_end_request(l, c, LOAD_BAD, "bytes that answer no request");
+        outcome_end_request(l, c, LOAD_BAD, "bytes that answer no request");
     else if (n < 0)
         l->result->idle_reset++;
     else
         l->result->last_fin = l->now;
     if (!n && !closing)
         l->result->idle_closed++;
-    client_hang_up(c);
+    outcome_hang_up(c);
     if (c->state != CLIENT_PAUSED) /* a pause goes on: the next request takes a new connection */
-        client_go_on(l, c);
+        outcome_go_on(l, c);
 }
 
 /* ---- what happens to it ----------------------------------------------------------------------------- */
@@ -357,11 +357,13 @@ void client_on_time(struct load *l, struct client *c)
         next_request(l, c);
         break;
     case CLIENT_CONNECTING: connect_failed(l, c, ETIMEDOUT); break;
-    case CLIENT_TALKING: client_lose(l, c, LOAD_TIMEOUT, c->response.bytes ? "response stalled" : "no response"); break;
+    case CLIENT_TALKING:
+        outcome_lose(l, c, LOAD_TIMEOUT, c->response.bytes ? "response stalled" : "no response");
+        break;
     case CLIENT_CLOSING:
         l->result->unclosed++;
-        client_hang_up(c);
-        client_go_on(l, c);
+        outcome_hang_up(c);
+        outcome_go_on(l, c);
         break;
     case CLIENT_HOLDING:
     case CLIENT_DONE: break;

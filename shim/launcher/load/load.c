@@ -65,7 +65,7 @@ static void stop(struct load *l)
     for (unsigned i = 0; i < l->config->clients; i++) {
         struct client *c = &l->clients[i];
         if (c->state == CLIENT_PAUSED || c->state == CLIENT_HOLDING || c->state == CLIENT_CONNECTING)
-            client_done(l, c);
+            outcome_done(l, c);
     }
 }
 
@@ -86,7 +86,7 @@ static void resume(struct load *l)
     l->resumed = true;
     for (unsigned i = 0; i < l->config->clients; i++)
         if (l->clients[i].state == CLIENT_HOLDING)
-            client_pause_for(l, &l->clients[i], 0);
+            outcome_pause_for(l, &l->clients[i], 0);
 }
 
 static int wait_ms(const struct load *l, nsec_t next)

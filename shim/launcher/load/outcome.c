@@ -18,7 +18,7 @@ static uint64_t random_below(struct load *l, uint64_t limit)
     return limit ? l->random % limit : 0;
 }
 
-void client_end_request(struct load *l, struct client *c, enum load_class class, const char *why)
+void outcome_end_request(struct load *l, struct client *c, enum load_class class, const char *why)
 {
     struct load_result *r = l->result;
     __atomic_fetch_add(&r->count[class], 1, __ATOMIC_RELAXED); /* who started us may look on */
@@ -32,7 +32,7 @@ void client_end_request(struct load *l, struct client *c, enum load_class class,
     snprintf(loss->why, sizeof loss->why, "%s", why);
 }
 
-void client_hang_up(struct client *c)
+void outcome_hang_up(struct client *c)
 {
     if (c->fd >= 0)
         close(c->fd);
@@ -41,15 +41,15 @@ void client_hang_up(struct client *c)
     c->reused = 0;
 }
 
-void client_done(struct load *l, struct client *c)
+void outcome_done(struct load *l, struct client *c)
 {
-    client_hang_up(c);
+    outcome_hang_up(c);
     c->state = CLIENT_DONE;
     c->wake = 0;
     l->living--;
 }
 
-void client_pause_for(struct load *l, struct client *c, nsec_t time)
+void outcome_pause_for(struct load *l, struct client *c, nsec_t time)
 {
     c->state = CLIENT_PAUSED;
     c->wake = l->now + time;
@@ -60,19 +60,19 @@ unsigned load_limit_of(const struct load *l)
     return l->resumed ? 2 * l->config->limit : l->config->limit;
 }
 
-void client_go_on(struct load *l, struct client *c)
+void outcome_go_on(struct load *l, struct client *c)
 {
     const struct load_config *config = l->config;
     if (l->stopping)
-        return client_done(l, c);
+        return outcome_done(l, c);
     if (config->limit && c->asked >= load_limit_of(l)) {
         if (!config->hold || c->fd < 0)
-            return client_done(l, c);
+            return outcome_done(l, c);
         c->state = CLIENT_HOLDING;
         c->wake = 0;
         return;
     }
-    client_pause_for(l, c, config->think_min + random_below(l, config->think_max - config->think_min + 1));
+    outcome_pause_for(l, c, config->think_min + random_below(l, config->think_max - config->think_min + 1));
 }
 
 /* Did this request meet a server that was closing an idle connection? From here it looks like one that was
@@ -93,10 +93,10 @@ static bool crossed(const struct load *l, const struct client *c, int error)
     return (!error && unsent) || l->now - c->sent_at <= window;
 }
 
-void client_lose(struct load *l, struct client *c, enum load_class class, const char *why)
+void outcome_lose(struct load *l, struct client *c, enum load_class class, const char *why)
 {
     while (c->answered < c->batch_len) {
-        client_end_request(l, c, class, why);
+        outcome_end_request(l, c, class, why);
         c->answered++;
         c->response.bytes = 0;
         if (class == LOAD_TRUNCATED || class == LOAD_BAD) {
@@ -104,11 +104,11 @@ void client_lose(struct load *l, struct client *c, enum load_class class, const 
             why = "pipelined behind a response that was lost";
         }
     }
-    client_hang_up(c);
-    client_go_on(l, c);
+    outcome_hang_up(c);
+    outcome_go_on(l, c);
 }
 
-void client_server_closed(struct load *l, struct client *c, int error)
+void outcome_server_closed(struct load *l, struct client *c, int error)
 {
     const char *how = error ? strerror(error) : "closed";
     char why[96];
@@ -118,9 +118,9 @@ void client_server_closed(struct load *l, struct client *c, int error)
         return; /* the caller looks at the state */
     if (c->response.bytes) {
         snprintf(why, sizeof why, "%s after %llu bytes of body", how, (unsigned long long)c->response.body);
-        client_lose(l, c, LOAD_TRUNCATED, why);
+        outcome_lose(l, c, LOAD_TRUNCATED, why);
     } else {
         snprintf(why, sizeof why, "%s%s", how, c->send_failed ? ", while sending" : "");
-        client_lose(l, c, crossed(l, c, error) ? LOAD_CROSSING : LOAD_RESET, why);
+        outcome_lose(l, c, crossed(l, c, error) ? LOAD_CROSSING : LOAD_RESET, why);
     }
 }

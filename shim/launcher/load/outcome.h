@@ -5,24 +5,24 @@
 #include "launcher/load/client.h"
 
 /* The request that is next to be answered has ended so; why: for the list of losses. */
-void client_end_request(struct load *l, struct client *c, enum load_class class, const char *why);
+void outcome_end_request(struct load *l, struct client *c, enum load_class class, const char *why);
 
 /* The connection ended, or had to, with the batch unanswered: one class for each of its requests. */
-void client_lose(struct load *l, struct client *c, enum load_class class, const char *why);
+void outcome_lose(struct load *l, struct client *c, enum load_class class, const char *why);
 
 /* The same by the server: error is an errno, 0 a FIN. After a FIN that ends the response as it should nothing is lost:
  * the caller looks at the response's state. */
-void client_server_closed(struct load *l, struct client *c, int error);
+void outcome_server_closed(struct load *l, struct client *c, int error);
 
 /* After a request, however it ended: think, then ask again; or leave. */
-void client_go_on(struct load *l, struct client *c);
+void outcome_go_on(struct load *l, struct client *c);
 
 /* Requests that a client may ask by now. */
 unsigned load_limit_of(const struct load *l);
 
 /* Go on in so many nanoseconds; leave; close the connection, if there is one. */
-void client_pause_for(struct load *l, struct client *c, nsec_t time);
-void client_done(struct load *l, struct client *c);
-void client_hang_up(struct client *c);
+void outcome_pause_for(struct load *l, struct client *c, nsec_t time);
+void outcome_done(struct load *l, struct client *c);
+void outcome_hang_up(struct client *c);
 
 #endif

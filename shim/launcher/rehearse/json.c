@@ -1,5 +1,5 @@
 /* json.c: the outcomes for machines. */
-#include "launcher/rehearse/rehearse.h"
+#include "launcher/rehearse/json.h"
 #include "launcher/load/json.h"
 
 #include <string.h>

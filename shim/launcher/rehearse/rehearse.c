@@ -1,4 +1,5 @@
 /* rehearse.c: `lastcall rehearse`: the command itself. See rehearse.h. */
+#include "launcher/rehearse/json.h"
 #include "launcher/rehearse/rehearse.h"
 #include "core/options.h"
 #include "launcher/host/clock.h"

@@ -7,7 +7,7 @@
  *   run.c                  one run: load, TERM, the end
  *   table.[ch]             the two outcomes side by side, and the progress bar (pure)
  *   bar.c                  the bar on a terminal
- *   json.c                 the same for machines
+ *   json.[ch]              the same for machines
  *
  * A function that returns an int says 0, or has said what is wrong and returns the exit status of it all. */
 #ifndef LASTCALL_LAUNCHER_REHEARSE_REHEARSE_H
@@ -115,11 +115,5 @@ int rehearse_run(struct rehearsal *r, const struct scenario *s, struct outcome *
 
 /* How many it has. */
 unsigned rehearse_clients(const struct rehearsal *r, const struct scenario *s);
-
-/* ---- json.c; verdict: "kept", "lost" or "never_ended" (with lastcall) */
-json_t *rehearse_json_begin(const struct rehearsal *r);
-void rehearse_json_add(json_t *all, const struct scenario *s, unsigned clients, const struct outcome outcomes[SIDES],
-                       const struct rehearse_row *row);
-void rehearse_json_end(json_t *all, uint64_t without, uint64_t with, const char *verdict);
 
 #endif

@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static void put_name(const struct behind *b, int fd)
+static void put_name(const struct descendants *b, int fd)
 {
     char name[64];
     struct text t;
@@ -32,7 +32,7 @@ static bool may_be_made(size_t size)
     return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur >= size;
 }
 
-void behind_open(struct behind *b, bool history)
+void descendants_open(struct descendants *b, bool history)
 {
     uint64_t cookie;
     int fd = -1;
@@ -55,7 +55,7 @@ void behind_open(struct behind *b, bool history)
     b->table = NULL; /* each group behind us makes its own, and we know of none */
 }
 
-void behind_close(struct behind *b)
+void descendants_close(struct descendants *b)
 {
     if (!b->table)
         return;
@@ -76,7 +76,7 @@ static uint32_t phase_of(const struct member *who)
     return __atomic_load_n(&who->phase, __ATOMIC_ACQUIRE);
 }
 
-bool behind_serves(const struct behind *b, int pid)
+bool descendants_serves(const struct descendants *b, int pid)
 {
     int at = b->table ? members_find(b->table, pid) : MEMBER_NONE;
     return at != MEMBER_NONE && lives(&b->table->member[at]);
@@ -84,7 +84,7 @@ bool behind_serves(const struct behind *b, int pid)
 
 /* Is the process with this number the one that has joined? What is written in the table is anybody's in the group to
  * write, and a number may be used again: it must be below us, and as old as it says. */
-static bool is_it(const struct member *who)
+static bool is_same_process(const struct member *who)
 {
     enum { GENERATIONS = 64 };
     nsec_t started;
@@ -103,7 +103,7 @@ static int send(int pidfd, int pid, int sig)
     return ret != 0 && errno == ENOSYS ? kill(pid, sig) : ret;
 }
 
-static void forget(struct behind *b, int at)
+static void forget(struct descendants *b, int at)
 {
     if (b->sent[at].serial != 0)
         close(b->sent[at].pidfd);
@@ -111,7 +111,7 @@ static void forget(struct behind *b, int at)
 }
 
 /* One that has ended without a word of its own, and whose death no leader waits for. */
-static void bury(struct behind *b, int at)
+static void reap_slot(struct descendants *b, int at)
 {
     int leader = members_leader(b->table, at);
     if (leader == MEMBER_NONE || leader == at)
@@ -125,7 +125,7 @@ static bool has_ended(int pidfd)
 }
 
 /* Take hold of the outermost member in slot `at`. False: it is not there, or not to be reached. */
-static bool take(struct behind *b, int at)
+static bool take(struct descendants *b, int at)
 {
     struct member *who = &b->table->member[at];
     if (b->sent[at].serial == who->serial)
@@ -133,8 +133,8 @@ static bool take(struct behind *b, int at)
     forget(b, at);
     int fd = who->pid > 0 ? (int)syscall(SYS_pidfd_open, who->pid, 0) : -1;
     if (fd < 0 && who->pid > 0 && errno == ESRCH)
-        bury(b, at);
-    if (fd < 0 || !is_it(who)) {
+        reap_slot(b, at);
+    if (fd < 0 || !is_same_process(who)) {
         if (fd >= 0)
             close(fd);
         return false;
@@ -146,21 +146,21 @@ static bool take(struct behind *b, int at)
 
 /* Is the process that we have signalled still to be waited for? Its slot may be another's by now: it leaves before it
  * ends. */
-static bool is_awaited(struct behind *b, int at)
+static bool is_awaited(struct descendants *b, int at)
 {
     const struct member *who = &b->table->member[at];
     bool its_own = b->sent[at].serial == who->serial;
     if (has_ended(b->sent[at].pidfd)) {
         if (its_own)
-            bury(b, at);
+            reap_slot(b, at);
         forget(b, at);
         return false;
     }
-    return !b->sent[at].deaf && (!its_own || __atomic_load_n(&who->state, __ATOMIC_ACQUIRE) != MEMBER_AWAY);
+    return !b->sent[at].ignores_signal && (!its_own || __atomic_load_n(&who->state, __ATOMIC_ACQUIRE) != MEMBER_AWAY);
 }
 
 /* Send it to this one, if it is an outermost one that is to have it. */
-static void send_one(struct behind *b, int at, int sig, bool again)
+static void send_one(struct descendants *b, int at, int sig, bool again)
 {
     const struct member *who = &b->table->member[at];
     bool known = b->sent[at].serial == who->serial;
@@ -168,14 +168,14 @@ static void send_one(struct behind *b, int at, int sig, bool again)
     if (who->pid == b->command || !lives(who) || members_parent(b->table, at) != MEMBER_NONE || !take(b, at))
         return;
     if (!known)
-        b->sent[at].deaf =
+        b->sent[at].ignores_signal =
             process_ignores(who->pid, sig); /* or the shell that started it in the background does so (INT, QUIT) */
     bool wants = phase == DRAIN_SERVING ? again || !known : again && phase < DRAIN_RELEASED;
     if (wants && send(b->sent[at].pidfd, who->pid, sig) != 0)
         forget(b, at); /* another user's, and we may not */
 }
 
-unsigned behind_drain(struct behind *b, int sig, bool again)
+unsigned descendants_drain(struct descendants *b, int sig, bool again)
 {
     unsigned awaited = 0;
     for (int i = 0; b->table && i < members_top(b->table); i++) {
@@ -187,7 +187,7 @@ unsigned behind_drain(struct behind *b, int sig, bool again)
     return awaited;
 }
 
-unsigned behind_poll(const struct behind *b, struct pollfd *to)
+unsigned descendants_poll(const struct descendants *b, struct pollfd *to)
 {
     unsigned n = 0;
     for (int i = 0; b->table && i < members_top(b->table); i++)
@@ -196,9 +196,9 @@ unsigned behind_poll(const struct behind *b, struct pollfd *to)
     return n;
 }
 
-void behind_reaped(struct behind *b, int pid)
+void descendants_reaped(struct descendants *b, int pid)
 {
     int at = b->table ? members_find(b->table, pid) : MEMBER_NONE;
     if (at != MEMBER_NONE && b->sent[at].serial == 0)
-        bury(b, at);
+        reap_slot(b, at);
 }

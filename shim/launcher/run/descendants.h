@@ -8,7 +8,7 @@
 
 #include <poll.h>
 
-struct behind {
+struct descendants {
     struct members *table; /* NULL: there could be none */
     size_t size;
     int fd;
@@ -16,28 +16,28 @@ struct behind {
     struct {
         uint32_t serial; /* whom we have signalled; 0: nobody */
         int pidfd;
-        bool deaf; /* it ignores the signal, and is not waited for */
+        bool ignores_signal; /* it ignores the signal, and is not waited for */
     } sent[MEMBERS_MAX];
 };
 
 /* Make the memory, with room for a history if those who join are to keep one, and name it in this process's environment. */
-void behind_open(struct behind *b, bool history);
+void descendants_open(struct descendants *b, bool history);
 
 /* Undo that: nobody has been started with it. */
-void behind_close(struct behind *b);
+void descendants_close(struct descendants *b);
 
 /* Does this process serve, as a member? */
-bool behind_serves(const struct behind *b, int pid);
+bool descendants_serves(const struct descendants *b, int pid);
 
 /* Send a drain signal to every outermost member that lives below this process, but the command: the first one (again:
  * false) to whom does not drain yet, another one also to whom does. Returns how many are waited for until they end:
  * whoever ignores the signal is not. May be called at any time: it also looks who has ended, and who is new. */
-unsigned behind_drain(struct behind *b, int sig, bool again);
+unsigned descendants_drain(struct descendants *b, int sig, bool again);
 
 /* What to poll for, at most MEMBERS_MAX. */
-unsigned behind_poll(const struct behind *b, struct pollfd *to);
+unsigned descendants_poll(const struct descendants *b, struct pollfd *to);
 
 /* A process with this pid was reaped. */
-void behind_reaped(struct behind *b, int pid);
+void descendants_reaped(struct descendants *b, int pid);
 
 #endif

@@ -26,7 +26,7 @@ enum { PAGE = ARCH_PAGE_MAX }; /* the linker has put the segments as far apart *
 struct injection {
     const char *object, *path;
     int fd; /* the object; open in the program too, until it is mapped */
-    struct elffile elf;
+    struct elf_file elf;
     struct tracee tracee;
     uint64_t base;    /* where it lies in the program */
     const char *step; /* what is being done, for messages */
@@ -40,7 +40,7 @@ static uint64_t page_down(uint64_t address)
     return address & ~(uint64_t)(PAGE - 1);
 }
 
-static uint64_t size_of(const struct elffile *e)
+static uint64_t size_of(const struct elf_file *e)
 {
     const GElf_Phdr *last = &e->loads[e->load_count - 1];
     return page_down(last->p_vaddr + last->p_memsz + PAGE - 1);
@@ -80,10 +80,10 @@ static int map_object(struct injection *x)
 }
 
 /* Its own symbols lie in it; those of a libc are weak, and there is none. */
-static int value_of(struct elffile *e, uint64_t base, uint64_t index, uint64_t *value)
+static int value_of(struct elf_file *e, uint64_t base, uint64_t index, uint64_t *value)
 {
     size_t each = gelf_fsize(e->elf, ELF_T_SYM, 1, EV_CURRENT);
-    Elf_Data *d = elffile_at(e, e->symbols + index * each, each, ELF_T_SYM);
+    Elf_Data *d = elf_file_at(e, e->symbols + index * each, each, ELF_T_SYM);
     GElf_Sym s;
     if (!d || !gelf_getsym(d, 0, &s))
         return -ENOEXEC;
@@ -104,10 +104,10 @@ static int relocate_one(struct injection *x, const GElf_Rela *r)
     return ret != 0 ? ret : tracee_put(&x->tracee, x->base + r->r_offset, value + (uint64_t)r->r_addend);
 }
 
-static int relocate(struct injection *x, const struct elffile_table *table)
+static int relocate(struct injection *x, const struct elf_file_table *table)
 {
     size_t each = gelf_fsize(x->elf.elf, ELF_T_RELA, 1, EV_CURRENT);
-    Elf_Data *d = table->size ? elffile_at(&x->elf, table->address, table->size, ELF_T_RELA) : NULL;
+    Elf_Data *d = table->size ? elf_file_at(&x->elf, table->address, table->size, ELF_T_RELA) : NULL;
     int ret = table->size && (!d || d->d_size != table->size) ? -ENOEXEC : 0;
     for (size_t i = 0; d && i < table->size / each && ret == 0; i++) {
         GElf_Rela r;
@@ -213,7 +213,7 @@ static bool open_object(struct injection *x)
         complain(x, -errno);
         return false;
     }
-    const char *problem = elffile_open(&x->elf, x->fd);
+    const char *problem = elf_file_open(&x->elf, x->fd);
     if (!problem && x->elf.load_count > 0 && x->elf.header.e_entry != 0)
         return true;
     x->step = "its ELF headers";

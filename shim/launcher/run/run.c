@@ -23,14 +23,14 @@ enum { PROBLEM_MAX = 2048 + PATH_MAX };
 static struct run_options given;
 static struct options options;
 static struct object object;
-static struct elf_facts facts;
+static struct program_facts facts;
 static struct verdict verdict;
 
 struct command_line {
     char *const *words;
     char **as_script; /* the same for the shell, which runs a script that has no #! line */
     char path[PATH_MAX];
-    int seen; /* what elfscan_command said */
+    int seen; /* what program_command said */
 };
 
 /* ---- options ------------------------------------------------------------------------------------------------ */
@@ -133,12 +133,12 @@ static char **words_for_shell(struct command_line *line)
 static int examine(struct command_line *line)
 {
     int error = locate(line->words[0], line->path);
-    line->seen = elfscan_command(line->words, &facts);
+    line->seen = program_command(line->words, &facts);
     line->as_script = words_for_shell(line);
     if (error != 0 || !line->as_script)
         return error ? error : ENOMEM;
     if (line->seen == -ENOEXEC && facts.scripts == 0 && is_text(line->path))
-        line->seen = elfscan_command(line->as_script, &facts);
+        line->seen = program_command(line->as_script, &facts);
     verdict_of(&facts, &verdict);
     return 0;
 }
@@ -148,7 +148,7 @@ static int examine(struct command_line *line)
 /* Will the object be in it? One that could not be examined has the benefit of the doubt. */
 static bool is_to_be_loaded(void)
 {
-    if (options.disable || given.external || !object_suits(&object, &facts))
+    if (options.disable || given.external || !preload_object_suits(&object, &facts))
         return false;
     return facts.kind != ELF_PROGRAM || verdict.way == VERDICT_BY_LAUNCHER ||
            (facts.link == ELF_DYNAMIC && !facts.secure && !facts.env_clears);
@@ -166,9 +166,9 @@ static int preload(void)
     const char *old = getenv("LD_PRELOAD");
     if (options.disable || given.external)
         return 0;
-    if (!object_find(&object, given.preload, problem, sizeof problem))
+    if (!preload_object_find(&object, given.preload, problem, sizeof problem))
         return cli_fail(CLI_USAGE, "%s", problem);
-    if (!object_suits(&object, &facts))
+    if (!preload_object_suits(&object, &facts))
         return 0;
     const struct elf_library *first = verdict_first_library(&facts);
     const char *before = first ? first->path : "";
@@ -195,7 +195,7 @@ static void say_what_it_is(const struct command_line *line)
                  NULL);
     else if (given.external)
         host_log(LOG_INFO, "starting; it is drained from outside", "program", program, "because", "--external", NULL);
-    else if (!object_suits(&object, &facts))
+    else if (!preload_object_suits(&object, &facts))
         host_log(LOG_WARN, "starting without liblastcall.so, which is for another machine", "program", program,
                  "machine", facts.machine_name, "object", object.machine_name, NULL);
     else if (verdict.kind >= VERDICT_UNEXAMINED)
@@ -256,7 +256,7 @@ static int run(int argc, char **argv)
         .execute = execute,
         .arg = &line,
     };
-    if (!supervise(&what, &status)) {
+    if (!supervisor_run(&what, &status)) {
         host_log(LOG_WARN, "no process can stay as its parent: the command is started in its place", "program",
                  what.program, "because", strerror(-status), NULL);
         return become(&line);

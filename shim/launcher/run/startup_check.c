@@ -11,10 +11,10 @@
 /* From exec to the dynamic linker's maps it takes a millisecond; on a machine that starts a hundred things, longer. */
 #define LOAD_TIME (5 * NSEC_PER_SEC)
 
-bool handshake_begin(struct handshake *h, const char *object)
+bool startup_check_begin(struct startup_check *h, const char *object)
 {
     int ends[2];
-    *h = (struct handshake){.object = object};
+    *h = (struct startup_check){.object = object};
     if (pipe2(ends, O_CLOEXEC) != 0)
         return false;
     h->result = ends[0];
@@ -23,13 +23,13 @@ bool handshake_begin(struct handshake *h, const char *object)
     return true;
 }
 
-void handshake_fail(const struct handshake *h, int error)
+void startup_check_fail(const struct startup_check *h, int error)
 {
     if (write(h->report, &error, sizeof error) != sizeof error)
         return;
 }
 
-void handshake_forked(struct handshake *h)
+void startup_check_forked(struct startup_check *h)
 {
     close(h->report);
     h->report = -1;
@@ -58,42 +58,42 @@ static int is_mapped(int child, const char *object)
     return err ? -1 : s.found;
 }
 
-static void step_exec(struct handshake *h, nsec_t now)
+static void step_exec(struct startup_check *h, nsec_t now)
 {
     ssize_t n = read(h->result, &h->error, sizeof h->error);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     close(h->result);
     h->result = -1;
-    h->state = n == sizeof h->error || !h->object ? HANDSHAKE_OVER : HANDSHAKE_LOAD;
+    h->state = n == sizeof h->error || !h->object ? STARTUP_OVER : STARTUP_LOAD;
     h->until = now + LOAD_TIME;
     h->pause = NSEC_PER_MSEC;
     h->look = now + h->pause;
 }
 
-enum handshake_state handshake_step(struct handshake *h, int child, nsec_t now)
+enum startup_state startup_check_step(struct startup_check *h, int child, nsec_t now)
 {
-    if (h->state == HANDSHAKE_EXEC)
+    if (h->state == STARTUP_EXEC)
         step_exec(h, now);
-    if (h->state != HANDSHAKE_LOAD || now < h->look)
+    if (h->state != STARTUP_LOAD || now < h->look)
         return h->state;
     int mapped = is_mapped(child, h->object);
     if (mapped > 0)
-        h->state = HANDSHAKE_LOADED;
+        h->state = STARTUP_LOADED;
     else if (now >= h->until)
-        h->state = mapped < 0 ? HANDSHAKE_HIDDEN : HANDSHAKE_ABSENT;
+        h->state = mapped < 0 ? STARTUP_UNKNOWN : STARTUP_ABSENT;
     h->pause *= 2;
     h->look = now + h->pause < h->until ? now + h->pause : h->until;
     return h->state;
 }
 
-unsigned handshake_poll(const struct handshake *h, struct pollfd *to, nsec_t *wake)
+unsigned startup_check_poll(const struct startup_check *h, struct pollfd *to, nsec_t *wake)
 {
-    if (h->state == HANDSHAKE_EXEC) {
+    if (h->state == STARTUP_EXEC) {
         *to = (struct pollfd){h->result, POLLIN, 0};
         return 1;
     }
-    if (h->state == HANDSHAKE_LOAD && (*wake == 0 || h->look < *wake))
+    if (h->state == STARTUP_LOAD && (*wake == 0 || h->look < *wake))
         *wake = h->look;
     return 0;
 }

@@ -9,17 +9,17 @@
 
 #include <poll.h>
 
-enum handshake_state {
-    HANDSHAKE_EXEC, /* the end of the pipe: executed; or an error number in it */
-    HANDSHAKE_LOAD, /* the object, at most so long */
-    HANDSHAKE_LOADED,
-    HANDSHAKE_OVER,   /* it failed, or nobody waits for the object */
-    HANDSHAKE_ABSENT, /* the object has not come */
-    HANDSHAKE_HIDDEN, /* it cannot be known: the process does not let itself be looked into */
+enum startup_state {
+    STARTUP_EXEC, /* the end of the pipe: executed; or an error number in it */
+    STARTUP_LOAD, /* the object, at most so long */
+    STARTUP_LOADED,
+    STARTUP_OVER,    /* it failed, or nobody waits for the object */
+    STARTUP_ABSENT,  /* the object has not come */
+    STARTUP_UNKNOWN, /* it cannot be known: the process does not let itself be looked into */
 };
 
-struct handshake {
-    enum handshake_state state;
+struct startup_check {
+    enum startup_state state;
     int result, report; /* the pipe's ends; report is the child's */
     int error;          /* of exec */
     const char *object; /* its path; NULL: it is not expected */
@@ -28,18 +28,18 @@ struct handshake {
 };
 
 /* Before the fork. False: there is no pipe (errno). */
-bool handshake_begin(struct handshake *h, const char *object);
+bool startup_check_begin(struct startup_check *h, const char *object);
 
 /* In the child: exec has failed. */
-void handshake_fail(const struct handshake *h, int error);
+void startup_check_fail(const struct startup_check *h, int error);
 
 /* In the parent, after the fork. */
-void handshake_forked(struct handshake *h);
+void startup_check_forked(struct startup_check *h);
 
 /* What to poll for, one at most; *wake is lowered to the time of the next step at the latest. */
-unsigned handshake_poll(const struct handshake *h, struct pollfd *to, nsec_t *wake);
+unsigned startup_check_poll(const struct startup_check *h, struct pollfd *to, nsec_t *wake);
 
 /* Something may have happened. Returns the state. */
-enum handshake_state handshake_step(struct handshake *h, int child, nsec_t now);
+enum startup_state startup_check_step(struct startup_check *h, int child, nsec_t now);
 
 #endif

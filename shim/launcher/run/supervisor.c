@@ -2,6 +2,7 @@
 #include "launcher/run/supervisor.h"
 
 #include "launcher/run/descendants.h"
+#include "launcher/run/forward.h"
 #include "launcher/run/startup_check.h"
 #include "launcher/external/external.h"
 #include "launcher/host/clock.h"
@@ -32,8 +33,8 @@ static struct supervisor {
     int signals, terminal; /* descriptors */
     uint64_t mask;         /* of signals that were blocked when we were started */
     struct sigaction on_child;
-    struct handshake handshake;
-    struct behind behind;
+    struct startup_check startup;
+    struct descendants descendants;
 
     int child;
     bool is_main; /* of a service: its status is for the service manager, so the child is not reaped here */
@@ -47,8 +48,8 @@ static struct supervisor {
     nsec_t parting;      /* when the command is sent it, once those have ended who were there; 0: they have not */
 
     /* a drain of a command in which nothing of ours lives, nor in a server behind it */
-    struct outside *outside; /* NULL: there is none */
-    nsec_t outside_at;       /* when to step it */
+    struct external *external; /* NULL: there is none */
+    nsec_t external_at;        /* when to step it */
 } s;
 
 /* ---- signals ---------------------------------------------------------------------------------------------- */
@@ -70,32 +71,13 @@ static void restore_signals(void)
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, &s.mask, NULL, 8);
 }
 
-static void forward(const struct signalfd_siginfo *info)
-{
-    if (s.ended)
-        return;
-    if (info->ssi_code == SI_QUEUE) {
-        const union sigval value = {.sival_ptr = (void *)(uintptr_t)info->ssi_ptr};
-        siginfo_t queued;
-        memset(&queued, 0, sizeof queued);
-        queued.si_signo = (int)info->ssi_signo;
-        queued.si_code = SI_QUEUE;
-        queued.si_pid = getpid();
-        queued.si_uid = getuid();
-        queued.si_value = value;
-        if (syscall(SYS_rt_sigqueueinfo, s.child, info->ssi_signo, &queued) == 0)
-            return;
-    }
-    kill(s.child, (int)info->ssi_signo);
-}
-
 /* ---- draining ---------------------------------------------------------------------------------------------- */
 
 /* Without the memory it is not known who serves (no memfd_create): then the signal is held back only from a command that
  * nothing of ours is in. */
 static bool is_drain_signal(int sig)
 {
-    bool known = s.behind.table || !s.what->object;
+    bool known = s.descendants.table || !s.what->object;
     return known && !s.what->options->disable && sig < 64 && (s.what->options->signals >> sig & 1) != 0;
 }
 
@@ -104,34 +86,34 @@ static bool is_drain_signal(int sig)
 static bool begin_drain(int sig)
 {
     nsec_t timeout = s.what->options->timeout;
-    s.began = s.outside_at = clock_now();
+    s.began = s.external_at = clock_now();
     s.until = timeout ? s.began + timeout + GRACE : 0;
     s.draining = sig;
-    unsigned behind = behind_drain(&s.behind, sig, false);
-    if (s.ended || behind_serves(&s.behind, s.child))
+    unsigned servers = descendants_drain(&s.descendants, sig, false);
+    if (s.ended || descendants_serves(&s.descendants, s.child))
         return false;
-    s.held = behind > 0;
+    s.held = servers > 0;
     if (s.held)
         host_log(LOG_INFO, "the servers behind the command drain before it has the signal", "program", s.what->program,
                  NULL);
     else
-        s.outside = outside_begin(s.child, sig, s.what->options, s.began);
-    return s.held || s.outside;
+        s.external = external_begin(s.child, sig, s.what->options, s.began);
+    return s.held || s.external;
 }
 
 /* Likewise. A server has rules of its own for a second signal, and after its release none of ours. */
 static bool drain_again(int sig)
 {
-    if (s.outside) {
-        s.outside_at = clock_now();
-        outside_again(s.outside, s.outside_at);
+    if (s.external) {
+        s.external_at = clock_now();
+        external_again(s.external, s.external_at);
         return true;
     }
     if (clock_now() - s.began < DRAIN_REPEAT) /* the same one (drain.h) */
         return s.held;
     s.held = false;
     s.until = clock_now() + GRACE;
-    behind_drain(&s.behind, sig, true);
+    descendants_drain(&s.descendants, sig, true);
     return false;
 }
 
@@ -142,19 +124,19 @@ static void let_go(void)
         kill(s.child, s.draining);
 }
 
-static void step_outside(void)
+static void step_external(void)
 {
     nsec_t time = clock_now();
-    if (!s.outside)
+    if (!s.external)
         return;
     if (s.ended)
-        outside_gone(s.outside, s.status > 128, time); /* or a shell says so of its server */
-    else if (outside_step(s.outside, time, &s.outside_at) == OUTSIDE_WAIT)
+        external_program_ended(s.external, s.status > 128, time); /* or a shell says so of its server */
+    else if (external_step(s.external, time, &s.external_at) == EXTERNAL_WAIT)
         return;
     else
-        outside_pass_on(s.outside);
-    outside_end(s.outside);
-    s.outside = NULL;
+        external_pass_on(s.external);
+    external_end(s.external);
+    s.external = NULL;
 }
 
 /* Returns whether somebody is waited for. */
@@ -164,7 +146,7 @@ static bool step_drain(void)
         return false;
     nsec_t time = clock_now();
     bool late = s.until != 0 && time >= s.until;
-    bool waits = behind_drain(&s.behind, s.draining, false) > 0 && !late;
+    bool waits = descendants_drain(&s.descendants, s.draining, false) > 0 && !late;
     if (!waits && s.parting == 0) /* from here on also if the command starts new ones, again and again */
         s.parting = time + PARTING;
     if (s.held && (late || (s.parting != 0 && time >= s.parting)))
@@ -186,8 +168,8 @@ static void take_signal(const struct signalfd_siginfo *info)
     if (sig == SIGCHLD && info->ssi_code > 0) /* of a child's; one that somebody has sent is the command's */
         return;
     bool held = is_drain_signal(sig) && (s.draining ? drain_again(sig) : begin_drain(sig));
-    if (!held)
-        forward(info);
+    if (!held && !s.ended)
+        forward_signal(s.child, info);
 }
 
 static void take_signals(void)
@@ -197,40 +179,12 @@ static void take_signals(void)
         take_signal(&info);
 }
 
-/* ---- job control ------------------------------------------------------------------------------------------- */
-
-/* Our whole job stops, as without us: who has started it sees it stopped. Nothing happens where nobody could make it go
- * on again (PID 1, an orphaned process group). */
-static void stop_here(void)
-{
-    uint64_t all = ~(uint64_t)0, mask = all & ~((uint64_t)1 << (SIGTSTP - 1));
-    if (terminal_has(s.terminal, s.child))
-        terminal_give(s.terminal, getpgrp());
-    kill(0, SIGTSTP);
-    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, 8);
-    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, 8);
-}
-
-/* The command has a process group of its own, so that the terminal's signals reach it once. When it stops, we do; when
- * we go on, it does, in the foreground if we are. */
-static void child_stopped(int sig)
-{
-    if (s.terminal < 0 || sig == SIGSTOP)
-        return;
-    if (!terminal_has(s.terminal, getpgrp()))
-        stop_here();
-    if (terminal_has(s.terminal, getpgrp()))
-        terminal_give(s.terminal, s.child);
-    kill(-s.child, SIGCONT);
-    kill(s.child, SIGCONT);
-}
-
 /* ---- the command's life ------------------------------------------------------------------------------------ */
 
 static void child_ended(int status)
 {
     s.ended = true;
-    s.behind.command = 0;
+    s.descendants.command = 0;
     s.status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
     /* Somebody has sent it to the command itself: it was not meant for what is behind it any less. */
     if (WIFSIGNALED(status) && is_drain_signal(WTERMSIG(status)) && !s.draining)
@@ -263,27 +217,27 @@ static void reap(void)
     while ((pid = next_child(&status)) > 0) {
         if (WIFSTOPPED(status)) {
             if (pid == s.child)
-                child_stopped(WSTOPSIG(status));
+                job_control_stopped(s.terminal, s.child, WSTOPSIG(status));
             continue;
         }
-        behind_reaped(&s.behind, pid);
+        descendants_reaped(&s.descendants, pid);
         if (pid == s.child)
             child_ended(status);
     }
 }
 
-static void step_handshake(void)
+static void step_startup_check(void)
 {
-    enum handshake_state before = s.handshake.state;
-    enum handshake_state state = handshake_step(&s.handshake, s.child, clock_now());
+    enum startup_state before = s.startup.state;
+    enum startup_state state = startup_check_step(&s.startup, s.child, clock_now());
     if (state == before || s.ended)
         return;
-    if (state == HANDSHAKE_LOADED)
+    if (state == STARTUP_LOADED)
         host_log(LOG_DEBUG, "loaded", "program", s.what->program, NULL);
-    if (state == HANDSHAKE_ABSENT)
+    if (state == STARTUP_ABSENT)
         host_log(LOG_WARN, "liblastcall.so was not loaded: the command is not drained", "program", s.what->program,
                  "object", s.what->object, NULL);
-    if (state == HANDSHAKE_HIDDEN)
+    if (state == STARTUP_UNKNOWN)
         host_log(LOG_INFO, "whether liblastcall.so was loaded cannot be seen", "program", s.what->program, NULL);
 }
 
@@ -304,13 +258,13 @@ static void wait_for_events(void)
     nsec_t wake = next_step();
     unsigned n = 0;
     fds[n++] = (struct pollfd){s.signals, POLLIN, 0};
-    if (s.outside) {
-        fds[n++] = (struct pollfd){outside_fd(s.outside), POLLIN, 0};
-        wake = wake && wake < s.outside_at ? wake : s.outside_at;
+    if (s.external) {
+        fds[n++] = (struct pollfd){external_fd(s.external), POLLIN, 0};
+        wake = wake && wake < s.external_at ? wake : s.external_at;
     }
-    n += handshake_poll(&s.handshake, fds + n, &wake);
+    n += startup_check_poll(&s.startup, fds + n, &wake);
     if (s.held || s.ended)
-        n += behind_poll(&s.behind, fds + n);
+        n += descendants_poll(&s.descendants, fds + n);
     if (poll(fds, n, wait_ms(wake)) < 0 && errno != EINTR)
         return;
 }
@@ -320,9 +274,9 @@ static void loop(void)
     for (;;) {
         take_signals();
         reap();
-        step_handshake();
-        step_outside();
-        if (!step_drain() && s.ended && s.handshake.state != HANDSHAKE_EXEC)
+        step_startup_check();
+        step_external();
+        if (!step_drain() && s.ended && s.startup.state != STARTUP_EXEC)
             return;
         wait_for_events();
     }
@@ -357,11 +311,11 @@ static void become_command(const int gate[2])
     if (gate[0] >= 0)
         wait_to_be_main(gate);
     setpgid(0, 0);
-    if (terminal_has(s.terminal, getpgid(getppid())))
-        terminal_give(s.terminal, getpid());
+    if (job_control_has(s.terminal, getpgid(getppid())))
+        job_control_give(s.terminal, getpid());
     restore_signals();
     service_manager_rename(getppid());
-    handshake_fail(&s.handshake, s.what->execute(s.what->arg));
+    startup_check_fail(&s.startup, s.what->execute(s.what->arg));
     _exit(127);
 }
 
@@ -370,12 +324,12 @@ static bool start(void)
     int gate[2] = {-1, -1};
     /* Orphans are ours to reap, as they are PID 1's, and the servers among them ours to drain. */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
-    if (!block_signals() || !handshake_begin(&s.handshake, s.what->object) ||
+    if (!block_signals() || !startup_check_begin(&s.startup, s.what->object) ||
         (service_manager_notifies() && pipe2(gate, O_CLOEXEC) != 0))
         return false;
-    s.terminal = terminal_open();
+    s.terminal = job_control_open();
     if (!s.what->options->disable)
-        behind_open(&s.behind, s.what->options->report && s.what->options->report_connections);
+        descendants_open(&s.descendants, s.what->options->report && s.what->options->report_connections);
     s.child = fork();
     if (s.child == 0)
         become_command(gate);
@@ -384,9 +338,9 @@ static bool start(void)
     if (gate[0] >= 0)
         name_main(gate);
     service_manager_close_listeners();
-    s.behind.command = s.child;
+    s.descendants.command = s.child;
     setpgid(s.child, s.child); /* both do: neither may be later than the other needs it */
-    handshake_forked(&s.handshake);
+    startup_check_forked(&s.startup);
     return true;
 }
 
@@ -395,10 +349,10 @@ static void undo(void)
 {
     restore_signals();
     prctl(PR_SET_CHILD_SUBREAPER, 0);
-    behind_close(&s.behind);
+    descendants_close(&s.descendants);
 }
 
-bool supervise(const struct supervision *what, int *status)
+bool supervisor_run(const struct supervision *what, int *status)
 {
     s.what = what;
     if (!start()) {
@@ -407,8 +361,8 @@ bool supervise(const struct supervision *what, int *status)
         return false;
     }
     loop();
-    if (terminal_has(s.terminal, s.child))
-        terminal_give(s.terminal, getpgrp());
-    *status = s.handshake.error ? -s.handshake.error : s.status;
+    if (job_control_has(s.terminal, s.child))
+        job_control_give(s.terminal, getpgrp());
+    *status = s.startup.error ? -s.startup.error : s.status;
     return true;
 }

@@ -8,6 +8,7 @@
 
 #include "core/members.h"
 #include "core/view.h"
+#include "launcher/status/printable.h"
 
 /* What a connection is about, in the order of what matters. */
 enum status_kind {
@@ -33,7 +34,7 @@ enum status_sight {
 };
 extern const char *const status_sight_reason[]; /* whole sentences; "" for SIGHT_WHOLE */
 
-enum { STATUS_NAME = 64, STATUS_PEER = 64, STATUS_LISTENERS = 8, STATUS_REQUESTS_MAX = 10000 };
+enum { STATUS_PEER = 64, STATUS_LISTENERS = 8, STATUS_REQUESTS_MAX = 10000 };
 
 struct status_request { /* one in flight */
     int pid, fd;
@@ -112,11 +113,6 @@ void status_sort_requests(struct status_group *g);
 /* "serving", "lame_duck" ...: one word for a process. */
 const char *status_state(const struct status_process *p);
 const char *status_group_state(const struct status_group *g);
-
-/* Bytes of another process as printable ASCII without blanks at its ends; cut to size. */
-void status_printable(char *out, size_t size, const char *bytes, size_t n);
-/* "TERM"; "none" for 0, a number for one without a name. The buffer is the caller's. */
-const char *status_signal(int signo, char buf[static 16]);
 
 void status_drop(struct status_group *g);
 void status_free(struct status *s);

@@ -255,7 +255,7 @@ static void take_listener(const struct diag_socket *s, void *arg)
         return;
     of->several |= of->port != 0 && of->port != s->local_port;
     of->port = of->several ? 0 : s->local_port;
-    diag_text(s->family, s->local, s->local_port, text);
+    sock_diag_text(s->family, s->local, s->local_port, text);
     for (unsigned i = 0; i < g->listeners; i++)
         if (strcmp(g->listener[i], text) == 0)
             return; /* SO_REUSEPORT */
@@ -277,7 +277,7 @@ static void take_age(const struct diag_socket *s, void *arg)
         return;
     r->aged = s->aged;
     r->age = s->quiet_ms * NSEC_PER_MSEC;
-    diag_text(s->family, s->peer, s->peer_port, r->peer);
+    sock_diag_text(s->family, s->peer, s->peer_port, r->peer);
 }
 
 static bool all_found(const struct status_group *g)
@@ -296,9 +296,9 @@ static void take_ages(struct sockets *of, int network)
     if (g->requests == 0)
         return;
     qsort(g->request, g->requests, sizeof *g->request, by_inode);
-    diag_each(network, false, of->port, take_age, of);
+    sock_diag_each(network, false, of->port, take_age, of);
     if (of->port != 0 && !all_found(g)) /* there is a listener that we have not come across */
-        diag_each(network, false, 0, take_age, of);
+        sock_diag_each(network, false, 0, take_age, of);
 }
 
 static void ask_kernel(struct status_group *g, const struct holders *all)
@@ -308,7 +308,7 @@ static void ask_kernel(struct status_group *g, const struct holders *all)
     int network = g->processes ? process_network(g->process[0].pid, &foreign) : -1;
     if (g->processes == 0 || foreign)
         return;
-    diag_each(network, true, 0, take_listener, &of);
+    sock_diag_each(network, true, 0, take_listener, &of);
     take_ages(&of, network);
     if (network >= 0)
         close(network);
