@@ -1,7 +1,7 @@
 # tests.mk: everything below `make test`, and the longer suites.
 
 # ---- unit tests: tests/unit/test_X.c is one cmocka program linked with the whole pure core, and with those files of
-# shim/cli that it needs --------------------------------------------------------------------------------
+# shim/launcher that it needs --------------------------------------------------------------------------------
 CORE_SRC   = $(wildcard shim/core/*.c)
 UNIT_SRC   = $(wildcard tests/unit/test_*.c)
 UNIT_BIN   = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
@@ -14,7 +14,7 @@ $(BUILD)/unit/core/%.o: shim/core/%.c
 	$(Q)mkdir -p $(dir $@)
 	$(Q)$(CC) $(UNIT_FLAGS) -MMD -MP -c -o $@ $<
 
-UNIT_CLI   = $(patsubst shim/%.c,$(BUILD)/unit/%.o,$(wildcard shim/cli/*.c) $(filter shim/sys/%,$(CLI_SRC)))
+UNIT_CLI   = $(patsubst shim/%.c,$(BUILD)/unit/%.o,$(filter shim/launcher/% shim/sys/%,$(CLI_SRC)))
 
 $(UNIT_CLI): $(BUILD)/unit/%.o: shim/%.c
 	$(call say,CC,$< (sanitized))
@@ -23,7 +23,7 @@ $(UNIT_CLI): $(BUILD)/unit/%.o: shim/%.c
 
 $(BUILD)/unit/cli.a: $(UNIT_CLI)
 	$(Q)rm -f $@
-	$(Q)$(AR) rcs $@ $(UNIT_CLI)
+	$(Q)$(AR) qcs $@ $(UNIT_CLI)
 
 $(BUILD)/unit/%: tests/unit/%.c $(UNIT_CORE) $(BUILD)/unit/cli.a
 	$(call say,LINK,$@)

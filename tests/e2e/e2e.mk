@@ -18,14 +18,14 @@ E2E_STATIC   = $(BUILD)/e2e/static-epoll $(BUILD)/e2e/static-thread
 E2E_BIN      = $(BUILD)/e2e/load $(BUILD)/e2e/inject $(BUILD)/e2e/cgi $(E2E_SERVERS:%=$(BUILD)/e2e/%) $(E2E_STATIC)
 E2E_KEY      = $(BUILD)/e2e/key.pem
 
-E2E_LOAD     = load load_address load_client load_end load_json load_response
+E2E_LOAD     = $(patsubst %,shim/launcher/load/%,load address client outcome json response)
 
-$(BUILD)/e2e/load: tests/e2e/load_main.c $(E2E_LOAD:%=shim/cli/%.c) $(E2E_LOAD:%=shim/cli/%.h)
+$(BUILD)/e2e/load: tests/e2e/load_main.c $(E2E_LOAD:=.c) $(E2E_LOAD:=.h)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(dir $@)
 	$(Q)$(CC) $(E2E_FLAGS) -o $@ $(filter %.c,$^) -ljansson
 
-$(BUILD)/e2e/inject: tests/e2e/inject_main.c $(addprefix $(BUILD)/host/shim/,cli/inject.o cli/tracee.o cli/elffile.o core/gocode.o)
+$(BUILD)/e2e/inject: tests/e2e/inject_main.c $(addprefix $(BUILD)/host/shim/,launcher/run/inject.o launcher/run/tracee.o launcher/inspect/elf_file.o core/gocode.o)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(dir $@)
 	$(Q)$(CC) $(E2E_FLAGS) -static -o $@ $^ -lelf -lz

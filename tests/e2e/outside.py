@@ -1,5 +1,5 @@
 """Servers that are drained from outside, as far as that differs: nobody can be told to close. Whoever asks again and again
-gets the end of the connection together with an answer (outside_farewell.h); a client that looks for it before it asks again
+gets the end of the connection together with an answer (external/cork_close.h); a client that looks for it before it asks again
 loses nothing."""
 from scenarios import EXACT, scenario
 from servers import STATIC

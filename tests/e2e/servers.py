@@ -1,6 +1,6 @@
 """The servers: how each is started, and what its end looks like when TERM takes its natural course.
 
-Every one answers the same requests. Bodies are the first bytes of one pattern (shim/cli/load_response.h):
+Every one answers the same requests. Bodies are the first bytes of one pattern (shim/launcher/load/response.h):
   /             64 bytes                       /head-pieces    64 bytes, the head in four writes
   /sleep?ms=N   64 bytes, after N ms           /early          413 before the body is read
   /stream?ms=N  1600 bytes, 10 chunks in N ms  /status/204 /status/304

@@ -264,7 +264,7 @@ static const char *judge_step(const struct world *w, const struct process *p, ui
         return "a phase comes back";
     if ((after == DRAIN_RELEASED) != delivered || delivered != deferred.delivering)
         return "released without saying so, or the other way round";
-    if (stopped && game->options.quiet == 0 && w->now < duck && group.coordinator == MEMBER_NONE)
+    if (stopped && game->options.delay_quiet == 0 && w->now < duck && group.coordinator == MEMBER_NONE)
         return "the door is closed in the lame duck's time";
     if (p->urgent && !delivered)
         return "a second signal does not release";
@@ -409,7 +409,7 @@ static bool process_event(struct world *w, enum event e, unsigned who, const cha
                     group_wake_coordinators();
                     group_wake_participants();
                 }
-                if (p->begun && game->options.quiet)
+                if (p->begun && game->options.delay_quiet)
                     p->served_at = w->now;
                 return true;
             }

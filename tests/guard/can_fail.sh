@@ -60,6 +60,15 @@ int go_begins(int a) { return a + 1; }
 int go_ends(int a) { return a + 2; }
 END
     printf '.TH lastcall 7\n.SH NAME\nlastcall \\- toy\n.SH ENVIRONMENT\n.TP\n.BR LASTCALL_LOG " (info)"\nLevel.\n' >shim/man/lastcall.7
+    printf '.TH lastcall 1\n.SH NAME\nlastcall \\- toy\n.SH COMMANDS\n.SS lastcall check [\\-\\-lines N]\n.TP\n.BI \\-\\-lines " N"\nDefault: 20.\n' >shim/man/lastcall.1
+    cat >lastcall <<'END'
+#!/bin/sh
+case $* in
+--help) echo '  check   looks' ;;
+*\ --help) printf 'usage: lastcall %s [--lines N]\n\n  --lines N  how many (20)\n' "$1" ;;
+esac
+END
+    chmod +x lastcall
     echo 'LASTCALL_LOG' >README.md
 }
 
@@ -81,8 +90,10 @@ compile()
 # build LINKED: what the guards look at; the layers' guard needs no linked object
 build()
 {
+    mkdir -p build
+    cp lastcall build/
     all=${flags:-}
-    [ -e build ] && cmp -s shim/hook/hooks.def "$work/tree/shim/hook/hooks.def" || all=yes
+    [ -e build/shim ] && cmp -s shim/hook/hooks.def "$work/tree/shim/hook/hooks.def" || all=yes
     # shellcheck disable=SC2046
     compile build $(find shim -name '*.c' ! -path 'shim/launcher/*') || return 1
     # shellcheck disable=SC2046
@@ -192,6 +203,10 @@ verdict "$({
 
     expect manpage 'does not name LASTCALL_NEW' 'sed -i "s/^    {\"LASTCALL_LOG.*/&\n    {\"LASTCALL_NEW\", \"off\"},/" shim/core/options.c'
     expect manpage 'lacks: .BR LASTCALL_LOG " (warn)"' 'sed -i "s/info/warn/" shim/core/options.c'
+    expect manpage 'has no heading: lastcall drain [--lines N]' 'sed -i "s/^--help) /&echo \"  drain  it\"; /" lastcall'
+    expect manpage 'does not tell of check --long' 'sed -i "s/  --lines N/  --long  in full\\\\n&/" lastcall'
+    expect manpage 'lacks the default of check --lines: 30' 'sed -i s/20/30/ lastcall'
+    expect manpage 'names check --brief, which does not exist' 'echo ".B \\-\\-brief" >>shim/man/lastcall.1'
     expect manpage 'README.md names LASTCALL_OLD' 'echo LASTCALL_OLD >>README.md'
     expect manpage 'warning' 'printf ".nonsense\n" >>shim/man/lastcall.7'
 })"

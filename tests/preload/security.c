@@ -452,9 +452,38 @@ static void anything_at_all(void)
     }
 }
 
+/* wanderer: a server that goes to another directory, as daemons do. */
+static int wanderer(char **args)
+{
+    CHECK(chdir("/") == 0);
+    return server(args);
+}
+
+static void go_to(void *directory)
+{
+    CHECK(chdir(directory) == 0, "%s", strerror(errno));
+}
+
+/* A relative path is one of the directory where the program was started. */
+static void a_relative_path(void)
+{
+    struct child c;
+    struct setup s = {.env = {"LASTCALL_REPORT=report", "LASTCALL_LOG_FILE=victim"}, .prepare = go_to, .arg = dir};
+    make_dir();
+    child_start(&c, &s, "wanderer", NULL);
+    child_says_number(&c, "port");
+    child_signal(&c, SIGTERM);
+    child_dies(&c, SIGTERM);
+    CHECK(holds(path, "\"end\":\"drained\""), "no report");
+    CHECK(holds(victim, "lastcall: drained"), "no log");
+    CHECK(access("/report", F_OK) != 0 && access("/victim", F_OK) != 0, "they are where it has gone to");
+    remove_dir();
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
+        {"security_a_relative_path", a_relative_path},
         {"security_a_link_of_somebody_else", a_link_of_somebody_else},
         {"security_a_link_of_ones_own", a_link_of_ones_own},
         {"security_a_second_name", a_second_name},
@@ -469,10 +498,7 @@ int main(int argc, char **argv)
         {0},
     };
     static const struct check_role roles[] = {
-        {"server", server},
-        {"misled", misled},
-        {"scribbled", scribbled},
-        {0},
+        {"server", server}, {"wanderer", wanderer}, {"misled", misled}, {"scribbled", scribbled}, {0},
     };
     return check_main(argc, argv, tests, roles);
 }

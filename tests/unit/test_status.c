@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "cli/status_print.h"
+#include "launcher/status/print.h"
 
 #define NOW (100 * NSEC_PER_SEC)
 
