@@ -26,7 +26,7 @@ def server(name, **env):
 
 
 def clients(t, number, path, ready='ready_sent', **options):
-    load = t.load(f'GET {path} {EXACT}', clients=number, limit=1, duration=25000, **{ready: number}, **options)
+    load = t.load(f'GET {path} {EXACT}', clients=number, limit=1, **{ready: number}, **options)
     load.wait_ready()
     return load
 

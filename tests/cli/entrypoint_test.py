@@ -97,7 +97,7 @@ def a_server_drains():
             load = busy(t)
             t.term()
             t.no_loss(load)
-            t.exits(3, status=-signal.SIGTERM)
+            t.exits(status=-signal.SIGTERM)
             t.drained(in_flight=8)
 
 

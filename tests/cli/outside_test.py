@@ -51,7 +51,7 @@ def ended_well(t, load, in_flight, came=0, **expected):
     """Once in a while the connection by which the suite saw that it serves is not closed yet, and counts too, as may those that
     looked whether the door is closed (`came`)."""
     t.no_loss(load)
-    t.exits(within=3)
+    t.exits()
     t.drained(how='outside', **expected)
     counted = t.report()['in_flight']
     check(in_flight <= counted <= in_flight + 1 + came, f'{counted} were in flight, not {in_flight} ({came} looked at the door)')
@@ -81,7 +81,7 @@ def another_signal_is_passed_on():
     with serving(LASTCALL_FORWARD='QUIT') as t:
         load = asleep(t, 500)
         t.no_loss(load)
-        t.exits(within=3, status=128 + 3)
+        t.exits(status=128 + 3)
         t.drained(signal='TERM')
 
 
@@ -89,7 +89,7 @@ def another_signal_is_passed_on():
 def a_listener_that_is_not_named_is_left_alone():
     with serving(LASTCALL_LISTEN='1') as t:
         load = asleep(t)
-        t.exits(within=0.5)
+        t.exits()
         check(load.finish()['lost'] == 4, 'somebody was waited for')
         check('nothing to drain from outside' in t.read('log'), t.read('log'))
 
@@ -101,7 +101,7 @@ def a_lame_duck_accepts():
         while time.monotonic() < t.termed + 0.5:
             check(t.get().status == 200, 'it does not serve any more')
         t.wait_door()
-        t.exits(within=1.5)
+        t.exits()
         t.drained()
 
 
@@ -109,7 +109,7 @@ def a_lame_duck_accepts():
 def quiet_ends_the_lame_duck():
     with serving(LASTCALL_DELAY='10s', LASTCALL_QUIET='300ms') as t:
         t.term()
-        took = t.exits(within=2)
+        took = t.exits()
         check(took > 0.25, f'it ended after {took:.2f} s')
         t.drained()
 
@@ -161,7 +161,7 @@ def a_port_that_another_program_serves_too_is_not_hidden():
         try:
             until('both listen', lambda: procfs.listeners(other.pid, t.port))
             t.term()
-            t.exits(within=2)
+            t.exits()
             check(t.report()['hidden'] == 'shared', f'{t.report()}')
             for _ in range(20):
                 check(t.get().status == 200, 'the other one is not reached')
@@ -234,7 +234,7 @@ class Blind(Restricted):
 def without_sock_diag_nothing_is_waited_for():
     with serving(kind=Blind) as t:
         load = asleep(t)
-        t.exits(within=0.5)
+        t.exits()
         check(load.finish()['lost'] == 4 and 'sockets cannot be seen' in t.read('log'), t.read('log'))
 
 
@@ -245,7 +245,7 @@ def a_command_that_ends_meanwhile_is_reported():
         load = asleep(t, clients=40)
         t.wait_door()
         os.kill(procfs.children(t.process.pid)[0], 9)
-        t.exits(within=1, status=128 + 9)
+        t.exits(status=128 + 9)
         check(load.finish()['lost'] == 40, 'somebody was served')
         report = t.report()
         check(report['end'] == 'exit' and report['cut'] == len(report['cuts']), f'{report}')
@@ -263,7 +263,7 @@ def a_server_that_dies_behind_a_shell_is_reported():
         load = asleep(t)
         t.wait_door()
         os.kill(procfs.descendants(procfs.children(t.process.pid)[0])[0], 9)
-        t.exits(within=3)
+        t.exits()
         check(load.finish()['lost'] == 4, 'somebody was served')
         report = t.report()
         check(report['end'] == 'drained' and report['cut'] == len(report['cuts']) == 4, f'{report}')
@@ -303,7 +303,7 @@ def a_setuid_program_of_another_user():
             check(t.read('log').count(CANNOT_TAKE) == 1 and 'may not be looked at' in t.read('log'), t.read('log'))
         with serving(server, kind=Nobody) as t:
             load = asleep(t)
-            t.exits(within=0.5)
+            t.exits()
             check(load.finish()['lost'] == 4 and 'LASTCALL_LISTEN can name them' in t.read('log'), t.read('log'))
 
 
@@ -386,7 +386,7 @@ def requests_that_cross_the_end_of_an_idle_connection():
             t.term()
             late.ask(t.termed)
             asked, closed, crossed = asked + late.served + late.crossed, closed + late.closed, crossed + late.crossed
-            t.exits(within=3)
+            t.exits()
             t.drained()
     check(asked > 20 and crossed <= asked / 10, f'{crossed} of {asked} requests crossed')
     return f'{asked} asked around the end, {crossed} of them crossed it, {closed} saw it before they asked'

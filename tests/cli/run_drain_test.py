@@ -65,7 +65,7 @@ def a_shell_that_stays_as_parent():
         load = busy(t)
         t.term()
         test_note = t.no_loss(load)
-        t.exits(3, status=12)
+        t.exits(status=12)
         t.drained(in_flight=8)
         check(t.read('report.shell') == 'status 143\n' and test_note['ok'] == 8, t.read('report.shell'))
 
@@ -77,7 +77,7 @@ def a_shell_that_waits_for_something_else():
         load = busy(t)
         t.term()
         t.no_loss(load)
-        t.exits(3, status=143)
+        t.exits(status=143)
         t.drained(in_flight=8)
 
 
@@ -88,7 +88,7 @@ def a_shell_with_its_own_trap():
         load = busy(t)
         t.term()
         t.no_loss(load)
-        t.exits(3, status=143)
+        t.exits(status=143)
         t.drained(in_flight=8)
 
 
@@ -100,7 +100,7 @@ def a_parent_that_closes_descriptors():
         load = busy(t)
         t.term()
         t.no_loss(load)
-        t.exits(3, status=5)  # -15 + 20: its own words, not the signal's
+        t.exits(status=5)  # -15 + 20: its own words, not the signal's
         t.drained(in_flight=8)
 
 
@@ -115,7 +115,7 @@ def a_server_of_another_user():
             load = busy(t)
             t.term()
             t.no_loss(load)
-            t.exits(3, status=143)
+            t.exits(status=143)
             check('drained pid=' in t.read('log') and 'in_flight=8' in t.read('log'), t.read('log'))
 
 
@@ -126,7 +126,7 @@ def workers_behind_a_shell():
         load = busy(t)
         t.term()
         t.no_loss(load)
-        t.exits(3, status=0)
+        t.exits(status=0)
         t.drained(in_flight=8, signal='TERM')
         check(t.report()['processes'] and len(t.report()['processes']) == 3, f'{t.report()}')
 
@@ -143,7 +143,7 @@ def two_servers_behind_a_shell():
         t.term()
         t.no_loss(load)
         t.no_loss(second)
-        t.exits(3, status=0)
+        t.exits(status=0)
         ends = sorted((r['end'], r['in_flight'], r['cut']) for r in t.json_lines('report'))
         check(ends == [('drained', 4, 0), ('drained', 8, 0)], f'{ends}')
 
@@ -162,7 +162,7 @@ def a_shell_that_starts_it_again():
         load = busy(t)
         t.term()
         t.no_loss(load)
-        t.exits(3, status=143)
+        t.exits(status=143)
         check(all(r['cut'] == 0 for r in t.json_lines('report')), t.read('report'))
         t.nobody_left()
 
@@ -176,7 +176,7 @@ def the_shell_alone_is_stopped():
         t.termed = time.monotonic()
         os.kill(shell, signal.SIGTERM)
         t.no_loss(load)
-        t.exits(3, status=143)
+        t.exits(status=143)
         t.drained(in_flight=8)
 
 
@@ -187,7 +187,7 @@ def a_server_that_has_left_its_shell():
         load = busy(t)
         t.term()
         t.no_loss(load)
-        t.exits(3, status=143)
+        t.exits(status=143)
         t.drained(in_flight=8)
 
 
@@ -201,7 +201,7 @@ def a_second_signal_ends_it():
             check(t.process.wait(0) is None, 'it does not wait')
             t.target_process.kill(signal.SIGTERM)
             again = time.monotonic()
-            t.exits(1, since=again)
+            t.exits(since=again)
             report = t.report()
             check((report['end'], report['cut']) == ('second_signal', 2), f'{report}')
 
@@ -227,7 +227,7 @@ def after_its_release_a_server_has_every_signal():
         t.target_process.kill(signal.SIGUSR1)
         t.until('another one', lambda: t.read('error.log').count('received from') == 2)
         t.target_process.kill(signal.SIGTERM)
-        t.exits(1, status=0)
+        t.exits(status=0)
 
 
 @case
@@ -236,7 +236,7 @@ def the_deadline_holds():
         with Closing(started(parent=parent, words=['--timeout', '500ms'])) as t:
             t.load('GET /sleep?ms=20000', clients=2, limit=1, ready_sent=2).wait_ready()
             t.term()
-            took = t.exits(1.5)
+            took = t.exits()
             check(took >= 0.5, f'after {took}')
             report = t.report()
             check((report['end'], report['cut']) == ('deadline', 2), f'{report}')
@@ -251,17 +251,17 @@ def a_server_that_ignores_the_signal():
         time.sleep(0.3)
         check(t.process.wait(0) is None and t.get().status == 200, 'it does not serve on')
         t.target_process.kill(signal.SIGQUIT)
-        t.exits(2, status=131)
+        t.exits(status=131)
     with Closing(behind(f'sh -c \'{ignoring} exec "$0" "$@"\' "$@" & wait $!')) as t:
         t.term()
-        t.exits(2, status=143, outlived=True)
+        t.exits(status=143, outlived=True)
 
 
 @case
 def other_signals_pass():
     with Closing(started()) as t:
         t.term(signal.SIGINT)
-        t.exits(1, status=130)
+        t.exits(status=130)
 
 
 @case
@@ -270,7 +270,7 @@ def another_signal_begins_it():
         load = busy(t)
         t.term(signal.SIGQUIT)
         t.no_loss(load)
-        t.exits(3, status=131)
+        t.exits(status=131)
         t.drained(in_flight=8, signal='QUIT')
 
 
@@ -279,7 +279,7 @@ def a_signal_that_the_shell_made_it_ignore():
     """INT and QUIT, of what it starts in the background: nobody is waited for."""
     with Closing(started(parent=True, words=['--signals', 'TERM,QUIT'])) as t:
         t.term(signal.SIGQUIT)
-        t.exits(2, status=131, outlived=True)
+        t.exits(status=131, outlived=True)
 
 
 @case
@@ -331,7 +331,7 @@ def pid_1_with_workers_behind_a_shell():
         load = busy(t)
         t.term()
         t.no_loss(load)
-        t.exits(4, status=17)
+        t.exits(status=17)
         t.drained(in_flight=8)
 
 
@@ -342,7 +342,7 @@ def pid_1_with_a_server_that_ignores_the_signal():
         time.sleep(0.3)
         check(t.process.wait(0) is None and t.get().status == 200, 'it does not serve on')
         t.term(signal.SIGKILL)
-        t.exits(3, status=137)
+        t.exits(status=137)
 
 
 @case

@@ -230,7 +230,8 @@ SERVERS = ('nginx-2', 'gunicorn-gthread', 'epoll')
 def contained(variant, names, only=SERVERS, long=(), **how):
     for name in [*names, *long]:
         full = '-'.join(['container', *variant.split(), name])
-        scenarios.SCENARIOS[full] = Scenario(full, netns.witnessed(scenarios.SCENARIOS[name].run), only=only, long=name in long, how=how)
+        scenarios.SCENARIOS[full] = Scenario(full, netns.witnessed(scenarios.SCENARIOS[name].run), only=only, long=name in long,
+                                             heavy=scenarios.SCENARIOS[name].heavy, how=how)
 
 
 LOADS = ('inflight', 'hammer', 'think', 'churn')

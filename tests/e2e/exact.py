@@ -165,7 +165,7 @@ def compared(t):
         if t.bare:
             return
         bare = {what: without(names, raw) for what, raw in runs[0].items()}
-        t.start(LASTCALL_IDLE='2s')
+        t.start(LASTCALL_IDLE='5s')
         alike(t, 'in service', bare, {what: without(names, raw) for what, raw in talk(t).items()})
         in_drain = {what: without(names, raw) for what, raw in parting_talk(t).items()}
     except WireError as e:
@@ -175,8 +175,7 @@ def compared(t):
         bare = {what: without_parting(raw) for what, raw in bare.items()}
         in_drain = {what: without_parting(raw) for what, raw in in_drain.items()}
     alike(t, 'in a drain', bare, in_drain)
-    # From outside, and with TLS, a connection is let go when it has been quiet for so long, and has as long to react.
-    t.exits(within=6 if 'farewell' in t.server.lacks else 5 if 'tls' in t.server.speaks else 3)
+    t.exits()
     t.drained()
     t.note = f'{sum(map(len, bare.values()))} bytes, without {b" ".join(sorted(names)).decode()}'
 

@@ -100,5 +100,5 @@ class Scenario(scenarios.Scenario):
 
 
 SCENARIOS = {f'netns-{name}': Scenario(f'netns-{name}', witnessed(scenarios.SCENARIOS[name].run), only=('nginx', 'nginx-2', 'gunicorn-gthread'),
-                                       racing=False)
+                                       heavy=scenarios.SCENARIOS[name].heavy)
              for name in ('inflight', 'hammer', 'think', 'churn', 'idle', 'upload')}

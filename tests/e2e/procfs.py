@@ -27,6 +27,16 @@ def thread_states(pid):
     return {fields[0] for fields in found if fields}
 
 
+def pending(pid, number):
+    """Has a process been sent a signal that none of its threads has taken yet?"""
+    try:
+        with open(f'/proc/{pid}/status') as f:
+            sets = dict(line.split(':') for line in f if line.startswith(('SigPnd', 'ShdPnd')))
+    except OSError:
+        return False
+    return any(int(bits, 16) >> (number - 1) & 1 for bits in sets.values())
+
+
 def session(leader):
     """Every process, zombies too, of the session that it leads or led."""
     pids = (int(name) for name in os.listdir('/proc') if name.isdigit())
