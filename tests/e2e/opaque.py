@@ -340,4 +340,4 @@ def garbage(t):
         t.get()
         t.term()
         t.exits()
-    t.drained(opaque=1)
+    t.drained()
