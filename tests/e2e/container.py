@@ -2,6 +2,7 @@
 careful users have: Debian's smallest root filesystem, read-only, few capabilities, a limit of processes, a seccomp
 filter like docker's, the report in /dev/termination-log. Its network is netns.Test's server side; the clients are in the
 other namespace, and outside of the container's PID namespace."""
+import fcntl
 import json
 import os
 import shutil
@@ -44,7 +45,9 @@ def root(build):
     for need in ('runc', 'debootstrap', 'ip'):
         if not shutil.which(need):
             raise harness.Missing(need)
-    with _root_lock:
+    os.makedirs(os.path.dirname(where), exist_ok=True)
+    with _root_lock, open(f'{where}.lock', 'w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of other suites
         if not os.path.exists(where) and subprocess.run([MAKE_ROOT, SUITE, where, PACKAGES], check=False).returncode:
             raise harness.Missing(f'a root filesystem: see {where}.log')
     return where

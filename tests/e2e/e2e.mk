@@ -59,10 +59,11 @@ go_cgo     = $(BUILD)/e2e/go-$(1): HOW = CGO_ENABLED=1 $(GO) build
 go_pie     = $(BUILD)/e2e/go-$(1)-pie: HOW = CGO_ENABLED=0 $(GO) build -buildmode=pie
 go_static  = $(BUILD)/e2e/go-$(1)-static: HOW = CGO_ENABLED=0 $(GO) build
 go_stripped = $(BUILD)/e2e/go-$(1)-stripped: HOW = CGO_ENABLED=0 $(GO) build -ldflags='-s -w'
+GO_PATTERN = tests/e2e/servers/go/pattern/pattern.go
 define go_server
 $(foreach b,$(GO_BUILDS),$(eval $(call $(b),$(1))))
 GO_BIN += $(BUILD)/e2e/go-$(1) $(BUILD)/e2e/go-$(1)-pie $(BUILD)/e2e/go-$(1)-static $(BUILD)/e2e/go-$(1)-stripped
-$(BUILD)/e2e/go-$(1) $(BUILD)/e2e/go-$(1)-pie $(BUILD)/e2e/go-$(1)-static $(BUILD)/e2e/go-$(1)-stripped: tests/e2e/servers/go/$(1)/main.go
+$(BUILD)/e2e/go-$(1) $(BUILD)/e2e/go-$(1)-pie $(BUILD)/e2e/go-$(1)-static $(BUILD)/e2e/go-$(1)-stripped: tests/e2e/servers/go/$(1)/main.go $(GO_PATTERN)
 	$$(call say,GO,$$@)
 	$$(Q)mkdir -p $$(dir $$@)
 	$$(Q)if command -v $(GO) >/dev/null; then $(GO_ENV) $$(HOW) -o $$@ $$<; else echo 'e2e: no go: its servers are missing' >&2; fi
@@ -72,11 +73,11 @@ $(foreach s,nethttp fasthttp,$(eval $(call go_server,$(s))))
 # Linked by gcc, static with glibc: its program headers are others.
 GO_LINKED  = $(BUILD)/e2e/go-nethttp-linked
 $(GO_LINKED): HOW = CGO_ENABLED=1 $(GO) build -tags netgo,osusergo -ldflags '-linkmode external -extldflags -static'
-$(GO_LINKED): tests/e2e/servers/go/nethttp/main.go
+$(GO_LINKED): tests/e2e/servers/go/nethttp/main.go $(GO_PATTERN)
 # Dynamic, and loaded by musl, which runs no constructor in it.
 GO_MUSL    = $(BUILD)/e2e/go-nethttp-musl
 $(GO_MUSL): HOW = CGO_ENABLED=0 $(GO) build -buildmode=pie -ldflags='-I /lib/ld-musl-x86_64.so.1'
-$(GO_MUSL): tests/e2e/servers/go/nethttp/main.go
+$(GO_MUSL): tests/e2e/servers/go/nethttp/main.go $(GO_PATTERN)
 
 # HTTP/2 by golang.org/x/net; and a process that talks to itself under us; the race detector's build takes long, so it is the soak's.
 GO_STRESS  = $(BUILD)/e2e/go-stress $(BUILD)/e2e/go-stress-static
