@@ -493,7 +493,7 @@ def hostile_tables():
         rename(b'\x1b[2J\x07"\\\xff')
         try:
             shown = 0
-            for _ in range(60):
+            for _ in range(20):
                 mutated = bytearray(numbered)
                 for _ in range(rng.randrange(1, 24)):
                     at = rng.randrange(16, 700) & ~7

@@ -60,7 +60,8 @@ class Certificate:
 
     def _measure(self, t, server, load_name):
         t.start()
-        load = t.load(f'GET / {EXACT}', until_refused=True, **LOADS[load_name])
+        how = LOADS[load_name]
+        load = t.load(f'GET / {EXACT}', until_refused=True, **{**how, 'ready_ok': t.warm(how['ready_ok'], how['clients'])})
         load.wait_ready()
         t.term()
         result = load.finish()

@@ -383,6 +383,10 @@ class Test:
         """As many, or fewer if the server would let the rest wait."""
         return min(clients, self.server.at_once)
 
+    def warm(self, requests, clients):
+        """So many requests are load, or, of a server to which each is dear, fewer; but one of each client."""
+        return max(requests // self.server.dear, clients)
+
     def kill(self, pids, number=signal.SIGKILL):
         """A signal to some of its processes, those that still live."""
         for pid in pids:
@@ -441,12 +445,11 @@ class Test:
         self.target_process.kill(number)
 
     def let_read(self, moment=0.1):
-        """Until what clients have sent has been read, which some servers leave for a while: then a second is enough. `moment` is for
-        what the kernel does not tell: nginx has still to send it on to its upstream; of AF_UNIX nothing is seen."""
+        """Until what clients have sent has been read. `moment` is for what the kernel does not tell: nginx has still to send it on to
+        its upstream; of AF_UNIX nothing is seen."""
         time.sleep(moment * SLOW)
-        deadline = time.monotonic() + SLOW
-        while self.server.family != 'unix' and procfs.unread(self.port) and time.monotonic() < deadline:
-            time.sleep(0.02)
+        if self.server.family != 'unix':
+            self.until('all that was sent is read', lambda: not procfs.unread(self.port))
 
     def wait_door(self):
         """Until a new connection is refused (bare: the process may be gone by then, which is the same). How many came in before,

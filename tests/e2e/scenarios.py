@@ -74,7 +74,7 @@ def inflight(t):
 def until_refused(t, clients, ready, env=None, **options):
     """Clients that go on until the door is closed, TERM in the middle."""
     t.start(**(env or {}))
-    load = t.load(f'GET / {EXACT}', clients=clients, until_refused=True, ready_ok=ready, **options)
+    load = t.load(f'GET / {EXACT}', clients=clients, until_refused=True, ready_ok=t.warm(ready, clients), **options)
     load.wait_ready()
     if t.options.control:  # no TERM: proof that clients and server lose nothing by themselves
         time.sleep(0.3)

@@ -62,6 +62,7 @@ class Server:
     env: dict = field(default_factory=dict)
     group: Group | None = None
     at_once: int = MANY                      # requests that it works on at the same time, the others wait
+    dear: int = 1                            # a request costs it so many times what it costs others
     daemon: str = ''                         # it puts itself in the background, and its process id in this file
     plain: tuple = ()                        # scenarios of a plain run, if not all
     exit_also: tuple = ()                    # after TERM, if it has connections then and that may differ
@@ -284,7 +285,7 @@ SERVERS = {s.name: s for s in (
            # ended, and then its master kills it.
            group=Group(ready=') booted', reload='USR1', follow=True), at_once=32),
     Server('forking', lambda build, directory, host, port, backend: [
-        PYTHON, f'{HERE}/servers/threading_server.py', str(port), host, 'fork'], [PYTHON], -15, {'/sendfile', 'chunked'},
+        PYTHON, f'{HERE}/servers/threading_server.py', str(port), host, 'fork'], [PYTHON], -15, {'/sendfile', 'chunked'}, dear=10,
            group=Group(0, respawns=False, outlive=True)),
     go('nethttp'),
     go('fasthttp'),
