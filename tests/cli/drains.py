@@ -40,7 +40,7 @@ def drain(name, idle, sleeps, cut=0, **env):
         for ms in sorted(sleeps, reverse=True):  # the shortest last: it shall not end before TERM
             loads.append(clients(t, sleeps[ms], f'/sleep?ms={ms}'))
         t.get()
-        t.let_read(0.15)  # also by a server that first accepts everybody and then reads
+        t.let_read(in_flight=sum(sleeps.values()) + cut)
         t.term()
         for load in loads:
             t.no_loss(load)

@@ -36,5 +36,5 @@ def busy(test, requests=SLOW, clients=8):
     """Clients whose requests are in flight."""
     load = test.load(requests, clients=clients, limit=1, wait_fin=True, ready_sent=clients)
     load.wait_ready()
-    test.let_read()
+    test.let_read(in_flight=clients)
     return load

@@ -84,7 +84,7 @@ def in_flight(t):
     wires = {t.wire(): 0 for _ in range(t.some(8))} if 'keep-alive' in t.server.lacks else kept(t)
     for wire in wires:
         wire.send(UPLOAD)
-    t.let_read()
+    t.let_read(in_flight=len(wires))
     return {wire: pid or owner(t, wire) for wire, pid in wires.items()}
 
 
@@ -340,7 +340,7 @@ def cgi(t):
     t.start()
     load = t.load(f'GET /cgi?ms=1500 {EXACT}', clients=4, limit=1, wait_fin=True, ready_sent=4)
     load.wait_ready()
-    t.let_read(0.3)  # by its program too
+    t.let_read(in_flight=4, moment=0.3)  # by its program too
     t.term()
     t.no_loss(load)
     t.exits()

@@ -444,12 +444,21 @@ class Test:
         self.termed = time.monotonic()
         self.target_process.kill(number)
 
-    def let_read(self, moment=0.1):
-        """Until what clients have sent has been read. `moment` is for what the kernel does not tell: nginx has still to send it on to
-        its upstream; of AF_UNIX nothing is seen."""
+    def let_read(self, in_flight=0, moment=0.1):
+        """Until what clients have sent has been read, and so many requests are seen to be in flight. `moment` is for what nobody tells:
+        nginx has still to send it on to its upstream; of AF_UNIX the kernel shows nothing."""
         time.sleep(moment * SLOW)
         if self.server.family != 'unix':
-            self.until('all that was sent is read', lambda: not procfs.unread(self.port))
+            self.until('all that was sent is read', lambda: not self.unread())
+        if in_flight and not self.bare and not self.server.outside:
+            self.until(f'{in_flight} requests are in flight', lambda: self.in_flight() >= in_flight)
+
+    def in_flight(self):
+        """So many requests of its clients, as it sees them itself."""
+        return sum(group['connections']['in_flight'] for group in self.status())
+
+    def unread(self):
+        return procfs.unread(self.port)
 
     def wait_door(self):
         """Until a new connection is refused (bare: the process may be gone by then, which is the same). How many came in before,
@@ -470,14 +479,14 @@ class Test:
     def wait_orders(self):
         """Until all of its processes have heard that they drain: the master may close the door a moment earlier."""
         if self.server.group and not self.bare:
-            self.until('every process drains', lambda: 'serving' not in self.states())
+            self.until('every process drains', lambda: not any(
+                process['state'] == 'serving' for group in self.status() for process in group['processes']))
 
-    def states(self):
-        """What `lastcall status` says of each of its processes; nothing, once there is nobody to ask."""
+    def status(self):
+        """What `lastcall status` says of its group; nothing, once there is nobody to ask."""
         run = subprocess.run([f'{self.options.build}/lastcall', 'status', '--json', str(self.target_process.pid)], capture_output=True,
                              timeout=BOUND, check=False)
-        groups = json.loads(run.stdout)['groups'] if run.stdout else []
-        return [process['state'] for group in groups for process in group['processes']]
+        return json.loads(run.stdout)['groups'] if run.stdout else []
 
     # ---- the clients
     def load(self, requests, **options):

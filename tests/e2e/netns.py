@@ -8,6 +8,7 @@ import subprocess
 import threading
 
 import harness
+import procfs
 import scenarios
 
 _numbers = itertools.count()
@@ -54,6 +55,9 @@ class Test(harness.Test):
         if not result['ok']:
             raise OSError('not served')
         return type('Served', (), {'status': 200})
+
+    def unread(self):
+        return procfs.in_network_of(f'/run/netns/{self.server_ns}', super().unread)
 
     def counters(self, ns=None):
         text = subprocess.run(['ip', 'netns', 'exec', ns or self.server_ns, 'cat', '/proc/net/netstat', '/proc/net/snmp'],

@@ -64,7 +64,7 @@ def inflight(t):
     clients = t.some(8)
     load = t.load(f'GET /sleep?ms={2000 * SLOW:.0f} {EXACT}', clients=clients, limit=1, wait_fin=True, ready_sent=clients)
     load.wait_ready()
-    t.let_read()
+    t.let_read(in_flight=clients)
     t.term()
     t.no_loss(load)
     t.exits()
@@ -192,7 +192,7 @@ def upload(t):
     load = t.load(f'POST /upload upload={size} text={size}\n', clients=clients, limit=1, split=size // 2, wait_fin=True,
                   split_pause=int(1500 * SLOW), ready_sent=clients)
     load.wait_ready()
-    t.let_read()
+    t.let_read(in_flight=clients)
     t.term()
     t.no_loss(load)
     t.exits()
@@ -405,7 +405,7 @@ def half_closed(t):
         for wire in wires:
             wire.send(request('GET', f'/sleep?ms={2500 * SLOW:.0f}'))
             wire.end_output()
-        t.let_read()
+        t.let_read(in_flight=clients)
         t.term()
         try:
             for wire in wires:
