@@ -14,7 +14,7 @@ import procfs
 import wire
 from cases import case, check, directory, until
 from scenarios import term_again
-from serving import Closing, busy, started
+from serving import SLOW, Closing, busy, started
 
 ENDLESS = 'GET /sleep?ms=600000'
 
@@ -22,17 +22,15 @@ ENDLESS = 'GET /sleep?ms=600000'
 def drains(test, status=None, number=signal.SIGTERM, **expected):
     """8 requests in flight and TERM, to the launcher: they are served, it ends with this status, if not the server's, and the report
     says so. What the clients saw."""
-    load = busy(test)
-    test.term(number)
-    return drained(test, load, status, **expected)
+    result = test.term_in_flight(SLOW, 8, number=number)
+    drained(test, status, **expected)
+    return result
 
 
-def drained(test, load, status=None, **expected):
-    result = test.no_loss(load)
+def drained(test, status=None, **expected):
     test.note = f'{test.exits(status=status):.2f} s'
     test.drained(**{'in_flight': 8, **expected})
     check(not procfs.lives(test.process.pid), 'the launcher lives')
-    return result
 
 
 def behind(body, name='epoll', env=None, make=launcher.Test, **how):
@@ -163,7 +161,8 @@ def the_shell_alone_is_stopped():
         shell = next(pid for pid in procfs.children(t.process.pid))
         t.termed = time.monotonic()
         os.kill(shell, signal.SIGTERM)
-        drained(t, load, 143)
+        t.no_loss(load)
+        drained(t, 143)
 
 
 @case
@@ -196,7 +195,8 @@ def a_repeated_signal_is_the_same():
             t.term()
             if not all(term_again(t) for _ in range(3)):
                 raise harness.Failure('it was not run for a second')
-            drained(t, load)
+            t.no_loss(load)
+            drained(t)
 
 
 @case

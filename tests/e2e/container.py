@@ -213,6 +213,12 @@ class Test(netns.Test):
         self.termed = time.monotonic()
         self.command('kill', self.name, str(number))
 
+    def again(self):
+        super().again()
+        subprocess.run(self.runc('delete', '--force', self.name), check=False, timeout=harness.BOUND, capture_output=True)
+        if self.exists('pid'):
+            os.unlink(self.path('pid'))
+
     def close(self):
         if self.cleaner:
             self.cleaner.close()

@@ -337,12 +337,7 @@ def heir_ends(t, heir):
 @scenario(group=True, only=('apache-event', 'apache-prefork'))
 def cgi(t):
     """CGI requests in flight at TERM are served whole, and their programs see no signal, though we are in them too."""
-    t.start()
-    load = t.load(f'GET /cgi?ms=1500 {EXACT}', clients=4, limit=1, wait_fin=True, ready_sent=4)
-    load.wait_ready()
-    t.let_read(in_flight=4, moment=0.3)  # by its program too
-    t.term()
-    t.no_loss(load)
+    t.term_in_flight(f'GET /cgi?ms={{ms}} {EXACT}', 4)
     t.exits()
     t.drained(in_flight=4)
     t.check(not t.read('cgi-signals'), f"the CGI programs saw {t.read('cgi-signals').split()}")

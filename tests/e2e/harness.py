@@ -210,6 +210,9 @@ class Load:
         if line != b'ready\n':
             raise Failure(f'the clients did not get ready: {line.decode() if line else "they have said nothing"}')
 
+    def is_over(self):
+        return bool(self.result or select.select([self.child.stdout], [], [], 0)[0])
+
     def stop(self):
         """No new requests; or, with resume, the second ones."""
         self.child.stdin.close()
@@ -445,13 +448,31 @@ class Test:
         self.target_process.kill(number)
 
     def let_read(self, in_flight=0, moment=0.1):
-        """Until what clients have sent has been read, and so many requests are seen to be in flight. `moment` is for what nobody tells:
-        nginx has still to send it on to its upstream; of AF_UNIX the kernel shows nothing."""
+        """Until what clients have sent has been read, and so many requests are seen to be in flight, or a load is over. `moment` is for
+        what nobody tells: nginx has still to send it on to its upstream; of AF_UNIX the kernel shows nothing."""
         time.sleep(moment * SLOW)
         if self.server.family != 'unix':
             self.until('all that was sent is read', lambda: not self.unread())
         if in_flight and not self.bare and not self.server.outside:
-            self.until(f'{in_flight} requests are in flight', lambda: self.in_flight() >= in_flight)
+            self.until(f'{in_flight} requests are in flight', lambda: self.in_flight() >= in_flight or any(
+                load.is_over() for load in self.loads))
+
+    def term_in_flight(self, request, clients, ms=2000, start=None, number=signal.SIGTERM, **options):
+        """Requests (`{ms}` in the text or in an option: so long) and TERM while all of them are in flight, and none is lost. Where the
+        machine is so busy that the first one is over by then, again with longer ones. What the clients saw."""
+        for each in (int(ms * SLOW), int(4 * ms * SLOW), int(16 * ms * SLOW)):
+            if not self.process:
+                (start or self.start)()
+            load = self.load(request.format(ms=each), clients=clients, limit=1, ready_sent=clients, wait_fin=True,
+                             **{name: each if value == '{ms}' else value for name, value in options.items()})
+            load.wait_ready()
+            self.let_read(clients)
+            self.term(number)
+            result = self.no_loss(load)
+            if result['first_response'] / 1e9 > self.termed + each / 4000:
+                return result
+            self.again()
+        raise Failure(f'requests of {16 * ms} ms are over before TERM')
 
     def in_flight(self):
         """So many requests of its clients, as it sees them itself."""
@@ -570,7 +591,9 @@ class Test:
         for child in [*self.loads, self.process, self.backend]:
             if child:
                 child.close()
-        self.process = self.backend = None
+        if self.inner:
+            self.inner.close()
+        self.process = self.backend = self.inner = None
         self.loads = []
         for name in ('report', 'log', self.server.daemon):
             if name and self.exists(name):

@@ -60,13 +60,8 @@ def scenario(**options):
 @scenario()
 def inflight(t):
     """8 requests of 2 s, TERM once they are read."""
-    t.start()
     clients = t.some(8)
-    load = t.load(f'GET /sleep?ms={2000 * SLOW:.0f} {EXACT}', clients=clients, limit=1, wait_fin=True, ready_sent=clients)
-    load.wait_ready()
-    t.let_read(in_flight=clients)
-    t.term()
-    t.no_loss(load)
+    t.term_in_flight(f'GET /sleep?ms={{ms}} {EXACT}', clients)
     t.exits()
     t.drained(in_flight=clients)
 
@@ -187,14 +182,8 @@ def big(t):
 @scenario()
 def upload(t):
     """Half a body at TERM, the rest a second later."""
-    t.start()
     size, clients = 1 << 20, t.some(4)
-    load = t.load(f'POST /upload upload={size} text={size}\n', clients=clients, limit=1, split=size // 2, wait_fin=True,
-                  split_pause=int(1500 * SLOW), ready_sent=clients)
-    load.wait_ready()
-    t.let_read(in_flight=clients)
-    t.term()
-    t.no_loss(load)
+    t.term_in_flight(f'POST /upload upload={size} text={size}\n', clients, 1500, split=size // 2, split_pause='{ms}')
     t.exits()
     t.drained(in_flight=clients)
 
@@ -202,13 +191,17 @@ def upload(t):
 @scenario(needs='pipeline')
 def pipeline(t):
     """3 requests in one write; the first takes 800 ms, the farewell belongs on the last."""
-    t.start()
-    load = t.load([f'GET /sleep?ms={800 * SLOW:.0f} {EXACT}', f'GET / {EXACT}', f'GET / {EXACT}'], clients=4, limit=3, pipeline=3, wait_fin=True,
-                  ready_sent=12)
-    load.wait_ready()
-    t.let_read()
-    t.term()
-    result = t.no_loss(load)
+    for ms in (800, 3200, 12800):
+        t.start()
+        load = t.load([f'GET /sleep?ms={ms} {EXACT}', f'GET / {EXACT}', f'GET / {EXACT}'], clients=4, limit=3, pipeline=3, wait_fin=True,
+                      ready_sent=12)
+        load.wait_ready()
+        t.let_read()
+        t.term()
+        result = t.no_loss(load)
+        if result['first_response'] / 1e9 > t.termed + ms / 4000:
+            break
+        t.again()  # a busy machine
     t.check(result['ok'] == 12, f"{result['ok']} of 12 were served")
     t.check(t.bare or result['farewells'] == 4, f"{result['farewells']} of 4 connections were told to close")
     t.exits()

@@ -9,12 +9,6 @@ from wire import WireError
 ONE = ('epoll',)
 
 
-def read_by_then(t, load, requests=2):
-    """Its requests are in flight: sent, and read by the server. One that is not read yet is served late."""
-    load.wait_ready()
-    t.let_read(in_flight=requests)
-
-
 @scenario(only=('nginx', 'epoll', 'thread'))
 def lame_duck(t):
     """LASTCALL_DELAY: for that long new connections are still served, and every response says close."""
@@ -97,11 +91,7 @@ def bad_variables(t):
 @scenario(only=ONE)
 def no_deadline(t):
     """LASTCALL_TIMEOUT=0: a request that takes longer than the default deadline is waited for."""
-    t.start(LASTCALL_TIMEOUT='0')
-    load = t.load(f'GET /sleep?ms=26000 {EXACT}', clients=1, limit=1, ready_sent=1)
-    read_by_then(t, load, 1)
-    t.term()
-    t.no_loss(load)
+    t.term_in_flight(f'GET /sleep?ms={{ms}} {EXACT}', 1, 26000, lambda: t.start(LASTCALL_TIMEOUT='0'))
     t.exits()
     t.drained(in_flight=1)
 
@@ -152,11 +142,7 @@ def linger_time(t):
 def signals(t):
     """LASTCALL_SIGNALS=INT,TERM: both begin a drain, and the one that came is delivered."""
     for number in (2, 15):
-        t.start(LASTCALL_SIGNALS='INT,TERM')
-        load = t.load(f'GET /sleep?ms=1000 {EXACT}', clients=2, limit=1, ready_sent=2)
-        read_by_then(t, load)
-        t.term(number)
-        t.no_loss(load)
+        t.term_in_flight(f'GET /sleep?ms={{ms}} {EXACT}', 2, 500, lambda: t.start(LASTCALL_SIGNALS='INT,TERM'), number)
         t.exits(status=-number)
         t.drained(in_flight=2, signal={2: 'INT', 15: 'TERM'}[number])
         t.again()
@@ -196,7 +182,7 @@ def inject_off(t):
 def drain_once(t, **env):
     t.start(**env)
     load = t.load(f'GET /sleep?ms=500 {EXACT}', clients=2, limit=1, ready_sent=2)
-    read_by_then(t, load)
+    load.wait_ready()
     t.term()
     t.no_loss(load)
     t.exits()
@@ -290,7 +276,7 @@ def log_off(t):
     """LASTCALL_LOG=off: nothing is said, not even of an unreadable variable; the report is written."""
     drain_once(t, LASTCALL_LOG='off', LASTCALL_IDLE='soon', LASTCALL_TYPO='1')
     t.check(not t.read('log'), f'it says {t.read("log")!r}')
-    t.drained(in_flight=2)
+    t.drained()
 
 
 def plain_lines(t, name):
