@@ -59,6 +59,7 @@ def parse():
     p.add_argument('--jobs', type=int, default=5 * CORES, help='at a time, of those that mostly wait')
     p.add_argument('--heavy', type=int, default=CORES, help='at a time, of those that keep a processor busy')
     p.add_argument('--tails', type=int, default=3, help='runs for a figure of the scenarios that measure one')
+    p.add_argument('--pipelined', type=int, default=200_000, help='requests of hostile-pipeline')
     p.add_argument('--profile', action='store_true')
     p.add_argument('--bare', action='store_true')
     p.add_argument('--control', action='store_true')

@@ -195,15 +195,11 @@ def drain_once(t, **env):
 def report_connections(t):
     """LASTCALL_REPORT_CONNECTIONS=1: the report tells of every connection of every process; without it, of none."""
     for on in ('1', '0'):
-        t.start(LASTCALL_REPORT_CONNECTIONS=on, LASTCALL_IDLE='300ms')
-        idle = t.load(f'GET / {EXACT}', clients=4, limit=1, hold=True, ready_ok=4)
-        busy = t.load(f'GET /sleep?ms=2000 {EXACT}', clients=4, limit=1, ready_sent=4)
-        for load in (idle, busy):
-            load.wait_ready()
-        t.get()  # by now they are read
-        t.term()
-        t.no_loss(busy)
-        t.no_loss(idle)
+        def start(on=on):
+            t.start(LASTCALL_REPORT_CONNECTIONS=on, LASTCALL_IDLE='300ms')
+            t.load(f'GET / {EXACT}', clients=4, limit=1, hold=True, ready_ok=4).wait_ready()
+        t.term_in_flight(f'GET /sleep?ms={{ms}} {EXACT}', 4, 1000, start)
+        t.no_loss(t.loads[0])
         t.exits()
         if not t.bare:
             (check_connections if on == '1' else check_no_connections)(t, t.report())
