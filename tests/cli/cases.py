@@ -13,7 +13,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, 'tests', 'e2e'))  # procfs, wire, harness: what the other suite has already
 import harness  # noqa: E402
-from harness import BOUND  # noqa: E402
+from bound import BOUND  # noqa: E402
 
 _cases = []
 build = ''

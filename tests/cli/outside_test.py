@@ -19,6 +19,7 @@ import harness
 import procfs
 import servers
 import wire
+from bound import NEVER
 from cases import case, check, directory, lastcall, says, until
 
 NOBODY = 65534
@@ -39,7 +40,7 @@ def serving(name=PLAIN, host=None, kind=harness.Test, port=0, **env):
         t.close()
 
 
-def asleep(t, ms=1500, clients=4):
+def asleep(t, ms=3000, clients=4):
     """Requests in flight, and TERM."""
     load = t.load(f'GET /sleep?ms={ms} {EXACT}', clients=clients, limit=1, ready_sent=clients)
     load.wait_ready()
@@ -83,7 +84,7 @@ def a_status_passes_through():
 @case
 def another_signal_is_passed_on():
     with serving(LASTCALL_FORWARD='QUIT') as t:
-        load = asleep(t, 500)
+        load = asleep(t)
         t.no_loss(load)
         t.exits(status=128 + 3)
         t.drained(signal='TERM')
@@ -112,7 +113,7 @@ def a_lame_duck_accepts():
 
 @case
 def quiet_ends_the_lame_duck():
-    with serving(LASTCALL_DELAY=harness.NEVER, LASTCALL_QUIET='300ms') as t:
+    with serving(LASTCALL_DELAY=NEVER, LASTCALL_QUIET='300ms') as t:
         t.term()
         took = t.exits()
         check(took >= 0.3, f'it ended after {took:.2f} s')
@@ -129,7 +130,7 @@ def both_families():
         with serving(server, host) as t:
             t.target = (target, t.port)
             t.address = f'{target}:{t.port}' if '.' in target else f'[{target}]:{t.port}'
-            ended_well(t, asleep(t, 500), in_flight=4, hidden='hide')
+            ended_well(t, asleep(t), in_flight=4, hidden='hide')
 
 
 # ---- listeners that others hold ---------------------------------------------------------------------------------------
@@ -348,7 +349,7 @@ def a_shell_that_stays_as_the_parent():
         server = servers.Server('behind', lambda build, where, host, port, backend, ending=ending: [
             'sh', '-c', f'{build}/e2e/{PLAIN} {port} {host} & {ending}'], [], -15, outside=True)
         with serving(server) as t:
-            ended_well(t, asleep(t, 500), in_flight=4, hidden='hide')
+            ended_well(t, asleep(t), in_flight=4, hidden='hide')
 
 
 # ---- crossing ---------------------------------------------------------------------------------------------------------
@@ -406,4 +407,4 @@ def requests_that_cross_the_end_of_an_idle_connection():
 
 if __name__ == '__main__':
     harness.adopt_orphans()
-    cases.main()
+    cases.main(jobs=4)

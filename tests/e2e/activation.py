@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 import harness
 import procfs
 import scenarios
+from bound import BOUND
 from scenarios import EXACT
 
 SO_BINDTOIFINDEX = 62
@@ -127,7 +128,7 @@ class Held(Rollout):
 
     def hand_over(self):
         """The first ends, and all the while the listener is as it was; then the second serves."""
-        while self.process.wait(0.005) is None and time.monotonic() < self.termed + harness.BOUND:
+        while self.process.wait(0.005) is None and time.monotonic() < self.termed + BOUND:
             self.untouched()
         self.exits()
         self.untouched()

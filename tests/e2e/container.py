@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 import harness
 import netns
 import scenarios
+from bound import BOUND
 
 SUITE, PACKAGES = 'bookworm', 'nginx-light,gunicorn'
 MAKE_ROOT = os.path.join(harness.HERE, '..', 'debootstrap.sh')
@@ -130,7 +131,7 @@ class Cleaner:
 
     def close(self):
         self.child.stdin.close()
-        self.child.wait(harness.BOUND)
+        self.child.wait(BOUND)
 
 
 LEAVE_NOTHING = '''
@@ -165,7 +166,7 @@ class Test(netns.Test):
         return ['runc', '--root', self.path('runc'), *command]
 
     def command(self, *words):
-        subprocess.run(self.runc(*words), check=True, timeout=harness.BOUND, capture_output=True)
+        subprocess.run(self.runc(*words), check=True, timeout=BOUND, capture_output=True)
 
     def container_environment(self, env):
         """Of the harness's environment, what the test itself put there."""
@@ -215,7 +216,7 @@ class Test(netns.Test):
 
     def again(self):
         super().again()
-        subprocess.run(self.runc('delete', '--force', self.name), check=False, timeout=harness.BOUND, capture_output=True)
+        subprocess.run(self.runc('delete', '--force', self.name), check=False, timeout=BOUND, capture_output=True)
         if self.exists('pid'):
             os.unlink(self.path('pid'))
 

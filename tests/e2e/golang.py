@@ -13,7 +13,8 @@ import netns
 import procfs
 import scenarios
 import servers
-from harness import NEVER, Missing
+from bound import BOUND, NEVER
+from harness import Missing
 from scenarios import EXACT, scenario
 
 ROUTINE = bytes.fromhex('4989f24889fa4889ce4889df0f05483d01f0ffff')  # how Syscall6 begins (shim/core/gocode.c)
@@ -117,7 +118,7 @@ def go_truncated(t):
         for bare in (True, False):
             words = argv[-3:] if bare else argv
             ended = subprocess.run(words, env=t.environment(bare, {}), stdin=subprocess.DEVNULL, capture_output=True,
-                                   timeout=harness.BOUND, check=False)
+                                   timeout=BOUND, check=False)
             ends.append(ended.returncode)
         t.check(ends[0] < 0 and ends[0] == ends[1], f'1/{parts} of it: ended with {ends[1]}, and {ends[0]} without us')
         t.server = dataclasses.replace(t.server, command=command)
@@ -222,7 +223,7 @@ def go_attached(t):
     pid = str(t.process.pid)
     for words, answer in ((debugger('gdb', *GDB, '-p', pid, '-ex', 'thread apply all bt'), ''),
                           ([*delve(t, 'attach', 'goroutines -t', 'threads'), pid], 'n\n')):
-        looked = subprocess.run(words, input=answer, capture_output=True, text=True, timeout=harness.BOUND, check=False)
+        looked = subprocess.run(words, input=answer, capture_output=True, text=True, timeout=BOUND, check=False)
         t.check(looked.returncode == 0 and 'runtime.' in looked.stdout, f'{words[0]}: {looked.stdout[-500:]}{looked.stderr[-500:]}')
     t.term()
     t.no_loss(load)

@@ -5,7 +5,8 @@ import re
 import signal
 import time
 
-from harness import BOUND, Target
+from bound import BOUND
+from harness import Target
 from scenarios import EXACT, after_the_last_response, percentile, request, scenario, tails
 from servers import SMALL, pattern
 from wire import WireError

@@ -18,13 +18,9 @@ import time
 import place
 import procfs
 import wire
+from bound import BOUND, SLOW
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SLOW = float(os.environ.get('E2E_SLOW', '1'))  # how many times longer everything may take: an emulated machine
-# Seconds: who waits longer than this hangs. No other clock is a verdict here: a busy machine makes everything take longer. That
-# something ends by itself, and not by its deadline, is what the report says; windows that must not matter are NEVER over.
-BOUND = 60 * SLOW
-NEVER = '10m'
 DEFAULTS = {'IDLE': 1, 'LINGER': 2, 'TIMEOUT': 25}  # seconds
 
 
@@ -347,7 +343,7 @@ class Test:
     def serves(self):
         """It has answered once, and its backend too."""
         if self.server.speaks == ('h2',):  # HTTP/1 gets no answer there
-            wire.connect(self.target, 5).close()
+            wire.connect(self.target, BOUND).close()
             return True
         return self.get().status == 200 and (not self.backend or self.get('/sleep?ms=0').status == 200)
 

@@ -7,6 +7,7 @@ import time
 import harness
 import scenarios
 import wire
+from bound import BOUND
 from scenarios import scenario
 
 SERVERS = ('epoll', 'nginx')
@@ -37,7 +38,7 @@ class Attackers:
     def _go_on(self, attack):
         while not self.over.is_set():
             try:
-                s = wire.connect(self.t.target, harness.BOUND)
+                s = wire.connect(self.t.target, BOUND)
             except OSError:
                 time.sleep(0.02)
                 continue
@@ -70,7 +71,7 @@ class Attackers:
     def stop(self):
         self.over.set()
         for thread in self.threads:
-            thread.join(harness.BOUND)
+            thread.join(BOUND)
 
 
 def endless_head(a, s):
@@ -161,7 +162,7 @@ def hostile_pipeline(t):
     t.start()
     before = memory(t)
     answered = 0
-    with wire.connect(t.target, harness.BOUND) as s:
+    with wire.connect(t.target, BOUND) as s:
         def ask():
             for _ in range(t.options.pipelined // at_once):
                 s.sendall(request * at_once)
@@ -172,7 +173,7 @@ def hostile_pipeline(t):
         while data := s.recv(1 << 18):
             answered += (tail + data).count(b'HTTP/1.1 200') - tail.count(b'HTTP/1.1 200')
             tail = data[-11:]
-        asker.join(harness.BOUND)
+        asker.join(BOUND)
     grown = memory(t) - before
     t.note = f'{answered} answered, grown by {grown >> 10} KiB'
     t.check(answered == t.options.pipelined, f'{answered} of {t.options.pipelined} were answered')

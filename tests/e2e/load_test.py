@@ -12,6 +12,7 @@ import threading
 import time
 
 import procfs
+from bound import BOUND
 
 BUILD = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else 'build')
 BODY = b'%015x\n' % 0
@@ -109,7 +110,7 @@ def load(port, options):
     for name, value in (('--limit', '1'), ('--request', GET)):
         if name not in options:
             base += [name, value]
-    done = subprocess.run(base + options, capture_output=True, stdin=subprocess.DEVNULL, text=True, timeout=60, check=False)
+    done = subprocess.run(base + options, capture_output=True, stdin=subprocess.DEVNULL, text=True, timeout=BOUND, check=False)
     return json.loads(done.stdout.splitlines()[-1])
 
 

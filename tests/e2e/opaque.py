@@ -10,6 +10,7 @@ import time
 
 import harness
 import wire
+from bound import BOUND
 from scenarios import request, scenario
 from servers import BIG, SMALL, pattern
 from wire import WireError
@@ -124,7 +125,7 @@ class Talkers:
 
     def join(self):
         for thread in self.threads:
-            thread.join(harness.BOUND)
+            thread.join(BOUND)
         self.t.check(not any(thread.is_alive() for thread in self.threads), 'a client hangs')
 
 
@@ -197,13 +198,13 @@ class Tool:
         return data
 
     def wait_said(self, what):
-        deadline = time.monotonic() + harness.BOUND
+        deadline = time.monotonic() + BOUND
         while what not in self.said:
             if not self._more(deadline):
                 raise harness.Failure(f'the client ended without {what!r}: {self.said[-400:]!r}')
 
     def finish(self):
-        deadline = time.monotonic() + harness.BOUND
+        deadline = time.monotonic() + BOUND
         while self._more(deadline):
             pass
         return self.child.wait()
@@ -214,7 +215,7 @@ def h2_inflight(t):
     """A stream of 600 ms at TERM: answered whole (curl)."""
     t.start(LASTCALL_IDLE='4s')
     prior = [] if t.tls else ['--http2-prior-knowledge']
-    with Tool([program('curl'), '-skv', '-m', f'{harness.BOUND:.0f}', '--http2', *prior, '-o', t.path('got'), '-w', 'version %{http_version} %{http_code}\n',
+    with Tool([program('curl'), '-skv', '-m', f'{BOUND:.0f}', '--http2', *prior, '-o', t.path('got'), '-w', 'version %{http_version} %{http_code}\n',
                url(t, '/sleep?ms=600')]) as curl:
         curl.wait_said(b'> GET ')
         t.let_read()
@@ -318,7 +319,7 @@ def tunnel_endless(t):
     with t.wire() as w:
         exchange = upgraded(t, w)
         t.term()
-        while failed is None and time.monotonic() < t.termed + harness.BOUND:
+        while failed is None and time.monotonic() < t.termed + BOUND:
             try:
                 exchange(b'still here')
                 time.sleep(0.05)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Callable
 
 import procfs
-from harness import BOUND, NEVER, SLOW, Missing, longer
+from bound import BOUND, NEVER, SLOW
+from harness import Missing, longer
 from servers import BIG, SENDFILE, SERVERS, SMALL, STREAM, pattern
 from wire import WireError
 

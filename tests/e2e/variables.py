@@ -2,7 +2,7 @@
 import re
 import socket
 
-from harness import NEVER
+from bound import NEVER
 from scenarios import EXACT, request, scenario
 from wire import WireError
 
