@@ -36,5 +36,5 @@ def busy(test, clients=8):
     """Clients whose requests are in flight."""
     load = test.load(SLOW.format(ms=2000), clients=clients, limit=1, wait_fin=True, ready_sent=clients)
     load.wait_ready()
-    test.let_read(in_flight=clients)
+    test.let_read(clients, load)
     return load
