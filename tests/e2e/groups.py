@@ -361,6 +361,8 @@ def report(t):
     pids = t.everyone()
     try:
         t.term()
+        t.wait_door()
+        t.wait_orders()
         answered(t, wires)
     finally:
         closed(wires)

@@ -505,10 +505,11 @@ class Test:
         raise Failure('the door stays open')
 
     def wait_orders(self):
-        """Until all of its processes have heard that they drain: the master may close the door a moment earlier."""
+        """Until all of its processes have heard that they drain, and have looked at their connections: the master may close the door a
+        moment earlier."""
         if self.server.group and not self.bare:
             self.until('every process drains', lambda: not any(
-                process['state'] == 'serving' for group in self.status() for process in group['processes']))
+                process['state'] in ('serving', 'lame_duck') for group in self.status() for process in group['processes']))
 
     def status(self):
         """What `lastcall status` says of its group; nothing, once there is nobody to ask."""
