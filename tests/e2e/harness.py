@@ -490,8 +490,8 @@ class Test:
 
     def wait_door(self):
         """Until a new connection is refused (bare: the process may be gone by then, which is the same). How many came in before,
-        and were closed at once."""
-        came = 0
+        and were closed at once: fewer and fewer, for each is work, and to some servers a process."""
+        came, pause = 0, 0.005
         deadline = time.monotonic() + BOUND
         while time.monotonic() < deadline:
             try:
@@ -501,7 +501,8 @@ class Test:
                 return came
             except OSError:
                 raise Failure('a new connection is neither taken nor refused') from None
-            time.sleep(0.005)
+            time.sleep(pause)
+            pause *= 1.5
         raise Failure('the door stays open')
 
     def wait_orders(self):
