@@ -94,8 +94,8 @@ def hammer(t):
 
 @scenario(racing=True)
 def think(t):
-    """64 clients that pause 5-50 ms between requests."""
-    until_refused(t, 64, 256, think_min=5, think_max=50)
+    """64 clients that pause 5-50 ms between requests; 16, where each is dear."""
+    until_refused(t, 64 if t.server.dear == 1 else 16, 256, think_min=5, think_max=50)
 
 
 @scenario(racing=True)
