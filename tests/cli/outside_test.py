@@ -402,7 +402,8 @@ def requests_that_cross_the_end_of_an_idle_connection():
             t.exits()
             t.drained()
     check(total['in_time'] > 0, 'nobody asked in time')
-    return f"{total['served']} served, of them {total['in_time']} just in time, {total['crossed']} crossed it, {total['closed']} saw it before they asked"
+    return (f"{total['served']} served, of them {total['in_time']} just in time, {total['crossed']} crossed it, "
+            f"{total['closed']} saw it before they asked")
 
 
 if __name__ == '__main__':

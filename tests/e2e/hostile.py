@@ -4,7 +4,6 @@ import socket
 import threading
 import time
 
-import harness
 import scenarios
 import wire
 from bound import BOUND
