@@ -26,7 +26,7 @@ def server(name, **env):
 
 
 def clients(t, number, path, ready='ready_sent', **options):
-    load = t.load(f'GET {path} {EXACT}', clients=number, limit=1, duration=25000, **{ready: number}, **options)
+    load = t.load(f'GET {path} {EXACT}', clients=number, limit=1, **{ready: number}, **options)
     load.wait_ready()
     return load
 
@@ -40,7 +40,7 @@ def drain(name, idle, sleeps, cut=0, **env):
         for ms in sorted(sleeps, reverse=True):  # the shortest last: it shall not end before TERM
             loads.append(clients(t, sleeps[ms], f'/sleep?ms={ms}'))
         t.get()
-        t.let_read(0.15)  # also by a server that first accepts everybody and then reads
+        t.let_read(in_flight=sum(sleeps.values()) + cut)
         t.term()
         for load in loads:
             t.no_loss(load)
