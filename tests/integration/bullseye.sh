@@ -24,7 +24,7 @@ mkdir -p "$root/lastcall" && cp "$BUILD/liblastcall.so" "$root/lastcall/"
 
 inside()
 {
-    BUILD=/lastcall CI=${CI:-} timeout 120 chroot "$root" "$@"
+    BUILD=/lastcall CI=${CI:-} timeout $HANG chroot "$root" "$@"
 }
 
 # same_output PROGRAM ARGS: with and without the preload.

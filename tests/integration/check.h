@@ -84,8 +84,7 @@ bool is_stopped(void *pid);
 bool is_taken(pid_t pid, int sig);
 /* Wait until it has taken that signal. */
 void takes(pid_t pid, int sig);
-/* The process gets `ms` to do what it should not, and then as long as it has anything to do: until all of its threads sleep, and
- * none has run meanwhile. */
+/* The process gets `ms` to do what it should not, and then as long as it has anything to do: until all of its threads sleep. */
 void given_time(pid_t pid, int ms);
 
 /* ---- the process that is looked at ------------------------------------------------------------------ */

@@ -83,7 +83,7 @@ early()
         esac
         for order in "$object:$work/early-$1.so" "$work/early-$1.so:$object"; do
             for variable in FORK VFORK; do
-                timeout 30 env $variable=1 MARK=inherited "EARLY=$way" "LD_PRELOAD=$order" "$work/true-$1" 2>&1
+                timeout $HANG env $variable=1 MARK=inherited "EARLY=$way" "LD_PRELOAD=$order" "$work/true-$1" 2>&1
             done
         done >"$work/out"
         line="failed 1 early 1 $mark"
@@ -98,8 +98,8 @@ else
 fi
 
 # ---- an environment of nothing but us ----
-is exec/environment-of-us "$(env -i LD_PRELOAD="$object" timeout 30 /usr/bin/env)" "LD_PRELOAD=$object"
-is exec/environment-of-us/exec "$(env -i LD_PRELOAD="$object" timeout 30 /bin/sh -c 'exec /usr/bin/env -i /bin/echo alone')" alone
+is exec/environment-of-us "$(env -i LD_PRELOAD="$object" timeout $HANG /usr/bin/env)" "LD_PRELOAD=$object"
+is exec/environment-of-us/exec "$(env -i LD_PRELOAD="$object" timeout $HANG /bin/sh -c 'exec /usr/bin/env -i /bin/echo alone')" alone
 
 # ---- programs that serve and start others ----
 cat >"$work/serve.py" <<'END'
@@ -129,7 +129,7 @@ sys.stdout.flush()
 os.execvpe("sh", ["sh", "-c", "echo $MARK"], {"MARK": "the end"})
 END
 if command -v python3 >/dev/null; then
-    is exec/python "$(LD_PRELOAD=$object timeout 60 python3 "$work/serve.py" 2>&1)" "$(timeout 60 python3 "$work/serve.py" 2>&1)"
+    is exec/python "$(LD_PRELOAD=$object timeout $HANG python3 "$work/serve.py" 2>&1)" "$(timeout $HANG python3 "$work/serve.py" 2>&1)"
 else
     (skip exec/python "no python3")
 fi
@@ -150,7 +150,7 @@ const server = require('http').createServer().listen(0, '127.0.0.1', () => {
 END
 echo "process.send('forked', () => process.exit(5));" >"$work/forked.js"
 if command -v node >/dev/null; then
-    is exec/node "$(LD_PRELOAD=$object timeout 60 node "$work/serve.js" 2>&1)" "$(timeout 60 node "$work/serve.js" 2>&1)"
+    is exec/node "$(LD_PRELOAD=$object timeout $HANG node "$work/serve.js" 2>&1)" "$(timeout $HANG node "$work/serve.js" 2>&1)"
 else
     (skip exec/node "no node")
 fi

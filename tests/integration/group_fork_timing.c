@@ -183,11 +183,6 @@ static void polled_to_the_parent(void)
     late_reader("polled", false);
 }
 
-static bool is_refused(void *port)
-{
-    return try_connect(AF_INET, *(long *)port) == -ECONNREFUSED;
-}
-
 /* A child that is made just when it is looked who holds the listeners makes no stranger: all of them are closed. */
 static void made_in_the_look(void)
 {
@@ -201,7 +196,7 @@ static void made_in_the_look(void)
     }
     child_signal(&c, SIGTERM);
     for (int i = 0; i < STORM; i++)
-        CHECK(await(is_refused, &port[i]), "listener %d of %d is left open", i, STORM);
+        CHECK(await(refuses_clients, &port[i]), "listener %d of %d is left open", i, STORM);
     child_tell(&c, "go");
     for (int i = 0; i < STORM; i++) {
         client_expect(fd[i], "hello", true);
@@ -431,13 +426,11 @@ static void worker_starts(const char *how)
     long port = child_says_number(&c, "port");
     pid_t forked = next_worker(&c), late = (pid_t)child_says_number(&c, "joined");
     int fd = hold_one(&c, port, &holder);
-    double at = now_s();
     child_signal(&c, SIGTERM);
     child_drains(&c);
-    given_time(c.pid, 100);
     child_tell(&c, "go");
     drains_too(&c, late);
-    in_time(at, 0.9); /* it is waited for for a second (PATIENCE) */
+    closes_if_in_time(&c, "hide");
     is_hidden(&c, port);
     CHECK(holder == forked);
     finish(fd, holder, true);

@@ -51,20 +51,13 @@ static int parent(char **args)
 static void door_is_closed(const char *what, const char *how)
 {
     struct child c;
-    char line[96];
     struct setup s = {.env = {"LASTCALL_LOG=debug"}};
     child_start(&c, &s, "parent", what, NULL);
     long port = child_says_number(&c, "port");
     child_says(&c, "newcomer");
     goes_on(port, 3);
-    double at = now_s();
     child_signal(&c, SIGTERM);
-    snprintf(line, sizeof line, "lastcall[%d] debug: door closed how=", (int)c.pid);
-    child_logs(&c, "stderr", line);
-    snprintf(line, sizeof line, "lastcall[%d] debug: door closed how=%s", (int)c.pid, how);
-    if (strstr(child_errors(&c), line) == NULL)
-        check_again("the newcomer, who is waited for for a second, had %.3f s; it said: %s", now_s() - at,
-                    child_errors(&c));
+    closes_if_in_time(&c, how);
     child_dies(&c, SIGTERM);
     CHECK(report_says(&c, "end", "drained"), "%s", child_file(&c, "report"));
 }

@@ -5,6 +5,10 @@ BUILD=$(realpath "${BUILD:-build}")
 export BUILD
 failed=0
 
+# Seconds: against programs that hang. None fails because it took long.
+# shellcheck disable=SC2034
+HANG=600
+
 ok()
 {
     echo "ok $1"

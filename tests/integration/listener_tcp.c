@@ -68,18 +68,10 @@ static int block_role(char **args)
 
 /* ---- helpers ---- */
 
-static bool is_refused(void *port)
-{
-    int fd = try_connect(AF_INET, *(long *)port);
-    if (fd >= 0)
-        close(fd);
-    return fd == -ECONNREFUSED;
-}
-
 /* Until new clients are refused. Those who were not are gone at once, and the program sees them come and go. */
 static void refuses(long port)
 {
-    CHECK(await(is_refused, &port), "the door stays open");
+    CHECK(await(refuses_clients, &port), "the door stays open");
 }
 
 /* With LASTCALL_LOG=debug. */

@@ -112,6 +112,15 @@ UNUSED_ static int try_connect(int family, long port)
     return -err;
 }
 
+/* New clients of this port; *(long *) for await(). One that is not refused is gone at once. */
+UNUSED_ static bool refuses_clients(void *port)
+{
+    int fd = try_connect(AF_INET, *(long *)port);
+    if (fd >= 0)
+        close(fd);
+    return fd == -ECONNREFUSED;
+}
+
 UNUSED_ static int try_unix(const char *name)
 {
     union address a;

@@ -15,7 +15,7 @@ is()
 
 with()
 {
-    LD_PRELOAD=$object timeout 30 "$@"
+    LD_PRELOAD=$object timeout $HANG "$@"
 }
 
 # ---- this libc ----

@@ -160,6 +160,18 @@ UNUSED_ static void is_hidden(struct child *c, long port)
     CHECK(err == -ECONNREFUSED, "%d", err);
 }
 
+/* Its door closes in this way (LASTCALL_LOG=debug), if a process that has just been exec'd shows what it is within the second for which
+ * it is waited for. */
+UNUSED_ static void closes_if_in_time(struct child *c, const char *how)
+{
+    char line[64];
+    snprintf(line, sizeof line, "lastcall[%d] debug: door closed how=", (int)c->pid);
+    child_logs(c, "stderr", line);
+    const char *is = strstr(child_errors(c), line);
+    if (strncmp(is + strlen(line), how, strlen(how)) != 0)
+        check_again("the process that was exec'd came too late: %.40s", is);
+}
+
 /* Its parent must say that it is gone, and how. */
 UNUSED_ static void gone_by(struct child *c, pid_t pid, int how)
 {
