@@ -70,7 +70,7 @@ show()
 begun=$(date +%s)
 $make all e2e-build || exit 1
 times >"$build/all.times"
-echo "== the build took $(($(date +%s) - begun)) s, $(processor_time "$build/all.times") s of a processor"
+echo "== build took $(($(date +%s) - begun)) s, $(processor_time "$build/all.times") s of a processor" | tee -a "$log"
 
 for name in $(needing processor); do
     suite "$name" chrt --idle 0

@@ -80,6 +80,10 @@ static void door_is_closed(struct child *c)
     child_logs(c, "stderr", "door closed");
 }
 
+/* However long the server takes to come to a request, its connection has not been idle for too long. (It ends with its answer.) */
+#define UNHURRIED "LASTCALL_IDLE=60s"
+static const struct setup unhurried = {.env = {UNHURRIED}};
+
 static const struct setup debug = {.env = {"LASTCALL_LOG=debug"}};
 
 /* 64 clients with a request each stand in the queue of a server that does not accept; TERM; all are served. */
@@ -111,7 +115,7 @@ static void queue_is_served(struct child *c, int family, int other)
 static void hidden(const char *const *args) /* KIND of loop, LISTENER, the two families of clients */
 {
     struct child c;
-    child_start(&c, NULL, "loop", args[0], args[1], "wait", NULL);
+    child_start(&c, &unhurried, "loop", args[0], args[1], "wait", NULL);
     queue_is_served(&c, atoi(args[2]), atoi(args[3]));
     CHECK(report_says(&c, "hidden", "hide"), "%s", child_file(&c, "report"));
 }
@@ -129,7 +133,7 @@ static void hidden_mptcp(void)
 static void hidden_blocking(void)
 {
     struct child c;
-    child_start(&c, NULL, "block", "plain", "wait", NULL);
+    child_start(&c, &unhurried, "block", "plain", "wait", NULL);
     queue_is_served(&c, AF_INET, AF_INET);
     CHECK(report_says(&c, "hidden", "hide"));
 }
@@ -143,7 +147,7 @@ static void drop_privileges(void *unused)
 
 static void hidden_unprivileged(void)
 {
-    struct setup s = {.prepare = drop_privileges};
+    struct setup s = {.env = {UNHURRIED}, .prepare = drop_privileges};
     struct child c;
     child_start(&c, &s, "loop", "epoll", "plain", "wait", NULL);
     queue_is_served(&c, AF_INET, AF_INET);
@@ -197,7 +201,7 @@ static void filtered(const char *const *args) /* ERRNO of the option that hides 
 {
     enum { CLIENTS = 20 };
     struct refusal r = {strcmp(args[0], "EPERM") == 0 ? EPERM : ENOPROTOOPT, false};
-    struct setup s = {.prepare = refuse_options, .arg = &r};
+    struct setup s = {.env = {UNHURRIED}, .prepare = refuse_options, .arg = &r};
     struct child c;
     int client[CLIENTS];
     child_start(&c, &s, "loop", "epoll", "plain", "wait", NULL);
@@ -224,7 +228,7 @@ static void emptied(const char *const *words) /* of the role */
     struct child own, *c = &own;
     bool counts = strcmp(words[0], "loop") == 0;
     struct refusal r = {EPERM, true};
-    struct setup s = {.prepare = refuse_options, .arg = &r};
+    struct setup s = {.env = {UNHURRIED}, .prepare = refuse_options, .arg = &r};
     int client[CLIENTS];
     child_start(c, &s, words[0], words[1], words[2], words[3], NULL);
     long port = child_says_number(c, "port");
@@ -260,7 +264,7 @@ static void late_crowd(const char *const *words)
 {
     enum { CROWD = 20 };
     struct refusal r = {EPERM, true};
-    struct setup s = {.env = {"LASTCALL_LOG=debug"}, .prepare = refuse_options, .arg = &r};
+    struct setup s = {.env = {"LASTCALL_LOG=debug", UNHURRIED}, .prepare = refuse_options, .arg = &r};
     struct child c;
     int client[CROWD];
     child_start(&c, &s, words[0], words[1], words[2], words[3], NULL);

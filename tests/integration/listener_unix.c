@@ -44,7 +44,8 @@ static void start(struct child *c, const char *role, const char *kind, const cha
 {
     static char listen[128];
     snprintf(listen, sizeof listen, "LASTCALL_LISTEN=unix:@%s", name);
-    struct setup s = {.env = {listen}};
+    /* However long the server takes to come to a request, its connection has not been idle for too long. */
+    struct setup s = {.env = {listen, "LASTCALL_IDLE=60s"}};
     if (strcmp(role, "loop") == 0)
         child_start(c, &s, role, kind, name, when, NULL);
     else
