@@ -120,6 +120,11 @@ void check_again(const char *why, ...)
     _exit(AGAIN);
 }
 
+int repeats(int usual)
+{
+    return getenv("SOAK") ? 10 * usual : usual;
+}
+
 void in_time(double since, double seconds)
 {
     double s = now_s() - since;

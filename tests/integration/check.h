@@ -73,6 +73,9 @@ void in_time(double since, double seconds);
 /* Leave the test, and run it again: on a busy machine this may come of being late. What always comes of it fails. */
 __attribute__((noreturn, format(printf, 1, 2))) void check_again(const char *why, ...);
 
+/* How often to do what goes wrong only now and then: `usual` times, and ten times as often in `make soak`. */
+int repeats(int usual);
+
 /* ---- what a process is doing (proc(5)) ------------------------------------------------------------------- */
 
 /* What /proc/PID/stat says behind the name: "S PPID ..."; "" if there is no such process. One buffer. */

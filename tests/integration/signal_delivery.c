@@ -288,7 +288,7 @@ static void pending_until_unblocked(void)
 /* A drain of nothing is done before our handler has returned: the release must still come once. */
 static void a_drain_of_nothing(void)
 {
-    for (int i = 0; i < 60; i++) {
+    for (int i = 0; i < repeats(20); i++) {
         struct child c;
         deliver_to(&c, false, "siginfo", "after", false);
         CHECK(strstr(child_output(&c), "runs 1"), "%s", child_output(&c));

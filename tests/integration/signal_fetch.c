@@ -373,6 +373,8 @@ static void the_time_stays(void)
     child_drains(&c);
     CHECK(sscanf(child_says(&c, "waited"), "%d %d %lf %lf", &ret, &again, &began, &ended) == 4);
     CHECK(ret == -1 && again && ended - began >= 0.699, "%d %d after %.3f s", ret, again, ended - began);
+    if (signalled >= began + 0.5)
+        check_again("the signal came %.3f s after the wait began", signalled - began);
     if (ended >= signalled + 0.7)
         check_again("it ended %.3f s after the signal: as if it began anew", ended - signalled);
     child_tell(&c, "go");

@@ -419,6 +419,8 @@ static void sleep_is_as_long(void)
     child_signal(&c, SIGTERM);
     CHECK(sscanf(child_says(&c, "slept"), "%u %lf %lf", &rest, &began, &ended) == 3);
     CHECK(rest == 0 && ended - began >= 1.999, "rest %u, after %.3f s", rest, ended - began);
+    if (signalled >= began + 1.5)
+        check_again("the signal came %.3f s after the sleep began", signalled - began);
     if (ended >= signalled + 2)
         check_again("it ended %.3f s after the signal: as if it began anew", ended - signalled);
     child_tell(&c, "go");
