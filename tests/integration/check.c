@@ -560,10 +560,12 @@ const char *child_output(struct child *c)
 
 const char *child_file(struct child *c, const char *name)
 {
-    static char text[65536];
+    static char text[2][65536];
+    static unsigned turn;
     char path[256];
     snprintf(path, sizeof path, "%s/%s", c->dir, name);
-    return read_file(path, text, sizeof text);
+    turn = !turn;
+    return read_file(path, text[turn], sizeof text[turn]);
 }
 
 const char *child_errors(struct child *c)

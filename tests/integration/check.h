@@ -132,7 +132,7 @@ void child_dies(struct child *c, int sig);
 /* All it has said, after its end; its standard error. */
 const char *child_output(struct child *c);
 const char *child_errors(struct child *c);
-/* A file in its dir, whole; "" if there is none. One buffer: good until the next call. */
+/* A file in its dir, whole; "" if there is none. Two buffers: good until the call after the next. */
 const char *child_file(struct child *c, const char *name);
 /* Wait until its standard error or log (name: "stderr" or a file in dir) contains text. */
 void child_logs(struct child *c, const char *name, const char *text);

@@ -127,6 +127,9 @@ static void ends_well(struct group *g, int fd[2], double since)
         finish(fd[1], g->sibling, true);
     child_dies(&g->c, SIGTERM);
     took("from TERM to the end", since);
+    /* Who hears nothing of its leader for some seconds goes its own way, and reports that. */
+    if (times(child_file(&g->c, "report"), "\"event\":\"drain\"") > 1)
+        check_again("a worker was not reached in time: %s", child_file(&g->c, "report"));
     CHECK(report_says(&g->c, "end", "drained") && report_number(&g->c, "cut") == 0, "%s", child_file(&g->c, "report"));
     CHECK(report_number(&g->c, "in_flight") == (g->sibling ? 2 : 1), "%s", child_file(&g->c, "report"));
     reports(&g->c, g->sibling ? 3 : 2, "drained");

@@ -27,7 +27,7 @@ static int newcomer(char **args)
     say("newcomer");
     CHECK(await(drains, &parent));
     poll(NULL, 0, 100); /* the parent has looked who holds its listener, and goes on looking for a second */
-    passed(channel); /* which waits for ever if nothing is sent */
+    passed(channel);    /* which waits for ever if nothing is sent */
     role_pause();
 }
 
