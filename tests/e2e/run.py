@@ -9,7 +9,7 @@
   run.py --server nginx,node --scenario hammer --repeat 5 -v --env LASTCALL_IDLE=200ms
   run.py --bare                            without us: what would be lost
   run.py --control                         without us and without TERM: the suite itself loses nothing
-  run.py --all --root DIRECTORY            the servers that are found in that root filesystem (tests/places/enter.sh)
+  run.py --all --root DIRECTORY            the servers that are found in that root filesystem (tests/rootfs/enter.sh)
   run.py --profile                         one at a time, and what each scenario and each server has cost
 
 Each ok says how long the server took to end: a figure, no verdict. Scenarios that keep a processor busy run a few at a time, and
@@ -64,7 +64,7 @@ def parse():
     p.add_argument('--bare', action='store_true')
     p.add_argument('--control', action='store_true')
     p.add_argument('--env', action='append', default=[], help='NAME=VALUE for the server')
-    p.add_argument('--root', default='', help='of the servers; made by tests/places, entered by tests/places/enter.sh')
+    p.add_argument('--root', default='', help='of the servers; made by tests/rootfs, entered by tests/rootfs/enter.sh')
     p.add_argument('--summary', default='', help='a file for the counts, as JSON')
     p.add_argument('-v', action='store_true', dest='verbose')
     o = p.parse_args()

@@ -1,6 +1,6 @@
 # fuzz.mk: libFuzzer over what reads bytes of others, each for FUZZ_SECONDS; clang only.
 #   make fuzz                   a quarter of an hour each, two at a time
-#   make fuzz FUZZ_SECONDS=30   as in `make test`
+#   make fuzz FUZZ_SECONDS=10   as in `make test`
 FUZZ_SECONDS ?= 900
 FUZZ_CC      ?= clang
 FUZZ_FLAGS    = -std=c11 -D_GNU_SOURCE -g -O1 $(WARN) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
