@@ -14,12 +14,21 @@ static void exit_handler(void *unused)
     shim_exit();
 }
 
+/* The program has put another descriptor there: that one is its own. */
+static void own_replaced(int fd)
+{
+    ownfd_remove(fd);
+    if (fd == group.fd)
+        group.fd = -1;
+}
+
 /* The program does not know this descriptor, so it shall not close it among others. */
 static void keep_descriptor(int fd)
 {
     ownfd_add(fd);
-    if (fd >= 0 && slots_possible(fd))
-        slots_set(fd, fd_slot_make(FD_SPECIAL, SPECIAL_OWN));
+    slots_on_close(SPECIAL_OWN, own_replaced);
+    if (fd >= 0)
+        slots_mark(fd, SPECIAL_OWN);
 }
 
 static void enter_group(void)

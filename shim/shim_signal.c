@@ -2,10 +2,10 @@
 #include "shim.h"
 
 #include "group/coordinator.h"
-#include "record.h"
 #include "signal/deliver.h"
 #include "signal/eintr.h"
 #include "sys/sigmask.h"
+#include "track/conn_log.h"
 
 #include <signal.h>
 
@@ -22,6 +22,13 @@ static void note_signal(int sig, const struct member *coordinator)
     member_begin_drain(sig, deferred.signal_at);
 }
 
+static void open_conn_log(void)
+{
+    struct member *self = group_self();
+    conn_log_open(self ? group.history : NULL, self ? self->serial : UINT32_MAX, self ? &self->missed : NULL,
+                  group_has_serial);
+}
+
 /* False: with neither thread nor timer there can be no drain. */
 static bool begin_drain(int sig, const struct member *coordinator)
 {
@@ -33,7 +40,7 @@ static bool begin_drain(int sig, const struct member *coordinator)
     note_signal(sig, coordinator);
     /* A connection that is closed from now on is kept for lingering: the drain thread may be long in coming. */
     wake_open();
-    record_open();
+    open_conn_log();
     /* From here on every hook sends close notices. */
     __atomic_store_n(&deferred.phase, DRAIN_DUCK, __ATOMIC_SEQ_CST);
     bool waits = drain_start();

@@ -38,6 +38,7 @@ static struct {
 void node_cluster_bind(const char *const *environment)
 {
     node_cluster.fd = node_cluster_lines_socket(environment);
+    slots_on_close(SPECIAL_HANDOFF, node_cluster_closed);
 }
 
 void node_cluster_after_fork(void)
@@ -64,8 +65,9 @@ static void call_is_over(void)
         wake_now();
 }
 
-void node_cluster_closed(void)
+void node_cluster_closed(int fd)
 {
+    (void)fd;
     __atomic_store_n(&node_cluster.fd, -1, __ATOMIC_SEQ_CST);
     while (__atomic_load_n(&node_cluster.calls, __ATOMIC_SEQ_CST) & NODE_CLUSTER_OURS)
         sys0(SYS_sched_yield);
@@ -78,8 +80,8 @@ static void handed_over(void)
     struct member *self = group_self();
     __atomic_store_n(&node_cluster.unanswered, true, __ATOMIC_SEQ_CST);
     __atomic_add_fetch(&node_cluster.handed, 1, __ATOMIC_SEQ_CST);
-    if (slot_of(node_cluster.fd) == 0 && slots_possible(node_cluster.fd))
-        slots_set(node_cluster.fd, fd_slot_make(FD_SPECIAL, SPECIAL_HANDOFF));
+    if (slot_of(node_cluster.fd) == 0)
+        slots_mark(node_cluster.fd, SPECIAL_HANDOFF);
     if (self)
         __atomic_store_n(&self->node_listeners, node_cluster_lines_sum(&node_cluster.lines), __ATOMIC_RELAXED);
 }

@@ -39,10 +39,10 @@ void conn_drain_look(struct conn_facts *f, const struct conn *c)
 {
     memset(f, 0, sizeof *f);
     f->stage = __atomic_load_n(&c->stage, __ATOMIC_ACQUIRE);
-    f->inherited = c->inherited;
+    f->inherited = conn_is_inherited(c);
     f->used = LOAD(c->read_bytes) + LOAD(c->written_bytes) > 0;
     f->stale = c->stale;
-    f->opaque = __atomic_load_n(&c->opaque, __ATOMIC_ACQUIRE);
+    f->opaque = conn_is_opaque(c);
     f->fin = LOAD(c->fin);
     f->busy = f->stage < CONN_ENDED && conn_drain_busy(c);
     /* After `busy`: a writer puts the new time down before its response is complete, so that no idle connection is seen with
@@ -51,7 +51,7 @@ void conn_drain_look(struct conn_facts *f, const struct conn *c)
     f->must_linger = LOAD(c->must_linger);
     f->acked = __atomic_load_n(&c->acked, __ATOMIC_ACQUIRE);
     f->acked_at = LOAD(c->acked_at);
-    f->shared = c->shared;
+    f->shared = conn_is_shared(c);
 }
 
 /* ---- ended ------------------------------------------------------------------------------------------------------- */

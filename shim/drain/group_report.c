@@ -2,7 +2,9 @@
 #include "drain/report.h"
 
 #include "group/member.h"
-#include "record.h"
+#include "process/self.h"
+#include "process/stats.h"
+#include "track/conn_log.h"
 
 static const char *how_it_ended(const struct member *who)
 {
@@ -65,20 +67,20 @@ void group_report_aborted(void (*f)(const struct report_cut *cut, void *arg), vo
 
 void group_report_connections(void (*f)(const struct report_connection *c, void *arg), void *arg)
 {
-    record_each(recording.serial, self_pid(), f, arg);
-    record_drop(recording.serial);
+    conn_log_each(conn_log.serial, self_pid(), f, arg);
+    conn_log_drop(conn_log.serial);
     for (int i = 0; group_self() && i < group_table_top(group.table); i++) {
         const struct member *who = member_at(i);
         if (!is_reported(i))
             continue;
-        record_each(who->serial, member_pid(who), f, arg);
-        record_drop(who->serial);
+        conn_log_each(who->serial, member_pid(who), f, arg);
+        conn_log_drop(who->serial);
     }
 }
 
 uint64_t group_report_left_out(void)
 {
-    uint64_t count = recording.left_out;
+    uint64_t count = conn_log.left_out;
     for (int i = 0; group_self() && i < group_table_top(group.table); i++)
         if (is_reported(i))
             count += member_at(i)->missed;

@@ -11,6 +11,7 @@
 #include "sys/proc.h"
 #include "sys/syscall.h"
 #include "track/connections.h"
+#include "track/fds.h"
 
 #include <time.h>
 
@@ -45,8 +46,8 @@ static void still_shared(uint64_t inode, uint64_t pid, void *last)
         }
     for (uint32_t i = 0, n = pool_size(&connections); i < n; i++) {
         struct conn *c = pool_at(&connections, i);
-        if (c->live && c->shared && c->inode == inode)
-            c->held = true;
+        if (c->live && conn_is_shared(c) && c->inode == inode)
+            c->inode = 0;
     }
 }
 
@@ -61,9 +62,8 @@ static bool anything_shared(bool with_listeners, const struct conn *pinned)
     }
     for (uint32_t i = 0, n = pool_size(&connections); i < n; i++) {
         struct conn *c = pool_at(&connections, i);
-        if (!c->live || !c->shared)
+        if (!c->live || !conn_is_shared(c))
             continue;
-        c->held = false;
         c->inode = 0;
         if (c == pinned) {
             c->inode = sock_inode(c->fd);
@@ -91,8 +91,8 @@ static void judge_connections(const struct proc_unseen *unseen)
 {
     for (uint32_t i = 0, n = pool_size(&connections); i < n && !unseen->kin; i++) {
         struct conn *c = pool_at(&connections, i);
-        if (c->live && c->shared && !c->sent && !c->held && c->inode != 0)
-            c->shared = c->inherited = false;
+        if (c->live && conn_is_shared(c) && !conn_is_sent(c) && c->inode != 0)
+            conn_own(c);
     }
 }
 
@@ -106,10 +106,8 @@ void holders_look(bool with_listeners, const struct conn *pinned)
         return;
     judge_listeners(&unseen);
     judge_connections(&unseen);
-    if (self_forks_begun() != forks) { /* a fork was not over, or has begun: the walk may have missed its child */
-        connections_share();
-        listeners_share();
-    }
+    if (self_forks_begun() != forks)
+        fds_share_all(); /* a fork was not over, or has begun: the walk may have missed its child */
 }
 
 /* ---- listeners: do only members hold them? ----------------------------------------------------------------------- */

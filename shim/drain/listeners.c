@@ -5,10 +5,13 @@
 #include "drain/holders.h"
 #include "group/member.h"
 #include "group/threads.h"
-#include "shim.h"
-
+#include "process/config.h"
+#include "process/stats.h"
+#include "process/wake.h"
 #include "sys/fd.h"
 #include "sys/syscall.h"
+#include "track/connections.h"
+#include "track/listeners.h"
 
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -245,7 +248,7 @@ const char *listeners_how(void)
 
 bool drain_accept_begins(int lfd)
 {
-    if (!shim_listener(lfd) || !nonblocking(lfd))
+    if (!listeners_of(lfd) || !nonblocking(lfd))
         return false;
     __atomic_add_fetch(&stats.accepting, 1, __ATOMIC_SEQ_CST);
     return true;
@@ -253,7 +256,7 @@ bool drain_accept_begins(int lfd)
 
 void drain_accept_ends(int lfd)
 {
-    const struct listener *l = shim_listener(lfd);
+    const struct listener *l = listeners_of(lfd);
     __atomic_sub_fetch(&stats.accepting, 1, __ATOMIC_SEQ_CST);
     if (!l || l->door != DOOR_OPEN)
         wake_changed(NULL);
@@ -261,20 +264,20 @@ void drain_accept_ends(int lfd)
 
 bool drain_accept_is_late(int lfd)
 {
-    const struct listener *l = shim_listener(lfd);
+    const struct listener *l = listeners_of(lfd);
     return l && (l->door == DOOR_SHUT_UNIX || l->door == DOOR_PLACEHOLDER);
 }
 
 bool drain_accept_wakes(int lfd)
 {
-    struct listener *l = shim_listener(lfd);
+    struct listener *l = listeners_of(lfd);
     return l && l->door == DOOR_PLACEHOLDER && l->woken < ACCEPT_WAKES && !nonblocking(lfd) &&
            __atomic_fetch_add(&l->woken, 1, __ATOMIC_RELAXED) < ACCEPT_WAKES;
 }
 
 bool drain_accept_failed(int lfd, int *err)
 {
-    struct listener *l = shim_listener(lfd);
+    struct listener *l = listeners_of(lfd);
     if (!l)
         return false;
     /* Its queue is empty. A blocking accept says EINVAL, another one EAGAIN (unix_accept). */

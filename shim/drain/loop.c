@@ -16,11 +16,11 @@
 #include "process/self.h"
 #include "process/stats.h"
 #include "process/wake.h"
-#include "record.h"
 #include "signal/deliver.h"
 #include "signal/disposition.h"
 #include "sys/proc.h"
 #include "sys/syscall.h"
+#include "track/conn_log.h"
 
 #include <time.h>
 
@@ -84,7 +84,7 @@ static void sweep(struct census *census, uint32_t asked, nsec_t now)
 static void take_group_events(const struct coordinator_events *events)
 {
     for (unsigned i = 0; i < events->deaths.count; i++)
-        record_died(events->deaths.serial[i]);
+        conn_log_died(events->deaths.serial[i]);
     if (events->coordinator_lost)
         drain_report_open(); /* the report is ours now */
 }
@@ -179,7 +179,7 @@ static void add_aborted(const struct report_cut *aborted, void *unused)
 static void report(enum report_end end, nsec_t now)
 {
     drain_report_count_aborted();
-    record_end();
+    conn_log_end();
     if (coordinator_is_other())
         drain_report_each_aborted(add_aborted, NULL);
     coordinator_end(end);

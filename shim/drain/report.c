@@ -5,9 +5,17 @@
 #include "drain/listeners.h"
 #include "drain/state.h"
 #include "group/group.h"
+#include "process/config.h"
+#include "process/deferred.h"
+#include "process/log.h"
+#include "process/ownfd.h"
+#include "process/self.h"
+#include "process/stats.h"
 #include "process/trace.h"
-#include "record.h"
 #include "sys/logfile.h"
+#include "sys/net.h"
+#include "track/conn_log.h"
+#include "track/connections.h"
 
 static enum report_json json_line;
 
@@ -66,15 +74,15 @@ void drain_report_accept_stopped(nsec_t now)
 static const char *doubt_name(uint64_t why)
 {
     static const char *const names[] = {
-        [DOUBT_NONE] = "none",
-        [DOUBT_REQUEST] = "the request is no HTTP/1.x that everybody reads alike",
-        [DOUBT_RESPONSE] = "the response is no HTTP/1.x that everybody reads alike",
-        [DOUBT_TUNNEL] = "upgraded, or a tunnel",
-        [DOUBT_DEPTH] = "too many requests outstanding",
-        [DOUBT_UNSEEN] = "bytes passed unseen",
-        [DOUBT_RACE] = "two threads at once in one direction",
-        [DOUBT_COUNTS] = "the kernel counts other bytes than the hooks",
-        [DOUBT_FOUND] = "met in the middle of its life",
+        [OPAQUE_NOT] = "none",
+        [OPAQUE_REQUEST] = "the request is no HTTP/1.x that everybody reads alike",
+        [OPAQUE_RESPONSE] = "the response is no HTTP/1.x that everybody reads alike",
+        [OPAQUE_TUNNEL] = "upgraded, or a tunnel",
+        [OPAQUE_DEPTH] = "too many requests outstanding",
+        [OPAQUE_UNSEEN] = "bytes passed unseen",
+        [OPAQUE_CONCURRENT_IO] = "two threads at once in one direction",
+        [OPAQUE_COUNTS] = "the kernel counts other bytes than the hooks",
+        [OPAQUE_FOUND] = "met in the middle of its life",
     };
     return why < COUNT(names) ? names[why] : "unknown";
 }
@@ -104,7 +112,7 @@ void drain_report_trace(void)
 
 static bool is_aborted(const struct conn *c)
 {
-    if (!conn_is_alive(c) || c->inherited || c->stale)
+    if (!conn_is_alive(c) || conn_is_inherited(c) || c->stale)
         return false;
     if (c->stage >= CONN_ENDED)
         return !__atomic_load_n(&c->acked, __ATOMIC_ACQUIRE) && sock_unsent(c->fd) > 1;
@@ -123,7 +131,7 @@ static void describe_aborted(struct report_cut *cut, const struct conn *c)
     long unread = sock_unread(c->fd);
     cut->unread_bytes = unread > 0 ? (uint64_t)unread : 0;
     cut->request_bytes = c->request_bytes;
-    if (!LOAD(c->opaque) && !http1_between(&c->out)) {
+    if (!conn_is_opaque(c) && !http1_between(&c->out)) {
         cut->response_bytes = c->response_bytes;
         cut->head_sent = !http1_in_head(&c->out);
         cut->has_total = cut->head_sent && c->out.facts.has_length;
@@ -146,7 +154,7 @@ unsigned drain_report_each_aborted(void (*f)(const struct report_cut *cut, void 
             continue;
         bool counts = is_aborted(c);
         if (counts) {
-            record_cut(c);
+            conn_log_aborted(c);
             memset(&peer, 0, sizeof peer);
             sock_peer(c->fd, &peer);
             memset(&cut, 0, sizeof cut);
@@ -330,7 +338,7 @@ void drain_report_end(nsec_t now, enum report_end how)
     drain_report_trace();
     fill(&r, now, how);
     if (report_fd >= 0) {
-        r.connections = record_on();
+        r.connections = conn_log_on();
         report_to_file(&r);
         r.connections = false; /* in the log nobody looks for them */
     }

@@ -5,20 +5,29 @@
 #include "drain/exit_guard.h"
 #include "drain/holders.h"
 #include "drain/state.h"
+#include "process/config.h"
+#include "process/deferred.h"
+#include "process/ownfd.h"
+#include "process/self.h"
+#include "process/stats.h"
 #include "process/trace.h"
-#include "record.h"
+#include "process/wake.h"
+#include "sys/net.h"
 #include "sys/proc.h"
 #include "sys/syscall.h"
+#include "track/close.h"
+#include "track/conn_log.h"
+#include "track/connections.h"
 
 #include <sys/socket.h>
 
 /* While an exit waits: only what another, living thread serves is still owed (DESIGN: exit guard). */
 static bool somebody_serves(const struct conn *c)
 {
-    if (LOAD(c->toucher) == exit_guard.thread_pointer)
+    if (LOAD(c->io.thread) == exit_guard.thread_pointer)
         return false;
-    if (LOAD(c->toucher_tid) != 0)
-        return sys3(SYS_tgkill, self_pid(), LOAD(c->toucher_tid), 0) == 0;
+    if (LOAD(c->io.tid) != 0)
+        return sys3(SYS_tgkill, self_pid(), LOAD(c->io.tid), 0) == 0;
     return proc_threads() > 1 + state_threads(); /* the exiting one and ours */
 }
 
@@ -27,10 +36,10 @@ static bool somebody_serves(const struct conn *c)
 static void shut_read(struct conn *c, nsec_t now)
 {
     trace(TRACE_EOF, c->fd, 0);
-    record(c, HISTORY_EOF);
+    conn_log_note(c, HISTORY_EOF);
     STORE(c->since, now);
     __atomic_store_n(&c->stage, CONN_EOF, __ATOMIC_SEQ_CST); /* before a reader can see it */
-    if (!c->shared)
+    if (!conn_is_shared(c))
         sys2(SYS_shutdown, c->fd, SHUT_RD);
 }
 
@@ -38,11 +47,11 @@ static void shut_read(struct conn *c, nsec_t now)
 static bool is_shared_still(struct conn *c, nsec_t now)
 {
     static nsec_t looked_at; /* a walk through /proc is not for every connection */
-    if (c->shared && !c->sent && now >= looked_at + config.idle) {
+    if (conn_is_shared(c) && !conn_is_sent(c) && now >= looked_at + config.idle) {
         looked_at = now;
         holders_look(false, c);
     }
-    return c->shared;
+    return conn_is_shared(c);
 }
 
 /* A read of the program's has its bytes from the kernel, and we have not seen them yet. */
@@ -56,12 +65,11 @@ static bool is_unfollowed(const struct conn *c)
 
 static void note_opaque(struct conn *c)
 {
-    if (c->counted_opaque)
+    if (!conn_report_set(c, CONN_COUNTED_OPAQUE))
         return;
-    c->counted_opaque = true;
     stats.counts.opaque++;
-    trace(TRACE_OPAQUE, c->fd, LOAD(c->doubt));
-    record(c, HISTORY_OPAQUE);
+    trace(TRACE_OPAQUE, c->fd, LOAD(c->opaque_reason));
+    conn_log_note(c, HISTORY_OPAQUE);
 }
 
 static void answer_moved(struct conn_facts *f, struct conn *c, nsec_t now)
@@ -131,14 +139,12 @@ static void answer_only_fin(struct conn_facts *f, struct conn *c, nsec_t now)
 
 static void answer_peer_ended(struct conn_facts *f, struct conn *c)
 {
-    uint64_t crossed = sock_discard(c->fd, &f->peer_ended);
-    if (crossed > 0) {
-        __atomic_add_fetch(&c->crossed_bytes, crossed, __ATOMIC_RELAXED);
+    uint64_t late = sock_discard(c->fd, &f->peer_ended);
+    if (late > 0) {
+        __atomic_add_fetch(&c->report.late_bytes, late, __ATOMIC_RELAXED);
         STORE(c->must_linger, true);
-        if (!c->counted_crossed) {
-            c->counted_crossed = true;
+        if (conn_report_set(c, CONN_COUNTED_LATE_DATA))
             __atomic_add_fetch(&stats.counts.crossed, 1, __ATOMIC_RELAXED);
-        }
     }
     if (f->peer_ended)
         STORE(c->must_linger, false);
@@ -173,8 +179,8 @@ static void answer(struct conn_facts *f, enum conn_question question, struct con
 /* The entry is free for another use only when the descriptor is gone. */
 static void close_lingering(struct conn *c)
 {
-    trace(TRACE_DROPPED, c->fd, LOAD(c->crossed_bytes));
-    record(c, HISTORY_CLOSED);
+    trace(TRACE_DROPPED, c->fd, LOAD(c->report.late_bytes));
+    conn_log_note(c, HISTORY_CLOSED);
     ownfd_close(c->fd);
     connections_free(c);
 }
@@ -182,7 +188,7 @@ static void close_lingering(struct conn *c)
 static void act(enum conn_action action, struct conn *c, nsec_t now)
 {
     switch (action) {
-    case CONN_WATCH: shim_watch(c); break; /* it may have ended before there was a pump; EEXIST otherwise */
+    case CONN_WATCH: close_watch(c); break; /* it may have ended before there was a pump; EEXIST otherwise */
     case CONN_SHUT_READ: shut_read(c, now); break;
     case CONN_CLOSE_LINGERING: close_lingering(c); break;
     default: break;
@@ -200,7 +206,7 @@ static struct conn_decision drain_one(struct conn *c, const struct conn_policy *
 {
     struct conn_facts facts;
     struct conn_decision d;
-    if (p->first && __atomic_load_n(&c->stage, __ATOMIC_ACQUIRE) < CONN_ENDED && !c->inherited)
+    if (p->first && __atomic_load_n(&c->stage, __ATOMIC_ACQUIRE) < CONN_ENDED && !conn_is_inherited(c))
         verify_counts(c);
     conn_drain_look(&facts, c);
     for (;;) {
@@ -221,8 +227,8 @@ static struct conn_decision look_at(struct conn *c, const struct conn_policy *p,
     }
     if (conn_is_alive(c))
         d = drain_one(c, p, now);
-    if (record_on())
-        record_look(c, d.outstanding == OUTSTANDING_IN_FLIGHT, p->first ? deferred.signal_at : now);
+    if (conn_log_on())
+        conn_log_look(c, d.outstanding == OUTSTANDING_IN_FLIGHT, p->first ? deferred.signal_at : now);
     connections_unpin(c);
     return d;
 }
@@ -249,8 +255,11 @@ static void publish_blocker(struct conn *c, const struct conn_decision *d, bool 
 /* What was in flight at the signal, and what comes after it. */
 static void note_first(struct conn *c, bool in_flight)
 {
-    STORE(c->late, false);
-    STORE(c->from_before, in_flight);
+    conn_report_clear(c, CONN_LATE);
+    if (in_flight)
+        conn_report_set(c, CONN_FROM_BEFORE);
+    else
+        conn_report_clear(c, CONN_FROM_BEFORE);
     stats.counts.in_flight += in_flight;
 }
 

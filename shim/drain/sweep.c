@@ -6,7 +6,7 @@
 #include "sys/net.h"
 #include "sys/proc.h"
 #include "sys/syscall.h"
-#include "shim.h"
+#include "track/fds.h"
 #include "track/slots.h"
 
 #include <time.h>
@@ -23,15 +23,15 @@ static bool stays_open(int fd)
 static void adopt_unknown(int fd, void *unused)
 {
     (void)unused;
-    shim_lent(fd);
+    fds_find_delegated(fd);
     if (slot_of(fd) != 0 || ownfd_has(fd))
         return;
-    if (!shim_find(fd))
+    if (!fds_find(fd))
         return;
     uint32_t slot = slot_of(fd);
     if (!stays_open(fd)) {
         if (slot_of(fd) == slot)
-            shim_forget(fd);
+            fds_forget(fd);
         return;
     }
     stats.counts.refused_unknown++;

@@ -64,13 +64,13 @@ static bool has_foreign_port(const struct conn *c)
 void verify_counts(struct conn *c)
 {
     enum { TRIES = 16 };
-    if (c->unix_ || c->verified || LOAD(c->opaque))
+    if (c->unix_ || conn_report_has(c, CONN_VERIFIED) || conn_is_opaque(c))
         return;
     enum verdict v = UNSTEADY;
     for (int i = 0; i < TRIES && v == UNSTEADY; i++)
         v = compare(c);
     c->stale = (v == UNEQUAL || LOAD(c->read_bytes) + LOAD(c->written_bytes) == 0) && has_foreign_port(c);
     if (v == UNEQUAL || c->stale)
-        conn_doubt(c, DOUBT_COUNTS);
-    c->verified = true; /* never steady: the hooks see it being used */
+        conn_set_opaque(c, OPAQUE_COUNTS);
+    conn_report_set(c, CONN_VERIFIED); /* never steady: the hooks see it being used */
 }

@@ -32,6 +32,14 @@ bool group_contains(int pid)
     return pid > 0 && group.table && group_table_find(group.table, pid) != MEMBER_NONE;
 }
 
+bool group_has_serial(uint32_t serial)
+{
+    for (int i = 0; group.table && i < group_table_top(group.table); i++)
+        if (group.table->member[i].serial == serial && group.table->member[i].state != MEMBER_FREE)
+            return true;
+    return false;
+}
+
 bool group_is_mapped_by(int pid)
 {
     uint64_t inode = group.table ? shared_inode(group.fd, sizeof *group.table) : 0;

@@ -37,6 +37,9 @@ struct member *group_coordinator(void);
 /* Is this pid one of the group's? */
 bool group_contains(int pid);
 
+/* Has a process of the group this serial? */
+bool group_has_serial(uint32_t serial);
+
 /* Has this process mapped the group's memory? True also if that cannot be known. */
 bool group_is_mapped_by(int pid);
 

@@ -1,6 +1,8 @@
 /* descriptors.c: hooks of the calls that make, copy and close descriptors. */
 #include "hook/tracked.h"
 
+#include "track/close.h"
+
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -59,7 +61,7 @@ int hook_accept4(int fd, void *addr, unsigned *len, int flags)
 int hook_getsockname(int fd, void *addr, unsigned *len)
 {
     if (UNLIKELY(fd_slot_kind(slot_of(fd)) == FD_LISTENER)) {
-        const struct listener *l = shim_listener(fd);
+        const struct listener *l = listeners_of(fd);
         if (l->door == DOOR_PLACEHOLDER && addr && len) {
             unsigned char name[128];
             unsigned size = sock_raw_address(&l->name, name);
@@ -72,7 +74,7 @@ int hook_getsockname(int fd, void *addr, unsigned *len)
     /* Who is given a listener asks for its name, and may do nothing else with it before its workers accept (nginx after
      * USR2). */
     if (UNLIKELY(ret == 0 && !self_armed() && !self_off()))
-        shim_given(fd);
+        shim_inherited(fd);
     return ret;
 }
 
@@ -86,7 +88,7 @@ int hook_close(int fd)
     if (UNLIKELY(fd_slot_is_own(slot)))
         return (int)hook_result(-EBADF);
     if (self_is_our_process() || !self_armed())
-        shim_closing(fd);
+        close_by_program(fd);
     return real.close(fd);
 }
 
@@ -94,7 +96,7 @@ static void close_tracked(unsigned first, unsigned last)
 {
     for (unsigned fd = first; fd <= last && (int)fd <= slots.top && fd < FD_MAX; fd++)
         if (slot_of((int)fd) != 0 && !fd_slot_is_own(slot_of((int)fd)))
-            shim_closing((int)fd);
+            close_by_program((int)fd);
 }
 
 enum { CLOSE_RANGE_UNSHARE_ = 2, CLOSE_RANGE_CLOEXEC_ = 4 };
@@ -134,11 +136,11 @@ void hook_closefrom(int first)
 int hook_shutdown(int fd, int how)
 {
     uint32_t slot = slot_of(fd);
-    if (UNLIKELY(deferred_draining()) && fd_slot_kind(slot) == FD_CONN && shim_has_ended(slot))
+    if (UNLIKELY(deferred_draining()) && fd_slot_kind(slot) == FD_CONN && io_is_half_closed(slot))
         return 0; /* half-closed by us already: for the program its shutdown has worked */
     int ret = real.shutdown(fd, how);
     if (UNLIKELY(ret == 0 && how != SHUT_RD && fd_slot_kind(slot) == FD_CONN) && self_is_our_process())
-        shim_shut(slot);
+        close_half_by_program(slot);
     return ret;
 }
 
@@ -147,7 +149,7 @@ int hook_shutdown(int fd, int how)
 static int copied(int fd, int copy)
 {
     if (UNLIKELY(copy >= 0 && (slot_of(fd) | slot_of(copy)) != 0))
-        shim_alias(fd, copy);
+        fds_alias(fd, copy);
     return copy;
 }
 
@@ -155,7 +157,7 @@ static int copied(int fd, int copy)
 static void about_to_replace(int fd, int to)
 {
     if (UNLIKELY(slot_of(to) != 0) && fd != to && sys2(SYS_fcntl, fd, F_GETFD) >= 0 && self_is_our_process())
-        shim_closing(to);
+        close_by_program(to);
 }
 
 int hook_dup(int fd)

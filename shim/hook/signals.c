@@ -224,8 +224,8 @@ int hook_sigsuspend(const sigset_t *mask)
 int hook_signalfd(int fd, const sigset_t *mask, int flags)
 {
     int ret = real.signalfd(fd, mask, flags);
-    if (ret >= 0)
-        shim_signal_descriptor(ret);
+    if (ret >= 0 && !self_off())
+        slots_mark(ret, SPECIAL_SIGNALFD);
     return ret;
 }
 

@@ -59,8 +59,8 @@ static long raw_sigaction(long sig, const struct ksigaction *act, struct ksigact
 static long raw_signalfd(long nr, long fd, long mask, long size, long flags)
 {
     long ret = real.syscall(nr, fd, mask, size, flags, 0, 0);
-    if (ret >= 0)
-        shim_signal_descriptor((int)ret);
+    if (ret >= 0 && !self_off())
+        slots_mark((int)ret, SPECIAL_SIGNALFD);
     return ret;
 }
 

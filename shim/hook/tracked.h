@@ -54,7 +54,7 @@ static INLINE void hook_accept_enter(struct hook_accept *a, int lfd)
 {
     self_settle();
     if (UNLIKELY(slot_of(lfd) == 0 && !self_off()))
-        shim_given(lfd); /* who waits for the first one serves already */
+        shim_inherited(lfd); /* who waits for the first one serves already */
     a->lfd = lfd;
     a->late = UNLIKELY(deferred_draining()) && drain_accept_is_late(lfd);
 }
@@ -98,7 +98,7 @@ bool hook_untouchable(int flags);
 
 /* Send chunks with a farewell in the right place. Returns false if there is none to say. `like` is the program's
  * message (its name and control data) or NULL for write and writev, which take no flags. *result: -1 and errno. */
-bool hook_send_farewell(struct shim_call *call, int fd, const struct rewrite_chunk *chunks, size_t count,
+bool hook_send_farewell(struct io_call *call, int fd, const struct rewrite_chunk *chunks, size_t count,
                         const struct msghdr *like, int flags, ssize_t *result);
 
 /* An ended connection swallows a file's bytes: *offset, or its position, moves as if they had gone. */

@@ -14,7 +14,7 @@ enum trace {
     TRACE_ACKED,    /* the output is acknowledged */
     TRACE_DROPPED,  /* the lingering socket is closed */
     TRACE_CROSSED,  /* bytes came after the end */
-    TRACE_OPAQUE,   /* not understood any more: value says why (enum doubt) */
+    TRACE_OPAQUE,   /* not understood any more: value says why (enum opaque_reason) */
     TRACE_HANDED,   /* no connection can come from the primary any more; value: so many have come */
     TRACE_KINDS
 };

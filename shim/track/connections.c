@@ -56,7 +56,7 @@ void connections_unpin(struct conn *c)
 bool connections_inherits(void)
 {
     for (uint32_t i = 0, n = pool_size(&connections); i < n; i++)
-        if (pool_at(&connections, i)->live && pool_at(&connections, i)->inherited)
+        if (pool_at(&connections, i)->live && conn_is_inherited(pool_at(&connections, i)))
             return true;
     return false;
 }
@@ -65,7 +65,7 @@ void connections_share(void)
 {
     for (uint32_t i = 0, n = pool_size(&connections); i < n; i++)
         if (pool_at(&connections, i)->live)
-            pool_at(&connections, i)->shared = true;
+            conn_share(pool_at(&connections, i));
 }
 
 static void inherit(struct conn *c)
@@ -77,8 +77,9 @@ static void inherit(struct conn *c)
         pool_give(&connections, c);
         return;
     }
-    c->inherited = c->live;
-    c->track = 0;
+    if (c->live)
+        conn_inherit(c);
+    c->report.log = 0;
     c->calls_in = c->calls_out = c->live ? CONN_UNTOUCHED : 0;
     c->epoll_fd = c->epoll_fd == -1 ? -1 : -2; /* the parent's set: hands off */
 }

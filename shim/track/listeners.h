@@ -48,6 +48,22 @@ struct listeners {
 };
 extern HIDDEN struct listeners listeners;
 
+/* The listener under this number; NULL: it is none. */
+struct listener *listeners_of(int fd);
+
+/* An entry for a new listener, empty, not live yet; NULL: there are too many. */
+struct listener *listeners_take(void);
+
+/* Does a live listener that is ours to drain have this TCP port? */
+bool listeners_have_port(uint16_t port);
+
+/* The program's epoll_ctl(ep, op, listener, {events, data}) has succeeded: noted for the placeholder. */
+void listeners_note_epoll(struct listener *l, int ep, int op, uint32_t events, uint64_t data);
+
+/* A thread looks whether a descriptor is an inherited listener. False: another thread does. */
+bool listeners_lock_inherited(void);
+void listeners_unlock_inherited(void);
+
 /* From a fork on, no listener is ours alone. */
 void listeners_share(void);
 

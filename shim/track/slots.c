@@ -29,6 +29,26 @@ bool slots_possible(int fd)
     return (unsigned)fd < FD_MAX;
 }
 
+static void (*on_close[SPECIAL_KINDS])(int fd);
+
+void slots_mark(int fd, enum fd_special what)
+{
+    if (slots_possible(fd))
+        slots_set(fd, fd_slot_make(FD_SPECIAL, what));
+}
+
+void slots_on_close(enum fd_special what, void (*f)(int fd))
+{
+    on_close[what] = f;
+}
+
+void slots_closed(int fd, uint32_t slot)
+{
+    uint32_t what = fd_slot_index(slot);
+    if (what < COUNT(on_close) && on_close[what])
+        on_close[what](fd);
+}
+
 void slots_after_fork(void)
 {
     if (slot_of(slots.looked_at) == LOOKED_AT)

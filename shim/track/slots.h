@@ -52,6 +52,14 @@ static inline bool slots_change(int fd, uint32_t from, uint32_t to)
     return true;
 }
 
+/* fd has this special meaning from now on, whatever it was before. */
+void slots_mark(int fd, enum fd_special what);
+
+/* When a descriptor that is marked `what` is closed, or replaced by another: f is called. Set once, by the constructor. */
+void slots_on_close(enum fd_special what, void (*f)(int fd));
+/* fd, which had this special slot, is closed. */
+void slots_closed(int fd, uint32_t slot);
+
 /* A fork's child: the sweep is its parent's. */
 void slots_after_fork(void);
 

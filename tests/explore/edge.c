@@ -33,6 +33,7 @@ struct drain_state drain_state;
 struct exit_guard exit_guard;
 struct group group;
 static struct group_table table;
+struct conn_log conn_log;
 static struct world *here;
 static unsigned me;
 static nsec_t skew; /* waited in the middle of a step */
@@ -121,11 +122,7 @@ void connections_unpin(struct conn *c)
     (void)c;
 }
 
-void connections_share(void)
-{
-}
-
-void listeners_share(void)
+void fds_share_all(void)
 {
 }
 
@@ -207,11 +204,11 @@ void group_add_aborted(const struct report_cut *aborted)
     (void)aborted;
 }
 
-void record_end(void)
+void conn_log_end(void)
 {
 }
 
-void record_died(uint32_t serial)
+void conn_log_died(uint32_t serial)
 {
     (void)serial;
 }

@@ -55,11 +55,11 @@ static uint64_t mix(const void *data, size_t n)
 static uint32_t keep_conn(struct conn *c)
 {
     /* What only counts bytes, or remembers them, says nothing of what is to come. */
-    c->read_bytes = c->written_bytes = c->request_bytes = c->response_bytes = c->crossed_bytes = 0;
+    c->read_bytes = c->written_bytes = c->request_bytes = c->response_bytes = c->report.late_bytes = 0;
     c->in.facts.method_len = 0;
-    if (c->ring_head == c->ring_tail && c->run_left == 0) {
-        c->ring_head = c->ring_tail = 0;
-        memset(c->ring, 0, sizeof c->ring);
+    if (c->ring.head == c->ring.tail && c->ring.left == 0) {
+        c->ring.head = c->ring.tail = 0;
+        memset(&c->ring, 0, sizeof c->ring);
     }
     if (!conns) {
         conns = calloc(CONNS_MAX, sizeof *conns);

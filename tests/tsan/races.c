@@ -7,7 +7,7 @@
  * races [ROUNDS]: connections in each part. */
 #include "hook/hook.h"
 #include "pump.h"
-#include "record.h"
+#include "track/conn_log.h"
 #include "shim.h"
 
 #include "group/group.h"
@@ -169,7 +169,7 @@ static void drain_begins(void)
     deferred.signal_at = clock_now();
     deferred.begun = 1;
     wake_open();
-    record_open();
+    conn_log_open(NULL, UINT32_MAX, NULL, NULL);
     __atomic_store_n(&deferred.phase, DRAIN_DUCK, __ATOMIC_SEQ_CST);
 }
 

@@ -1,12 +1,14 @@
-/* record.c: see record.h. */
-#include "record.h"
+/* conn_log.c: see conn_log.h. */
+#include "track/conn_log.h"
 
-#include "group/group.h"
-#include "sys/syscall.h"
+#include "process/clock.h"
+#include "process/config.h"
+#include "process/deferred.h"
+#include "sys/map.h"
+#include "sys/net.h"
+#include "track/connections.h"
 
-#include <sys/mman.h>
-
-HIDDEN struct record recording;
+HIDDEN struct conn_log conn_log;
 
 enum { TAKEN = -1 }; /* conn.track while its track is being taken */
 
@@ -32,7 +34,7 @@ static void fill(struct history_track *t, const struct conn *c)
 
 static struct history_track *track_of(const struct conn *c)
 {
-    return history_at(recording.table, __atomic_load_n(&c->track, __ATOMIC_ACQUIRE), recording.serial);
+    return history_at(conn_log.table, __atomic_load_n(&c->report.log, __ATOMIC_ACQUIRE), conn_log.serial);
 }
 
 /* It changes before the survey has come to it: then this tells what it was at the signal. */
@@ -43,13 +45,13 @@ static void put_before(struct conn *c, enum history_state now)
         [HISTORY_IN_FLIGHT] = HISTORY_IDLE, [HISTORY_EOF] = HISTORY_IDLE,        [HISTORY_LINGERING] = HISTORY_IDLE,
         [HISTORY_CLOSED] = HISTORY_IDLE,    [HISTORY_OPAQUE] = HISTORY_OPAQUE, /* the survey's first look */
     };
-    if (!c->inherited && !c->stale)
-        record_put_new(c, before[now], deferred.signal_at);
+    if (!conn_is_inherited(c) && !c->stale)
+        conn_log_put_new(c, before[now], deferred.signal_at);
 }
 
-void record_put(struct conn *c, enum history_state state)
+void conn_log_put(struct conn *c, enum history_state state)
 {
-    if (LOAD(c->track) == 0)
+    if (LOAD(c->report.log) == 0)
         put_before(c, state);
     struct history_track *t = track_of(c);
     if (!t)
@@ -60,21 +62,20 @@ void record_put(struct conn *c, enum history_state state)
 
 static void count_left_out(void)
 {
-    struct member *self = group_self();
-    uint32_t now = __atomic_add_fetch(&recording.left_out, 1, __ATOMIC_RELAXED);
-    if (self)
-        __atomic_store_n(&self->missed, now, __ATOMIC_RELEASE);
+    uint32_t now = __atomic_add_fetch(&conn_log.left_out, 1, __ATOMIC_RELAXED);
+    if (conn_log.missed)
+        __atomic_store_n(conn_log.missed, now, __ATOMIC_RELEASE);
 }
 
 /* The thread that has accepted it and the survey may both be the first to see it. */
-void record_put_new(struct conn *c, enum history_state state, nsec_t at)
+void conn_log_put_new(struct conn *c, enum history_state state, nsec_t at)
 {
     uint32_t none = 0;
     struct sock_address peer;
-    if (!__atomic_compare_exchange_n(&c->track, &none, (uint32_t)TAKEN, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+    if (!__atomic_compare_exchange_n(&c->report.log, &none, (uint32_t)TAKEN, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
         return;
-    uint32_t number = history_take(recording.table, recording.serial);
-    struct history_track *t = history_at(recording.table, number, recording.serial);
+    uint32_t number = history_take(conn_log.table, conn_log.serial);
+    struct history_track *t = history_at(conn_log.table, number, conn_log.serial);
     if (!t) {
         count_left_out();
         return;
@@ -85,7 +86,7 @@ void record_put_new(struct conn *c, enum history_state state, nsec_t at)
     sock_text(&peer, t->peer);
     fill(t, c);
     history_note(t, state, from_signal(at));
-    __atomic_store_n(&c->track, number, __ATOMIC_RELEASE);
+    __atomic_store_n(&c->report.log, number, __ATOMIC_RELEASE);
 }
 
 static enum history_state state_of(const struct conn *c, bool in_flight)
@@ -95,7 +96,7 @@ static enum history_state state_of(const struct conn *c, bool in_flight)
         return HISTORY_LINGERING;
     if (stage == CONN_ENDED || LOAD(c->fin))
         return HISTORY_ENDED;
-    if (__atomic_load_n(&c->opaque, __ATOMIC_ACQUIRE))
+    if (conn_is_opaque(c))
         return HISTORY_OPAQUE;
     if (in_flight)
         return HISTORY_IN_FLIGHT;
@@ -103,74 +104,57 @@ static enum history_state state_of(const struct conn *c, bool in_flight)
 }
 
 /* Later looks add nothing: the hooks have noted what changed, at its time. */
-void record_look(struct conn *c, bool in_flight, nsec_t at)
+void conn_log_look(struct conn *c, bool in_flight, nsec_t at)
 {
-    if (LOAD(c->track) == 0 && conn_is_alive(c) && !c->inherited && !c->stale)
-        record_put_new(c, state_of(c, in_flight), at);
+    if (LOAD(c->report.log) == 0 && conn_is_alive(c) && !conn_is_inherited(c) && !c->stale)
+        conn_log_put_new(c, state_of(c, in_flight), at);
 }
 
-void record_cut(const struct conn *c)
+void conn_log_aborted(const struct conn *c)
 {
-    struct history_track *t = record_on() ? track_of(c) : NULL;
+    struct history_track *t = conn_log_on() ? track_of(c) : NULL;
     if (t)
         t->cut = 1;
 }
 
 /* ---- the drain ------------------------------------------------------------------------------------------ */
 
-static bool is_anybodys(uint32_t serial)
-{
-    for (int i = 0; i < group_table_top(group.table); i++)
-        if (group.table->member[i].serial == serial && group.table->member[i].state != MEMBER_FREE)
-            return true;
-    return false;
-}
-
-/* Of drains whose leader has died before its report. */
-static void drop_strangers(struct history *h)
+/* Of drains whose coordinator has died before its report. */
+static void drop_left_behind(struct history *h, bool (*is_member)(uint32_t serial))
 {
     for (uint32_t i = 0; i < history_top(h); i++) {
         uint32_t serial = h->track[i].serial;
-        if (serial != 0 && !is_anybodys(serial))
+        if (serial != 0 && !is_member(serial))
             history_drop(h, serial);
     }
 }
 
-static struct history *own_table(void)
+void conn_log_open(struct history *table, uint32_t serial, uint32_t *missed, bool (*is_member)(uint32_t serial))
 {
-    long at = sys6(SYS_mmap, 0, sizeof(struct history), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return at < 0 && at > -4096 ? NULL : (struct history *)at;
-}
-
-void record_open(void)
-{
-    const struct member *self = group_self();
-    struct history *h = self ? group.history : NULL;
-    if (!config.report_connections || !config.report || recording.table)
+    if (!config.report_connections || !config.report || conn_log.table)
         return;
-    if (h && __atomic_load_n(&h->taken, __ATOMIC_RELAXED) > HISTORY_TRACKS / 2)
-        drop_strangers(h);
-    if (!h) /* alone, or the group was founded without the variable: then a leader can tell of itself only */
-        h = own_table();
-    recording.serial = self ? self->serial : UINT32_MAX;
-    recording.left_out = 0;
-    __atomic_store_n(&recording.table, h, __ATOMIC_RELEASE);
+    if (table && __atomic_load_n(&table->taken, __ATOMIC_RELAXED) > HISTORY_TRACKS / 2)
+        drop_left_behind(table, is_member);
+    conn_log.serial = serial;
+    conn_log.left_out = 0;
+    conn_log.missed = missed;
+    __atomic_store_n(&conn_log.table, table ? table : map_zeroed(sizeof *table), __ATOMIC_RELEASE);
 }
 
-void record_forget(void)
+void conn_log_after_fork(void)
 {
-    recording.table = NULL;
+    memset(&conn_log, 0, sizeof conn_log);
 }
 
-void record_died(uint32_t serial)
+void conn_log_died(uint32_t serial)
 {
-    if (record_on())
-        history_died(recording.table, serial, from_signal(clock_now()));
+    if (conn_log_on())
+        history_died(conn_log.table, serial, from_signal(clock_now()));
 }
 
-void record_end(void)
+void conn_log_end(void)
 {
-    for (uint32_t i = 0, n = pool_size(&connections); record_on() && i < n; i++) {
+    for (uint32_t i = 0, n = pool_size(&connections); conn_log_on() && i < n; i++) {
         struct conn *c = pool_at(&connections, i);
         struct history_track *t = conn_is_alive(c) ? track_of(c) : NULL;
         if (t)
@@ -178,12 +162,12 @@ void record_end(void)
     }
 }
 
-void record_each(uint32_t serial, int pid, void (*f)(const struct report_connection *c, void *arg), void *arg)
+void conn_log_each(uint32_t serial, int pid, void (*f)(const struct report_connection *c, void *arg), void *arg)
 {
     uint8_t states[HISTORY_CHANGES];
     uint64_t at_us[HISTORY_CHANGES];
-    for (uint32_t i = 0; record_on() && i < history_top(recording.table); i++) {
-        const struct history_track *found = history_at(recording.table, i + 1, serial);
+    for (uint32_t i = 0; conn_log_on() && i < history_top(conn_log.table); i++) {
+        const struct history_track *found = history_at(conn_log.table, i + 1, serial);
         if (!found)
             continue;
         struct history_track t = *found; /* it may go on changing */
@@ -195,8 +179,8 @@ void record_each(uint32_t serial, int pid, void (*f)(const struct report_connect
     }
 }
 
-void record_drop(uint32_t serial)
+void conn_log_drop(uint32_t serial)
 {
-    if (record_on())
-        history_drop(recording.table, serial);
+    if (conn_log_on())
+        history_drop(conn_log.table, serial);
 }
