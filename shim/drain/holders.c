@@ -41,8 +41,8 @@ static void still_shared(uint64_t inode, uint64_t pid, void *last)
         if (listeners.entry[i].live && listeners.entry[i].inode == inode) {
             enum membership kin = kin_of(last, pid);
             listeners.entry[i].held = true;
-            listeners.entry[i].held_by_strangers |= kin != MEMBERSHIP_MEMBER;
-            listeners.entry[i].undecided |= kin == MEMBERSHIP_UNKNOWN;
+            listeners.entry[i].held_by_external |= kin != MEMBERSHIP_MEMBER;
+            listeners.entry[i].held_by_unknown |= kin == MEMBERSHIP_UNKNOWN;
         }
     for (uint32_t i = 0, n = pool_size(&connections); i < n; i++) {
         struct conn *c = pool_at(&connections, i);
@@ -57,7 +57,7 @@ static bool anything_shared(bool with_listeners, const struct conn *pinned)
     bool any = false;
     for (unsigned i = 0; i < listeners.used; i++) {
         struct listener *l = &listeners.entry[i];
-        l->held = l->held_by_strangers = l->undecided = false;
+        l->held = l->held_by_external = l->held_by_unknown = false;
         any = any || (with_listeners && l->live && !l->ignored && l->shared);
     }
     for (uint32_t i = 0, n = pool_size(&connections); i < n; i++) {
@@ -81,9 +81,9 @@ static void judge_listeners(const struct proc_unseen *unseen)
     for (unsigned i = 0; i < listeners.used; i++) {
         struct listener *l = &listeners.entry[i];
         /* Who has given it to us may be one of those who started us (systemd), and hold it still. */
-        bool lent = l->given && unseen->ancestors;
+        bool lent = l->inherited && unseen->ancestors;
         l->shared = l->shared && (l->held || unseen->kin || lent);
-        l->foreign = l->shared && (l->held_by_strangers || lent);
+        l->external = l->shared && (l->held_by_external || lent);
     }
 }
 
@@ -120,7 +120,7 @@ void holders_begin(void)
 static bool is_any_undecided(void)
 {
     for (unsigned i = 0; i < listeners.used; i++)
-        if (listeners.entry[i].live && listeners.entry[i].foreign && listeners.entry[i].undecided)
+        if (listeners.entry[i].live && listeners.entry[i].external && listeners.entry[i].held_by_unknown)
             return true;
     return false;
 }
@@ -140,7 +140,7 @@ static void look_who_holds(void)
     nsec_t until = clock_now() + most;
     unsigned signals = __atomic_load_n(&deferred.signals, __ATOMIC_ACQUIRE);
     for (unsigned i = 0; i < listeners.used; i++)
-        listeners.entry[i].foreign = listeners.entry[i].shared;
+        listeners.entry[i].external = listeners.entry[i].shared;
     holders_look(true, NULL);
     for (int i = 0; is_any_undecided() && clock_now() < until; i++) {
         if (__atomic_load_n(&deferred.signals, __ATOMIC_ACQUIRE) != signals ||
@@ -164,14 +164,14 @@ void holders_decide(struct listener *l)
     enum group_holders known =
         coordinator_is_other() ? group_table_holders(group.table, l->inode, serial) : HOLDERS_UNKNOWN;
     if (known == HOLDERS_MEMBERS || (known == HOLDERS_EXTERNAL && !may_know_better(self))) {
-        l->foreign = known == HOLDERS_EXTERNAL;
+        l->external = known == HOLDERS_EXTERNAL;
         return;
     }
     if (!looked)
         look_who_holds();
     looked = true;
-    if (known == HOLDERS_EXTERNAL && !l->foreign)
+    if (known == HOLDERS_EXTERNAL && !l->external)
         group_table_clear_external(group.table, l->inode, serial);
     else if (self)
-        group_table_set_holders(group.table, l->inode, serial, !l->foreign);
+        group_table_set_holders(group.table, l->inode, serial, !l->external);
 }
