@@ -21,17 +21,18 @@
 
 static bool looked; /* into /proc, for this drain's listeners */
 
-/* Whoever holds a listener is asked for once, and nobody else: the answer may take a moment. */
+/* The process that was judged last. membership_of may take a moment: it is asked once for a process that holds a listener, and
+ * not at all for any other. */
 struct holder {
     uint64_t pid;
-    enum membership kin;
+    enum membership membership;
 };
 
-static enum membership kin_of(struct holder *last, uint64_t pid)
+static enum membership holder_membership(struct holder *last, uint64_t pid)
 {
     if (last->pid != pid)
         *last = (struct holder){pid, membership_of(pid)};
-    return last->kin;
+    return last->membership;
 }
 
 /* Process pid holds the socket with this inode. */
@@ -39,10 +40,10 @@ static void still_shared(uint64_t inode, uint64_t pid, void *last)
 {
     for (unsigned i = 0; i < listeners.used; i++)
         if (listeners.entry[i].live && listeners.entry[i].inode == inode) {
-            enum membership kin = kin_of(last, pid);
+            enum membership what = holder_membership(last, pid);
             listeners.entry[i].held = true;
-            listeners.entry[i].held_by_external |= kin != MEMBERSHIP_MEMBER;
-            listeners.entry[i].held_by_unknown |= kin == MEMBERSHIP_UNKNOWN;
+            listeners.entry[i].held_by_external |= what != MEMBERSHIP_MEMBER;
+            listeners.entry[i].held_by_unknown |= what == MEMBERSHIP_UNKNOWN;
         }
     for (uint32_t i = 0, n = pool_size(&connections); i < n; i++) {
         struct conn *c = pool_at(&connections, i);

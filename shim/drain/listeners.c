@@ -240,7 +240,8 @@ const char *listeners_how(void)
         const struct listener *l = &listeners.entry[i];
         if (!l->live || l->ignored)
             continue;
-        if (l->state == LISTENER_HIDDEN || l->state == LISTENER_FILTERED) /* whoever was forked since shares it so */
+        if (l->state == LISTENER_HIDDEN ||
+            l->state == LISTENER_FILTERED) /* a child forked since shares it in this state */
             return names[l->state];
         return l->external ? "shared" : l->unix_ ? "unix" : names[l->state];
     }

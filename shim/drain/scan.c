@@ -188,7 +188,7 @@ static void close_lingering(struct conn *c)
 static void act(enum conn_action action, struct conn *c, nsec_t now)
 {
     switch (action) {
-    case CONN_WATCH: close_watch(c); break; /* it may have ended before there was a pump; EEXIST otherwise */
+    case CONN_WATCH: close_watch(c); break; /* it may have ended before the drain thread was there; else EEXIST */
     case CONN_SHUT_READ: shut_read(c, now); break;
     case CONN_CLOSE_LINGERING: close_lingering(c); break;
     default: break;
