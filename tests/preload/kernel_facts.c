@@ -110,7 +110,7 @@ static void closing_resets_the_queue(void)
     CHECK(lost_by(shut_rd) == CLIENTS);
 }
 
-/* What door.c avoids: a hidden member of a SO_REUSEPORT group is still picked, and then answers nobody. */
+/* What drain/listeners.c avoids: a hidden member of a SO_REUSEPORT group is still picked, and then answers nobody. */
 static void hiding_one_of_a_group_is_a_black_hole(void)
 {
     enum { TRIES = 40 };
