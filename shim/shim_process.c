@@ -4,8 +4,8 @@
 #include "compat/node_cluster.h"
 #include "group/member.h"
 #include "group/peers.h"
-#include "track/conn_log.h"
 #include "signal/deliver.h"
+#include "track/conn_log.h"
 
 void shim_child_settled(void)
 {
@@ -44,10 +44,10 @@ void shim_forked_parent(int slot, int pid)
 /* What each owner of state has to forget, besides self and listeners, which may be there before the process serves.
  * The drain is the parent's, and so is its thread, which is not here: the child serves, or execs. */
 static void (*const after_fork[])(void) = {
-    log_after_fork,    wake_after_fork,         deferred_after_fork,     stats_after_fork,
-    slots_after_fork,  connections_after_fork,  dispositions_after_fork, state_after_fork,
-    thread_after_fork, exit_guard_after_fork,   drain_report_after_fork, peers_after_fork,
-    conn_log_after_fork,     node_cluster_after_fork,
+    log_after_fork,      wake_after_fork,         deferred_after_fork,     stats_after_fork,
+    slots_after_fork,    connections_after_fork,  dispositions_after_fork, state_after_fork,
+    thread_after_fork,   exit_guard_after_fork,   drain_report_after_fork, peers_after_fork,
+    conn_log_after_fork, node_cluster_after_fork,
 };
 
 void shim_forked_child(int slot)

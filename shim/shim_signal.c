@@ -2,10 +2,10 @@
 #include "shim.h"
 
 #include "group/coordinator.h"
-#include "track/conn_log.h"
 #include "signal/deliver.h"
 #include "signal/eintr.h"
 #include "sys/sigmask.h"
+#include "track/conn_log.h"
 
 #include <signal.h>
 

@@ -30,7 +30,7 @@ void shim_listening(int fd)
         shim_arm();
     /* A worker that was exec'd listens on what it was given to serve it. That it waits there may never be seen: libuv tells
      * epoll so by io_uring. (A process that has bound it itself may only hand it out.) */
-    if (l && l->given && (group.flags & MEMBER_EXECED))
+    if (l && l->inherited && (group.flags & MEMBER_EXECED))
         show(MEMBER_ACCEPTS);
 }
 

@@ -80,8 +80,8 @@ static void handed_over(void)
     struct member *self = group_self();
     __atomic_store_n(&node_cluster.unanswered, true, __ATOMIC_SEQ_CST);
     __atomic_add_fetch(&node_cluster.handed, 1, __ATOMIC_SEQ_CST);
-    if (slot_of(node_cluster.fd) == 0 && slots_possible(node_cluster.fd))
-        slots_set(node_cluster.fd, fd_slot_make(FD_SPECIAL, SPECIAL_HANDOFF));
+    if (slot_of(node_cluster.fd) == 0)
+        slots_mark(node_cluster.fd, SPECIAL_HANDOFF);
     if (self)
         __atomic_store_n(&self->node_listeners, node_cluster_lines_sum(&node_cluster.lines), __ATOMIC_RELAXED);
 }

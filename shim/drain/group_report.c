@@ -1,5 +1,6 @@
 /* group_report.c: see report.h: what the coordinator tells of all processes of its drain. */
 #include "drain/report.h"
+
 #include "group/member.h"
 #include "process/self.h"
 #include "process/stats.h"

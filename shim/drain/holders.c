@@ -8,7 +8,6 @@
 #include "process/config.h"
 #include "process/deferred.h"
 #include "process/self.h"
-#include "sys/net.h"
 #include "sys/proc.h"
 #include "sys/syscall.h"
 #include "track/connections.h"
@@ -22,17 +21,18 @@
 
 static bool looked; /* into /proc, for this drain's listeners */
 
-/* Whoever holds a listener is asked for once, and nobody else: the answer may take a moment. */
+/* The process that was judged last. membership_of may take a moment: it is asked once for a process that holds a listener, and
+ * not at all for any other. */
 struct holder {
     uint64_t pid;
-    enum membership kin;
+    enum membership membership;
 };
 
-static enum membership kin_of(struct holder *last, uint64_t pid)
+static enum membership holder_membership(struct holder *last, uint64_t pid)
 {
     if (last->pid != pid)
         *last = (struct holder){pid, membership_of(pid)};
-    return last->kin;
+    return last->membership;
 }
 
 /* Process pid holds the socket with this inode. */
@@ -40,10 +40,10 @@ static void still_shared(uint64_t inode, uint64_t pid, void *last)
 {
     for (unsigned i = 0; i < listeners.used; i++)
         if (listeners.entry[i].live && listeners.entry[i].inode == inode) {
-            enum membership kin = kin_of(last, pid);
+            enum membership what = holder_membership(last, pid);
             listeners.entry[i].held = true;
-            listeners.entry[i].held_by_strangers |= kin != MEMBERSHIP_MEMBER;
-            listeners.entry[i].undecided |= kin == MEMBERSHIP_UNKNOWN;
+            listeners.entry[i].held_by_external |= what != MEMBERSHIP_MEMBER;
+            listeners.entry[i].held_by_unknown |= what == MEMBERSHIP_UNKNOWN;
         }
     for (uint32_t i = 0, n = pool_size(&connections); i < n; i++) {
         struct conn *c = pool_at(&connections, i);
@@ -58,7 +58,7 @@ static bool anything_shared(bool with_listeners, const struct conn *pinned)
     bool any = false;
     for (unsigned i = 0; i < listeners.used; i++) {
         struct listener *l = &listeners.entry[i];
-        l->held = l->held_by_strangers = l->undecided = false;
+        l->held = l->held_by_external = l->held_by_unknown = false;
         any = any || (with_listeners && l->live && !l->ignored && l->shared);
     }
     for (uint32_t i = 0, n = pool_size(&connections); i < n; i++) {
@@ -82,9 +82,9 @@ static void judge_listeners(const struct proc_unseen *unseen)
     for (unsigned i = 0; i < listeners.used; i++) {
         struct listener *l = &listeners.entry[i];
         /* Who has given it to us may be one of those who started us (systemd), and hold it still. */
-        bool lent = l->given && unseen->ancestors;
+        bool lent = l->inherited && unseen->ancestors;
         l->shared = l->shared && (l->held || unseen->kin || lent);
-        l->foreign = l->shared && (l->held_by_strangers || lent);
+        l->external = l->shared && (l->held_by_external || lent);
     }
 }
 
@@ -108,7 +108,7 @@ void holders_look(bool with_listeners, const struct conn *pinned)
     judge_listeners(&unseen);
     judge_connections(&unseen);
     if (self_forks_begun() != forks)
-        fds_share_all(); /* one was not over, or has begun: the walk may have missed its child */
+        fds_share_all(); /* a fork was not over, or has begun: the walk may have missed its child */
 }
 
 /* ---- listeners: do only members hold them? ----------------------------------------------------------------------- */
@@ -121,7 +121,7 @@ void holders_begin(void)
 static bool is_any_undecided(void)
 {
     for (unsigned i = 0; i < listeners.used; i++)
-        if (listeners.entry[i].live && listeners.entry[i].foreign && listeners.entry[i].undecided)
+        if (listeners.entry[i].live && listeners.entry[i].external && listeners.entry[i].held_by_unknown)
             return true;
     return false;
 }
@@ -141,7 +141,7 @@ static void look_who_holds(void)
     nsec_t until = clock_now() + most;
     unsigned signals = __atomic_load_n(&deferred.signals, __ATOMIC_ACQUIRE);
     for (unsigned i = 0; i < listeners.used; i++)
-        listeners.entry[i].foreign = listeners.entry[i].shared;
+        listeners.entry[i].external = listeners.entry[i].shared;
     holders_look(true, NULL);
     for (int i = 0; is_any_undecided() && clock_now() < until; i++) {
         if (__atomic_load_n(&deferred.signals, __ATOMIC_ACQUIRE) != signals ||
@@ -165,14 +165,14 @@ void holders_decide(struct listener *l)
     enum group_holders known =
         coordinator_is_other() ? group_table_holders(group.table, l->inode, serial) : HOLDERS_UNKNOWN;
     if (known == HOLDERS_MEMBERS || (known == HOLDERS_EXTERNAL && !may_know_better(self))) {
-        l->foreign = known == HOLDERS_EXTERNAL;
+        l->external = known == HOLDERS_EXTERNAL;
         return;
     }
     if (!looked)
         look_who_holds();
     looked = true;
-    if (known == HOLDERS_EXTERNAL && !l->foreign)
+    if (known == HOLDERS_EXTERNAL && !l->external)
         group_table_clear_external(group.table, l->inode, serial);
     else if (self)
-        group_table_set_holders(group.table, l->inode, serial, !l->foreign);
+        group_table_set_holders(group.table, l->inode, serial, !l->external);
 }

@@ -9,7 +9,7 @@
  * shared. pinned: a connection whose pin the caller has, or NULL. */
 void holders_look(bool with_listeners, const struct conn *pinned);
 
-/* Find out whether processes hold this shared listener that do not drain with us (l->foreign). Once in a drain, which begins,
+/* Find out whether processes hold this shared listener that do not drain with us (l->external). Once in a drain, which begins,
  * this looks into /proc, and has patience with processes that still start. */
 void holders_begin(void);
 void holders_decide(struct listener *l);

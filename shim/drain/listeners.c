@@ -5,10 +5,13 @@
 #include "drain/holders.h"
 #include "group/member.h"
 #include "group/threads.h"
-#include "shim.h"
-
+#include "process/config.h"
+#include "process/stats.h"
+#include "process/wake.h"
 #include "sys/fd.h"
 #include "sys/syscall.h"
+#include "track/connections.h"
+#include "track/listeners.h"
 
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -41,7 +44,7 @@ static bool put_placeholder(struct listener *l, int fd)
         sys4(SYS_epoll_ctl, l->epoll[i].fd, EPOLL_CTL_DEL, fd, 0);
     int old = (int)sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC_, fd_high());
     /* Known before it can be felt: a thread that wakes up and calls again finds the placeholder. */
-    __atomic_store_n(&l->door, DOOR_PLACEHOLDER, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&l->state, LISTENER_PLACEHOLDER, __ATOMIC_SEQ_CST);
     sys3(SYS_dup3, stand_in, fd, cloexec & FD_CLOEXEC_ ? O_CLOEXEC_ : 0);
     sys1(SYS_close, stand_in);
     if (old >= 0) {
@@ -64,8 +67,8 @@ static bool swap(struct listener *l)
     if (l->aliases != 1 || l->epolls > LISTENER_EPOLLS)
         return false;
     if (!conn_lock(&l->swapping))
-        return l->door == DOOR_PLACEHOLDER;
-    bool ok = l->door == DOOR_PLACEHOLDER || put_placeholder(l, l->fd);
+        return l->state == LISTENER_PLACEHOLDER;
+    bool ok = l->state == LISTENER_PLACEHOLDER || put_placeholder(l, l->fd);
     __atomic_store_n(&l->swapping, 0, __ATOMIC_RELEASE);
     return ok;
 }
@@ -84,30 +87,30 @@ static bool grouped_with_others(const struct listener *l)
 }
 
 /* A listener that processes hold that do not drain with us is left to them. */
-static bool is_foreign(struct listener *l)
+static bool is_external(struct listener *l)
 {
     if (l->shared)
         holders_decide(l);
-    return l->foreign;
+    return l->external;
 }
 
 static uint8_t stop_one(struct listener *l)
 {
-    if (is_foreign(l))
-        return DOOR_TO_LEAVE;
+    if (is_external(l))
+        return LISTENER_TO_LEAVE;
     if (grouped_with_others(l))
-        return DOOR_TO_EMPTY;
+        return LISTENER_TO_EMPTY;
     if (sock_hide(l->fd) == 0)
-        return DOOR_HIDDEN;
+        return LISTENER_HIDDEN;
     if (sock_drop_syns(l->fd) == 0)
-        return DOOR_FILTERED;
-    return DOOR_TO_EMPTY;
+        return LISTENER_FILTERED;
+    return LISTENER_TO_EMPTY;
 }
 
 /* Known before it can be felt: an accept that fails by it must not show the program its EINVAL. */
 static void shut_unix(struct listener *l)
 {
-    __atomic_store_n(&l->door, DOOR_SHUT_UNIX, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&l->state, LISTENER_SHUT_UNIX, __ATOMIC_SEQ_CST);
     sys2(SYS_shutdown, l->fd, SHUT_RD);
 }
 
@@ -116,12 +119,12 @@ bool listeners_stop(void)
     bool any = false;
     for (unsigned i = 0; i < listeners.used; i++) {
         struct listener *l = &listeners.entry[i];
-        if (!l->live || l->ignored || l->door != DOOR_OPEN)
+        if (!l->live || l->ignored || l->state != LISTENER_ACCEPTS)
             continue;
-        if (l->unix_ && !is_foreign(l))
+        if (l->unix_ && !is_external(l))
             shut_unix(l);
         else
-            __atomic_store_n(&l->door, stop_one(l), __ATOMIC_RELEASE);
+            __atomic_store_n(&l->state, stop_one(l), __ATOMIC_RELEASE);
         any = true;
     }
     return any;
@@ -132,7 +135,7 @@ bool listeners_stop(void)
 static unsigned queue_of(const struct listener *l, bool late)
 {
     struct sock_counts k;
-    if (l->door == DOOR_PLACEHOLDER)
+    if (l->state == LISTENER_PLACEHOLDER)
         return 0;
     if (l->unix_) {
         int n = sock_unix_queue((uint32_t)l->inode);
@@ -148,7 +151,7 @@ static int half_open(uint8_t family)
     struct sock_query q = {family, ports, 0, NULL, 0};
     for (unsigned i = 0; i < listeners.used; i++) {
         const struct listener *l = &listeners.entry[i];
-        if (l->live && l->name.family == family && (l->door == DOOR_HIDDEN || l->door == DOOR_FILTERED))
+        if (l->live && l->name.family == family && (l->state == LISTENER_HIDDEN || l->state == LISTENER_FILTERED))
             ports[q.port_count++] = l->port;
     }
     return q.port_count > 0 ? sock_half_open(&q) : 0;
@@ -157,7 +160,7 @@ static int half_open(uint8_t family)
 /* Only workers take from this queue, and there is no worker any more: its clients would be waited for in vain. */
 static bool is_without_workers(const struct listener *l)
 {
-    return l->lent && (group.flags & MEMBER_ACCEPTS) == 0 && !member_has_workers();
+    return l->delegated && (group.flags & MEMBER_ACCEPTS) == 0 && !member_has_workers();
 }
 
 /* Connections in all accept queues. A listener whose queue had to empty first gets its placeholder when it is empty. */
@@ -169,11 +172,11 @@ static unsigned queues(bool late)
         if (!l->live || l->ignored)
             continue;
         unsigned queued = queue_of(l, late);
-        if (l->door == DOOR_TO_LEAVE && (queued == 0 || late))
+        if (l->state == LISTENER_TO_LEAVE && (queued == 0 || late))
             swap(l);
-        else if (l->door == DOOR_TO_EMPTY && queued == 0)
+        else if (l->state == LISTENER_TO_EMPTY && queued == 0)
             swap(l);
-        else if (l->door != DOOR_TO_LEAVE && !(late && is_without_workers(l)))
+        else if (l->state != LISTENER_TO_LEAVE && !(late && is_without_workers(l)))
             all += queued;
         all += __atomic_load_n(&l->swapping, __ATOMIC_SEQ_CST); /* by a thread of the program: not closed yet */
     }
@@ -185,7 +188,7 @@ bool listeners_detach(void)
     bool closed = false;
     for (unsigned i = 0; i < listeners.used; i++) {
         struct listener *l = &listeners.entry[i];
-        if (l->live && !l->ignored && l->door == DOOR_TO_LEAVE)
+        if (l->live && !l->ignored && l->state == LISTENER_TO_LEAVE)
             closed |= swap(l);
     }
     return closed;
@@ -229,16 +232,18 @@ void listeners_census(struct census *census, const struct drain *drain, nsec_t n
 const char *listeners_how(void)
 {
     static const char *const names[] = {
-        [DOOR_OPEN] = "none",      [DOOR_HIDDEN] = "hide",       [DOOR_FILTERED] = "filter", [DOOR_SHUT_UNIX] = "unix",
-        [DOOR_TO_EMPTY] = "drain", [DOOR_PLACEHOLDER] = "drain", [DOOR_TO_LEAVE] = "shared",
+        [LISTENER_ACCEPTS] = "none",    [LISTENER_HIDDEN] = "hide",    [LISTENER_FILTERED] = "filter",
+        [LISTENER_SHUT_UNIX] = "unix",  [LISTENER_TO_EMPTY] = "drain", [LISTENER_PLACEHOLDER] = "drain",
+        [LISTENER_TO_LEAVE] = "shared",
     };
     for (unsigned i = 0; i < listeners.used; i++) {
         const struct listener *l = &listeners.entry[i];
         if (!l->live || l->ignored)
             continue;
-        if (l->door == DOOR_HIDDEN || l->door == DOOR_FILTERED) /* whoever was forked since shares it so */
-            return names[l->door];
-        return l->foreign ? "shared" : l->unix_ ? "unix" : names[l->door];
+        if (l->state == LISTENER_HIDDEN ||
+            l->state == LISTENER_FILTERED) /* a child forked since shares it in this state */
+            return names[l->state];
+        return l->external ? "shared" : l->unix_ ? "unix" : names[l->state];
     }
     return "none";
 }
@@ -255,20 +260,20 @@ void drain_accept_ends(int lfd)
 {
     const struct listener *l = listeners_of(lfd);
     __atomic_sub_fetch(&stats.accepting, 1, __ATOMIC_SEQ_CST);
-    if (!l || l->door != DOOR_OPEN)
+    if (!l || l->state != LISTENER_ACCEPTS)
         wake_changed(NULL);
 }
 
 bool drain_accept_is_late(int lfd)
 {
     const struct listener *l = listeners_of(lfd);
-    return l && (l->door == DOOR_SHUT_UNIX || l->door == DOOR_PLACEHOLDER);
+    return l && (l->state == LISTENER_SHUT_UNIX || l->state == LISTENER_PLACEHOLDER);
 }
 
 bool drain_accept_wakes(int lfd)
 {
     struct listener *l = listeners_of(lfd);
-    return l && l->door == DOOR_PLACEHOLDER && l->woken < ACCEPT_WAKES && !nonblocking(lfd) &&
+    return l && l->state == LISTENER_PLACEHOLDER && l->woken < ACCEPT_WAKES && !nonblocking(lfd) &&
            __atomic_fetch_add(&l->woken, 1, __ATOMIC_RELAXED) < ACCEPT_WAKES;
 }
 
@@ -278,17 +283,17 @@ bool drain_accept_failed(int lfd, int *err)
     if (!l)
         return false;
     /* Its queue is empty. A blocking accept says EINVAL, another one EAGAIN (unix_accept). */
-    if (l->door == DOOR_SHUT_UNIX && (*err == EINVAL || *err == EAGAIN)) {
+    if (l->state == LISTENER_SHUT_UNIX && (*err == EINVAL || *err == EAGAIN)) {
         bool again = swap(l) && !nonblocking(lfd);
         *err = EAGAIN;
         wake_changed(NULL);
         return again;
     }
-    if ((l->door == DOOR_TO_EMPTY || l->door == DOOR_TO_LEAVE) && *err == EAGAIN) {
+    if ((l->state == LISTENER_TO_EMPTY || l->state == LISTENER_TO_LEAVE) && *err == EAGAIN) {
         swap(l);
         wake_changed(NULL);
     }
-    if (l->door != DOOR_PLACEHOLDER || *err != EINVAL)
+    if (l->state != LISTENER_PLACEHOLDER || *err != EINVAL)
         return false;
     /* An accept that was at the old listener while the placeholder came. */
     *err = EAGAIN;

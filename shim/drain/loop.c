@@ -21,7 +21,6 @@
 #include "sys/proc.h"
 #include "sys/syscall.h"
 #include "track/conn_log.h"
-#include "track/listeners.h"
 
 #include <time.h>
 

@@ -16,7 +16,6 @@
 #include "sys/net.h"
 #include "track/conn_log.h"
 #include "track/connections.h"
-#include "track/listeners.h"
 
 static enum report_json json_line;
 

@@ -139,9 +139,9 @@ static void answer_only_fin(struct conn_facts *f, struct conn *c, nsec_t now)
 
 static void answer_peer_ended(struct conn_facts *f, struct conn *c)
 {
-    uint64_t crossed = sock_discard(c->fd, &f->peer_ended);
-    if (crossed > 0) {
-        __atomic_add_fetch(&c->report.late_bytes, crossed, __ATOMIC_RELAXED);
+    uint64_t late = sock_discard(c->fd, &f->peer_ended);
+    if (late > 0) {
+        __atomic_add_fetch(&c->report.late_bytes, late, __ATOMIC_RELAXED);
         STORE(c->must_linger, true);
         if (conn_report_set(c, CONN_COUNTED_LATE_DATA))
             __atomic_add_fetch(&stats.counts.crossed, 1, __ATOMIC_RELAXED);
@@ -188,7 +188,7 @@ static void close_lingering(struct conn *c)
 static void act(enum conn_action action, struct conn *c, nsec_t now)
 {
     switch (action) {
-    case CONN_WATCH: close_watch(c); break; /* it may have ended before there was a pump; EEXIST otherwise */
+    case CONN_WATCH: close_watch(c); break; /* it may have ended before the drain thread was there; else EEXIST */
     case CONN_SHUT_READ: shut_read(c, now); break;
     case CONN_CLOSE_LINGERING: close_lingering(c); break;
     default: break;

@@ -6,7 +6,7 @@
 #include "sys/net.h"
 #include "sys/proc.h"
 #include "sys/syscall.h"
-#include "shim.h"
+#include "track/fds.h"
 #include "track/slots.h"
 
 #include <time.h>

@@ -150,15 +150,15 @@ static bool drive_by_timer(void)
 
 static void drive(void *unused)
 {
+    nsec_t wake_at; /* unused: the next tick comes soon enough */
     (void)unused;
-    nsec_t unused_too; /* the next tick comes soon enough */
     if (!driven.begun) {
         driven.begun = true;
         begin();
     } else if (wake.epoll >= 0) {
         take_events(0);
     }
-    if (!driven.delivered && !step(&unused_too)) {
+    if (!driven.delivered && !step(&wake_at)) {
         stop_timer();
         driven.delivered = true;
     }

@@ -27,17 +27,17 @@ struct member *group_coordinator(void)
     return at == MEMBER_NONE ? NULL : &group.table->member[at];
 }
 
+bool group_contains(int pid)
+{
+    return pid > 0 && group.table && group_table_find(group.table, pid) != MEMBER_NONE;
+}
+
 bool group_has_serial(uint32_t serial)
 {
     for (int i = 0; group.table && i < group_table_top(group.table); i++)
         if (group.table->member[i].serial == serial && group.table->member[i].state != MEMBER_FREE)
             return true;
     return false;
-}
-
-bool group_contains(int pid)
-{
-    return pid > 0 && group.table && group_table_find(group.table, pid) != MEMBER_NONE;
 }
 
 bool group_is_mapped_by(int pid)

@@ -36,6 +36,7 @@ struct member *group_coordinator(void);
 
 /* Is this pid one of the group's? */
 bool group_contains(int pid);
+
 /* Has a process of the group this serial? */
 bool group_has_serial(uint32_t serial);
 

@@ -32,8 +32,8 @@ struct conn_pool connections;
 struct drain_state drain_state;
 struct exit_guard exit_guard;
 struct group group;
-struct conn_log conn_log;
 static struct group_table table;
+struct conn_log conn_log;
 static struct world *here;
 static unsigned me;
 static nsec_t skew; /* waited in the middle of a step */

@@ -192,8 +192,8 @@ bool world_stop_listener(struct world *w, unsigned who)
     l->inode = 1;
     listeners.used = 1;
     holders_decide(l);
-    p->door = l->foreign ? 2 : 1;
-    if (l->foreign) /* a listener that others use on is left to them */
+    p->door = l->external ? 2 : 1;
+    if (l->external) /* a listener that others use on is left to them */
         p->left = 1;
     else
         w->hidden = w->hidden ? w->hidden : w->now;

@@ -36,7 +36,7 @@ struct client {
 
 enum life { UNBORN, ALIVE, DEAD };
 
-/* The words of group/, pump.c and shim.c for one process. */
+/* What the owners of state know, in one process. */
 struct process {
     struct drain drain;
     nsec_t signal_at, wake_at, served_at /* the last accept */;

@@ -128,7 +128,7 @@ static bool is_decided(void *fd)
     return info.tcpi_state != SYN_SENT || info.tcpi_total_retrans > 0;
 }
 
-/* What the library avoids: a hidden member of a SO_REUSEPORT group is still picked, and then answers nobody. */
+/* What drain/listeners.c avoids: a hidden member of a SO_REUSEPORT group is still picked, and then answers nobody. */
 static void hiding_one_of_a_group_is_a_black_hole(void)
 {
     enum { TRIES = 40 };
