@@ -10,31 +10,31 @@ extern char **environ __attribute__((weak, visibility("default")));
 extern void syscall_bind(void);
 
 /* A name is the environment's, too. */
-static void note_name(struct text *t, const struct options_complaint *c)
+static void note_name(struct text *t, const struct options_error *e)
 {
-    for (size_t i = 0; i < c->name_len; i++)
-        if (c->name[i] <= ' ' || c->name[i] > '~') {
-            text_quoted(t, c->name, c->name_len, false);
+    for (size_t i = 0; i < e->name_len; i++)
+        if (e->name[i] <= ' ' || e->name[i] > '~') {
+            text_quoted(t, e->name, e->name_len, false);
             return;
         }
-    text_bytes(t, c->name, c->name_len);
+    text_bytes(t, e->name, e->name_len);
 }
 
-static void note_complaint(struct text *t, const struct options_complaint *c)
+static void note_error(struct text *t, const struct options_error *e)
 {
     text_str(t, "lastcall: ");
-    note_name(t, c);
-    if (c->unknown) {
+    note_name(t, e);
+    if (e->unknown) {
         text_str(t, " is not a variable of lastcall; it is not used\n");
         return;
     }
     size_t n = 0;
-    while (c->value[n])
+    while (e->value[n])
         n++;
     text_char(t, '=');
-    text_quoted(t, c->value, n, false);
+    text_quoted(t, e->value, n, false);
     text_str(t, " cannot be read; ");
-    text_str(t, c->used);
+    text_str(t, e->used);
     text_str(t, " is used\n");
 }
 
@@ -55,17 +55,16 @@ static const char *keep(const char *value, char *copy, struct text *complaints)
 
 static void configure(const char *const *envp)
 {
-    struct options_complaint complaints[OPTIONS_COMPLAINTS_MAX];
+    struct options_error complaints[OPTIONS_ERRORS_MAX];
     struct options *o = &shim.options;
     struct text t;
-    unsigned n = options_read(o, envp, complaints, OPTIONS_COMPLAINTS_MAX);
+    unsigned n = options_read(o, envp, complaints, OPTIONS_ERRORS_MAX);
     text_init(&t, shim.complaints, sizeof shim.complaints);
-    for (unsigned i = 0; i < n && i < OPTIONS_COMPLAINTS_MAX; i++)
-        note_complaint(&t, &complaints[i]);
+    for (unsigned i = 0; i < n && i < OPTIONS_ERRORS_MAX; i++)
+        note_error(&t, &complaints[i]);
     /* The program may overwrite its environment (setproctitle does): keep what is needed later. */
     o->log_file = keep(o->log_file, shim.strings[0], &t);
     o->report = keep(o->report, shim.strings[1], &t);
-    o->health = keep(o->health, shim.strings[2], &t);
     if (o->report_connections && !o->report)
         text_str(
             &t,

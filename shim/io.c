@@ -305,7 +305,7 @@ bool shim_farewell(struct shim_call *call, const struct rewrite_chunk *chunks, s
     struct wire w = {wire, 0, max, 0};
     size_t added = 0;
 
-    if (!shim.options.inject || LOAD(c->opaque) || !conn_follow(&c->calls_out))
+    if (!shim.options.close_notice || LOAD(c->opaque) || !conn_follow(&c->calls_out))
         return false;
     size_t from = shim_call_holds(call) ? head_to_rewrite(c, c->fd, chunks, count) : SIZE_MAX;
     if (from != SIZE_MAX && !c->rewriting)

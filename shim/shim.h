@@ -64,7 +64,7 @@ struct shim {
     uint64_t ticks; /* arch_ticks() at one moment, and the time then: two such pairs tell what a tick is worth */
     nsec_t ticks_at;
     struct options options;
-    char strings[3][OPTIONS_PATH_MAX]; /* log_file, report, health: copies */
+    char strings[2][OPTIONS_PATH_MAX]; /* log_file, report: copies */
     char complaints[2048];             /* what the configuration lacks, said when the process serves */
     struct sigview sigview;
     uint8_t sig_lock, given_lock;

@@ -5,10 +5,10 @@
 
 static int run(int argc, char **argv)
 {
-    if (argc > 1)
-        return cli_usage("version", "version takes no argument, not '%s'", argv[1]);
+    if (argc > 0)
+        return cli_usage(&command_version, "version takes no argument, not '%s'", argv[0]);
     puts("lastcall " LASTCALL_VERSION);
     return 0;
 }
 
-const struct command command_version = {"version", "", "print the version", NULL, run};
+const struct command command_version = {.name = "version", .words = "", .summary = "print the version", .run = run};

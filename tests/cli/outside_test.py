@@ -67,12 +67,12 @@ def alone(path, program):
 
 @case
 def not_with_exec():
-    says(lastcall('run', '--outside', '--exec', '--', 'true'), 2, '--outside wants a parent')
+    says(lastcall('run', '--external', '--exec', '--', 'true'), 2, '--external wants a parent')
 
 
 @case
 def a_status_passes_through():
-    run = lastcall('run', '--outside', '--', 'sh', '-c', 'exit 7')
+    run = lastcall('run', '--external', '--', 'sh', '-c', 'exit 7')
     check(run.returncode == 7, f'{run}')
 
 
@@ -107,7 +107,7 @@ def a_lame_duck_accepts():
 
 @case
 def quiet_ends_the_lame_duck():
-    with serving(LASTCALL_DELAY='10s', LASTCALL_QUIET='300ms') as t:
+    with serving(LASTCALL_DELAY='10s', LASTCALL_DELAY_QUIET='300ms') as t:
         t.term()
         took = t.exits(within=2)
         check(took > 0.25, f'it ended after {took:.2f} s')

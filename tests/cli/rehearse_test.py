@@ -241,23 +241,25 @@ def usage():
     for words, pattern in (
             ([], 'no command: .*after --'),
             (['--'], 'no command'),
-            (['--clients', '0', '--', 'true'], "--clients is a number from 1 to 10000, not '0'"),
-            (['--clients', '3x', '--', 'true'], "not '3x'"),
-            (['--clients', '10001', '--', 'true'], "not '10001'"),
-            (['--scenario', 'hamster', '--', 'true'], "no scenario 'hamster'"),
+            (['--clients', '0', '--', 'true'], "--clients '0' is no number from 1 to 10000"),
+            (['--clients', '3x', '--', 'true'], "--clients '3x' is no number"),
+            (['--clients', '10001', '--', 'true'], "--clients '10001' is no number"),
+            (['--scenario', 'hamster', '--', 'true'], "--scenario 'hamster' names 'hamster', which is no scenario"),
             (['--scenario', 'hammer,', '--scenario', 'inflight', '--', 'true'], 'scenario inflight needs --slow PATH'),
-            (['--slow', 'report', '--', 'true'], "--slow is a path of the same server, .* not 'report'"),
-            (['--slow', '/a b', '--', 'true'], "not '/a b'"),
-            (['--ready-timeout', 'soon', '--', 'true'], "--ready-timeout is a duration .* not 'soon'"),
-            (['--ready-timeout', '0', '--', 'true'], "not '0'"),
-            (['--grace', '-1s', '--', 'true'], "--grace is a duration .* not '-1s'"),
+            (['--slow', 'report', '--', 'true'], "--slow 'report' is no path of the same server"),
+            (['--slow', '/a b', '--', 'true'], "--slow '/a b' is no path"),
+            (['--ready-timeout', 'soon', '--', 'true'], "--ready-timeout 'soon' is no duration"),
+            (['--ready-timeout', '0', '--', 'true'], "--ready-timeout '0' is no duration"),
+            (['--grace', '-1s', '--', 'true'], "--grace '-1s' is no duration"),
             (['--url', 'http://example.org/', '--', 'true'], "'http://example.org/' has a host .*: a static program resolves no names"),
             (['--url', 'http://10.0.0.1/', '--', 'true'], "'http://10.0.0.1/' is not on the loopback .* loads no other machine"),
             (['--url', 'https://127.0.0.1/', '--', 'true'], 'is https, which the load client does not speak'),
             (['--url', '8080', '--', 'true'], "'8080' is no URL of the form"),
-            (['--preload'], '--preload needs a value'),
-            (['--url'], '--url needs a value'),
-            (['--quickly', '--', 'true'], "no option '--quickly'")):
+            (['--preload'], "'--preload' wants a value"),
+            (['--url'], "'--url' wants a value"),
+            (['--quickly', '--', 'true'], "no option '--quickly'"),
+            (['--json=1', '--', 'true'], "'--json=1': this option takes no value"),
+            (['--clie', '3', '--', 'true'], "no option '--clie'")):
         says(rehearse(*words), 2, pattern)
         says(rehearse(*words), 2, r'usage: lastcall rehearse \[options\] -- COMMAND')
 

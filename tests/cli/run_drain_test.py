@@ -4,6 +4,7 @@ also as PID 1 of a container. The strict load client counts what is lost."""
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 
@@ -56,6 +57,27 @@ def a_static_go_server():
         note = drains(t, load)
         check('verdict=full' in t.evidence(), t.evidence())
         return note
+
+
+@case
+def a_sanitized_server():
+    """gcc's AddressSanitizer must be the first library: it is put before ours, and the server drains like any."""
+    with directory() as d:
+        os.chmod(d, 0o755)
+        binary = f'{d}/epoll'
+        subprocess.run(['gcc', '-g', '-fsanitize=address', '-D_GNU_SOURCE', '-pthread', '-iquote', 'shim', '-o', binary,
+                        f'{cases.ROOT}/tests/e2e/servers/epoll.c', f'{cases.ROOT}/tests/e2e/servers/http.c'], cwd=cases.ROOT, check=True)
+
+        class Sanitized(launcher.Test):
+            def launch(self, argv, env):
+                return super().launch([binary, *argv[1:]], {**env, 'ASAN_OPTIONS': 'detect_leaks=0'})
+
+        with Closing(started('epoll', Sanitized)) as t:
+            load = busy(t)
+            t.term()
+            note = drains(t, load)
+            check('verdict=partial' in t.evidence() and 'must be the first library' in t.evidence(), t.evidence())
+            return note
 
 
 @case

@@ -325,7 +325,7 @@ class Test:
 
     def launcher(self, argv):
         """It holds the signal back; as its parent it says how the server has ended."""
-        return [f'{self.options.build}/lastcall', 'run', '--outside', '--', *argv]
+        return [f'{self.options.build}/lastcall', 'run', '--external', '--', *argv]
 
     def get(self, path='/'):
         return wire.get(self.target, path, tls=self.tls)

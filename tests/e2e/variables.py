@@ -29,9 +29,9 @@ def lame_duck(t):
 
 
 @scenario(only=ONE)
-def quiet(t):
-    """LASTCALL_QUIET: the lame duck ends early once nobody comes."""
-    t.start(LASTCALL_DELAY='20s', LASTCALL_QUIET='300ms')
+def delay_quiet(t):
+    """LASTCALL_DELAY_QUIET: the lame duck ends early once nobody comes."""
+    t.start(LASTCALL_DELAY='20s', LASTCALL_DELAY_QUIET='300ms')
     t.term()
     load = t.load(f'GET / {EXACT}', clients=2, limit=20, think_min=20, think_max=40)
     t.no_loss(load)
@@ -157,15 +157,15 @@ def signals(t):
 
 
 @scenario(only=('epoll', 'nginx', 'node'))
-def inject_off(t):
-    """LASTCALL_INJECT=0: not a byte is changed in a drain; the idle window ends it, and nobody is lost."""
+def close_notice_off(t):
+    """LASTCALL_CLOSE_NOTICE=0: not a byte is changed in a drain; the idle window ends it, and nobody is lost."""
     def ask(wire):
         start = len(wire.raw)
         wire.send(request('GET', '/'))
         wire.response()
         return re.sub(rb'Date: [^\r]*', b'Date: ', bytes(wire.raw[start:]))
 
-    t.start(LASTCALL_INJECT='0', LASTCALL_IDLE='500ms')
+    t.start(LASTCALL_CLOSE_NOTICE='0', LASTCALL_IDLE='500ms')
     load = t.load(f'GET / {EXACT}', clients=8, limit=40, think_min=10, think_max=20, hold=True, ready_ok=80, duration=20000)
     try:
         with t.wire() as wire:

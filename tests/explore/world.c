@@ -275,7 +275,7 @@ static const char *judge_step(const struct world *w, const struct process *p, ui
         return "a phase comes back";
     if ((after == DRAIN_RELEASED) != act.release)
         return "released without saying so, or the other way round";
-    if (act.hide && game->options.quiet == 0 && w->now < duck && group.leader == MEMBER_NONE)
+    if (act.hide && game->options.delay_quiet == 0 && w->now < duck && group.leader == MEMBER_NONE)
         return "the door is closed in the lame duck's time";
     if (p->urgent && !act.release)
         return "a second signal does not release";
@@ -444,7 +444,7 @@ static bool process_event(struct world *w, enum event e, unsigned who, const cha
                     group_report();
                     group_command();
                 }
-                if (p->begun && game->options.quiet)
+                if (p->begun && game->options.delay_quiet)
                     p->served_at = w->now;
                 return true;
             }

@@ -55,12 +55,23 @@ int go_begins(int a) { return a + 1; }
 int go_ends(int a) { return a + 2; }
 END
     printf '.TH lastcall 7\n.SH NAME\nlastcall \\- toy\n.SH ENVIRONMENT\n.TP\n.BR LASTCALL_LOG " (info)"\nLevel.\n' >shim/man/lastcall.7
+    printf '.TH lastcall 1\n.SH NAME\nlastcall \\- toy\n.SH COMMANDS\n.SS lastcall check [\\-\\-lines N]\n.TP\n.BI \\-\\-lines " N"\nDefault: 20.\n' >shim/man/lastcall.1
+    cat >lastcall <<'END'
+#!/bin/sh
+case $* in
+--help) echo '  check   looks' ;;
+*\ --help) printf 'usage: lastcall %s [--lines N]\n\n  --lines N  how many (20)\n' "$1" ;;
+esac
+END
+    chmod +x lastcall
     echo 'LASTCALL_LOG' >README.md
 }
 
 build()
 {
     rm -rf build
+    mkdir build
+    cp lastcall build/
     for source in shim/*/*.c; do
         mkdir -p "build/${source%/*}"
         # shellcheck disable=SC2086
@@ -133,6 +144,10 @@ verdict "$({
 
     expect manpage 'does not name LASTCALL_NEW' 'sed -i "s/^    {\"LASTCALL_LOG.*/&\n    {\"LASTCALL_NEW\", \"off\"},/" shim/core/options.c'
     expect manpage 'lacks: .BR LASTCALL_LOG " (warn)"' 'sed -i "s/info/warn/" shim/core/options.c'
+    expect manpage 'has no heading: lastcall drain [--lines N]' 'sed -i "s/^--help) /&echo \"  drain  it\"; /" lastcall'
+    expect manpage 'does not tell of check --long' 'sed -i "s/  --lines N/  --long  in full\\\\n&/" lastcall'
+    expect manpage 'lacks the default of check --lines: 30' 'sed -i s/20/30/ lastcall'
+    expect manpage 'names check --brief, which does not exist' 'echo ".B \\-\\-brief" >>shim/man/lastcall.1'
     expect manpage 'README.md names LASTCALL_OLD' 'echo LASTCALL_OLD >>README.md'
     expect manpage 'warning' 'printf ".nonsense\n" >>shim/man/lastcall.7'
 })"

@@ -534,7 +534,7 @@ static void lame_duck_still_serves(void)
 
 static void lame_duck_ends_when_quiet(void)
 {
-    struct setup s = {.env = {"LASTCALL_DELAY=15s", "LASTCALL_QUIET=200ms"}};
+    struct setup s = {.env = {"LASTCALL_DELAY=15s", "LASTCALL_DELAY_QUIET=200ms"}};
     struct child c;
     child_start(&c, &s, "loop", "epoll", "plain", "now", NULL);
     long port = child_says_number(&c, "port");

@@ -178,7 +178,7 @@ int main(int argc, char **argv)
     static const char *const env[] = {"LASTCALL_IDLE=5ms", "LASTCALL_LINGER=5ms", "LASTCALL_REPORT=/dev/null",
                                       "LASTCALL_REPORT_CONNECTIONS=1", NULL};
     unsigned count = argc > 1 ? (unsigned)atoi(argv[1]) : 20;
-    struct options_complaint complaints[4];
+    struct options_error complaints[4];
     pthread_t threads[THREADS], looker;
     signal(SIGPIPE, SIG_IGN);
     CHECK(options_read(&shim.options, env, complaints, 4) == 0);

@@ -83,7 +83,7 @@ static void lame_duck_for_the_delay(void **unused UNUSED)
 static void lame_duck_ends_when_quiet(void **unused UNUSED)
 {
     o.delay = 1000 * MS;
-    o.quiet = 200 * MS;
+    o.delay_quiet = 200 * MS;
     drain_signal(&d, at(0));
     c.last_accept = at(-5000); /* long ago: counted from the signal */
     STEP(0, DRAIN_DUCK, NO, NO, 200);
@@ -97,7 +97,7 @@ static void lame_duck_ends_when_quiet(void **unused UNUSED)
 static void quiet_never_lengthens_the_delay(void **unused UNUSED)
 {
     o.delay = 500 * MS;
-    o.quiet = 200 * MS;
+    o.delay_quiet = 200 * MS;
     drain_signal(&d, at(0));
     for (int ms = 0; ms < 500; ms += 50) {
         c.last_accept = at(ms);
@@ -108,7 +108,7 @@ static void quiet_never_lengthens_the_delay(void **unused UNUSED)
 
 static void quiet_without_delay_is_nothing(void **unused UNUSED)
 {
-    o.quiet = 200 * MS;
+    o.delay_quiet = 200 * MS;
     drain_signal(&d, at(0));
     STEP(0, DRAIN_DOOR, YES, NO, 0);
 }
@@ -350,7 +350,7 @@ static void led_ducks_as_long_as_its_leader(void **unused UNUSED)
 static void led_has_no_delay_of_its_own(void **unused UNUSED)
 {
     o.delay = 2000 * MS;
-    o.quiet = 1000 * MS;
+    o.delay_quiet = 1000 * MS;
     drain_signal(&d, at(0));
     led_by(DRAIN_DUCK);
     STEP(0, DRAIN_DUCK, NO, NO, 25000);
@@ -532,7 +532,7 @@ static void lone_and_delay_are_not_added(void **unused UNUSED)
     drain_signal(&d, at(0));
     c.lone_until = at(100);
     STEP(0, DRAIN_DUCK, NO, NO, 300);
-    o.quiet = 50 * MS; /* quiet does not shorten it */
+    o.delay_quiet = 50 * MS; /* quiet does not shorten it */
     STEP(60, DRAIN_DUCK, NO, NO, 100);
     STEP(100, DRAIN_DOOR, YES, NO, 100);
 }

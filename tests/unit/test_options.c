@@ -12,13 +12,13 @@
 #include "core/options.h"
 
 static struct options o;
-static struct options_complaint complaints[OPTIONS_COMPLAINTS_MAX];
+static struct options_error errors[OPTIONS_ERRORS_MAX];
 
 /* Reads an environment of one string. */
 static unsigned read_one(const char *entry)
 {
     const char *envp[] = {"PATH=/bin", entry, NULL};
-    return options_read(&o, envp, complaints, OPTIONS_COMPLAINTS_MAX);
+    return options_read(&o, envp, errors, OPTIONS_ERRORS_MAX);
 }
 
 static bool is_default(void)
@@ -35,13 +35,11 @@ static void defaults(void **state UNUSED)
     assert_true(o.signals == UINT64_C(1) << SIGTERM);
     assert_int_equal(o.forward, 0);
     assert_true(o.timeout == 25 * NSEC_PER_SEC);
-    assert_true(o.delay == 0 && o.quiet == 0);
+    assert_true(o.delay == 0 && o.delay_quiet == 0);
     assert_true(o.idle == NSEC_PER_SEC);
     assert_true(o.linger == 2 * NSEC_PER_SEC);
     assert_int_equal(o.listen_count, 0);
-    assert_true(o.inject);
-    assert_int_equal(o.tunnel, TUNNEL_CLOSE);
-    assert_null(o.health);
+    assert_true(o.close_notice);
     assert_int_equal(o.log, LOG_INFO);
     assert_int_equal(o.log_format, LOG_TEXT);
     assert_null(o.log_file);
@@ -67,7 +65,7 @@ static void empty_is_unset(void **state UNUSED)
         assert_int_equal(read_one(entry), 0);
         assert_true(is_default());
     }
-    assert_int_equal(options_read(&o, NULL, complaints, OPTIONS_COMPLAINTS_MAX), 0);
+    assert_int_equal(options_read(&o, NULL, errors, OPTIONS_ERRORS_MAX), 0);
     assert_true(is_default());
 }
 
@@ -370,39 +368,39 @@ static void filters_listeners(void **state UNUSED)
 }
 
 static const char *const unreadable[] = {
-    "LASTCALL_DISABLE=yes", "LASTCALL_DISABLE=2",      "LASTCALL_DISABLE=11",    "LASTCALL_DISABLE=true",
-    "LASTCALL_INJECT=off",  "LASTCALL_INJECT=00",      "LASTCALL_TIMEOUT=soon",  "LASTCALL_TIMEOUT=-1",
-    "LASTCALL_DELAY=1x",    "LASTCALL_QUIET=no",       "LASTCALL_IDLE=1,5",      "LASTCALL_LINGER=2 s",
-    "LASTCALL_TUNNEL=open", "LASTCALL_HEALTH=healthz", "LASTCALL_HEALTH=/a b",   "LASTCALL_HEALTH=/a?b",
-    "LASTCALL_HEALTH=/a#b", "LASTCALL_HEALTH=/\x80",   "LASTCALL_LOG=verbose",   "LASTCALL_LOG=infos",
-    "LASTCALL_LOG=3",       "LASTCALL_LOG_FORMAT=xml", "LASTCALL_FORWARD=TERM,", "LASTCALL_LISTEN=all",
+    "LASTCALL_DISABLE=yes",      "LASTCALL_DISABLE=2",       "LASTCALL_DISABLE=11",   "LASTCALL_DISABLE=true",
+    "LASTCALL_CLOSE_NOTICE=off", "LASTCALL_CLOSE_NOTICE=00", "LASTCALL_TIMEOUT=soon", "LASTCALL_TIMEOUT=-1",
+    "LASTCALL_DELAY=1x",         "LASTCALL_DELAY_QUIET=no",  "LASTCALL_IDLE=1,5",     "LASTCALL_LINGER=2 s",
+    "LASTCALL_LOG=verbose",      "LASTCALL_LOG=infos",       "LASTCALL_LOG=3",        "LASTCALL_LOG_FORMAT=xml",
+    "LASTCALL_FORWARD=TERM,",    "LASTCALL_LISTEN=all",
 };
 
-static void complains(void **state UNUSED)
+static void reports_unreadable_values(void **state UNUSED)
 {
     for (size_t i = 0; i < COUNT(unreadable); i++) {
         assert_int_equal(read_one(unreadable[i]), 1);
-        const struct options_complaint *c = &complaints[0];
+        const struct options_error *e = &errors[0];
         size_t name_len = strcspn(unreadable[i], "=");
-        assert_false(c->unknown);
-        assert_ptr_equal(c->name, unreadable[i]);
-        assert_int_equal(c->name_len, name_len);
-        assert_string_equal(c->value, unreadable[i] + name_len + 1);
-        assert_true(c->used[0]);
+        assert_false(e->unknown);
+        assert_ptr_equal(e->name, unreadable[i]);
+        assert_int_equal(e->name_len, name_len);
+        assert_string_equal(e->value, unreadable[i] + name_len + 1);
+        assert_true(e->used[0]);
         assert_true(is_default());
     }
     assert_int_equal(read_one("LASTCALL_TIMEOUT=soon"), 1);
-    assert_string_equal(complaints[0].used, "25s");
+    assert_string_equal(errors[0].used, "25s");
 }
 
-static void complains_of_unknown_names(void **state UNUSED)
+static void reports_unknown_names(void **state UNUSED)
 {
-    static const char *const unknown[] = {"LASTCALL_TIMOUT=3s", "LASTCALL_=x", "LASTCALL_timeout=3s",
-                                          "LASTCALL_LOGS=off", "LASTCALL_INTERNAL_X=1"};
+    static const char *const unknown[] = {"LASTCALL_TIMOUT=3s",      "LASTCALL_=x",           "LASTCALL_timeout=3s",
+                                          "LASTCALL_LOGS=off",       "LASTCALL_INTERNAL_X=1", "LASTCALL_TUNNEL=wait",
+                                          "LASTCALL_HEALTH=/healthz"};
     for (size_t i = 0; i < COUNT(unknown); i++) {
         assert_int_equal(read_one(unknown[i]), 1);
-        assert_true(complaints[0].unknown);
-        assert_string_equal(complaints[0].used, "");
+        assert_true(errors[0].unknown);
+        assert_string_equal(errors[0].used, "");
         assert_true(is_default());
     }
 }
@@ -426,13 +424,11 @@ static void reads_a_whole_environment(void **state UNUSED)
         "LASTCALL_FORWARD=QUIT",
         "LASTCALL_TIMEOUT=0",
         "LASTCALL_DELAY=5s",
-        "LASTCALL_QUIET=500ms",
+        "LASTCALL_DELAY_QUIET=500ms",
         "LASTCALL_IDLE=3s",
         "LASTCALL_LINGER=1.5",
         "LASTCALL_LISTEN=8080,unix:/x",
-        "LASTCALL_INJECT=0",
-        "LASTCALL_TUNNEL=wait",
-        "LASTCALL_HEALTH=/healthz",
+        "LASTCALL_CLOSE_NOTICE=0",
         "LASTCALL_LOG=TRACE",
         "LASTCALL_LOG_FORMAT=json",
         "LASTCALL_LOG_FILE=/tmp/log",
@@ -440,17 +436,15 @@ static void reads_a_whole_environment(void **state UNUSED)
         "LASTCALL_REPORT_CONNECTIONS=1",
         NULL,
     };
-    assert_int_equal(options_read(&o, envp, complaints, OPTIONS_COMPLAINTS_MAX), 0);
-    assert_true(o.disable && !o.inject && o.report_connections);
+    assert_int_equal(options_read(&o, envp, errors, OPTIONS_ERRORS_MAX), 0);
+    assert_true(o.disable && !o.close_notice && o.report_connections);
     assert_true(o.signals == (BIT(SIGTERM) | BIT(SIGINT)));
     assert_int_equal(o.forward, SIGQUIT);
-    assert_true(o.timeout == 0 && o.delay == 5 * NSEC_PER_SEC && o.quiet == 500 * NSEC_PER_MSEC);
+    assert_true(o.timeout == 0 && o.delay == 5 * NSEC_PER_SEC && o.delay_quiet == 500 * NSEC_PER_MSEC);
     assert_true(o.idle == 3 * NSEC_PER_SEC && o.linger == 1500 * NSEC_PER_MSEC);
     assert_int_equal(o.listen_count, 2);
-    assert_int_equal(o.tunnel, TUNNEL_WAIT);
     assert_int_equal(o.log, LOG_TRACE);
     assert_int_equal(o.log_format, LOG_JSON);
-    assert_string_equal(o.health, "/healthz");
     assert_string_equal(o.log_file, "/tmp/log");
     assert_string_equal(o.report, "/dev/tty");
 }
@@ -469,16 +463,16 @@ static void bounds_paths(void **state UNUSED)
 static void first_of_two_counts(void **state UNUSED)
 {
     const char *envp[] = {"LASTCALL_IDLE=3s", "LASTCALL_IDLE=bad", "LASTCALL_IDLE=4s", NULL};
-    assert_int_equal(options_read(&o, envp, complaints, OPTIONS_COMPLAINTS_MAX), 0);
+    assert_int_equal(options_read(&o, envp, errors, OPTIONS_ERRORS_MAX), 0);
     assert_true(o.idle == 3 * NSEC_PER_SEC);
-    assert_int_equal(options_read(&o, envp + 1, complaints, OPTIONS_COMPLAINTS_MAX), 1);
+    assert_int_equal(options_read(&o, envp + 1, errors, OPTIONS_ERRORS_MAX), 1);
     assert_true(is_default());
 }
 
-static void counts_more_complaints_than_it_stores(void **state UNUSED)
+static void counts_more_errors_than_it_stores(void **state UNUSED)
 {
     const char *envp[] = {"LASTCALL_A=1", "LASTCALL_B=1", "LASTCALL_IDLE=x", NULL};
-    struct options_complaint *two = calloc(2, sizeof *two); /* ASan guards the third */
+    struct options_error *two = calloc(2, sizeof *two); /* ASan guards the third */
     assert_non_null(two);
     assert_int_equal(options_read(&o, envp, two, 2), 3);
     assert_int_equal(two[1].name_len, strlen("LASTCALL_B"));
@@ -498,7 +492,7 @@ static void disables(void **state UNUSED)
     for (size_t i = 0; i < COUNT(cases); i++) {
         const char *envp[] = {"PATH=/bin", cases[i].entry, NULL};
         assert_int_equal(options_disabled(envp), cases[i].disabled);
-        options_read(&o, envp, complaints, OPTIONS_COMPLAINTS_MAX);
+        options_read(&o, envp, errors, OPTIONS_ERRORS_MAX);
         assert_int_equal(o.disable, cases[i].disabled);
     }
     assert_false(options_disabled(NULL));
@@ -531,15 +525,13 @@ static const char *const seeds[] = {
     "FORWARD=QUIT",
     "TIMEOUT=9223372036.854775807s",
     "LISTEN=[1:2::ffff:1.2.3.4]:80,127.0.0.1:9000,unix:/run/x,*:80,:1",
-    "QUIET=0.25h",
+    "DELAY_QUIET=0.25h",
     "LISTEN=unix:@abstract",
     "LOG=trace",
-    "HEALTH=/healthz",
     "DISABLE=1",
     "LISTEN=[::ffff:255.255.255.255]:65535",
     "LOG_FORMAT=json",
     "REPORT=/dev/tty",
-    "TUNNEL=wait",
 };
 
 static void mutate(char *s, size_t size)
@@ -576,7 +568,7 @@ static void sound_after(const char *entry)
     assert_true(count == 0 || is_default());
     assert_true(o.signals && !(o.signals & (BIT(SIGKILL) | BIT(SIGSTOP) | BIT(SIGSEGV) | 1)));
     assert_true(o.listen_count <= OPTIONS_LISTEN_MAX);
-    assert_true(o.timeout <= INT64_MAX && o.quiet <= INT64_MAX);
+    assert_true(o.timeout <= INT64_MAX && o.delay_quiet <= INT64_MAX);
     for (unsigned i = 0; i < o.listen_count; i++)
         assert_non_null(memchr(o.listen[i].path, '\0', sizeof o.listen[i].path));
     options_listens(&o, 4, 80, v4_local, NULL, 0);
@@ -608,13 +600,13 @@ int main(void)
         cmocka_unit_test(reads_listeners),
         cmocka_unit_test(reads_many_listeners),
         cmocka_unit_test(filters_listeners),
-        cmocka_unit_test(complains),
-        cmocka_unit_test(complains_of_unknown_names),
+        cmocka_unit_test(reports_unreadable_values),
+        cmocka_unit_test(reports_unknown_names),
         cmocka_unit_test(ignores_what_is_not_ours),
         cmocka_unit_test(reads_a_whole_environment),
         cmocka_unit_test(bounds_paths),
         cmocka_unit_test(first_of_two_counts),
-        cmocka_unit_test(counts_more_complaints_than_it_stores),
+        cmocka_unit_test(counts_more_errors_than_it_stores),
         cmocka_unit_test(disables),
         cmocka_unit_test(table_is_sound),
         cmocka_unit_test(survives_garbage),

@@ -152,6 +152,26 @@ static void none(void **state UNUSED)
     expect(VERDICT_NONE, VERDICT_NO_WAY, "its dynamic linker \"/lib64/ld-linux-x86-64.so.2\" does not exist");
 }
 
+static void sanitized(void **state UNUSED)
+{
+    plain();
+    assert_null(verdict_first_library(&facts));
+    add_library(&facts, "libasan.so.8", "/lib/libasan.so.8");
+    expect(VERDICT_PARTIAL, VERDICT_BY_PRELOAD, "\"libasan.so.8\", must be the first library");
+    assert_string_equal(verdict_first_library(&facts)->path, "/lib/libasan.so.8");
+    plain();
+    add_library(&facts, "libclang_rt.asan-x86_64.so", "/lib/c.so");
+    expect(VERDICT_PARTIAL, VERDICT_BY_PRELOAD, "must be the first library");
+}
+
+static void unexamined(void **state UNUSED)
+{
+    plain();
+    strcpy(facts.problem, "\"x\" may not be read");
+    facts.unexamined = true;
+    expect(VERDICT_UNEXAMINED, VERDICT_BY_PRELOAD, "may not be read");
+}
+
 static void compares_versions_as_numbers(void **state UNUSED)
 {
     strcpy(plain()->libc_needed, "2.38");
@@ -229,6 +249,8 @@ int main(void)
         cmocka_unit_test(outside),
         cmocka_unit_test(privileged),
         cmocka_unit_test(none),
+        cmocka_unit_test(sanitized),
+        cmocka_unit_test(unexamined),
         cmocka_unit_test(compares_versions_as_numbers),
         cmocka_unit_test(go),
         cmocka_unit_test(remarks),

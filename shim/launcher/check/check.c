@@ -252,23 +252,17 @@ static int check_one(const char *file, json_t *all)
     return status_of(v.kind);
 }
 
+static struct settings {
+    bool json;
+} settings;
+
 static int run(int argc, char **argv)
 {
-    bool as_json = false;
-    int i = 1, worst = 0;
-    for (; i < argc && argv[i][0] == '-'; i++) {
-        if (strcmp(argv[i], "--") == 0) {
-            i++;
-            break;
-        }
-        if (strcmp(argv[i], "--json") != 0)
-            return cli_usage("check", "check has no option '%s'", argv[i]);
-        as_json = true;
-    }
-    if (i == argc)
-        return cli_usage("check", "check needs a FILE");
-    json_t *all = as_json ? json_array() : NULL;
-    for (; i < argc; i++) {
+    int worst = 0;
+    if (argc == 0)
+        return cli_usage(&command_check, "check needs a FILE");
+    json_t *all = settings.json ? json_array() : NULL;
+    for (int i = 0; i < argc; i++) {
         int status = check_one(argv[i], all);
         worst = status > worst ? status : worst;
     }
@@ -282,17 +276,30 @@ static int run(int argc, char **argv)
     return worst;
 }
 
+static const struct cli_option options[] = {
+    {"json", 0, NULL, "an array of objects instead of a table", NULL, cli_take_switch, offsetof(struct settings, json)},
+    {0},
+};
+
+static const char about[] =
+    "FILE is a command: without a slash it is looked up in PATH. Scripts (#!) and env are followed to the program.\n";
+
 static const char help[] =
-    "FILE is a command: without a slash it is looked up in PATH. Scripts (#!) and env are followed to the program.\n"
-    "\n"
-    "  --json     an array of objects instead of a table\n"
-    "\n"
     "  full       each connection is drained with all that lastcall knows\n"
     "  partial    the object is loaded, but some connections are beyond it\n"
     "  outside    no object can live in it; lastcall run drains it from outside\n"
+    "  unexamined what it is cannot be told: the file may not be read, or env -S has more than plain words\n"
     "  none       it cannot be started here, or is no program\n"
     "\n"
-    "Exit status: 0 full, 1 partial or outside, 2 none or an error; of several files the highest.\n";
+    "Exit status: 0 full, 1 partial, outside or unexamined, 2 none or an error; of several files the highest.\n";
 
-const struct command command_check = {"check", "[--json] FILE...", "say what can be done for a program, and why", help,
-                                      run};
+const struct command command_check = {
+    .name = "check",
+    .words = "FILE...",
+    .summary = "say what can be done for a program, and why",
+    .about = about,
+    .help = help,
+    .options = options,
+    .settings = &settings,
+    .run = run,
+};

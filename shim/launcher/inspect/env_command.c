@@ -1,12 +1,12 @@
-/* env_command.c: see env_command.h; the manual: "env invocation" of coreutils. */
+/* env_command.c: see env_command.h; the manual: "env invocation" of coreutils. Its -S has a language of its own (quotes, escapes,
+ * variables, comments), which only env reads rightly: of that, plain words are read here. */
 #include "launcher/inspect/env_command.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-bool envline_insert(struct envline *e, unsigned at, const char *word, size_t n)
+bool env_command_insert(struct env_command *e, unsigned at, const char *word, size_t n)
 {
-    if (e->count == ENVLINE_WORDS || n >= ENVLINE_ARENA - e->used)
+    if (e->count == ENV_COMMAND_WORDS || n >= ENV_COMMAND_ARENA - e->used)
         return false;
     memmove(e->words + at + 1, e->words + at, (e->count - at) * sizeof *e->words);
     e->count++;
@@ -18,7 +18,7 @@ bool envline_insert(struct envline *e, unsigned at, const char *word, size_t n)
     return true;
 }
 
-void envline_drop(struct envline *e, unsigned at, unsigned n)
+void env_command_drop(struct env_command *e, unsigned at, unsigned n)
 {
     e->count -= n;
     memmove(e->words + at, e->words + at + n, (e->count - at) * sizeof *e->words);
@@ -26,133 +26,34 @@ void envline_drop(struct envline *e, unsigned at, unsigned n)
 
 /* ---- -S: a string into words ------------------------------------------------------------------------ */
 
-struct split {
-    struct envline *e;
-    const char *s;
-    unsigned at; /* where the next word goes */
-    char word[4096];
-    size_t len;
-    bool begun, ended; /* a word has begun; \c */
-    char quote;        /* ' or ", or 0 */
-};
+static const char blanks[] = " \t\n\v\f\r";
 
-static bool put(struct split *p, char c)
+static bool is_plain(const char *string)
 {
-    p->begun = true;
-    if (p->len == sizeof p->word)
-        return false;
-    p->word[p->len++] = c;
-    return true;
+    return !strpbrk(string, "\\\"'$#");
 }
 
-static bool finish_word(struct split *p)
+/* Takes words[at] (the option with its string) out and puts the words of the string there. */
+static const char *split_string(struct env_command *e, unsigned at, const char *string)
 {
-    if (!p->begun)
-        return true;
-    bool fits = envline_insert(p->e, p->at, p->word, p->len);
-    p->at++;
-    p->len = 0;
-    p->begun = false;
-    return fits;
-}
-
-static const char too_long[] = "its -S string is too long";
-
-/* After a backslash outside of single quotes. */
-static const char *split_escape(struct split *p)
-{
-    char c = *p->s;
-    static const char from[] = "fnrtv#$\"'\\", to[] = "\f\n\r\t\v#$\"'\\";
-    if (!c)
-        return "its -S string ends in a backslash";
-    p->s++;
-    if (c == '_' && !p->quote)
-        return finish_word(p) ? NULL : too_long;
-    if (c == 'c') {
-        p->ended = true;
-        return p->quote ? "its -S string has \\c within quotes" : NULL;
+    env_command_drop(e, at, 1);
+    for (size_t n; *(string += strspn(string, blanks)); string += n) {
+        n = strcspn(string, blanks);
+        if (!env_command_insert(e, at++, string, n))
+            return "its -S string is too long";
     }
-    const char *known = strchr(from, c);
-    if (c != '_' && !known)
-        return "its -S string has an escape that env does not know";
-    return put(p, c == '_' ? ' ' : to[known - from]) ? NULL : too_long;
-}
-
-static const char *split_variable(struct split *p)
-{
-    const char *end = p->s[0] == '{' ? strchr(p->s, '}') : NULL;
-    char name[256];
-    size_t n = end ? (size_t)(end - p->s) - 1 : 0;
-    if (!n || n >= sizeof name)
-        return "its -S string has a $ without {NAME}";
-    memcpy(name, p->s + 1, n);
-    name[n] = '\0';
-    p->s = end + 1;
-    for (const char *value = getenv(name); value && *value; value++)
-        if (!put(p, *value))
-            return too_long;
     return NULL;
-}
-
-static const char *split_single(struct split *p, char c)
-{
-    if (c == '\'') {
-        p->quote = 0;
-        return NULL;
-    }
-    if (c == '\\' && (*p->s == '\\' || *p->s == '\''))
-        c = *p->s++;
-    return put(p, c) ? NULL : too_long;
-}
-
-static const char *split_char(struct split *p, char c)
-{
-    if (p->quote == '\'')
-        return split_single(p, c);
-    if (c == '\\')
-        return split_escape(p);
-    if (c == '$')
-        return split_variable(p);
-    if (c == '"' || (c == '\'' && !p->quote)) {
-        p->quote = p->quote ? 0 : c;
-        p->begun = true;
-        return NULL;
-    }
-    if (!p->quote && strchr(" \t\n\v\f\r", c))
-        return finish_word(p) ? NULL : too_long;
-    if (c == '#' && !p->begun && !p->quote) {
-        p->ended = true; /* a comment */
-        return NULL;
-    }
-    return put(p, c) ? NULL : too_long;
-}
-
-/* Takes words[at] (the string) out and puts its words there. */
-static const char *split_string(struct envline *e, unsigned at, const char *string)
-{
-    envline_drop(e, at, 1);
-    static struct split p; /* large; nobody is here twice at once */
-    p = (struct split){.e = e, .s = string, .at = at};
-    while (*p.s && !p.ended) {
-        char c = *p.s++;
-        const char *wrong = split_char(&p, c);
-        if (wrong)
-            return wrong;
-    }
-    if (p.quote)
-        return "its -S string has a quote without end";
-    return finish_word(&p) ? NULL : too_long;
 }
 
 /* ---- options and assignments ------------------------------------------------------------------------ */
 
 struct reader {
-    struct envline *e;
-    struct envline_outcome *to;
+    struct env_command *e;
+    struct env_command_outcome *to;
     unsigned at;
 };
 
-static void forget(struct envline_outcome *to, const char *name)
+static void forget(struct env_command_outcome *to, const char *name)
 {
     if (strcmp(name, "LD_PRELOAD") == 0)
         to->preload_gone = true;
@@ -160,7 +61,7 @@ static void forget(struct envline_outcome *to, const char *name)
         to->path_gone = true;
 }
 
-static void clear(struct envline_outcome *to)
+static void clear(struct env_command_outcome *to)
 {
     to->preload_gone = to->path_gone = true;
 }
@@ -178,6 +79,10 @@ static const char *take_split(struct reader *r, const char *string)
 {
     if (!string)
         return "its -S lacks a string";
+    if (!is_plain(string)) {
+        r->to->unexamined = true;
+        return "its -S string has quotes, escapes or variables";
+    }
     const char *wrong = split_string(r->e, r->at, string);
     r->at--; /* the caller goes on to the next word */
     return wrong;
@@ -233,7 +138,7 @@ static const char *read_long(struct reader *r, const char *word)
     return NULL;
 }
 
-static void assign(struct envline_outcome *to, const char *word)
+static void assign(struct env_command_outcome *to, const char *word)
 {
     if (strncmp(word, "PATH=", 5) == 0) {
         to->path = word + 5;
@@ -243,9 +148,9 @@ static void assign(struct envline_outcome *to, const char *word)
         to->preload_gone = !strstr(word, "liblastcall");
 }
 
-const char *envline_read(struct envline *e, struct envline_outcome *outcome)
+const char *env_command_read(struct env_command *e, struct env_command_outcome *outcome)
 {
-    *outcome = (struct envline_outcome){0};
+    *outcome = (struct env_command_outcome){0};
     struct reader r = {e, outcome, 1};
     const char *wrong = NULL;
     for (; r.at < e->count && e->words[r.at][0] == '-' && !wrong; r.at++) {

@@ -24,7 +24,7 @@ enum {
 
 struct walk {
     struct program_facts *facts;
-    struct envline line;
+    struct env_command line;
     const char *path;      /* where to look for a command without slash */
     const char *directory; /* of env --chdir */
     bool script;           /* its interpreter is looked for, and no command */
@@ -135,8 +135,10 @@ static int open_place(struct walk *w)
         exec_chain_problem(w->facts, 0, "", w->place, " may not be executed");
     }
     int fd = open(w->place, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    if (fd < 0)
+    if (fd < 0) {
+        w->facts->unexamined = w->facts->executable;
         return exec_chain_problem(w->facts, -EPERM, "", w->place, " may not be read, so nothing can be said of it");
+    }
     if (fd > 0)
         return fd;
     int higher = fcntl(fd, F_DUPFD_CLOEXEC, 3); /* the caller had no standard input; 0 means something else here */
@@ -196,7 +198,7 @@ static bool read_script_line(const char *s, size_t n, struct script_line *to)
 
 static bool insert(struct walk *w, const char *word)
 {
-    return envline_insert(&w->line, 0, word, strlen(word));
+    return env_command_insert(&w->line, 0, word, strlen(word));
 }
 
 /* The words become: interpreter, argument, script, what followed the script. */
@@ -211,7 +213,7 @@ static int enter_script(struct walk *w, const char *head, size_t n)
                                   " leads from script to script, further than the kernel goes");
     if (!read_script_line(head, n, &line))
         return exec_chain_problem(f, -ENOEXEC, "", w->place, " has a #! line that names no whole interpreter");
-    envline_drop(&w->line, 0, 1);
+    env_command_drop(&w->line, 0, 1);
     if (!insert(w, w->place) || (line.has_argument && !insert(w, line.argument)) || !insert(w, line.interpreter))
         return exec_chain_problem(f, -E2BIG, "", f->script, ": too many words on the way");
     w->script = true;
@@ -229,8 +231,14 @@ static bool is_env(const char *path)
 /* 1 = there is a command to go on with; 0 = env is all that is run. */
 static int enter_env(struct walk *w)
 {
-    struct envline_outcome outcome;
-    const char *wrong = envline_read(&w->line, &outcome);
+    struct env_command_outcome outcome;
+    const char *wrong = env_command_read(&w->line, &outcome);
+    if (outcome.unexamined) {
+        w->facts->unexamined = true;
+        return exec_chain_problem(
+            w->facts, -EPERM, "", w->place,
+            " starts it by a -S string with quotes, escapes or variables, which lastcall does not read");
+    }
     if (wrong) {
         snprintf(w->facts->problem, sizeof w->facts->problem, "env, which would start it, fails: %s", wrong);
         return -EINVAL;
@@ -244,7 +252,7 @@ static int enter_env(struct walk *w)
     if (outcome.path || outcome.path_gone)
         w->path = outcome.path ? outcome.path : DEFAULT_PATH;
     w->directory = outcome.chdir ? outcome.chdir : w->directory;
-    envline_drop(&w->line, 0, outcome.command);
+    env_command_drop(&w->line, 0, outcome.command);
     w->depth = 0;
     w->script = false;
     return 1;
@@ -274,7 +282,7 @@ static void begin(struct walk *w, char *const *argv, struct program_facts *facts
 {
     const char *path = getenv("PATH");
     *w = (struct walk){.facts = facts, .path = path ? path : DEFAULT_PATH};
-    while (argv[w->line.count] && w->line.count < ENVLINE_WORDS / 2) {
+    while (argv[w->line.count] && w->line.count < ENV_COMMAND_WORDS / 2) {
         w->line.words[w->line.count] = argv[w->line.count];
         w->line.count++;
     }

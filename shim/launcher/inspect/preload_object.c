@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #define OBJECT_NAME "liblastcall.so"
@@ -16,13 +17,22 @@
 /* Beside the program, as `make` leaves it; and where `make install` and Debian's packages put libraries. */
 static const char *const places[] = {".", "../lib", "../" LIBRARIES, "../lib64"};
 
+/* The path of this program. Where /proc is not mounted, what exec was told: until now nobody has changed the directory. */
+static bool find_self(char self[PATH_MAX])
+{
+    const char *told = (const char *)getauxval(AT_EXECFN);
+    ssize_t n = readlink("/proc/self/exe", self, PATH_MAX - 1);
+    if (n <= 0)
+        return told && realpath(told, self);
+    self[n] = '\0';
+    return true;
+}
+
 static bool look_beside(char path[PATH_MAX])
 {
     char self[PATH_MAX], trial[PATH_MAX + 64];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n <= 0)
+    if (!find_self(self))
         return false;
-    self[n] = '\0';
     *strrchr(self, '/') = '\0';
     for (unsigned i = 0; i < COUNT(places); i++) {
         snprintf(trial, sizeof trial, "%s/%s/" OBJECT_NAME, self, places[i]);

@@ -53,7 +53,8 @@ struct program_facts {
     char problem[ELF_PROBLEM_MAX]; /* what is in the way, one sentence; "" = nothing */
     unsigned scripts;              /* how many #! lines lay on the way */
     bool by_env;                   /* an env on the way executes it, not the caller */
-    bool env_clears;               /* an env on the way takes LD_PRELOAD out of the environment again */
+    bool unexamined; /* it may be started, but what it is cannot be told: the file, or the words of env -S */
+    bool env_clears; /* an env on the way takes LD_PRELOAD out of the environment again */
 
     enum program_kind kind;
     enum elf_link link;
@@ -84,7 +85,7 @@ struct program_facts {
 
 /* What `command` would run: looked up in PATH if it has no slash, then through #! lines and env. Fills all of
  * *facts. 0, or as exec would say: -ENOENT, -EACCES, -ENOEXEC, -ELOOP ...; -EPERM: it may be started, but not
- * read. What is in the way verdict_of() puts into a sentence. */
+ * examined. What is in the way verdict_of() puts into a sentence. */
 int program_find(const char *command, struct program_facts *facts);
 
 /* The same for a whole command line, since `env A=b server` runs the server. argv ends in NULL, argv[0] exists. */

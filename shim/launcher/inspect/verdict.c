@@ -9,7 +9,7 @@
 
 const char *verdict_name(enum verdict_kind kind)
 {
-    static const char *const names[] = {"full", "partial", "outside", "none"};
+    static const char *const names[] = {"full", "partial", "outside", "unexamined", "none"};
     return names[kind];
 }
 
@@ -54,7 +54,9 @@ static bool judge_start(const struct program_facts *f, struct verdict *v)
     else if (f->libc == ELF_LIBC_GLIBC && f->libc_found[0] &&
              elf_needs_compare_versions(f->libc_needed, f->libc_found) > 0)
         say(v, "it was built for a newer glibc, ", f->libc_needed, ", than the one here");
-    if (v->reason_count)
+    if (f->unexamined)
+        lower(v, VERDICT_UNEXAMINED, VERDICT_BY_PRELOAD);
+    else if (v->reason_count)
         lower(v, VERDICT_NONE, VERDICT_NO_WAY);
     return v->reason_count == 0;
 }
@@ -149,8 +151,31 @@ static void judge_accept(const struct program_facts *f, struct verdict *v)
         say(v, "it takes no connection itself; what it starts is reached as well", NULL, "");
 }
 
+/* AsanCheckDynamicRTPrereqs() of compiler-rt's asan_linux.cpp, which gcc has too: the first library of the link map, but for the
+ * vdso, must be the runtime. */
+const struct elf_library *verdict_first_library(const struct program_facts *f)
+{
+    for (unsigned i = 0; i < f->library_count; i++) {
+        const char *name = f->libraries[i].name;
+        if (strncmp(name, "libasan.so", 10) == 0 || strncmp(name, "libclang_rt.asan", 16) == 0)
+            return &f->libraries[i];
+    }
+    return NULL;
+}
+
+static void judge_order(const struct program_facts *f, struct verdict *v)
+{
+    const struct elf_library *first = verdict_first_library(f);
+    if (!first)
+        return;
+    say(v, "its AddressSanitizer, ", first->name,
+        ", must be the first library: with LD_PRELOAD alone it does not start; lastcall run puts it first");
+    lower(v, VERDICT_PARTIAL, VERDICT_BY_PRELOAD);
+}
+
 static void judge_dynamic(const struct program_facts *f, struct verdict *v)
 {
+    judge_order(f, v);
     if (!imports_any(f) && !f->calls.dlopen) {
         say(v, "it is linked dynamically, but makes none of the calls that are interposed", NULL, "");
         lower(v, VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE);
@@ -179,6 +204,9 @@ static void add_remarks(const struct program_facts *f, struct verdict *v)
         say(v, "TLS, which it does by libssl, is opaque: let finish while bytes move", NULL, "");
     else if (f->ssl_inside && v->kind < VERDICT_OUTSIDE)
         say(v, "TLS, which it does by a libssl of its own, is opaque: let finish while bytes move", NULL, "");
+    if (f->calls.dlopen == 1 && f->link == ELF_DYNAMIC)
+        say(v, "what it loads with RTLD_DEEPBIND, if anything, calls past the hooks; that cannot be told beforehand",
+            NULL, "");
     for (unsigned i = 0; i < f->library_count; i++)
         if (!f->libraries[i].path[0])
             say(v, "its library ", f->libraries[i].name, " was not found; it may not start");

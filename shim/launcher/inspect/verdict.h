@@ -8,7 +8,8 @@ enum verdict_kind {
     VERDICT_FULL,    /* each of its connections is drained with all that lastcall knows */
     VERDICT_PARTIAL, /* the object is loaded, and some of the connections are beyond it */
     VERDICT_OUTSIDE, /* no object can live in it: `lastcall run` drains it from outside */
-    VERDICT_NONE,    /* it cannot be started here, or is no program */
+    VERDICT_UNEXAMINED, /* it may be started, and what it is cannot be told: `lastcall run` gives it the object all the same */
+    VERDICT_NONE, /* it cannot be started here, or is no program */
 };
 
 enum verdict_way { /* how `lastcall run` would do it */
@@ -29,7 +30,10 @@ struct verdict {
 
 void verdict_of(const struct program_facts *facts, struct verdict *verdict);
 
-/* "full", "partial", "outside", "none" */
+/* The library of the program that must stand before ours in LD_PRELOAD, or the program ends itself at its start; NULL: none. */
+const struct elf_library *verdict_first_library(const struct program_facts *facts);
+
+/* "full", "partial", "outside", "unexamined", "none" */
 const char *verdict_name(enum verdict_kind kind);
 
 #endif

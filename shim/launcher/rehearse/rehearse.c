@@ -8,7 +8,6 @@
 #include "launcher/host/process_tree.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,92 +18,97 @@
 
 extern char **environ;
 
-enum { CLIENTS_MAX = 10000, ROWS_MAX = 32 };
+#define CLIENTS_MAX          10000
+#define TEXT_OF(number)      TEXT_OF_TOKEN(number)
+#define TEXT_OF_TOKEN(token) #token
+
+enum { ROWS_MAX = 32 };
 
 /* ---- what was asked for ------------------------------------------------------------------------------ */
 
-static int choose(struct rehearsal *r, char *list)
+static struct rehearsal rehearsal = {
+    .ready_timeout = 30 * NSEC_PER_SEC, .grace = 10 * NSEC_PER_SEC, .pidfd = -1, .output = -1};
+
+/* The scenario whose name is the n bytes at name, or scenarios_count. */
+static unsigned find_scenario(const char *name, size_t n)
 {
-    char *save = NULL;
-    for (char *name = strtok_r(list, ",", &save); name; name = strtok_r(NULL, ",", &save)) {
-        unsigned i = 0;
-        while (i < scenarios_count && strcmp(scenarios[i].name, name) != 0)
-            i++;
-        if (i == scenarios_count)
-            return cli_usage("rehearse", "there is no scenario '%s'; rehearse --help names them", name);
-        r->chosen[i] = true;
-    }
-    return 0;
+    unsigned i = 0;
+    while (i < scenarios_count && (strlen(scenarios[i].name) != n || memcmp(scenarios[i].name, name, n) != 0))
+        i++;
+    return i;
 }
 
-static int read_clients(struct rehearsal *r, const char *text)
+static const char *take_scenarios(void *settings, size_t field UNUSED, const char *list)
+{
+    static char wrong[128];
+    for (size_t n; *list; list += n + (list[n] == ',')) {
+        n = strcspn(list, ",");
+        unsigned i = find_scenario(list, n);
+        if (n && i == scenarios_count) {
+            snprintf(wrong, sizeof wrong, "names '%.*s', which is no scenario; rehearse --help names them",
+                     (int)(n < 64 ? n : 64), list);
+            return wrong;
+        }
+        if (n)
+            ((struct rehearsal *)settings)->chosen[i] = true;
+    }
+    return NULL;
+}
+
+static const char *take_clients(void *settings, size_t field UNUSED, const char *text)
 {
     char *end;
     unsigned long n = strtoul(text, &end, 10);
     if (*text < '0' || *text > '9' || *end || !n || n > CLIENTS_MAX)
-        return cli_usage("rehearse", "--clients is a number from 1 to %d, not '%s'", CLIENTS_MAX, text);
-    r->clients = (unsigned)n;
-    return 0;
+        return "is no number from 1 to " TEXT_OF(CLIENTS_MAX);
+    ((struct rehearsal *)settings)->clients = (unsigned)n;
+    return NULL;
 }
 
-static int read_duration(nsec_t *out, const char *option, const char *text)
+static const char *take_duration(void *settings, size_t field, const char *text)
 {
-    if (options_duration(text, out) && *out)
-        return 0;
-    return cli_usage("rehearse", "--%s is a duration such as 500ms, 25s or 2m, not '%s'", option, text);
+    nsec_t time;
+    if (!options_duration(text, &time) || !time)
+        return "is no duration such as 500ms, 25s or 2m";
+    *(nsec_t *)((char *)settings + field) = time;
+    return NULL;
 }
 
-static int read_url(struct rehearsal *r, const char *text)
+static const char *take_url(void *settings, size_t field UNUSED, const char *text)
 {
-    const char *wrong = url_parse(&r->url, text);
+    struct rehearsal *r = settings;
     r->url_given = text;
-    return wrong ? cli_usage("rehearse", "--url: '%s' %s", text, wrong) : 0;
+    return url_parse(&r->url, text);
 }
 
-static int read_slow(struct rehearsal *r, const char *text)
+static const char *take_slow(void *settings, size_t field UNUSED, const char *text)
 {
+    struct rehearsal *r = settings;
     r->slow_given = text;
     for (const char *c = text; *c; c++)
         if (*text != '/' || *c <= ' ' || *c > '~')
-            return cli_usage("rehearse", "--slow is a path of the same server, such as /report?year=1, not '%s'", text);
-    return *text && strlen(text) < sizeof r->url.path
-               ? 0
-               : cli_usage("rehearse", "--slow is a path that is too short or too long");
+            return "is no path of the same server, such as /report?year=1";
+    return strlen(text) < sizeof r->url.path ? NULL : "is too long";
 }
 
-static const struct option options[] = {
-    {"url", 1, 0, 'u'},     {"clients", 1, 0, 'c'},       {"scenario", 1, 0, 's'},
-    {"slow", 1, 0, 'S'},    {"ready-timeout", 1, 0, 'r'}, {"grace", 1, 0, 'g'},
-    {"preload", 1, 0, 'p'}, {"json", 0, 0, 'j'},          {0, 0, 0, 0},
+static const struct cli_option options[] = {
+    {"url", 0, "URL",
+     "what is asked for: http://127.0.0.1:PORT/PATH (or [::1], localhost), unix:/SOCKET:/PATH;\n"
+     "default: / of the only place where COMMAND listens. Its first answer, below 400, is what\n"
+     "every answer must be, its body too if that is the same twice",
+     NULL, take_url, 0},
+    {"slow", 0, "PATH", "a page of the same server that takes its time, for the scenario inflight", NULL, take_slow, 0},
+    {"scenario", 0, "NAME,...", "only these; default: all that can be had", NULL, take_scenarios, 0},
+    {"clients", 0, "N", "in each scenario but reuse; default: as below", NULL, take_clients, 0},
+    {"ready-timeout", 0, "DURATION", "how long COMMAND may take to serve", "30s", take_duration,
+     offsetof(struct rehearsal, ready_timeout)},
+    {"grace", 0, "DURATION", "after the deadline (LASTCALL_DELAY and LASTCALL_TIMEOUT) it is killed so much later",
+     "10s", take_duration, offsetof(struct rehearsal, grace)},
+    {"preload", 0, "PATH", "liblastcall.so, for `lastcall run`, which starts COMMAND with lastcall; default: as there",
+     NULL, cli_take_string, offsetof(struct rehearsal, preload_given)},
+    {"json", 0, NULL, "one JSON object in place of the table", NULL, cli_take_switch, offsetof(struct rehearsal, json)},
+    {0},
 };
-
-static int read_option(struct rehearsal *r, int key, const char *word)
-{
-    switch (key) {
-    case 'u': return read_url(r, optarg);
-    case 'c': return read_clients(r, optarg);
-    case 's': return choose(r, optarg);
-    case 'S': return read_slow(r, optarg);
-    case 'r': return read_duration(&r->ready_timeout, "ready-timeout", optarg);
-    case 'g': return read_duration(&r->grace, "grace", optarg);
-    case 'p': r->preload_given = optarg; return 0;
-    case 'j': r->json = true; return 0;
-    case ':': return cli_usage("rehearse", "%s needs a value", word);
-    default: return cli_usage("rehearse", "there is no option '%s'", word);
-    }
-}
-
-static int read_options(struct rehearsal *r, int argc, char **argv)
-{
-    int key, status = 0;
-    optind = 1;
-    while (!status && (key = getopt_long(argc, argv, "+:", options, NULL)) != -1)
-        status = read_option(r, key, argv[optind - 1]);
-    r->command = argv + optind;
-    if (!status && !argv[optind])
-        status = cli_usage("rehearse", "no command: say how your server is started, after --");
-    return status;
-}
 
 /* Those that were named, or all that can be had. */
 static int choose_scenarios(struct rehearsal *r)
@@ -113,7 +117,7 @@ static int choose_scenarios(struct rehearsal *r)
     for (unsigned i = 0; i < scenarios_count; i++) {
         named += r->chosen[i];
         if (r->chosen[i] && scenarios[i].slow && !r->slow_given)
-            return cli_usage("rehearse", "scenario %s needs --slow PATH", scenarios[i].name);
+            return cli_usage(&command_rehearse, "scenario %s needs --slow PATH", scenarios[i].name);
     }
     for (unsigned i = 0; i < scenarios_count; i++) {
         r->chosen[i] = named ? r->chosen[i] : !scenarios[i].slow || r->slow_given;
@@ -135,7 +139,7 @@ static int allow_descriptors(struct rehearsal *r)
     getrlimit(RLIMIT_NOFILE, &r->limit);
     struct rlimit most = {r->limit.rlim_max, r->limit.rlim_max};
     if (r->clients && most.rlim_max < r->clients + 64)
-        return cli_usage("rehearse", "--clients %u: no more than %llu descriptors may be open here (ulimit -Hn)",
+        return cli_usage(&command_rehearse, "--clients %u: no more than %llu descriptors may be open here (ulimit -Hn)",
                          r->clients, (unsigned long long)most.rlim_max);
     setrlimit(RLIMIT_NOFILE, &most);
     return 0;
@@ -297,40 +301,31 @@ static int rehearse_all(struct rehearsal *r)
 
 static int run(int argc, char **argv)
 {
-    static struct rehearsal r = {
-        .ready_timeout = 30 * NSEC_PER_SEC, .grace = 10 * NSEC_PER_SEC, .pidfd = -1, .output = -1};
-    int status = read_options(&r, argc, argv);
+    struct rehearsal *r = &rehearsal;
+    if (argc == 0)
+        return cli_usage(&command_rehearse, "no command: say how your server is started, after --");
+    r->command = argv;
+    int status = choose_scenarios(r);
     if (!status)
-        status = choose_scenarios(&r);
+        status = allow_descriptors(r);
     if (!status)
-        status = allow_descriptors(&r);
-    if (!status)
-        status = prepare(&r);
+        status = prepare(r);
     if (status)
         return status;
-    read_patience(&r);
-    status = rehearse_all(&r);
-    unlink(r.report_path);
-    if (r.interrupt)
-        rehearse_fail(status, "interrupted; %s is ended", r.command[0]);
+    read_patience(r);
+    status = rehearse_all(r);
+    unlink(r->report_path);
+    if (r->interrupt)
+        rehearse_fail(status, "interrupted; %s is ended", r->command[0]);
     return status;
 }
 
-static const char help[] =
+static const char about[] =
     "Starts COMMAND, your server, without lastcall and with it, loads it with clients that never retry, sends it\n"
     "SIGTERM in the middle, and shows both outcomes side by side: requests served; requests LOST, by kind; the tail,\n"
-    "from the last response to the process gone; the time from SIGTERM to that; and the exit status.\n\n"
-    "  --url URL            what is asked for: http://127.0.0.1:PORT/PATH (or [::1], localhost), unix:/SOCKET:/PATH;\n"
-    "                       default: / of the only place where COMMAND listens. Its first answer, below 400, is what\n"
-    "                       every answer must be, its body too if that is the same twice\n"
-    "  --slow PATH          a page of the same server that takes its time, for the scenario inflight\n"
-    "  --scenario NAME,...  only these; default: all that can be had\n"
-    "  --clients N          in each scenario but reuse; default: as below\n"
-    "  --ready-timeout D    how long COMMAND may take to serve; default 30s\n"
-    "  --grace D            after the deadline (LASTCALL_DELAY and LASTCALL_TIMEOUT) it is killed so much later; "
-    "default 10s\n"
-    "  --preload PATH       liblastcall.so, for `lastcall run`, which starts COMMAND with lastcall; default: as there\n"
-    "  --json               one JSON object in place of the table\n\n"
+    "from the last response to the process gone; the time from SIGTERM to that; and the exit status.\n";
+
+static const char help[] =
     "Scenarios:\n"
     "  hammer     16 connections that are kept, without a pause\n"
     "  think      64 clients that pause 5 to 50 ms between requests\n"
@@ -344,6 +339,14 @@ static const char help[] =
     "Exit status: 0 nothing was lost with lastcall and the server ended, 1 not so, 2 usage, or COMMAND cannot be\n"
     "rehearsed (why is said), 126 it cannot be executed, 127 it is not found, 130 interrupted.\n";
 
-const struct command command_rehearse = {"rehearse", "[options] -- COMMAND [ARGUMENT...]",
-                                         "prove it on your own server: TERM under load, without lastcall and with it",
-                                         help, run};
+const struct command command_rehearse = {
+    .name = "rehearse",
+    .words = "-- COMMAND [ARGUMENT...]",
+    .summary = "prove it on your own server: TERM under load, without lastcall and with it",
+    .about = about,
+    .help = help,
+    .options = options,
+    .settings = &rehearsal,
+    .words_are_command = true,
+    .run = run,
+};

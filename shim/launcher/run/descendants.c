@@ -37,6 +37,7 @@ void descendants_open(struct descendants *b, bool history)
     uint64_t cookie;
     int fd = -1;
     memset(b, 0, sizeof *b);
+    b->fd = -1;
     unsetenv(MEMBERS_VARIABLE);
     b->size = history && may_be_made(sizeof(struct members_memory)) ? sizeof(struct members_memory) : sizeof *b->table;
     if (may_be_made(b->size))
@@ -44,6 +45,7 @@ void descendants_open(struct descendants *b, bool history)
     if (b->table && fd >= 0 && getrandom(&cookie, sizeof cookie, GRND_NONBLOCK) == sizeof cookie) {
         members_init(b->table, cookie | 1);
         put_name(b, fd);
+        b->fd = fd;
         return;
     }
     if (b->table)
@@ -51,6 +53,16 @@ void descendants_open(struct descendants *b, bool history)
     if (fd >= 0)
         close(fd);
     b->table = NULL; /* each group behind us makes its own, and we know of none */
+}
+
+void descendants_close(struct descendants *b)
+{
+    if (!b->table)
+        return;
+    unsetenv(MEMBERS_VARIABLE);
+    munmap(b->table, b->size);
+    close(b->fd);
+    b->table = NULL;
 }
 
 static bool lives(const struct member *who)

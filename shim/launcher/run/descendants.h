@@ -11,6 +11,7 @@
 struct descendants {
     struct members *table; /* NULL: there could be none */
     size_t size;
+    int fd;
     int command; /* the command's own process: its signals are the caller's affair */
     struct {
         uint32_t serial; /* whom we have signalled; 0: nobody */
@@ -21,6 +22,9 @@ struct descendants {
 
 /* Make the memory, with room for a history if those who join are to keep one, and name it in this process's environment. */
 void descendants_open(struct descendants *b, bool history);
+
+/* Undo that: nobody has been started with it. */
+void descendants_close(struct descendants *b);
 
 /* Does this process serve, as a member? */
 bool descendants_serves(const struct descendants *b, int pid);

@@ -20,7 +20,7 @@ enum { CANNOT_EXECUTE = 126, NOT_FOUND = 127 };
 
 enum { PROBLEM_MAX = 2048 + PATH_MAX };
 
-static struct runopts given;
+static struct run_options given;
 static struct options options;
 static struct object object;
 static struct program_facts facts;
@@ -36,26 +36,22 @@ struct command_line {
 /* ---- options ------------------------------------------------------------------------------------------------ */
 
 /* The options become variables, and all variables are read as the object will read them. */
-static int read_options(int argc, char **argv)
+static int apply_options(void)
 {
     char problem[PROBLEM_MAX];
-    struct options_complaint complaints[OPTIONS_COMPLAINTS_MAX];
-    if (!runopts_read(&given, argc, argv, problem, sizeof problem))
-        return cli_usage("run", "%s", problem);
+    struct options_error errors[OPTIONS_ERRORS_MAX];
     for (unsigned i = 0; i < option_rows_count && i < COUNT(given.value); i++)
         if (given.value[i])
             setenv(option_rows[i].name, given.value[i], 1);
-    unsigned count = options_read(&options, (const char *const *)environ, complaints, COUNT(complaints));
-    for (unsigned i = 0; i < count && i < COUNT(complaints); i++) {
-        if (complaints[i].unknown) /* a service of this name gives its pods such variables; the object warns of them */
+    unsigned count = options_read(&options, (const char *const *)environ, errors, COUNT(errors));
+    for (unsigned i = 0; i < count && i < COUNT(errors); i++) {
+        if (errors[i].unknown) /* a service of this name gives its pods such variables; the object warns of them */
             continue;
-        runopts_complaint(problem, sizeof problem, &given, &complaints[i]);
+        run_options_error(problem, sizeof problem, &given, &errors[i]);
         return cli_fail(CLI_USAGE, "%s", problem);
     }
-    if (given.command >= argc)
-        return cli_usage("run", "there is no command to run");
-    if (given.exec && given.outside)
-        return cli_usage("run", "--outside wants a parent for the command, and --exec leaves none");
+    if (given.exec && given.external)
+        return cli_usage(&command_run, "--external wants a parent for the command, and --exec leaves none");
     host_log_open(&options);
     return 0;
 }
@@ -152,7 +148,7 @@ static int examine(struct command_line *line)
 /* Will the object be in it? One that could not be examined has the benefit of the doubt. */
 static bool is_to_be_loaded(void)
 {
-    if (options.disable || given.outside || !preload_object_suits(&object, &facts))
+    if (options.disable || given.external || !preload_object_suits(&object, &facts))
         return false;
     return facts.kind != ELF_PROGRAM || verdict.way == VERDICT_BY_LAUNCHER ||
            (facts.link == ELF_DYNAMIC && !facts.secure && !facts.env_clears);
@@ -168,15 +164,20 @@ static int preload(void)
 {
     char problem[PROBLEM_MAX];
     const char *old = getenv("LD_PRELOAD");
-    if (options.disable || given.outside)
+    if (options.disable || given.external)
         return 0;
     if (!preload_object_find(&object, given.preload, problem, sizeof problem))
         return cli_fail(CLI_USAGE, "%s", problem);
     if (!preload_object_suits(&object, &facts))
         return 0;
-    size_t size = strlen(object.path) + (old ? strlen(old) : 0) + 2;
+    const struct elf_library *first = verdict_first_library(&facts);
+    const char *before = first ? first->path : "";
+    size_t n = strlen(before), size = n + strlen(object.path) + (old ? strlen(old) : 0) + 3;
     char *value = malloc(size);
-    if (!value || !runopts_preload(value, size, object.path, old ? old : ""))
+    if (!value)
+        return cli_fail(1, "out of memory");
+    snprintf(value, size, "%s%s", before, n ? ":" : "");
+    if (!run_options_preload(value + n + (n > 0), size - n - (n > 0), object.path, old ? old : ""))
         return cli_fail(1, "out of memory");
     setenv("LD_PRELOAD", value, 1);
     free(value);
@@ -192,12 +193,12 @@ static void say_what_it_is(const struct command_line *line)
     if (options.disable)
         host_log(LOG_INFO, "starting; everything passes through", "program", program, "because", "LASTCALL_DISABLE=1",
                  NULL);
-    else if (given.outside)
-        host_log(LOG_INFO, "starting; it is drained from outside", "program", program, "because", "--outside", NULL);
+    else if (given.external)
+        host_log(LOG_INFO, "starting; it is drained from outside", "program", program, "because", "--external", NULL);
     else if (!preload_object_suits(&object, &facts))
         host_log(LOG_WARN, "starting without liblastcall.so, which is for another machine", "program", program,
                  "machine", facts.machine_name, "object", object.machine_name, NULL);
-    else if (verdict.way == VERDICT_NO_WAY)
+    else if (verdict.kind >= VERDICT_UNEXAMINED)
         host_log(LOG_WARN, "starting with liblastcall.so, unexamined", "program", program, "because", because, NULL);
     else if (is_to_be_loaded())
         host_log(LOG_INFO, "starting with liblastcall.so", "program", program, "verdict", verdict_name(verdict.kind),
@@ -233,11 +234,12 @@ static int become(struct command_line *line)
 
 static int run(int argc, char **argv)
 {
-    struct command_line line;
-    int status = read_options(argc, argv);
+    struct command_line line = {.words = argv};
+    if (argc == 0)
+        return cli_usage(&command_run, "there is no command to run");
+    int status = apply_options();
     if (status != 0)
         return status;
-    line.words = argv + given.command;
     int error = examine(&line);
     if (error != 0)
         return cannot_start(line.words[0], error, line.seen);
@@ -254,18 +256,42 @@ static int run(int argc, char **argv)
         .execute = execute,
         .arg = &line,
     };
-    status = supervisor_run(&what);
+    if (!supervisor_run(&what, &status)) {
+        host_log(LOG_WARN, "no process can stay as its parent: the command is started in its place", "program",
+                 what.program, "because", strerror(-status), NULL);
+        return become(&line);
+    }
     return status < 0 ? cannot_start(line.path, -status, line.seen) : status;
 }
 
-const struct command command_run = {
-    "run", "[options] [--] COMMAND [ARGUMENT...]",
-    "start a server with lastcall in it, also as a container's entrypoint",
-    "  --preload PATH        liblastcall.so; by default beside this program, or in ../lib\n"
-    "  --exec                become the command instead of staying as its parent\n"
-    "  --outside             put nothing into the command; drain it from outside, as is done with static and\n"
-    "                        privileged programs, in which liblastcall.so cannot live\n"
-    "and one option for each variable of lastcall(7):\n" CLI_HELP_VARIABLES
+static const struct cli_option own_options[] = {
+    {"preload", 0, "PATH", "liblastcall.so", "beside this program, or in ../lib", cli_take_string,
+     offsetof(struct run_options, preload)},
+    {"exec", 0, NULL, "become the command instead of staying as its parent", NULL, cli_take_switch,
+     offsetof(struct run_options, exec)},
+    {"external", 0, NULL,
+     "put nothing into the command; drain it from outside, as is done with static and\n"
+     "privileged programs, in which liblastcall.so cannot live",
+     NULL, cli_take_switch, offsetof(struct run_options, external)},
+    {0},
+};
+
+static const char about[] = "One option for each variable of lastcall(7), and:\n";
+
+static const char help[] =
     "Exit status: the command's, 128+n if signal n has ended it; 127 not found, 126 cannot be executed,\n"
-    "2 a bad option or variable, or no liblastcall.so.\n",
-    run};
+    "2 a bad option or variable, or no liblastcall.so.\n";
+
+const struct command command_run = {
+    .name = "run",
+    .words = "[--] COMMAND [ARGUMENT...]",
+    .summary = "start a server with lastcall in it, also as a container's entrypoint",
+    .about = about,
+    .help = help,
+    .options = own_options,
+    .settings = &given,
+    .words_are_command = true,
+    .has_variables = true,
+    .variables = offsetof(struct run_options, value),
+    .run = run,
+};

@@ -2,17 +2,18 @@
 #include "launcher/run/supervisor.h"
 
 #include "launcher/run/forward.h"
-#include "launcher/run/socket_activation.h"
 #include "launcher/run/descendants.h"
 #include "launcher/run/startup_check.h"
 #include "launcher/external/external.h"
 #include "launcher/host/clock.h"
 #include "launcher/host/log.h"
 #include "launcher/run/job_control.h"
+#include "launcher/run/service_manager.h"
 
 #include "core/drain.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,6 +37,7 @@ static struct supervisor {
     struct descendants descendants;
 
     int child;
+    bool is_main; /* of a service: its status is for the service manager, so the child is not reaped here */
     bool ended;
     int status;
 
@@ -189,10 +191,30 @@ static void child_ended(int status)
         begin_drain(WTERMSIG(status));
 }
 
+static int status_of(const siginfo_t *info)
+{
+    return info->si_code == CLD_EXITED ? W_EXITCODE(info->si_status, 0) : W_EXITCODE(0, info->si_status);
+}
+
+/* Our next child that has ended or stopped; 0: there is none. The main process of a service is left to be reaped by the service
+ * manager, and from then on all the others too: no call can pass it over, and it does not last. */
+static int next_child(int *status)
+{
+    siginfo_t info = {0};
+    if (!s.is_main)
+        return waitpid(-1, status, WNOHANG | WUNTRACED);
+    if (s.ended || waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0)
+        return 0;
+    if (info.si_pid != s.child || info.si_code == CLD_STOPPED)
+        return waitpid(info.si_pid, status, WNOHANG | WUNTRACED);
+    *status = status_of(&info);
+    return s.child;
+}
+
 static void reap(void)
 {
     int status, pid;
-    while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
+    while ((pid = next_child(&status)) > 0) {
         if (WIFSTOPPED(status)) {
             if (pid == s.child)
                 job_control_stopped(s.terminal, s.child, WSTOPSIG(status));
@@ -262,45 +284,85 @@ static void loop(void)
 
 /* ---- the start --------------------------------------------------------------------------------------------- */
 
-static void become_command(void)
+/* What the command says to the service manager is taken once that knows who it is. gate: a pipe that we close then. */
+static void name_main(const int gate[2])
 {
+    bool external = !s.what->object && !s.what->options->disable;
+    if (!external) /* there the signal must go to us, and the service manager would send it to its main process */
+        s.is_main = service_manager_set_main(s.child);
+    if (!s.is_main)
+        host_log(LOG_WARN, "what the command says to the service manager is not taken, unless NotifyAccess=all",
+                 "program", s.what->program, "because",
+                 external ? "it is drained from outside" : "MAINPID cannot be said", NULL);
+    close(gate[0]);
+    close(gate[1]);
+}
+
+static void wait_to_be_main(const int gate[2])
+{
+    char none;
+    close(gate[1]);
+    while (read(gate[0], &none, 1) < 0 && errno == EINTR)
+        continue;
+}
+
+static void become_command(const int gate[2])
+{
+    if (gate[0] >= 0)
+        wait_to_be_main(gate);
     setpgid(0, 0);
     if (job_control_has(s.terminal, getpgid(getppid())))
         job_control_give(s.terminal, getpid());
     restore_signals();
-    socket_activation_take(getppid());
+    service_manager_rename(getppid());
     startup_check_fail(&s.startup, s.what->execute(s.what->arg));
     _exit(127);
 }
 
 static bool start(void)
 {
+    int gate[2] = {-1, -1};
     /* Orphans are ours to reap, as they are PID 1's, and the servers among them ours to drain. */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
-    if (!block_signals() || !startup_check_begin(&s.startup, s.what->object))
+    if (!block_signals() || !startup_check_begin(&s.startup, s.what->object) ||
+        (service_manager_notifies() && pipe2(gate, O_CLOEXEC) != 0))
         return false;
     s.terminal = job_control_open();
     if (!s.what->options->disable)
         descendants_open(&s.descendants, s.what->options->report && s.what->options->report_connections);
     s.child = fork();
     if (s.child == 0)
-        become_command();
+        become_command(gate);
     if (s.child < 0)
         return false;
-    socket_activation_close();
+    if (gate[0] >= 0)
+        name_main(gate);
+    service_manager_close_listeners();
     s.descendants.command = s.child;
     setpgid(s.child, s.child); /* both do: neither may be later than the other needs it */
     startup_check_forked(&s.startup);
     return true;
 }
 
-int supervisor_run(const struct supervision *what)
+/* What start() has done to this process. */
+static void undo(void)
+{
+    restore_signals();
+    prctl(PR_SET_CHILD_SUBREAPER, 0);
+    descendants_close(&s.descendants);
+}
+
+bool supervisor_run(const struct supervision *what, int *status)
 {
     s.what = what;
-    if (!start())
-        return -errno;
+    if (!start()) {
+        *status = -errno;
+        undo();
+        return false;
+    }
     loop();
     if (job_control_has(s.terminal, s.child))
         job_control_give(s.terminal, getpgrp());
-    return s.startup.error ? -s.startup.error : s.status;
+    *status = s.startup.error ? -s.startup.error : s.status;
+    return true;
 }

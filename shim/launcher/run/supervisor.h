@@ -14,7 +14,9 @@ struct supervision {
     void *arg;
 };
 
-/* Returns the exit status of the command, 128+n if signal n has killed it. -errno: it could not be executed. */
-int supervisor_run(const struct supervision *what);
+/* *status: the exit status of the command, 128+n if signal n has killed it; -errno: it could not be executed. False: it was not
+ * started, since this process can be nobody's parent here (no process, no descriptor more is allowed: *status is -errno), and is
+ * what it was before. */
+bool supervisor_run(const struct supervision *what, int *status);
 
 #endif

@@ -14,10 +14,10 @@
 enum { NOT_THERE = 1, NOT_PERMITTED = 3 };
 enum { REQUESTS_SHOWN = 20 };
 
-struct wanted {
+static struct wanted {
     int pid; /* 0: all */
     bool watch, json, metrics;
-};
+} wanted;
 
 /* ---- the command line -------------------------------------------------------------------------------------------------- */
 
@@ -30,36 +30,17 @@ static int pid_of(const char *word)
     return *word ? 0 : (int)n;
 }
 
-static bool flag(struct wanted *w, const char *word)
-{
-    const struct {
-        const char *name;
-        bool *flag;
-    } flags[] = {{"--watch", &w->watch}, {"--json", &w->json}, {"--openmetrics", &w->metrics}};
-    for (unsigned i = 0; i < COUNT(flags); i++)
-        if (strcmp(word, flags[i].name) == 0)
-            return *flags[i].flag = true;
-    return false;
-}
-
 /* 0, or the exit status. */
 static int read_words(struct wanted *w, int argc, char **argv)
 {
-    for (int i = 1; i < argc; i++) {
-        if (flag(w, argv[i]))
-            continue;
-        if (argv[i][0] == '-')
-            return cli_usage("status", "status has no option '%s'", argv[i]);
-        if (w->pid)
-            return cli_usage("status", "status takes one process id, and '%s' is another", argv[i]);
-        w->pid = pid_of(argv[i]);
-        if (w->pid == 0)
-            return cli_usage("status", "'%s' is no process id", argv[i]);
-    }
+    if (argc > 1)
+        return cli_usage(&command_status, "status takes one process id, and '%s' is another", argv[1]);
+    if (argc == 1 && (w->pid = pid_of(argv[0])) == 0)
+        return cli_usage(&command_status, "'%s' is no process id", argv[0]);
     if (w->json && w->metrics)
-        return cli_usage("status", "--json and --openmetrics cannot be had together");
+        return cli_usage(&command_status, "--json and --openmetrics cannot be had together");
     if (w->watch && w->metrics)
-        return cli_usage("status", "--watch and --openmetrics cannot be had together");
+        return cli_usage(&command_status, "--watch and --openmetrics cannot be had together");
     return 0;
 }
 
@@ -121,30 +102,45 @@ static int watch(const struct status *s, const struct wanted *w)
 
 static int run(int argc, char **argv)
 {
-    struct wanted w = {0};
     struct status s;
-    int status = read_words(&w, argc, argv);
+    int status = read_words(&wanted, argc, argv);
     if (status)
         return status;
-    const struct status_wish wish = {.pid = w.pid ? process_of_thread(w.pid) : 0};
+    const struct status_wish wish = {.pid = wanted.pid ? process_of_thread(wanted.pid) : 0};
     if (!status_read(&s, &wish))
         return cli_fail(NOT_PERMITTED, "/proc cannot be read");
-    bool watches = w.watch && s.groups > 0 && !(w.pid && s.group[0].problem);
-    status = watches ? watch(&s, &w) : show_once(&s, &w);
+    bool watches = wanted.watch && s.groups > 0 && !(wanted.pid && s.group[0].problem);
+    status = watches ? watch(&s, &wanted) : show_once(&s, &wanted);
     status_free(&s);
     return status;
 }
 
-static const char help[] =
+static const struct cli_option options[] = {
+    {"watch", 0, NULL,
+     "look again and again, until the group has ended; on a terminal a page with a bar of\n"
+     "the time that is left (q ends), else a line for each change",
+     NULL, cli_take_switch, offsetof(struct wanted, watch)},
+    {"json", 0, NULL, "as one JSON object; with --watch, an object on a line for each change", NULL, cli_take_switch,
+     offsetof(struct wanted, json)},
+    {"openmetrics", 0, NULL, "as OpenMetrics text", NULL, cli_take_switch, offsetof(struct wanted, metrics)},
+    {0},
+};
+
+static const char about[] =
     "Without PID, every group of processes on this machine that the caller may see. It is read from outside: the\n"
-    "server makes no system call for it. A request's age is the time since its last byte came.\n\n"
-    "  --watch        look again and again, until the group has ended; on a terminal a page with a bar of the\n"
-    "                 time that is left (q ends), else a line for each change\n"
-    "  --json         as one JSON object; with --watch, an object on a line for each change\n"
-    "  --openmetrics  as OpenMetrics text\n\n"
+    "server makes no system call for it. A request's age is the time since its last byte came.\n";
+
+static const char help[] =
     "Exit status: 0 shown; 1 there is no such process, or it is not under lastcall, or does not serve;\n"
     "2 usage; 3 the caller may not look into it, or it cannot be read.\n";
 
 const struct command command_status = {
-    "status", "[--watch] [--json | --openmetrics] [PID]",
-    "connections by state, requests in flight, withheld signals, the time that is left", help, run};
+    .name = "status",
+    .words = "[PID]",
+    .summary = "connections by state, requests in flight, withheld signals, the time that is left",
+    .about = about,
+    .help = help,
+    .options = options,
+    .settings = &wanted,
+    .run = run,
+};
