@@ -60,9 +60,9 @@ static void reads_whole_files(void **state UNUSED)
         assert_int_equal(f->bits, s->bits);
         assert_int_equal(f->link, s->link);
         assert_int_equal(f->big_endian, s->big_endian);
-        assert_int_equal(f->go.built, s->go.built);
-        assert_int_equal(f->go.cgo, s->go.built);
-        assert_string_equal(f->go.version, s->go.version);
+        assert_int_equal(f->go.built, s->go);
+        assert_int_equal(f->go.cgo, s->go);
+        assert_string_equal(f->go.version, s->go_version);
     }
     close(fd);
 }
