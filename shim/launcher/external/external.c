@@ -38,9 +38,9 @@ struct external {
 
 #define CORK_STEP_EVERY (2 * NSEC_PER_MSEC) /* while closes wait under a cork */
 
-/* How patient we are at this time. In the last fifth before the deadline shorter and shorter pauses will do: at the
- * deadline all would be cut. (Who asks regularly has had its farewell long before, if the program lets it be said: one
- * that corks and uncorks by itself does not.) */
+/* How long a pause may be at this time. In the last fifth before the deadline shorter and shorter pauses make a connection idle:
+ * at the deadline every connection would be aborted. (A connection that asks regularly was closed under a cork long before,
+ * unless its program corks and uncorks by itself.) */
 static struct activity_limits patience(const struct external *x, nsec_t now)
 {
     const nsec_t shortest = 12 * NSEC_PER_MSEC; /* more than two looks and two ticks */
