@@ -116,12 +116,12 @@ def told_to_end(picture):
 @case
 def nginx_of_two_workers():
     """10 connections: 5 in flight for two times, 5 idle."""
-    report, text = drains.drain('nginx-2', 5, {1500: 2, 4000: 3}, LASTCALL_IDLE='500ms')
+    report, text = drains.drain('nginx-2', 5, {1000: 2, 2500: 3}, LASTCALL_IDLE='500ms')
     picture = drawn(text)
     check_rows(picture, report)
     check_times(picture, report)
     took = served(picture, report, 5)
-    check(took[2] - took[1] > 1_000_000, f'two of {took} us were to end 2.5 s before the others')
+    check(took[2] - took[1] > 500_000, f'two of {took} us were to end 1.5 s before the others')
     check(len(told_to_end(picture)) == 5 and not picture.looks()['cut'], f'{[row.story for row in picture.rows]}')
     workers = {c['pid'] for c in report['connections']}
     check(all(any(t.startswith(f'process {pid}, drained') for t in picture.texts) for pid in workers), f'{picture.texts}')
