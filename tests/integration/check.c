@@ -28,7 +28,7 @@ enum { FAILED = 1, AGAIN = 75, SKIPPED = 77, TRIES = 20 };
 
 static const char *test_name, *program, *preload;
 
-static unsigned try;
+static int try = 1;
 
 double now_s(void)
 {
@@ -118,6 +118,11 @@ void check_again(const char *why, ...)
     fflush(stdout);
     remove_dirs();
     _exit(AGAIN);
+}
+
+int check_try(void)
+{
+    return try;
 }
 
 int repeats(int usual)

@@ -72,6 +72,8 @@ void took_at_least(const char *what, double since, double least_s);
 void in_time(double since, double seconds);
 /* Leave the test, and run it again: on a busy machine this may come of being late. What always comes of it fails. */
 __attribute__((noreturn, format(printf, 1, 2))) void check_again(const char *why, ...);
+/* 1 the first time, 2 when the test is run again...: what was too short for a busy machine may be longer then. */
+int check_try(void);
 
 /* How often to do what goes wrong only now and then: `usual` times, and ten times as often in `make soak`. */
 int repeats(int usual);
