@@ -490,7 +490,12 @@ const char *child_says(struct child *c, const char *word)
         }
         CHECK(more && now_s() < end, "it did not say '%s'; it said: %.*s; errors: %s", word, (int)c->said_len, c->said,
               child_errors(c));
+        size_t before = c->said_len;
         more = listen_to(c, 100);
+        if (c->said_len != before) {
+            end = now_s() + HANG_S; /* it goes ahead */
+            goes_ahead();
+        }
     }
 }
 

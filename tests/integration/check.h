@@ -116,7 +116,7 @@ struct setup {
  * dir/report, LASTCALL_IDLE to 100ms (most tests have no use for the second that idle clients get), LASTCALL_TIMEOUT to
  * ten minutes (what would be waited for until the deadline hangs). */
 void child_start(struct child *c, const struct setup *setup, const char *role, ...) __attribute__((sentinel));
-/* Wait until it has said a line that begins with `word`, or fail. Returns the rest of that line; lines
+/* Wait until it has said a line that begins with `word`; fail if it says nothing for HANG_S. Returns the rest of that line; lines
  * before it are skipped. Good until the next call. */
 const char *child_says(struct child *c, const char *word);
 /* The same, as a number: "port 4242". */
