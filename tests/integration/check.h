@@ -72,6 +72,8 @@ void took_at_least(const char *what, double since, double least_s);
 void in_time(double since, double seconds);
 /* Leave the test, and run it again: on a busy machine this may come of being late. What always comes of it fails. */
 __attribute__((noreturn, format(printf, 1, 2))) void check_again(const char *why, ...);
+/* 1 the first time, 2 when the test is run again...: what was too short for a busy machine may be longer then. */
+int check_try(void);
 
 /* How often to do what goes wrong only now and then: `usual` times, and ten times as often in `make soak`. */
 int repeats(int usual);
@@ -114,7 +116,7 @@ struct setup {
  * dir/report, LASTCALL_IDLE to 100ms (most tests have no use for the second that idle clients get), LASTCALL_TIMEOUT to
  * ten minutes (what would be waited for until the deadline hangs). */
 void child_start(struct child *c, const struct setup *setup, const char *role, ...) __attribute__((sentinel));
-/* Wait until it has said a line that begins with `word`, or fail. Returns the rest of that line; lines
+/* Wait until it has said a line that begins with `word`; fail if it says nothing for HANG_S. Returns the rest of that line; lines
  * before it are skipped. Good until the next call. */
 const char *child_says(struct child *c, const char *word);
 /* The same, as a number: "port 4242". */

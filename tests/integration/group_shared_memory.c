@@ -462,8 +462,11 @@ static void fork_crowd(int l, int count)
             CHECK(write(ready[1], "x", 1) == 1);
             role_pause();
         }
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count; i++) {
         CHECK(read(ready[0], &byte, 1) == 1);
+        if (i % 32 == 0)
+            say("%d", i); /* it goes ahead */
+    }
     close(ready[0]);
     close(ready[1]);
     say("forked");

@@ -267,19 +267,18 @@ static struct result end(struct child *c, int fd)
 
 /* ---- a drain that begins in the middle of a wait ------------------------------------------------------------ */
 
-/* Several at once: most of the time is theirs. */
-enum { AT_ONCE = 8, MS = 600 };
-#define MS_TEXT "600"
+/* Several at once: most of the time is theirs. A wait of SHORT_MS is tried first; where nothing is shown, one twice as long, and so on. */
+enum { AT_ONCE = 8, SHORT_MS = 600, LONG_MS = SHORT_MS << 5 };
 
 static struct in_the_middle {
     const struct kind *kind;
     struct child c;
-    int fd;
+    int fd, ms;
     double signalled;
     bool shown;
 } middle[KINDS];
 
-/* A wait that began anew at the signal would end MS after that, or later. One that ends before has gone on. On a busy machine the
+/* A wait that began anew at the signal would end its whole time after that, or later. One that ends before has gone on. On a busy machine the
  * one that goes on may end as late as the other: then nothing is shown, and it is tried again. */
 static bool is_shown(const struct in_the_middle *m, const struct result *r)
 {
@@ -293,19 +292,21 @@ static bool is_shown(const struct in_the_middle *m, const struct result *r)
     else
         CHECK(r->ret == 0 && r->handled == 0, "%s: %d, errno %d, handled %d", k->name, r->ret, r->err, r->handled);
     double waited = r->ended - r->began;
-    CHECK(waited >= (MS - 1) / 1000.0, "%s: it has waited for %.3f s only", k->name, waited);
-    if (m->signalled >= r->began + MS * 0.75 / 1000)
+    CHECK(waited >= (m->ms - 1) / 1000.0, "%s: it has waited for %.3f s only", k->name, waited);
+    if (m->signalled >= r->began + m->ms * 0.75 / 1000)
         return false;
     /* A receive time-out begins anew: to know what is left of it, every read would have to look at the clock. */
-    return k->times_out || r->ended < m->signalled + MS / 1000.0;
+    return k->times_out || r->ended < m->signalled + m->ms / 1000.0;
 }
 
 static void drain_in_the_middle(struct in_the_middle *const *some, int count)
 {
+    char ms[16];
+    snprintf(ms, sizeof ms, "%d", some[0]->ms);
     for (int i = 0; i < count; i++)
-        some[i]->fd = begin(&some[i]->c, some[i]->kind, MS_TEXT);
-    poll(NULL, 0,
-         MS / 3); /* some of the time must be over, or a wait that begins anew is as long as one that does not */
+        some[i]->fd = begin(&some[i]->c, some[i]->kind, ms);
+    /* Some of the time must be over, or a wait that begins anew is as long as one that does not. */
+    poll(NULL, 0, some[0]->ms / 3);
     for (int i = 0; i < count; i++) {
         some[i]->signalled = now_s();
         child_signal(&some[i]->c, SIGTERM);
@@ -319,6 +320,7 @@ static void drain_in_the_middle(struct in_the_middle *const *some, int count)
     for (int i = 0; i < count; i++) {
         struct result r = end(&some[i]->c, some[i]->fd);
         some[i]->shown = is_shown(some[i], &r);
+        some[i]->ms *= 2;
         close(some[i]->c.in);
         close(some[i]->c.out);
     }
@@ -327,18 +329,20 @@ static void drain_in_the_middle(struct in_the_middle *const *some, int count)
 static void not_noticed(void)
 {
     struct in_the_middle *some[AT_ONCE];
-    double began = now_s();
     for (int i = 0; i < KINDS; i++)
-        middle[i].kind = &kinds[i];
-    for (int count = 1; count > 0;) {
-        count = 0;
-        for (int i = 0; i < KINDS && count < AT_ONCE; i++)
-            if (!middle[i].shown)
-                some[count++] = &middle[i];
-        CHECK(count == 0 || now_s() < began + HANG_S,
-              "%s begins anew: its last wait was not over %d ms after the signal", some[0]->kind->name, MS);
-        drain_in_the_middle(some, count);
-    }
+        middle[i] = (struct in_the_middle){.kind = &kinds[i], .ms = SHORT_MS};
+    for (int ms = SHORT_MS; ms <= LONG_MS; ms *= 2)
+        for (int from = 0; from < KINDS;) {
+            int count = 0;
+            for (; from < KINDS && count < AT_ONCE; from++)
+                if (!middle[from].shown)
+                    some[count++] = &middle[from];
+            if (count > 0)
+                drain_in_the_middle(some, count);
+        }
+    for (int i = 0; i < KINDS; i++)
+        CHECK(middle[i].shown, "%s begins anew: even a wait of %d ms was not over in that time after the signal",
+              kinds[i].name, LONG_MS);
 }
 
 /* ---- a signal of the program's own --------------------------------------------------------------------------- */
@@ -393,13 +397,13 @@ static void just_after_ours(void)
 
 /* ---- sleep(3) counts whole seconds ------------------------------------------------------------------------ */
 
+/* sleep SECONDS */
 static int sleeper(char **args)
 {
-    (void)args;
     role_serve_threads(role_listen());
     say("sleeps");
     double at = now_s();
-    unsigned rest = sleep(2);
+    unsigned rest = sleep((unsigned)atoi(args[0]));
     say("slept %u %.6f %.6f", rest, at, now_s());
     role_pause();
 }
@@ -408,8 +412,11 @@ static void sleep_is_as_long(void)
 {
     struct child c;
     unsigned rest;
+    char seconds[16];
+    int asked = 1 + check_try();
     double began, ended;
-    child_start(&c, NULL, "sleep", NULL);
+    snprintf(seconds, sizeof seconds, "%d", asked);
+    child_start(&c, NULL, "sleep", seconds, NULL);
     int fd = client_connect(child_says_number(&c, "port"));
     child_says(&c, "sleeps");
     client_get(fd, "/hold");
@@ -418,10 +425,10 @@ static void sleep_is_as_long(void)
     double signalled = now_s();
     child_signal(&c, SIGTERM);
     CHECK(sscanf(child_says(&c, "slept"), "%u %lf %lf", &rest, &began, &ended) == 3);
-    CHECK(rest == 0 && ended - began >= 1.999, "rest %u, after %.3f s", rest, ended - began);
-    if (signalled >= began + 1.5)
+    CHECK(rest == 0 && ended - began >= asked - 0.001, "rest %u, after %.3f s", rest, ended - began);
+    if (signalled >= began + asked * 0.75)
         check_again("the signal came %.3f s after the sleep began", signalled - began);
-    if (ended >= signalled + 2)
+    if (ended >= signalled + asked)
         check_again("it ended %.3f s after the signal: as if it began anew", ended - signalled);
     child_tell(&c, "go");
     client_expect(fd, "done", true);
