@@ -20,7 +20,7 @@ static void put_name(const struct descendants *b, int fd)
     char name[64];
     struct text t;
     text_init(&t, name, sizeof name);
-    members_name(&t, fd, b->table->cookie);
+    group_table_name(&t, fd, b->table->cookie);
     name[sizeof GROUP_TABLE_VARIABLE - 1] = '\0';
     setenv(GROUP_TABLE_VARIABLE, name + sizeof GROUP_TABLE_VARIABLE, 1);
 }
@@ -68,7 +68,7 @@ void descendants_close(struct descendants *b)
 static bool lives(const struct member *who)
 {
     uint32_t state = __atomic_load_n(&who->state, __ATOMIC_ACQUIRE);
-    return state == MEMBER_SERVES || state == MEMBER_BORN;
+    return state == MEMBER_SERVES || state == MEMBER_STARTING;
 }
 
 static uint32_t phase_of(const struct member *who)
