@@ -12,7 +12,7 @@ need $exceptions
 # layer is its folder; in the launcher, its folder there. Right in shim/: base.h, init.c, and shim.[ch] with shim_*.c,
 # which are the layer shim. go/entry_injected_* is where a program starts, like init.c.
 below='base core sys process track signal group compat drain'
-host='base core sys/memfd sys/shared sys/proc sys/net sys/sock_diag sys/fd sys/high sys/log sys/syscall sys/arch launcher/cli launcher/commands'
+host='base core sys/memfd sys/shared sys/proc sys/net sys/sock_diag sys/fd sys/logfile sys/syscall sys/arch launcher/cli launcher/commands'
 rules="base:
 core: base
 sys: base

@@ -138,18 +138,18 @@ static void privileged(void **state UNUSED)
 static void none(void **state UNUSED)
 {
     strcpy(plain()->problem, "\"x\" does not exist");
-    expect(HOLDERS_UNKNOWN, VERDICT_NO_WAY, "\"x\" does not exist");
+    expect(VERDICT_NONE, VERDICT_NO_WAY, "\"x\" does not exist");
     plain()->kind = ELF_LIBRARY;
-    expect(HOLDERS_UNKNOWN, VERDICT_NO_WAY, "shared library");
+    expect(VERDICT_NONE, VERDICT_NO_WAY, "shared library");
     plain()->kind = ELF_OTHER;
-    expect(HOLDERS_UNKNOWN, VERDICT_NO_WAY, "no program");
+    expect(VERDICT_NONE, VERDICT_NO_WAY, "no program");
     plain_static()->foreign = true;
     strcpy(facts.machine_name, "aarch64");
-    expect(HOLDERS_UNKNOWN, VERDICT_NO_WAY, "another machine: \"aarch64\", 64-bit");
+    expect(VERDICT_NONE, VERDICT_NO_WAY, "another machine: \"aarch64\", 64-bit");
     facts.bits = 32;
-    expect(HOLDERS_UNKNOWN, VERDICT_NO_WAY, "32-bit");
+    expect(VERDICT_NONE, VERDICT_NO_WAY, "32-bit");
     plain()->interpreter_missing = true;
-    expect(HOLDERS_UNKNOWN, VERDICT_NO_WAY, "its dynamic linker \"/lib64/ld-linux-x86-64.so.2\" does not exist");
+    expect(VERDICT_NONE, VERDICT_NO_WAY, "its dynamic linker \"/lib64/ld-linux-x86-64.so.2\" does not exist");
 }
 
 static void sanitized(void **state UNUSED)
@@ -175,15 +175,15 @@ static void unexamined(void **state UNUSED)
 static void compares_versions_as_numbers(void **state UNUSED)
 {
     strcpy(plain()->libc_needed, "2.38");
-    expect(HOLDERS_UNKNOWN, VERDICT_NO_WAY, "newer glibc, \"2.38\"");
+    expect(VERDICT_NONE, VERDICT_NO_WAY, "newer glibc, \"2.38\"");
     strcpy(facts.libc_needed, "2.4");
     expect(VERDICT_FULL, VERDICT_BY_PRELOAD, "");
     strcpy(facts.libc_needed, "3");
-    expect(HOLDERS_UNKNOWN, VERDICT_NO_WAY, "newer glibc");
+    expect(VERDICT_NONE, VERDICT_NO_WAY, "newer glibc");
     strcpy(facts.libc_needed, "2.36");
     expect(VERDICT_FULL, VERDICT_BY_PRELOAD, "");
     strcpy(facts.libc_needed, "2.36.1");
-    expect(HOLDERS_UNKNOWN, VERDICT_NO_WAY, "newer glibc");
+    expect(VERDICT_NONE, VERDICT_NO_WAY, "newer glibc");
     facts.libc_found[0] = '\0'; /* not known: nothing is said */
     expect(VERDICT_FULL, VERDICT_BY_PRELOAD, "");
 }
