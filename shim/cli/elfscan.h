@@ -59,7 +59,7 @@ struct elf_facts {
     char go_version[ELF_VERSION_MAX]; /* "go1.19.8"; "" = not known */
     bool go_cgo;                      /* its build says CGO_ENABLED=1 */
     bool go_marked;                   /* our object takes it for Go too, when it is loaded */
-    unsigned go_entries;              /* routines that make its system calls, known by their bytes (core/gocode.h) */
+    unsigned go_entries;              /* routines that make its system calls, known by their bytes (core/go_signature.h) */
 
     bool setuid, setgid, capabilities; /* of the file */
     bool secure;                       /* so that the caller, starting it, would have LD_PRELOAD ignored (AT_SECURE) */
