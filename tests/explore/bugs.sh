@@ -35,13 +35,10 @@ conn_drain.c s/^    if (!f->opaque) {.*/    if (!f->opaque \&\& f->stage != CONN
 conn_drain.c s/^    if (!f->acked && !f->only_fin)/    if (false)/
 conn_drain.c s/^        return decide(OUTSTANDING_IDLE, until);/        return decide(OUTSTANDING_IDLE, 0);/
 conn_drain.c s/later(p->signal_at, f->since) + p->idle, now/p->signal_at + p->idle, now/
-conn_drain.c s/^    if (f->stage == CONN_EOF)$/    if (false)/
 drain/loop.c s/drain_signal(&drain_state.drain, LOAD(deferred.last_at))/(void)seen/
 drain/loop.c s/uint32_t asked = .*/uint32_t asked = 0;/
 drain/loop.c s/^        listeners_stop();/        (void)0;/
 drain/loop.c s/^        coordinator_publish(after, &census);/        (void)0;/
-drain/loop.c s/^    coordinator_finish();//
-drain/loop.c s/^    coordinator_end(end);//
 world.c   s/group_wake_coordinators();//;s/group_wake_participants();//
 '
 
