@@ -25,7 +25,7 @@ $(BUILD)/e2e/load: tests/e2e/load_main.c $(E2E_LOAD:%=shim/cli/%.c) $(E2E_LOAD:%
 	$(Q)mkdir -p $(dir $@)
 	$(Q)$(CC) $(E2E_FLAGS) -o $@ $(filter %.c,$^) -ljansson
 
-$(BUILD)/e2e/inject: tests/e2e/inject_main.c $(addprefix $(BUILD)/host/shim/,cli/inject.o cli/tracee.o cli/elffile.o core/gocode.o)
+$(BUILD)/e2e/inject: tests/e2e/inject_main.c $(addprefix $(BUILD)/host/shim/,cli/inject.o cli/tracee.o cli/elffile.o core/go_signature.o)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(dir $@)
 	$(Q)$(CC) $(E2E_FLAGS) -static -o $@ $^ -lelf -lz

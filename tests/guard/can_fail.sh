@@ -8,7 +8,7 @@ cc=${CC:-cc}
 
 make_tree()
 {
-    mkdir -p tree/shim/core tree/shim/sys tree/shim/group tree/shim/hook tree/shim/launcher/host tree/shim/launcher/run tree/shim/man tree/tests/guard
+    mkdir -p tree/shim/core tree/shim/sys tree/shim/group tree/shim/hook tree/shim/go tree/shim/launcher/host tree/shim/launcher/run tree/shim/man tree/tests/guard
     cp "$guards"/*.sh tree/tests/guard/
     : >tree/tests/guard/layers.exceptions
     cd tree || exit 1

@@ -46,7 +46,7 @@ with_libc()
 {
     variant=$1 && shift
     for program in $LIBC_PROGRAMS; do
-        ${CC:-cc} -std=c11 -D_GNU_SOURCE -O1 -w --sysroot="$root" -B"$libs" -L"$libs" -o "$root/lastcall/$program" \
+        ${CC:-cc} -std=c11 -iquote shim -D_GNU_SOURCE -O1 -w --sysroot="$root" -B"$libs" -L"$libs" -o "$root/lastcall/$program" \
             "tests/preload/$program.c" tests/preload/check.c "$libs/libpthread.so.0" "$@" 2>"$BUILD/roots/cc.log" ||
             { fail "bullseye-$variant/$program" "does not compile: $(head -n 3 "$BUILD/roots/cc.log")"; continue; }
         inside "/lastcall/$program" | sed "s/^\([A-Za-z]* \)/\1bullseye-$variant\//"

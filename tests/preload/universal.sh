@@ -30,7 +30,7 @@ if command -v musl-gcc >/dev/null; then
     musl-gcc -o "$work/musl-true" "$work/true.c" || fail universal/musl-true "musl-gcc fails"
     is universal/musl-true "$(with "$work/musl-true" 2>&1; echo $?)" 0
     for program in $LIBC_PROGRAMS; do
-        if musl-gcc -std=c11 -D_GNU_SOURCE -O1 -w -o "$work/$program" "tests/preload/$program.c" tests/preload/check.c 2>"$work/cc.log"; then
+        if musl-gcc -std=c11 -iquote shim -D_GNU_SOURCE -O1 -w -o "$work/$program" "tests/preload/$program.c" tests/preload/check.c 2>"$work/cc.log"; then
             "$work/$program" | sed "s/^\([A-Za-z]* \)/\1musl\//"
         else
             fail "musl/$program" "does not compile: $(head -n 3 "$work/cc.log")"
