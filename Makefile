@@ -19,7 +19,7 @@ SHIM_SRC  = $(wildcard shim/*.c $(SHIM_LAYERS:%=shim/%/*.c) $(SHIM_LAYERS:%=shim
 SHIM_OBJ  = $(patsubst %,$(BUILD)/%.o,$(SHIM_SRC))
 SHIM_FLAGS = -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -iquote shim -fPIC -ffreestanding -fvisibility=hidden -fno-stack-protector \
              -fasynchronous-unwind-tables -fexceptions -fno-common -fno-plt -U_FORTIFY_SOURCE $(SHIM_FLAGS_$(ARCH))
-# Atomics without libgcc; and x28 is g while Go's own signal handlers may come (shim/hook/go_aarch64.S).
+# Atomics without libgcc; and x28 is g while Go's own signal handlers may come (shim/go/entry_aarch64.S).
 SHIM_FLAGS_aarch64 = -mno-outline-atomics -ffixed-x28
 SHIM_LINK  = -shared -nostdlib -Wl,-Bsymbolic -Wl,-z,defs -Wl,-z,noexecstack -Wl,-z,now \
              -Wl,--hash-style=both -Wl,--build-id -Wl,-soname,liblastcall.so -Wl,--gc-sections

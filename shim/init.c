@@ -1,6 +1,6 @@
 /* init.c: the constructor. */
 #include "compat/node_cluster.h"
-#include "hook/go.h"
+#include "go/go.h"
 #include "hook/hook.h"
 #include "shim.h"
 #include "sys/libc.h"
@@ -23,7 +23,7 @@ static const unsigned long *auxv_behind(const char *const *env)
 
 extern HIDDEN void start(int argc, char **argv, char **envp);
 
-/* glibc's loader passes argc, argv, envp, and so does the entry for static programs (go_*.S); musl's passes nothing: there
+/* glibc's loader passes argc, argv, envp, and so does the entry for static programs (entry_*.S); musl's passes nothing: there
  * environ is always to be had. */
 __attribute__((constructor)) void start(int argc, char **argv, char **envp)
 {

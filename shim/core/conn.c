@@ -14,7 +14,7 @@ void conn_init(struct conn *c, int fd, uint16_t listener, bool unix_)
     c->listener = listener;
     c->unix_ = unix_;
     c->aliases = 1;
-    c->epoll_fd = -1;
+    c->io.epoll_fd = -1;
     http1_init(&c->in, HTTP1_REQUEST);
     http1_init(&c->out, HTTP1_RESPONSE);
 }

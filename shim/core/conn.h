@@ -88,8 +88,8 @@ struct conn {
     struct {
         uintptr_t thread; /* thread pointer of the thread that last moved bytes */
         int tid;          /* the same, known only while draining; else 0 */
+        int epoll_fd;     /* the epoll set that holds it; -1 none, -2 several or unknown */
     } io;
-    int epoll_fd; /* the epoll set that holds it; -1 none, -2 several or unknown */
 
     /* its end */
     uint8_t stage;    /* enum conn_stage */

@@ -2,7 +2,7 @@
 #include "group/group.h"
 
 #include "sys/proc.h"
-#include "sys/shared.h"
+#include "sys/memfd.h"
 #include "sys/syscall.h"
 
 #include <limits.h>
@@ -42,7 +42,7 @@ bool group_has_serial(uint32_t serial)
 
 bool group_is_mapped_by(int pid)
 {
-    uint64_t inode = group.table ? shared_inode(group.fd, sizeof *group.table) : 0;
+    uint64_t inode = group.table ? memfd_inode(group.fd, sizeof *group.table) : 0;
     return inode == 0 || proc_maps_inode(pid, inode);
 }
 

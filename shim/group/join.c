@@ -4,7 +4,7 @@
 #include "group/member.h"
 
 #include "sys/proc.h"
-#include "sys/shared.h"
+#include "sys/memfd.h"
 #include "sys/syscall.h"
 
 #include <limits.h>
@@ -92,9 +92,9 @@ static void put_entry(void)
 static bool join(int fd, uint64_t cookie, bool any_cookie)
 {
     size_t size = sizeof(struct group_table);
-    struct group_table *m = shared_join(fd, size);
+    struct group_table *m = memfd_join(fd, size);
     if (!m)
-        m = shared_join(fd, size = sizeof(struct group_memory));
+        m = memfd_join(fd, size = sizeof(struct group_memory));
     if (!m)
         return false;
     if (!group_table_is_valid(m, any_cookie ? m->cookie : cookie)) {
@@ -135,7 +135,7 @@ static void join_ancestor(void)
         pid = proc_parent(pid);
         if (pid <= 0)
             return;
-        int fd = shared_of(pid);
+        int fd = memfd_of(pid);
         if (fd >= 0 && !join(fd, 0, true))
             sys1(SYS_close, fd);
     }
@@ -152,7 +152,7 @@ static void found(struct text *complaints, bool history)
 {
     uint64_t cookie = 0;
     history = history && may_be_large();
-    group.table = shared_make(history ? sizeof(struct group_memory) : sizeof *group.table, &group.fd);
+    group.table = memfd_make(history ? sizeof(struct group_memory) : sizeof *group.table, &group.fd);
     if (group.table && history)
         group.history = &((struct group_memory *)group.table)->history;
     if (!group.table) {

@@ -1,5 +1,5 @@
 /* descriptors.c: hooks of the calls that make, copy and close descriptors. */
-#include "hook/tracked.h"
+#include "hook/hook_call.h"
 
 #include "track/close.h"
 

@@ -1,6 +1,6 @@
 /* signals.c: hooks of everything that sets, reads or waits for a signal. Drain signals have a virtual
  * disposition (core/signal_view); all others pass through. */
-#include "hook/tracked.h"
+#include "hook/hook_call.h"
 
 #include <sys/signalfd.h>
 #include <time.h>

@@ -1,6 +1,6 @@
 /* syscall.c: the function syscall(2), for the numbers of the table. The entry (syscall_*.S) comes here
  * only for those; all others jump straight on, so that SYS_vfork and its kind keep their stack. */
-#include "hook/tracked.h"
+#include "hook/hook_call.h"
 
 #include <fcntl.h>
 #include <sys/epoll.h>

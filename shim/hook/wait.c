@@ -1,6 +1,6 @@
 /* wait.c: hooks of the calls that SA_RESTART does not restart (signal(7)): an EINTR that only our own handler
  * caused is retried with the time that is left. Some programs die of an EINTR they did not ask for. */
-#include "hook/tracked.h"
+#include "hook/hook_call.h"
 
 #include <poll.h>
 #include <sys/epoll.h>

@@ -93,9 +93,9 @@ void close_half_by_program(uint32_t slot)
  * taken out before: else the program would hear of a connection that it has freed. False: it may be in a set still. */
 static bool leaves_epoll(const struct conn *c, int fd)
 {
-    if (c->epoll_fd == -2)
+    if (c->io.epoll_fd == -2)
         return false;
-    long err = c->epoll_fd < 0 ? 0 : sys4(SYS_epoll_ctl, c->epoll_fd, EPOLL_CTL_DEL, fd, 0);
+    long err = c->io.epoll_fd < 0 ? 0 : sys4(SYS_epoll_ctl, c->io.epoll_fd, EPOLL_CTL_DEL, fd, 0);
     return err == 0 || err == -ENOENT || err == -EBADF;
 }
 

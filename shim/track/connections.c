@@ -81,7 +81,7 @@ static void inherit(struct conn *c)
         conn_inherit(c);
     c->report.log = 0;
     c->calls_in = c->calls_out = c->live ? CONN_UNTOUCHED : 0;
-    c->epoll_fd = c->epoll_fd == -1 ? -1 : -2; /* the parent's set: hands off */
+    c->io.epoll_fd = c->io.epoll_fd == -1 ? -1 : -2; /* the parent's set: hands off */
 }
 
 void connections_after_fork(void)

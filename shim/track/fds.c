@@ -104,7 +104,7 @@ static struct conn *track(int fd, uint16_t listener, bool unix_, bool found)
     conn_init(c, fd, listener, unix_);
     if (UNLIKELY(found)) {
         conn_set_opaque(c, OPAQUE_FOUND);
-        c->epoll_fd = -2;
+        c->io.epoll_fd = -2;
     }
     self_settle();
     uint32_t slot = fd_slot_make(FD_CONN, c->index);
@@ -132,9 +132,9 @@ struct conn *fds_track(int fd, uint16_t listener, bool unix_)
 void fds_note_epoll(struct conn *c, int ep, int op)
 {
     if (op == EPOLL_CTL_ADD)
-        c->epoll_fd = c->epoll_fd == -1 || c->epoll_fd == ep ? ep : -2;
-    else if (op == EPOLL_CTL_DEL && c->epoll_fd == ep)
-        c->epoll_fd = -1;
+        c->io.epoll_fd = c->io.epoll_fd == -1 || c->io.epoll_fd == ep ? ep : -2;
+    else if (op == EPOLL_CTL_DEL && c->io.epoll_fd == ep)
+        c->io.epoll_fd = -1;
 }
 
 /* ---- listeners -------------------------------------------------------------------------------------- */

@@ -1,5 +1,4 @@
-/* io.h: the bytes of a connection, around the program's calls that move them: begin, the call, end. Any thread, any signal handler:
- * no lock is waited for, errno is not touched. */
+/* io.h: the bytes of a connection, around the program's calls that move them: begin, the call, end. Any thread. */
 #ifndef LASTCALL_TRACK_IO_H
 #define LASTCALL_TRACK_IO_H
 
@@ -18,7 +17,7 @@ bool io_is_half_closed(uint32_t slot);
 struct io_call {
     struct conn *c;
     uint32_t generation;
-    unsigned runs; /* shim.runs before it */
+    unsigned runs; /* eintr_runs() before it */
 };
 
 static INLINE struct conn *io_begin(struct io_call *call, uint32_t slot)
@@ -60,7 +59,6 @@ static INLINE void io_note_thread(struct conn *c)
 }
 
 ssize_t io_read_end_slowly(struct io_call *call, ssize_t n, const struct rewrite_chunk *chunks, size_t count);
-
 /* The real call gave n; its bytes are in chunks (none: unseen). Returns what the program is told. Here the common
  * case; shim_read_end_any is for all. */
 static INLINE ssize_t io_read_end(struct io_call *call, ssize_t n, const struct rewrite_chunk *chunks, size_t count)

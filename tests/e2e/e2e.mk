@@ -28,7 +28,7 @@ $(BUILD)/e2e/load: tests/e2e/load_main.c $(E2E_LOAD:=.c) $(E2E_LOAD:=.h)
 	$(Q)mkdir -p $(dir $@)
 	$(Q)$(CC) $(E2E_FLAGS) -o $@ $(filter %.c,$^) -ljansson
 
-$(BUILD)/e2e/inject: tests/e2e/inject_main.c $(addprefix $(BUILD)/host/shim/,launcher/run/inject.o launcher/run/tracee.o launcher/inspect/elf_file.o core/gocode.o)
+$(BUILD)/e2e/inject: tests/e2e/inject_main.c $(addprefix $(BUILD)/host/shim/,launcher/run/inject.o launcher/run/tracee.o launcher/inspect/elf_file.o core/go_signature.o)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(dir $@)
 	$(Q)$(CC) $(E2E_FLAGS) -static -o $@ $^ -lelf -lz

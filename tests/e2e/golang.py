@@ -17,7 +17,7 @@ from bound import BOUND, NEVER
 from harness import Missing
 from scenarios import EXACT, scenario
 
-ROUTINE = bytes.fromhex('4989f24889fa4889ce4889df0f05483d01f0ffff')  # how Syscall6 begins (shim/core/gocode.c)
+ROUTINE = bytes.fromhex('4989f24889fa4889ce4889df0f05483d01f0ffff')  # how Syscall6 begins (shim/core/go_signature.c)
 PR_SET_MDWE, MDWE_REFUSE_EXEC_GAIN = 65, 1
 PR_SET_THP_DISABLE = 41
 STRACE = ['strace', '-D', '-f', '-qq', '-o', '/dev/null']  # as somebody who traces the program already

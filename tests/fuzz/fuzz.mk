@@ -20,7 +20,7 @@ FUZZ_OPT_drain   = -max_len=1024
 FUZZ_SRC_group_table = shim/core/group_table.c shim/core/text.c
 FUZZ_OPT_group_table = -max_len=1024
 FUZZ_SRC_elfscan = $(filter-out %/preload_object.c,$(wildcard shim/launcher/inspect/*.c)) \
-                   shim/core/text.c shim/core/gocode.c $(CLI_LIBS)
+                   shim/core/text.c shim/core/go_signature.c $(CLI_LIBS)
 FUZZ_OPT_elfscan = -max_len=4096
 
 $(BUILD)/fuzz/%: tests/fuzz/fuzz_%.c $(wildcard shim/core/*.[ch] shim/launcher/inspect/*.[ch] tests/unit/*.h)

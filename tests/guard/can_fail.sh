@@ -8,7 +8,7 @@ cc=${CC:-cc}
 
 make_tree()
 {
-    mkdir -p tree/shim/core tree/shim/sys tree/shim/group tree/shim/hook tree/shim/launcher/host tree/shim/launcher/run tree/shim/man tree/tests/guard
+    mkdir -p tree/shim/core tree/shim/sys tree/shim/group tree/shim/hook tree/shim/go tree/shim/launcher/host tree/shim/launcher/run tree/shim/man tree/tests/guard
     cp "$guards"/*.sh tree/tests/guard/
     : >tree/tests/guard/layers.exceptions
     cd tree || exit 1
@@ -55,7 +55,7 @@ int hook_close(int fd) { return real.close(fd); } /* never close(fd) itself */
 long hook_syscall(long nr) { return -nr; }
 int hook_execl(const char *path, const char *arg, ...) { return path == arg; }
 END
-    cat >shim/hook/go.c <<'END'
+    cat >shim/go/syscall6.c <<'END'
 int go_begins(int a) { return a + 1; }
 int go_ends(int a) { return a + 2; }
 END
@@ -198,8 +198,8 @@ verdict "$({
     expect no_self_call 'body.c:10 uses an interposed name: ' 'echo "int close(int); int f(void) { return close(3); }" >>shim/hook/body.c'
     expect no_self_call 'has a relocation against getpid' 'echo "int getpid(void); int f(void) { return getpid(); }" >>shim/sys/libc.c'
 
-    expect go_small 'go_ends is not there' 'sed -i "/go_ends/d" shim/hook/go.c'
-    expect go_small 'go_begins needs the stack' 'echo "__attribute__((noinline)) int f(int a) { __asm__ volatile (\"\"); return a; } int g(int a) { return f(f(a)); }" >>shim/hook/go.c; sed -i "s/return a + 1/int f(int); return f(a) + 1/" shim/hook/go.c'
+    expect go_small 'go_ends is not there' 'sed -i "/go_ends/d" shim/go/syscall6.c'
+    expect go_small 'go_begins needs the stack' 'echo "__attribute__((noinline)) int f(int a) { __asm__ volatile (\"\"); return a; } int g(int a) { return f(f(a)); }" >>shim/go/syscall6.c; sed -i "s/return a + 1/int f(int); return f(a) + 1/" shim/go/syscall6.c'
 
     expect manpage 'does not name LASTCALL_NEW' 'sed -i "s/^    {\"LASTCALL_LOG.*/&\n    {\"LASTCALL_NEW\", \"off\"},/" shim/core/options.c'
     expect manpage 'lacks: .BR LASTCALL_LOG " (warn)"' 'sed -i "s/info/warn/" shim/core/options.c'

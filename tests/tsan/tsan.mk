@@ -3,7 +3,7 @@
 # A seeded race (TSAN_SEED: what sed does to one file) must be found, or the suite proves nothing.
 TSAN_ROUNDS ?= 40
 TSAN_FLAGS   = -std=c11 -D_GNU_SOURCE -g -O1 $(WARN) -fsanitize=thread -fno-omit-frame-pointer -iquote shim -DHOOK_PREFIX='"hook_"' -pthread
-TSAN_SRC     = $(filter-out shim/init.c shim/sys/mem.c shim/hook/go% shim/hook/syscall%,$(SHIM_SRC)) tests/tsan/races.c
+TSAN_SRC     = $(filter-out shim/init.c shim/sys/mem.c shim/go/% shim/hook/syscall%,$(SHIM_SRC)) tests/tsan/races.c
 
 $(BUILD)/tsan/%.o: %
 	$(call say,CC,$< (for TSan))

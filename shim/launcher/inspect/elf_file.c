@@ -1,7 +1,7 @@
 /* elf_file.c: see elf_file.h. */
 #include "launcher/inspect/elf_file.h"
 
-#include "core/gocode.h"
+#include "core/go_signature.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -31,7 +31,7 @@ static void read_note(struct elf_file *e, const GElf_Phdr *p)
     if (!p->p_filesz || p->p_filesz > NOTE_MAX)
         return;
     Elf_Data *d = elf_getdata_rawchunk(e->elf, (int64_t)p->p_offset, p->p_filesz, ELF_T_BYTE);
-    if (d && gocode_is_note(d->d_buf, d->d_size))
+    if (d && go_signature_is_note(d->d_buf, d->d_size))
         e->go_note = true;
 }
 

@@ -4,7 +4,7 @@
  * a varint, or at 16 the addresses of two Go strings: the version, and lines about modules and the build. */
 #include "launcher/inspect/go_build.h"
 
-#include "core/gocode.h"
+#include "core/go_signature.h"
 
 #include <string.h>
 
@@ -109,7 +109,7 @@ static void read_strings(struct elf_file *e, struct bytes info, struct gobuild *
 static void read_segments(struct elf_file *e, struct gobuild *to)
 {
     enum { LOOK = 64 << 10 };
-    struct gocode found = {0, 0};
+    struct go_signature found = {0, 0};
     bool may_be_go = e->one_word_tls || !e->interpreter[0];
     to->marked = e->go_note;
     for (unsigned i = 0; i < e->load_count; i++) {
@@ -117,8 +117,8 @@ static void read_segments(struct elf_file *e, struct gobuild *to)
         bool code = (p->p_flags & (PF_R | PF_W | PF_X)) == (PF_R | PF_X), data = p->p_flags & PF_W && may_be_go;
         Elf_Data *d = code || data ? elf_file_at(e, p->p_vaddr, code ? p->p_filesz : LOOK, ELF_T_BYTE) : NULL;
         if (d && code)
-            gocode_find(d->d_buf, d->d_size, p->p_vaddr, &found);
-        else if (d && gocode_has_buildinfo(d->d_buf, d->d_size))
+            go_signature_find(d->d_buf, d->d_size, p->p_vaddr, &found);
+        else if (d && go_signature_has_buildinfo(d->d_buf, d->d_size))
             to->marked = true;
     }
     to->entries = found.hits;

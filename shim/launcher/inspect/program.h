@@ -36,7 +36,7 @@ struct program_go {
     char version[ELF_VERSION_MAX]; /* "go1.19.8"; "" = not known */
     bool cgo;                      /* its build says CGO_ENABLED=1 */
     bool marked;                   /* our library takes it for Go too, when it is loaded */
-    unsigned entries;              /* routines that make its system calls, known by their bytes (core/gocode.h) */
+    unsigned entries;              /* routines that make its system calls, known by their bytes (core/go_signature.h) */
 };
 
 struct program_calls { /* who imports what: the program itself, or one of its libraries */

@@ -3,7 +3,7 @@
 
 #include "launcher/host/process.h"
 #include "sys/proc.h"
-#include "sys/shared.h"
+#include "sys/memfd.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -41,7 +41,7 @@ void descendants_open(struct descendants *b, bool history)
     unsetenv(GROUP_TABLE_VARIABLE);
     b->size = history && may_be_made(sizeof(struct group_memory)) ? sizeof(struct group_memory) : sizeof *b->table;
     if (may_be_made(b->size))
-        b->table = shared_make(b->size, &fd);
+        b->table = memfd_make(b->size, &fd);
     if (b->table && fd >= 0 && getrandom(&cookie, sizeof cookie, GRND_NONBLOCK) == sizeof cookie) {
         group_table_init(b->table, cookie | 1);
         put_name(b, fd);

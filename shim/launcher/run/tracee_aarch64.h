@@ -37,7 +37,7 @@ static inline long tracee_answer(const tracee_regs *r)
     return (long)r->regs[0];
 }
 
-/* What go_injected (hook/go_aarch64.S) wants to know when it has stopped: at its brk, which is not passed by itself. */
+/* What go_injected (hook/entry_aarch64.S) wants to know when it has stopped: at its brk, which is not passed by itself. */
 static inline void tracee_tell(tracee_regs *r, int tracer, uint64_t entry)
 {
     r->regs[19] = (unsigned long)tracer;

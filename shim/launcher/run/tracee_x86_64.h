@@ -42,7 +42,7 @@ static inline long tracee_answer(const tracee_regs *r)
     return (long)r->rax;
 }
 
-/* What go_injected (hook/go_x86_64.S) wants to know when it has stopped. */
+/* What go_injected (hook/entry_x86_64.S) wants to know when it has stopped. */
 static inline void tracee_tell(tracee_regs *r, int tracer, uint64_t entry)
 {
     r->rdi = (unsigned long)tracer;

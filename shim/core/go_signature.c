@@ -1,12 +1,12 @@
-/* gocode.c: see gocode.h. */
-#include "core/gocode.h"
+/* go_signature.c: see go_signature.h. */
+#include "core/go_signature.h"
 
 #if defined(__x86_64__)
-#include "core/gocode_x86_64.h"
+#include "core/go_signature_x86_64.h"
 #elif defined(__aarch64__)
-#include "core/gocode_aarch64.h"
+#include "core/go_signature_aarch64.h"
 #else
-#error "no gocode_*.h for this architecture yet"
+#error "no go_signature_*.h for this architecture yet"
 #endif
 
 static bool is_body(const uint8_t *at, size_t left)
@@ -17,7 +17,7 @@ static bool is_body(const uint8_t *at, size_t left)
     return false;
 }
 
-void gocode_find(const uint8_t *text, size_t n, uint64_t address, struct gocode *found)
+void go_signature_find(const uint8_t *text, size_t n, uint64_t address, struct go_signature *found)
 {
     uint64_t first, word;
     __builtin_memcpy(&first, bodies[0].byte,
@@ -31,7 +31,7 @@ void gocode_find(const uint8_t *text, size_t n, uint64_t address, struct gocode 
     }
 }
 
-bool gocode_is_note(const uint8_t *note, size_t n)
+bool go_signature_is_note(const uint8_t *note, size_t n)
 {
     enum { HEADER = 12, GO_BUILD_ID = 4 };
     static const uint8_t name[4] = {'G', 'o', 0, 0};
@@ -51,7 +51,7 @@ bool gocode_is_note(const uint8_t *note, size_t n)
     return false;
 }
 
-bool gocode_has_buildinfo(const uint8_t *data, size_t n)
+bool go_signature_has_buildinfo(const uint8_t *data, size_t n)
 {
     static const uint8_t magic[14] = {0xff, ' ', 'G', 'o', ' ', 'b', 'u', 'i', 'l', 'd', 'i', 'n', 'f', ':'};
     for (size_t at = 0; at + sizeof magic <= n; at += 16)

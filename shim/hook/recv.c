@@ -1,5 +1,5 @@
-/* in.c: hooks of the calls that bring bytes in. */
-#include "hook/tracked.h"
+/* recv.c: hooks of the calls that bring bytes in. */
+#include "hook/hook_call.h"
 
 #include "compat/nginx_channel.h"
 #include "compat/node_cluster.h"

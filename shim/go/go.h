@@ -1,5 +1,5 @@
-/* go.h: the other edge. A Go program makes no libc calls; it enters the kernel in one routine (core/gocode.h), which we
- * replace by a jump to go_entry (go_*.S). That asks the two functions below, and makes the call itself. */
+/* go.h: the other edge. A Go program makes no libc calls; it enters the kernel in one routine (core/go_signature.h), which we
+ * replace by a jump to go_entry (entry_*.S). That asks the two functions below, and makes the call itself. */
 #ifndef LASTCALL_GO_H
 #define LASTCALL_GO_H
 
@@ -21,7 +21,7 @@
 #define GO_OF_FD 2 /* only if the first argument is a descriptor that we know */
 
 #ifndef __ASSEMBLER__
-#include "hook/tracked.h"
+#include "hook/hook_call.h"
 
 struct go_call {
     long nr;

@@ -1,7 +1,7 @@
-/* gocode_x86_64.h: Go's routine on this architecture, all of its bytes. Facts only; included by gocode.c.
+/* go_signature_x86_64.h: Go's routine on this architecture, all of its bytes. Facts only; included by go_signature.c.
  * Source: src/runtime/internal/syscall/asm_linux_amd64.s. */
-#ifndef LASTCALL_GOCODE_X86_64_H
-#define LASTCALL_GOCODE_X86_64_H
+#ifndef LASTCALL_GO_SIGNATURE_X86_64_H
+#define LASTCALL_GO_SIGNATURE_X86_64_H
 
 enum { ALIGNMENT = 16 }; /* Go's linker begins functions at multiples of 32 (cmd/link, amd64: funcAlign) */
 

@@ -1,8 +1,8 @@
-/* go_attach.c: is this program a Go program, and if so, its system calls are ours to see. Before its first instruction, so
+/* attach.c: is this program a Go program, and if so, its system calls are ours to see. Before its first instruction, so
  * nobody is in the code that changes. All others pay for it with a look at what the kernel and the loader have read anyway. */
-#include "hook/go.h"
+#include "go/go.h"
 
-#include "core/gocode.h"
+#include "core/go_signature.h"
 #include "core/text.h"
 #include "sys/stacks.h"
 
@@ -76,7 +76,7 @@ static bool has_buildinfo(const struct program *p, const Elf64_Phdr *h)
 {
     enum { LOOK = 64 << 10 }; /* as far as debug/buildinfo looks */
     return h->p_type == PT_LOAD && (h->p_flags & PF_W) != 0 && (h->p_flags & PF_R) != 0 &&
-           gocode_has_buildinfo(in_memory(p, h), h->p_filesz < LOOK ? h->p_filesz : LOOK);
+           go_signature_has_buildinfo(in_memory(p, h), h->p_filesz < LOOK ? h->p_filesz : LOOK);
 }
 
 static bool is_go(const struct program *p)
@@ -84,7 +84,7 @@ static bool is_go(const struct program *p)
     bool perhaps = may_be_go(p);
     for (size_t i = 0; i < p->headers; i++) {
         const Elf64_Phdr *h = &p->header[i];
-        if (h->p_type == PT_NOTE && gocode_is_note(in_memory(p, h), h->p_filesz))
+        if (h->p_type == PT_NOTE && go_signature_is_note(in_memory(p, h), h->p_filesz))
             return true;
         if (perhaps && has_buildinfo(p, h))
             return true;
@@ -96,14 +96,14 @@ static bool is_go(const struct program *p)
 
 static uint8_t *find_routine(const struct program *p, unsigned *hits)
 {
-    struct gocode found = {0, 0};
+    struct go_signature found = {0, 0};
     uint8_t *at = NULL;
     for (size_t i = 0; i < p->headers; i++) {
         const Elf64_Phdr *h = &p->header[i];
         unsigned before = found.hits;
         if (h->p_type != PT_LOAD || (h->p_flags & (PF_R | PF_W | PF_X)) != (PF_R | PF_X))
             continue;
-        gocode_find(in_memory(p, h), h->p_filesz, p->bias + h->p_vaddr, &found);
+        go_signature_find(in_memory(p, h), h->p_filesz, p->bias + h->p_vaddr, &found);
         if (found.hits > before)
             at = (uint8_t *)(p->bias + h->p_vaddr) + found.at;
     }

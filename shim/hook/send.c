@@ -1,5 +1,5 @@
-/* out.c: hooks of the calls that send bytes; while draining a response head leaves with its farewell. */
-#include "hook/tracked.h"
+/* send.c: hooks of the calls that send bytes; while draining a response head leaves with its farewell. */
+#include "hook/hook_call.h"
 
 #include "compat/node_cluster.h"
 #include "track/close_notice.h"

@@ -1,4 +1,4 @@
-/* test_gocode.c: Go's routine is known by all of its bytes, once, and by nothing less. */
+/* test_go_signature.c: Go's routine is known by all of its bytes, once, and by nothing less. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,7 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "core/gocode.h"
+#include "core/go_signature.h"
 #include "guard_page.h"
 
 #if defined(__x86_64__)
@@ -45,10 +45,10 @@ static const struct {
 enum { TEXT = 4096 };
 static uint8_t text[TEXT];
 
-static struct gocode look(const uint8_t *at, size_t n, uint64_t address)
+static struct go_signature look(const uint8_t *at, size_t n, uint64_t address)
 {
-    struct gocode found = {0, 0};
-    gocode_find(at, n, address, &found);
+    struct go_signature found = {0, 0};
+    go_signature_find(at, n, address, &found);
     return found;
 }
 
@@ -63,7 +63,7 @@ static void finds_it_where_functions_begin(void **state UNUSED)
         for (size_t at = 0; at < 64; at++) {
             memset(text, 0xcc, sizeof text);
             put(1024 + at, r);
-            struct gocode found = look(text, sizeof text, 0x401000);
+            struct go_signature found = look(text, sizeof text, 0x401000);
             assert_int_equal(found.hits, at % 16 == 0);
             assert_int_equal(found.at, at % 16 == 0 ? 1024 + at : 0);
         }
@@ -75,7 +75,7 @@ static void minds_the_address(void **state UNUSED)
     for (uint64_t address = 0x401000; address < 0x401010; address++) {
         memset(text, 0xcc, sizeof text);
         put(512 - (address & 15), 0);
-        struct gocode found = look(text, sizeof text, address);
+        struct go_signature found = look(text, sizeof text, address);
         assert_int_equal(found.hits, 1);
         assert_int_equal((address + found.at) % 16, 0);
     }
@@ -121,22 +121,22 @@ static void knows_the_note(void **state UNUSED)
     uint8_t both[sizeof others + sizeof note];
     memcpy(both, others, sizeof others);
     memcpy(both + sizeof others, note, sizeof note);
-    assert_true(gocode_is_note(note, sizeof note));
-    assert_false(gocode_is_note(others, sizeof others));
-    assert_true(gocode_is_note(both, sizeof both));
+    assert_true(go_signature_is_note(note, sizeof note));
+    assert_false(go_signature_is_note(others, sizeof others));
+    assert_true(go_signature_is_note(both, sizeof both));
 }
 
 static void survives_broken_notes(void **state UNUSED)
 {
     struct guard_page g = guard_page_new(TEXT);
     for (size_t n = 0; n < sizeof note; n++)
-        assert_int_equal(gocode_is_note((uint8_t *)guard_page_at_end(&g, note, n), n), n >= 16);
+        assert_int_equal(go_signature_is_note((uint8_t *)guard_page_at_end(&g, note, n), n), n >= 16);
     for (size_t i = 0; i < sizeof others; i++)
         for (unsigned value = 0; value < 256; value++) {
             uint8_t broken[sizeof others];
             memcpy(broken, others, sizeof others);
             broken[i] = (uint8_t)value;
-            gocode_is_note((uint8_t *)guard_page_at_end(&g, broken, sizeof broken), sizeof broken);
+            go_signature_is_note((uint8_t *)guard_page_at_end(&g, broken, sizeof broken), sizeof broken);
         }
     guard_page_free(&g);
 }
@@ -147,8 +147,8 @@ static void knows_build_information(void **state UNUSED)
     for (size_t at = 0; at < 48; at++) {
         memset(text, 0, 64);
         memcpy(text + at, magic, sizeof magic - 1);
-        assert_int_equal(gocode_has_buildinfo(text, 64), at % 16 == 0);
-        assert_false(gocode_has_buildinfo(text, at + 13));
+        assert_int_equal(go_signature_has_buildinfo(text, 64), at % 16 == 0);
+        assert_false(go_signature_has_buildinfo(text, at + 13));
     }
 }
 

@@ -1,4 +1,4 @@
-/* go.c: what happens before and after a system call of a Go program. The same rows of the table, the same choreographer as
+/* syscall6.c: what happens before and after a system call of a Go program. The same rows of the table, the same choreographer as
  * with libc's functions; but a call that may block is made between the two halves, on the goroutine's own stack. All others
  * are made by their hooks.
  *
@@ -7,7 +7,7 @@
  *
  * An EINTR is left to Go where nothing but a wait has failed: its scheduler interrupts threads by a signal of its own, so
  * every Go program minds it. */
-#include "hook/go.h"
+#include "go/go.h"
 
 #include <sys/socket.h>
 #include <sys/uio.h>

@@ -1,6 +1,6 @@
-/* tracked.h: what the hook bodies share. */
-#ifndef LASTCALL_TRACKED_H
-#define LASTCALL_TRACKED_H
+/* hook_call.h: what the hook bodies share. */
+#ifndef LASTCALL_HOOK_CALL_H
+#define LASTCALL_HOOK_CALL_H
 
 #include "hook/hook.h"
 

@@ -1,5 +1,5 @@
-/* shared.c: see shared.h. Source: memfd_create(2), fcntl(2) on seals. */
-#include "sys/shared.h"
+/* memfd.c: see memfd.h. Source: memfd_create(2), fcntl(2) on seals. */
+#include "sys/memfd.h"
 
 #include "sys/proc.h"
 #include "sys/syscall.h"
@@ -35,7 +35,7 @@ static void *map(size_t size, int flags, int fd)
     return at < 0 && at > -4096 ? NULL : (void *)at;
 }
 
-void *shared_make(size_t size, int *fd)
+void *memfd_make(size_t size, int *fd)
 {
     *fd = (int)sys2(SYS_memfd_create, name, MFD_ALLOW_SEALING | MFD_CLOEXEC | MFD_NOEXEC_SEAL_);
     if (*fd == -EINVAL) /* before Linux 6.3 */
@@ -53,7 +53,7 @@ void *shared_make(size_t size, int *fd)
     return map(size, MAP_ANONYMOUS, -1);
 }
 
-uint64_t shared_inode(int fd, size_t size)
+uint64_t memfd_inode(int fd, size_t size)
 {
     struct stat st;
     long seals = sys2(SYS_fcntl, fd, F_GET_SEALS);
@@ -62,9 +62,9 @@ uint64_t shared_inode(int fd, size_t size)
     return st.st_ino;
 }
 
-void *shared_join(int fd, size_t size)
+void *memfd_join(int fd, size_t size)
 {
-    return shared_inode(fd, size) != 0 ? map(size, 0, fd) : NULL;
+    return memfd_inode(fd, size) != 0 ? map(size, 0, fd) : NULL;
 }
 
 struct search {
@@ -83,7 +83,7 @@ static void look(int dir, const char *number, uint64_t value, void *arg)
         s->found = (int)sys4(SYS_openat, dir, number, O_RDWR | O_CLOEXEC, 0);
 }
 
-int shared_of(int pid)
+int memfd_of(int pid)
 {
     struct search s = {-ENOENT};
     proc_each(pid, "/fd", look, &s);

@@ -1,7 +1,7 @@
-/* gocode_aarch64.h: Go's routine on this architecture, all of its bytes. Facts only; included by gocode.c.
+/* go_signature_aarch64.h: Go's routine on this architecture, all of its bytes. Facts only; included by go_signature.c.
  * Source: src/runtime/internal/syscall/asm_linux_arm64.s, the same from Go 1.19 to 1.27. */
-#ifndef LASTCALL_GOCODE_AARCH64_H
-#define LASTCALL_GOCODE_AARCH64_H
+#ifndef LASTCALL_GO_SIGNATURE_AARCH64_H
+#define LASTCALL_GO_SIGNATURE_AARCH64_H
 
 enum { ALIGNMENT = 16 }; /* Go's linker begins functions at multiples of 16 (cmd/link, arm64: funcAlign) */
 

@@ -1,5 +1,5 @@
-/* leave.c: hooks of the ways out of the process. */
-#include "hook/tracked.h"
+/* exit.c: hooks of the ways out of the process. */
+#include "hook/hook_call.h"
 
 void hook_exit(int status)
 {

@@ -1,5 +1,5 @@
-/* processes.c: hooks of the calls that make a process, and of those that make it another program. */
-#include "hook/tracked.h"
+/* exec.c: hooks of the calls that make a process, and of those that make it another program. */
+#include "hook/hook_call.h"
 
 #include <limits.h>
 #include <stdarg.h>
