@@ -4,47 +4,17 @@
 #include "door.h"
 #include "group.h"
 #include "lead.h"
-#include "record.h"
-#include "sys/log.h"
+#include "track/conn_log.h"
+#include "sys/logfile.h"
 #include "sys/syscall.h"
-#include "trace.h"
+#include "process/trace.h"
 
 #include <fcntl.h>
 #include <time.h>
 
 static enum report_json json_line;
 
-static uint64_t wall_ms(void)
-{
-    struct timespec wall = {0, 0};
-    sys2(SYS_clock_gettime, CLOCK_REALTIME, &wall);
-    return (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000;
-}
-
-static void put(const struct text *line)
-{
-    if (shim.log_fd >= 0)
-        log_write(shim.log_fd, line->at, line->len);
-    else
-        log_to_stderr(shim.fd2_dev, shim.fd2_ino, line->at, line->len);
-}
-
-static bool wants(enum log_level level)
-{
-    return shim.options.log >= level;
-}
-
-static void begin(struct text *line, char *buf, size_t size, enum log_level level, const char *message)
-{
-    text_init(line, buf, size);
-    log_line_begin(line, shim.options.log_format, wall_ms(), level, shim.pid, message);
-}
-
-static void end(struct text *line)
-{
-    log_line_end(line, shim.options.log_format);
-    put(line);
-}
+static int report_fd = -1; /* -1: none */
 
 static size_t length(const char *s)
 {
@@ -54,89 +24,33 @@ static size_t length(const char *s)
     return n;
 }
 
-static void path_failed(const char *what, const char *path, int err, const char *instead)
-{
-    struct text line;
-    char buf[OPTIONS_PATH_MAX + 256];
-    if (!wants(LOG_WARN))
-        return;
-    begin(&line, buf, sizeof buf, LOG_WARN, what);
-    log_line_str(&line, shim.options.log_format, "path", path, length(path));
-    log_line_u64(&line, shim.options.log_format, "errno", (uint64_t)-err);
-    log_line_str(&line, shim.options.log_format, "instead", instead, length(instead));
-    end(&line);
-}
-
-/* Lines of text; where lines are to be JSON, each becomes the value of one. */
-void log_complaints(void)
-{
-    enum { AFTER_NAME = sizeof "lastcall: " - 1 };
-    if (!wants(LOG_WARN))
-        return;
-    if (shim.options.log_format == LOG_TEXT) {
-        log_to_stderr(shim.fd2_dev, shim.fd2_ino, shim.complaints, length(shim.complaints));
-        return;
-    }
-    for (const char *at = shim.complaints; length(at) > AFTER_NAME;) {
-        struct text line;
-        char buf[1024];
-        size_t n = 0;
-        while (at[n] && at[n] != '\n')
-            n++;
-        begin(&line, buf, sizeof buf, LOG_WARN, "complaint");
-        log_line_str(&line, LOG_JSON, "what", at + AFTER_NAME, n - AFTER_NAME);
-        log_line_end(&line, LOG_JSON);
-        log_to_stderr(shim.fd2_dev, shim.fd2_ino, line.at, line.len);
-        at += n + (at[n] == '\n');
-    }
-}
-
-void log_warning(const char *what)
-{
-    struct text line;
-    char buf[512];
-    if (!wants(LOG_WARN))
-        return;
-    begin(&line, buf, sizeof buf, LOG_WARN, what);
-    log_line_end(&line, shim.options.log_format);
-    log_to_stderr(shim.fd2_dev, shim.fd2_ino, line.at, line.len);
-}
-
 /* One that is led has something to say only to whom asks for every detail, and may have become somebody who cannot
  * write there. */
 void announce_open(void)
 {
-    const struct options *o = &shim.options;
+    const struct options *o = &config;
     bool led = group.leader != MEMBER_NONE;
-    if (o->log_file && o->log != LOG_OFF && shim.log_fd < 0 && (!led || wants(LOG_DEBUG))) {
-        shim.log_fd = log_open(o->log_file);
-        if (shim.log_fd < 0)
-            path_failed("the log file cannot be opened", o->log_file, shim.log_fd, "standard error");
-    }
-    if (o->report && shim.report_fd < 0 && !led) {
-        shim.report_fd = log_open(o->report);
-        if (shim.report_fd < 0)
-            path_failed("the report file cannot be opened", o->report, shim.report_fd, "the log only");
+    if (!led || log_wants(LOG_DEBUG))
+        log_open_file();
+    if (o->report && report_fd < 0 && !led) {
+        report_fd = logfile_open(o->report);
+        ownfd_add(report_fd);
+        if (report_fd < 0)
+            log_path_failed("the report file cannot be opened", o->report, report_fd, "the log only");
     }
 }
 
-static void message(enum log_level level, const char *what, const char *key, uint64_t value)
+void report_after_fork(void)
 {
-    struct text line;
-    char buf[512];
-    if (!wants(level))
-        return;
-    begin(&line, buf, sizeof buf, level, what);
-    log_line_u64(&line, shim.options.log_format, key, value);
-    end(&line);
+    report_fd = -1;
 }
 
 void announce_signal(void)
 {
     if (group.leader == MEMBER_NONE)
-        message(LOG_INFO, "signal withheld, draining", "signal", (uint64_t)shim.first_signal);
+        log_number(LOG_INFO, "signal withheld, draining", "signal", (uint64_t)deferred.first_signal);
     else
-        message(LOG_DEBUG, "drains with its group", "signal", (uint64_t)shim.first_signal);
+        log_number(LOG_DEBUG, "drains with its group", "signal", (uint64_t)deferred.first_signal);
 }
 
 void announce_door(nsec_t now)
@@ -144,26 +58,26 @@ void announce_door(nsec_t now)
     struct text line;
     char buf[512];
     const char *how = door_name();
-    if (!wants(LOG_DEBUG))
+    if (!log_wants(LOG_DEBUG))
         return;
-    begin(&line, buf, sizeof buf, LOG_DEBUG, "door closed");
-    log_line_str(&line, shim.options.log_format, "how", how, length(how));
-    log_line_u64(&line, shim.options.log_format, "after_us", (now - shim.signal_at) / NSEC_PER_USEC);
-    end(&line);
+    log_begin(&line, buf, sizeof buf, LOG_DEBUG, "door closed");
+    log_line_str(&line, config.log_format, "how", how, length(how));
+    log_line_u64(&line, config.log_format, "after_us", (now - deferred.signal_at) / NSEC_PER_USEC);
+    log_end(&line);
 }
 
 static const char *doubt_name(uint64_t why)
 {
     static const char *const names[] = {
-        [DOUBT_NONE] = "none",
-        [DOUBT_REQUEST] = "the request is no HTTP/1.x that everybody reads alike",
-        [DOUBT_RESPONSE] = "the response is no HTTP/1.x that everybody reads alike",
-        [DOUBT_TUNNEL] = "upgraded, or a tunnel",
-        [DOUBT_DEPTH] = "too many requests outstanding",
-        [DOUBT_UNSEEN] = "bytes passed unseen",
-        [DOUBT_RACE] = "two threads at once in one direction",
-        [DOUBT_COUNTS] = "the kernel counts other bytes than the hooks",
-        [DOUBT_FOUND] = "met in the middle of its life",
+        [OPAQUE_NOT] = "none",
+        [OPAQUE_REQUEST] = "the request is no HTTP/1.x that everybody reads alike",
+        [OPAQUE_RESPONSE] = "the response is no HTTP/1.x that everybody reads alike",
+        [OPAQUE_TUNNEL] = "upgraded, or a tunnel",
+        [OPAQUE_DEPTH] = "too many requests outstanding",
+        [OPAQUE_UNSEEN] = "bytes passed unseen",
+        [OPAQUE_CONCURRENT_IO] = "two threads at once in one direction",
+        [OPAQUE_COUNTS] = "the kernel counts other bytes than the hooks",
+        [OPAQUE_FOUND] = "met in the middle of its life",
     };
     return why < COUNT(names) ? names[why] : "unknown";
 }
@@ -172,20 +86,20 @@ static void trace_line(enum trace what, int fd, uint64_t value, nsec_t at)
 {
     struct text line;
     char buf[512];
-    enum log_format format = shim.options.log_format;
-    begin(&line, buf, sizeof buf, LOG_TRACE, trace_name(what));
+    enum log_format format = config.log_format;
+    log_begin(&line, buf, sizeof buf, LOG_TRACE, trace_name(what));
     log_line_u64(&line, format, "fd", (uint64_t)(unsigned)fd);
-    log_line_u64(&line, format, "after_us", (at - shim.signal_at) / NSEC_PER_USEC);
+    log_line_u64(&line, format, "after_us", (at - deferred.signal_at) / NSEC_PER_USEC);
     if (what == TRACE_OPAQUE)
         log_line_str(&line, format, "because", doubt_name(value), length(doubt_name(value)));
     else if (value > 0)
         log_line_u64(&line, format, "bytes", value);
-    end(&line);
+    log_end(&line);
 }
 
 void announce_trace(void)
 {
-    if (wants(LOG_TRACE))
+    if (log_wants(LOG_TRACE))
         trace_take(trace_line);
 }
 
@@ -197,31 +111,31 @@ static void add_process(const struct report_process *p, void *report)
 static void fill(struct report *r, nsec_t now, enum report_end how)
 {
     memset(r, 0, sizeof *r);
-    r->pid = shim.pid;
-    r->signal = shim.first_signal;
-    r->wall_start_ms = shim.signal_wall_ms;
-    r->took = now - shim.signal_at;
-    r->door = shim.drain.door_closed_at ? shim.drain.door_closed_at - shim.signal_at : 0;
+    r->pid = self_pid();
+    r->signal = deferred.first_signal;
+    r->wall_start_ms = deferred.signal_wall_ms;
+    r->took = now - deferred.signal_at;
+    r->door = drain_state.drain.door_closed_at ? drain_state.drain.door_closed_at - deferred.signal_at : 0;
     nsec_t owed_at = lead_owed_at(); /* may be of a moment ago only: another process's, or a thread's */
     r->tail = now > owed_at ? now - owed_at : 0;
     r->end = how;
     r->hidden = door_name();
     r->processes = lead_processes(add_process, r);
-    r->hidden_at = shim.drain.door_from ? shim.drain.door_from - shim.signal_at : 0;
-    r->deadline = shim.options.timeout;
+    r->hidden_at = drain_state.drain.door_from ? drain_state.drain.door_from - deferred.signal_at : 0;
+    r->deadline = config.timeout;
     r->left_out = lead_left_out();
 }
 
 static void count_cut(const struct report_cut *cut, void *unused)
 {
     (void)unused;
-    shim.counts.unread_bytes += cut->unread_bytes;
+    stats.counts.unread_bytes += cut->unread_bytes;
 }
 
 void announce_count_cuts(void)
 {
-    if (shim.drain.phase == DRAIN_RELEASED)
-        shim.counts.cut = survey_cut(count_cut, NULL);
+    if (drain_state.drain.phase == DRAIN_RELEASED)
+        stats.counts.cut = survey_cut(count_cut, NULL);
 }
 
 static bool report_is_cut; /* a piece of it could not be written */
@@ -230,8 +144,8 @@ static bool report_is_cut; /* a piece of it could not be written */
 static void put_to(int fd, const struct text *line)
 {
     if (fd < 0)
-        put(line);
-    else if (!report_is_cut && !log_write(fd, line->at, line->len))
+        log_put(line);
+    else if (!report_is_cut && !logfile_write(fd, line->at, line->len))
         report_is_cut = true;
 }
 
@@ -244,7 +158,7 @@ static void cut_to_log(const struct report_cut *cut, void *unused)
     (void)unused;
     text_init(&line, buf, sizeof buf);
     report_text_cut(&line, cut);
-    put(&line);
+    log_put(&line);
 }
 
 static void process_to_log(const struct report_process *p, void *unused)
@@ -254,7 +168,7 @@ static void process_to_log(const struct report_process *p, void *unused)
     (void)unused;
     text_init(&line, buf, sizeof buf);
     report_text_process(&line, p);
-    put(&line);
+    log_put(&line);
 }
 
 static void text_to_log(const struct report *r)
@@ -263,7 +177,7 @@ static void text_to_log(const struct report *r)
     char buf[2048];
     text_init(&line, buf, sizeof buf);
     report_text(&line, r);
-    put(&line);
+    log_put(&line);
     if (r->processes > 1)
         lead_processes(process_to_log, NULL);
     if (r->counts.cut == 0)
@@ -298,7 +212,7 @@ static void connection_to_json(const struct report_connection *c, void *line)
     enum { AT_MOST = 2048 };
     struct text *t = line;
     if (t->size - t->len < AT_MOST) {
-        put_to(shim.report_fd, t);
+        put_to(report_fd, t);
         text_init(t, t->at, t->size);
     }
     report_json_connection(t, &json_line, c);
@@ -310,7 +224,7 @@ static void connections_to_json(void)
     char buf[16384];
     text_init(&line, buf, sizeof buf);
     lead_connections(connection_to_json, &line);
-    put_to(shim.report_fd, &line);
+    put_to(report_fd, &line);
 }
 
 static void json_to(int fd, const struct report *r)
@@ -335,17 +249,17 @@ static void json_to(int fd, const struct report *r)
  * half of it. */
 static void report_to_file(const struct report *r)
 {
-    int fd = shim.report_fd;
-    bool locked = log_lock(fd);
-    uint64_t end = log_end(fd);
+    int fd = report_fd;
+    bool locked = logfile_lock(fd);
+    uint64_t end = logfile_end(fd);
     report_is_cut = false;
     json_to(fd, r);
     if (report_is_cut) {
         if (locked)
-            log_take_back(fd, end);
-        message(LOG_WARN, "the report cannot be written whole: it is in the log only", "file_bytes", end);
+            logfile_take_back(fd, end);
+        log_number(LOG_WARN, "the report cannot be written whole: it is in the log only", "file_bytes", end);
     }
-    log_unlock(fd);
+    logfile_unlock(fd);
 }
 
 void announce_end(nsec_t now, enum report_end how)
@@ -353,14 +267,14 @@ void announce_end(nsec_t now, enum report_end how)
     struct report r;
     announce_trace();
     fill(&r, now, how);
-    if (shim.report_fd >= 0) {
-        r.connections = record_on();
+    if (report_fd >= 0) {
+        r.connections = conn_log_on();
         report_to_file(&r);
         r.connections = false; /* in the log nobody looks for them */
     }
-    if (!wants(LOG_INFO) && !(wants(LOG_WARN) && r.counts.cut > 0))
+    if (!log_wants(LOG_INFO) && !(log_wants(LOG_WARN) && r.counts.cut > 0))
         return;
-    if (shim.options.log_format == LOG_JSON)
+    if (config.log_format == LOG_JSON)
         json_to(-1, &r);
     else
         text_to_log(&r);

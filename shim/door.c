@@ -4,6 +4,7 @@
 #include "group.h"
 #include "lead.h"
 
+#include "sys/fd.h"
 #include "sys/syscall.h"
 
 #include <sys/epoll.h>
@@ -35,7 +36,7 @@ static bool put_placeholder(struct listener *l, int fd)
     long cloexec = sys2(SYS_fcntl, fd, F_GETFD_);
     for (unsigned i = 0; i < l->epolls; i++)
         sys4(SYS_epoll_ctl, l->epoll[i].fd, EPOLL_CTL_DEL, fd, 0);
-    int old = (int)sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC_, shim.fd_high);
+    int old = (int)sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC_, fd_high());
     /* Known before it can be felt: whoever wakes up and comes back finds the placeholder. */
     __atomic_store_n(&l->door, DOOR_PLACEHOLDER, __ATOMIC_SEQ_CST);
     sys3(SYS_dup3, stand_in, fd, cloexec & FD_CLOEXEC_ ? O_CLOEXEC_ : 0);
@@ -73,9 +74,9 @@ static bool grouped_with_others(const struct listener *l)
     struct sock_query q = {l->name.family, &l->port, 1, inodes, 0};
     if (!l->reuseport)
         return false;
-    for (unsigned i = 0; i < shim.listeners; i++)
-        if (shim.listener[i].live)
-            inodes[q.inode_count++] = shim.listener[i].inode;
+    for (unsigned i = 0; i < listeners.used; i++)
+        if (listeners.entry[i].live)
+            inodes[q.inode_count++] = listeners.entry[i].inode;
     return sock_listeners(&q) > 0;
 }
 
@@ -110,8 +111,8 @@ static void shut_unix(struct listener *l)
 bool door_close(void)
 {
     bool any = false;
-    for (unsigned i = 0; i < shim.listeners; i++) {
-        struct listener *l = &shim.listener[i];
+    for (unsigned i = 0; i < listeners.used; i++) {
+        struct listener *l = &listeners.entry[i];
         if (!l->live || l->ignored || l->door != DOOR_OPEN)
             continue;
         if (l->unix_ && !is_foreign(l))
@@ -142,8 +143,8 @@ static int half_open(uint8_t family)
 {
     uint16_t ports[LISTENERS_MAX];
     struct sock_query q = {family, ports, 0, NULL, 0};
-    for (unsigned i = 0; i < shim.listeners; i++) {
-        const struct listener *l = &shim.listener[i];
+    for (unsigned i = 0; i < listeners.used; i++) {
+        const struct listener *l = &listeners.entry[i];
         if (l->live && l->name.family == family && (l->door == DOOR_HIDDEN || l->door == DOOR_FILTERED))
             ports[q.port_count++] = l->port;
     }
@@ -160,8 +161,8 @@ static bool is_forlorn(const struct listener *l)
 static unsigned queues(bool late)
 {
     unsigned all = 0;
-    for (unsigned i = 0; i < shim.listeners; i++) {
-        struct listener *l = &shim.listener[i];
+    for (unsigned i = 0; i < listeners.used; i++) {
+        struct listener *l = &listeners.entry[i];
         if (!l->live || l->ignored)
             continue;
         unsigned queued = queue_of(l, late);
@@ -179,8 +180,8 @@ static unsigned queues(bool late)
 bool door_leave(void)
 {
     bool closed = false;
-    for (unsigned i = 0; i < shim.listeners; i++) {
-        struct listener *l = &shim.listener[i];
+    for (unsigned i = 0; i < listeners.used; i++) {
+        struct listener *l = &listeners.entry[i];
         if (l->live && !l->ignored && l->door == DOOR_TO_LEAVE)
             closed |= swap(l);
     }
@@ -190,10 +191,10 @@ bool door_leave(void)
 static void count_doors(struct census *census, const struct drain *drain, nsec_t now)
 {
     uint8_t phase = drain->phase;
-    bool late = phase >= DRAIN_DOOR && now >= drain->door_from + shim.options.idle;
+    bool late = phase >= DRAIN_DOOR && now >= drain->door_from + config.idle;
     census->queued = queues(late);
     if (census->queued > 0 && !late && phase >= DRAIN_DOOR)
-        census->next_expiry = drain->door_from + shim.options.idle;
+        census->next_expiry = drain->door_from + config.idle;
     /* Dear, and of no interest before the door is closed or once it is known to be. */
     if (phase == DRAIN_DOOR && census->queued == 0) {
         int v4 = half_open(4), v6 = half_open(6);
@@ -205,16 +206,17 @@ static void count_doors(struct census *census, const struct drain *drain, nsec_t
 /* Is a thread on its way out of an accept? Two orders that meet in one thread are answered by one. */
 static bool is_called(void)
 {
-    return __atomic_load_n(&shim.called_back, __ATOMIC_SEQ_CST) < __atomic_load_n(&shim.called, __ATOMIC_SEQ_CST);
+    return __atomic_load_n(&stats.interrupts_answered, __ATOMIC_SEQ_CST) <
+           __atomic_load_n(&stats.interrupts, __ATOMIC_SEQ_CST);
 }
 
 void door_census(struct census *census, const struct drain *drain, nsec_t now)
 {
     count_doors(census, drain, now);
     /* After the placeholders came: whoever is still at the old listener has said so before. */
-    census->queued += __atomic_load_n(&shim.accepting, __ATOMIC_SEQ_CST);
+    census->queued += __atomic_load_n(&stats.accepting, __ATOMIC_SEQ_CST);
     /* Or, if that accept blocks, was called: until it answers it may take a connection that only the sweep finds. */
-    nsec_t until = drain->door_from + shim.options.idle;
+    nsec_t until = drain->door_from + config.idle;
     if (is_called() && now < until) {
         census->queued++;
         if (census->next_expiry == 0 || until < census->next_expiry)
@@ -228,8 +230,8 @@ const char *door_name(void)
         [DOOR_OPEN] = "none",      [DOOR_HIDDEN] = "hide",       [DOOR_FILTERED] = "filter", [DOOR_SHUT_UNIX] = "unix",
         [DOOR_TO_EMPTY] = "drain", [DOOR_PLACEHOLDER] = "drain", [DOOR_TO_LEAVE] = "shared",
     };
-    for (unsigned i = 0; i < shim.listeners; i++) {
-        const struct listener *l = &shim.listener[i];
+    for (unsigned i = 0; i < listeners.used; i++) {
+        const struct listener *l = &listeners.entry[i];
         if (!l->live || l->ignored)
             continue;
         if (l->door == DOOR_HIDDEN || l->door == DOOR_FILTERED) /* whoever was forked since shares it so */
@@ -241,48 +243,48 @@ const char *door_name(void)
 
 bool shim_accept_begins(int lfd)
 {
-    if (!shim_listener(lfd) || !nonblocking(lfd))
+    if (!listeners_of(lfd) || !nonblocking(lfd))
         return false;
-    __atomic_add_fetch(&shim.accepting, 1, __ATOMIC_SEQ_CST);
+    __atomic_add_fetch(&stats.accepting, 1, __ATOMIC_SEQ_CST);
     return true;
 }
 
 void shim_accept_ends(int lfd)
 {
-    const struct listener *l = shim_listener(lfd);
-    __atomic_sub_fetch(&shim.accepting, 1, __ATOMIC_SEQ_CST);
+    const struct listener *l = listeners_of(lfd);
+    __atomic_sub_fetch(&stats.accepting, 1, __ATOMIC_SEQ_CST);
     if (!l || l->door != DOOR_OPEN)
-        shim_wake(NULL);
+        wake_changed(NULL);
 }
 
 bool shim_accept_late(int lfd)
 {
-    const struct listener *l = shim_listener(lfd);
+    const struct listener *l = listeners_of(lfd);
     return l && (l->door == DOOR_SHUT_UNIX || l->door == DOOR_PLACEHOLDER);
 }
 
 bool shim_accept_wakes(int lfd)
 {
-    struct listener *l = shim_listener(lfd);
+    struct listener *l = listeners_of(lfd);
     return l && l->door == DOOR_PLACEHOLDER && l->woken < ACCEPT_WAKES && !nonblocking(lfd) &&
            __atomic_fetch_add(&l->woken, 1, __ATOMIC_RELAXED) < ACCEPT_WAKES;
 }
 
 bool shim_accept_failed(int lfd, int *err)
 {
-    struct listener *l = shim_listener(lfd);
+    struct listener *l = listeners_of(lfd);
     if (!l)
         return false;
     /* Its queue is empty. A blocking accept says EINVAL, another one EAGAIN (unix_accept). */
     if (l->door == DOOR_SHUT_UNIX && (*err == EINVAL || *err == EAGAIN)) {
         bool again = swap(l) && !nonblocking(lfd);
         *err = EAGAIN;
-        shim_wake(NULL);
+        wake_changed(NULL);
         return again;
     }
     if ((l->door == DOOR_TO_EMPTY || l->door == DOOR_TO_LEAVE) && *err == EAGAIN) {
         swap(l);
-        shim_wake(NULL);
+        wake_changed(NULL);
     }
     if (l->door != DOOR_PLACEHOLDER || *err != EINVAL)
         return false;

@@ -397,6 +397,14 @@ bool group_is_free(void)
     return false;
 }
 
+bool group_has_serial(uint32_t serial)
+{
+    for (int i = 0; group.table && i < members_top(group.table); i++)
+        if (group.table->member[i].serial == serial && group.table->member[i].state != MEMBER_FREE)
+            return true;
+    return false;
+}
+
 bool group_knows(int pid)
 {
     return pid > 0 && group.table && members_find(group.table, pid) != MEMBER_NONE;

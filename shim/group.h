@@ -62,6 +62,9 @@ struct member *group_leader(void);
  * withheld. */
 bool group_is_free(void);
 
+/* Has a process of the group this serial? */
+bool group_has_serial(uint32_t serial);
+
 /* Is this pid one of the group's? */
 bool group_knows(int pid);
 

@@ -3,7 +3,7 @@
 
 #include "group.h"
 #include "sys/syscall.h"
-#include "trace.h"
+#include "process/trace.h"
 
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -34,6 +34,7 @@ static struct {
 void handoff_bind(const char *const *environment)
 {
     handoff.fd = cluster_socket(environment);
+    slots_on_close(SPECIAL_HANDOFF, handoff_closed);
 }
 
 void handoff_forget(void)
@@ -56,12 +57,13 @@ void handoff_begin(void)
 static void call_is_over(void)
 {
     __atomic_fetch_sub(&handoff.calls, 1, __ATOMIC_SEQ_CST);
-    if (shim_draining())
-        pump_poke();
+    if (deferred_draining())
+        wake_now();
 }
 
-void handoff_closed(void)
+void handoff_closed(int fd)
 {
+    (void)fd;
     __atomic_store_n(&handoff.fd, -1, __ATOMIC_SEQ_CST);
     while (__atomic_load_n(&handoff.calls, __ATOMIC_SEQ_CST) & HANDOFF_OURS)
         sys0(SYS_sched_yield);
@@ -74,7 +76,7 @@ static void handed_over(void)
     __atomic_store_n(&handoff.unanswered, true, __ATOMIC_SEQ_CST);
     __atomic_add_fetch(&handoff.handed, 1, __ATOMIC_SEQ_CST);
     if (slot_of(handoff.fd) == 0)
-        shim_handoff_descriptor(handoff.fd);
+        slots_mark(handoff.fd, SPECIAL_HANDOFF);
     if (self)
         __atomic_store_n(&self->handed, cluster_sum(&handoff.cluster), __ATOMIC_RELAXED);
 }
@@ -140,9 +142,9 @@ bool handoff_leave(bool last, nsec_t now)
         !drains_alone() || !(last || others_serve()))
         return false;
     leave.stage = STAGE_LEAVING;
-    leave.until = now + shim.options.idle;
+    leave.until = now + config.idle;
     /* An event whenever the primary reads (unix_write_space). */
-    sys4(SYS_epoll_ctl, shim.epoll, EPOLL_CTL_ADD, fd, &want);
+    sys4(SYS_epoll_ctl, wake.epoll, EPOLL_CTL_ADD, fd, &want);
     return true;
 }
 

@@ -28,7 +28,7 @@ void handoff_bind(const char *const *environment);
 /* A fork's child: it is its parent's. */
 void handoff_forget(void);
 /* The program closes it, or puts another descriptor in its place: returns when none of us is at it. */
-void handoff_closed(void);
+void handoff_closed(int fd);
 
 /* ---- hooks ---- */
 static inline bool handoff_is(uint32_t slot)

@@ -20,40 +20,39 @@ static enum kinship kin_of(struct holder *last, uint64_t pid)
 /* Process pid holds the socket with this inode. */
 static void still_shared(uint64_t inode, uint64_t pid, void *last)
 {
-    for (unsigned i = 0; i < shim.listeners; i++)
-        if (shim.listener[i].live && shim.listener[i].inode == inode) {
+    for (unsigned i = 0; i < listeners.used; i++)
+        if (listeners.entry[i].live && listeners.entry[i].inode == inode) {
             enum kinship kin = kin_of(last, pid);
-            shim.listener[i].held = true;
-            shim.listener[i].held_by_strangers |= kin != KIN;
-            shim.listener[i].undecided |= kin == MAYBE_KIN;
+            listeners.entry[i].held = true;
+            listeners.entry[i].held_by_strangers |= kin != KIN;
+            listeners.entry[i].undecided |= kin == MAYBE_KIN;
         }
-    for (uint32_t i = 0, n = pool_size(&shim.pool); i < n; i++) {
-        struct conn *c = pool_at(&shim.pool, i);
-        if (c->live && c->shared && c->inode == inode)
-            c->held = true;
+    for (uint32_t i = 0, n = pool_size(&connections); i < n; i++) {
+        struct conn *c = pool_at(&connections, i);
+        if (c->live && conn_is_shared(c) && c->inode == inode)
+            c->inode = 0;
     }
 }
 
 /* Is there anything that a fork may have shared? Notes the inodes to look for. */
-static bool anything_shared(bool listeners, const struct conn *pinned)
+static bool anything_shared(bool with_listeners, const struct conn *pinned)
 {
     bool any = false;
-    for (unsigned i = 0; i < shim.listeners; i++) {
-        struct listener *l = &shim.listener[i];
+    for (unsigned i = 0; i < listeners.used; i++) {
+        struct listener *l = &listeners.entry[i];
         l->held = l->held_by_strangers = l->undecided = false;
-        any = any || (listeners && l->live && !l->ignored && l->shared);
+        any = any || (with_listeners && l->live && !l->ignored && l->shared);
     }
-    for (uint32_t i = 0, n = pool_size(&shim.pool); i < n; i++) {
-        struct conn *c = pool_at(&shim.pool, i);
-        if (!c->live || !c->shared)
+    for (uint32_t i = 0, n = pool_size(&connections); i < n; i++) {
+        struct conn *c = pool_at(&connections, i);
+        if (!c->live || !conn_is_shared(c))
             continue;
-        c->held = false;
         c->inode = 0;
         if (c == pinned) {
             c->inode = sock_inode(c->fd);
         } else if (conn_lock(&c->pin)) { /* else it is being closed */
             c->inode = conn_is_alive(c) ? sock_inode(c->fd) : 0;
-            conn_unpin(c);
+            connections_unpin(c);
         }
         any = true;
     }
@@ -62,8 +61,8 @@ static bool anything_shared(bool listeners, const struct conn *pinned)
 
 static void judge_listeners(const struct proc_unseen *unseen)
 {
-    for (unsigned i = 0; i < shim.listeners; i++) {
-        struct listener *l = &shim.listener[i];
+    for (unsigned i = 0; i < listeners.used; i++) {
+        struct listener *l = &listeners.entry[i];
         /* Who has given it to us may be one of those who started us (systemd), and hold it still. */
         bool lent = l->given && unseen->ancestors;
         l->shared = l->shared && (l->held || unseen->kin || lent);
@@ -73,22 +72,22 @@ static void judge_listeners(const struct proc_unseen *unseen)
 
 static void judge_connections(const struct proc_unseen *unseen)
 {
-    for (uint32_t i = 0, n = pool_size(&shim.pool); i < n && !unseen->kin; i++) {
-        struct conn *c = pool_at(&shim.pool, i);
-        if (c->live && c->shared && !c->sent && !c->held && c->inode != 0)
-            c->shared = c->inherited = false;
+    for (uint32_t i = 0, n = pool_size(&connections); i < n && !unseen->kin; i++) {
+        struct conn *c = pool_at(&connections, i);
+        if (c->live && conn_is_shared(c) && !conn_is_sent(c) && c->inode != 0)
+            conn_own(c);
     }
 }
 
-void holders_look(bool listeners, const struct conn *pinned)
+void holders_look(bool with_listeners, const struct conn *pinned)
 {
     struct proc_unseen unseen;
     struct holder last = {0, STRANGER};
-    uint32_t forks = __atomic_load_n(&shim.forks_done, __ATOMIC_SEQ_CST);
-    if (!anything_shared(listeners, pinned) || !proc_foreign_sockets(lead_knows, still_shared, &last, &unseen))
+    uint32_t forks = self_forks_done();
+    if (!anything_shared(with_listeners, pinned) || !proc_foreign_sockets(lead_knows, still_shared, &last, &unseen))
         return;
     judge_listeners(&unseen);
     judge_connections(&unseen);
-    if (__atomic_load_n(&shim.forks_begun, __ATOMIC_SEQ_CST) != forks)
-        shim_share_everything(); /* one was not over, or has begun: the walk may have missed its child */
+    if (self_forks_begun() != forks)
+        fds_share_all(); /* one was not over, or has begun: the walk may have missed its child */
 }

@@ -9,69 +9,6 @@ extern char **environ __attribute__((weak, visibility("default")));
 
 extern void syscall_bind(void);
 
-/* A name is the environment's, too. */
-static void note_name(struct text *t, const struct options_complaint *c)
-{
-    for (size_t i = 0; i < c->name_len; i++)
-        if (c->name[i] <= ' ' || c->name[i] > '~') {
-            text_quoted(t, c->name, c->name_len, false);
-            return;
-        }
-    text_bytes(t, c->name, c->name_len);
-}
-
-static void note_complaint(struct text *t, const struct options_complaint *c)
-{
-    text_str(t, "lastcall: ");
-    note_name(t, c);
-    if (c->unknown) {
-        text_str(t, " is not a variable of lastcall; it is not used\n");
-        return;
-    }
-    size_t n = 0;
-    while (c->value[n])
-        n++;
-    text_char(t, '=');
-    text_quoted(t, c->value, n, false);
-    text_str(t, " cannot be read; ");
-    text_str(t, c->used);
-    text_str(t, " is used\n");
-}
-
-static const char *keep(const char *value, char *copy, struct text *complaints)
-{
-    size_t n = 0;
-    if (!value)
-        return NULL;
-    while (n < OPTIONS_PATH_MAX - 1 && value[n])
-        n++;
-    if (value[n]) {
-        text_str(complaints, "lastcall: a path is longer than 1023 bytes; it is not used\n");
-        return NULL;
-    }
-    memcpy(copy, value, n + 1);
-    return copy;
-}
-
-static void configure(const char *const *envp)
-{
-    struct options_complaint complaints[OPTIONS_COMPLAINTS_MAX];
-    struct options *o = &shim.options;
-    struct text t;
-    unsigned n = options_read(o, envp, complaints, OPTIONS_COMPLAINTS_MAX);
-    text_init(&t, shim.complaints, sizeof shim.complaints);
-    for (unsigned i = 0; i < n && i < OPTIONS_COMPLAINTS_MAX; i++)
-        note_complaint(&t, &complaints[i]);
-    /* The program may overwrite its environment (setproctitle does): keep what is needed later. */
-    o->log_file = keep(o->log_file, shim.strings[0], &t);
-    o->report = keep(o->report, shim.strings[1], &t);
-    o->health = keep(o->health, shim.strings[2], &t);
-    if (o->report_connections && !o->report)
-        text_str(
-            &t,
-            "lastcall: LASTCALL_REPORT_CONNECTIONS=1 adds to the report, but LASTCALL_REPORT names no file for it\n");
-}
-
 /* What the kernel has put behind the environment on the first stack; NULL if this environment is not there any more. */
 static const unsigned long *auxv_behind(const char *const *env)
 {
@@ -100,8 +37,8 @@ __attribute__((constructor)) void start(int argc, char **argv, char **envp)
         return;
     libc_bind_facts();
     syscall_bind();
-    configure(env);
+    config_read(env);
     handoff_bind(env);
     go_attach(auxv_behind(env));
-    __atomic_store_n(&shim.off, false, __ATOMIC_RELEASE);
+    self_switch_on();
 }

@@ -52,11 +52,11 @@ static void set_leader(int at)
 static void take_over(void)
 {
     set_leader(MEMBER_NONE);
-    if (!shim.owed) {
-        shim.owed_signal = shim.first_signal;
+    if (!deferred.pending) {
+        deferred.pending_signal = deferred.first_signal;
         if (group_self())
-            group_self()->owed = shim.owed_signal;
-        __atomic_store_n(&shim.owed, 1, __ATOMIC_RELEASE);
+            group_self()->owed = deferred.pending_signal;
+        __atomic_store_n(&deferred.pending, 1, __ATOMIC_RELEASE);
     }
     announce_open();
     wake_watcher();
@@ -68,7 +68,7 @@ static void take_over(void)
 static bool goes_its_way(const struct member *now)
 {
     if (group.leader == MEMBER_NONE)
-        return shim.drain.phase >= DRAIN_DOOR;
+        return drain_state.drain.phase >= DRAIN_DOOR;
     return now && alive(now) && phase_of(now) >= DRAIN_DOOR;
 }
 
@@ -157,7 +157,7 @@ static void led_census(struct census *census, bool ours, uint32_t round)
     census->leader_phase = (uint8_t)phase_of(l);
     census->leader_again = l->again != 0;
     /* "Nothing new" is true of what was looked at after the question. */
-    self->answered = ours && shim.drain.phase >= DRAIN_EMPTYING ? round : 0;
+    self->answered = ours && drain_state.drain.phase >= DRAIN_EMPTYING ? round : 0;
     if (alive(l) && leader_has_a_number())
         watch_alive(group.leader, l->own_pid);
 }
@@ -175,9 +175,9 @@ static bool is_awaited(int at, struct census *census, nsec_t now)
     uint32_t state = __atomic_load_n(&who->state, __ATOMIC_ACQUIRE);
     if (state == MEMBER_BORN) { /* just forked: it may have a connection that its parent has left to it */
         nsec_t age = group_boottime() - who->born_at;
-        if (age >= shim.options.idle)
+        if (age >= config.idle)
             return false;
-        expires(census, now + shim.options.idle - age);
+        expires(census, now + config.idle - age);
         return true;
     }
     if (state != MEMBER_SERVES || (who->flags & MEMBER_DEAF) || !watch_alive(at, pid_of(who)))
@@ -205,12 +205,12 @@ static void leaders_census(struct census *census, bool ours, nsec_t now)
         unready += phase_of(member(i)) != DRAIN_DRAINED;
     }
     /* All are drained, and nobody can come any more: ask whether that is still so everywhere. */
-    if (ours && census->members > 0 && unready == 0 && self->round == 0 && shim.drain.phase >= DRAIN_EMPTYING) {
+    if (ours && census->members > 0 && unready == 0 && self->round == 0 && drain_state.drain.phase >= DRAIN_EMPTYING) {
         __atomic_store_n(&self->round, 1, __ATOMIC_SEQ_CST);
         group_command();
     }
     if (lead_is_member())
-        census->lone_until = shim.signal_at + LONE_GRACE;
+        census->lone_until = deferred.signal_at + LONE_GRACE;
 }
 
 void lead_census(struct census *census, bool ours, uint32_t round, nsec_t now)
@@ -229,12 +229,12 @@ void lead_publish(const struct census *census)
     struct member *self = group_self();
     if (!self)
         return;
-    bool changed = self->phase != shim.drain.phase || self->answered != said_answered;
+    bool changed = self->phase != drain_state.drain.phase || self->answered != said_answered;
     said_answered = self->answered;
-    self->counts = shim.counts;
+    self->counts = stats.counts;
     self->open = census->in_flight;
-    self->owed_at = __atomic_load_n(&shim.owed_at, __ATOMIC_ACQUIRE);
-    __atomic_store_n(&self->phase, shim.drain.phase, __ATOMIC_SEQ_CST);
+    self->owed_at = __atomic_load_n(&stats.last_done_at, __ATOMIC_ACQUIRE);
+    __atomic_store_n(&self->phase, drain_state.drain.phase, __ATOMIC_SEQ_CST);
     if (!changed)
         return;
     if (leader())
@@ -280,10 +280,10 @@ static bool unsettled(void)
 
 static void settle(void)
 {
-    nsec_t end = shim_now() + SETTLE;
+    nsec_t end = clock_now() + SETTLE;
     for (;;) {
         uint32_t seen = __atomic_load_n(&group.table->reports, __ATOMIC_ACQUIRE);
-        nsec_t now = shim_now();
+        nsec_t now = clock_now();
         if (now >= end || !unsettled())
             return;
         struct timespec left = {0, (long)(end - now)};
@@ -297,9 +297,9 @@ void lead_end(enum report_end end)
     if (!self)
         return;
     self->end = end;
-    self->counts = shim.counts;
+    self->counts = stats.counts;
     self->open = 0;
-    self->owed_at = __atomic_load_n(&shim.owed_at, __ATOMIC_ACQUIRE);
+    self->owed_at = __atomic_load_n(&stats.last_done_at, __ATOMIC_ACQUIRE);
     if (leader()) {
         uint32_t serial = self->serial;
         survey_cut(note_cut, &serial);
@@ -373,7 +373,7 @@ static bool is_new_here(int pid)
 {
     enum { GENERATIONS = 8 };
     const struct members *m = group.table;
-    int root = group.leader == MEMBER_NONE ? shim.pid : member(group.leader)->own_pid; /* as in means */
+    int root = group.leader == MEMBER_NONE ? self_pid() : member(group.leader)->own_pid; /* as in means */
     if (members_find(m, pid) != MEMBER_NONE || !may_still_start(pid))
         return false;
     for (int i = 0; i < GENERATIONS && pid > 1; i++)
@@ -408,8 +408,8 @@ bool lead_knows(uint64_t pid)
 
 static bool any_undecided(void)
 {
-    for (unsigned i = 0; i < shim.listeners; i++)
-        if (shim.listener[i].live && shim.listener[i].foreign && shim.listener[i].undecided)
+    for (unsigned i = 0; i < listeners.used; i++)
+        if (listeners.entry[i].live && listeners.entry[i].foreign && listeners.entry[i].undecided)
             return true;
     return false;
 }
@@ -419,15 +419,15 @@ static bool any_undecided(void)
 static void look_who_holds(void)
 {
     enum { OFTEN = 30, THEN_MS = 20 };
-    nsec_t most = shim.options.timeout && shim.options.timeout / 4 < PATIENCE ? shim.options.timeout / 4 : PATIENCE;
-    nsec_t until = shim_now() + most;
-    unsigned signals = __atomic_load_n(&shim.signals, __ATOMIC_ACQUIRE);
-    for (unsigned i = 0; i < shim.listeners; i++)
-        shim.listener[i].foreign = shim.listener[i].shared;
+    nsec_t most = config.timeout && config.timeout / 4 < PATIENCE ? config.timeout / 4 : PATIENCE;
+    nsec_t until = clock_now() + most;
+    unsigned signals = __atomic_load_n(&deferred.signals, __ATOMIC_ACQUIRE);
+    for (unsigned i = 0; i < listeners.used; i++)
+        listeners.entry[i].foreign = listeners.entry[i].shared;
     holders_look(true, NULL);
-    for (int i = 0; any_undecided() && shim_now() < until; i++) {
-        if (__atomic_load_n(&shim.signals, __ATOMIC_ACQUIRE) != signals ||
-            __atomic_load_n(&shim.exiting_tid, __ATOMIC_ACQUIRE) != 0)
+    for (int i = 0; any_undecided() && clock_now() < until; i++) {
+        if (__atomic_load_n(&deferred.signals, __ATOMIC_ACQUIRE) != signals ||
+            __atomic_load_n(&exit_guard.tid, __ATOMIC_ACQUIRE) != 0)
             return;
         nap(i < OFTEN ? NSEC_PER_MSEC : THEN_MS * NSEC_PER_MSEC);
         holders_look(true, NULL);

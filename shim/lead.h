@@ -58,7 +58,7 @@ bool lead_is_member(void);
 /* Find out whether processes hold this shared listener that do not drain with us (l->foreign). */
 void lead_decide(struct listener *l);
 
-/* Take our threads out of the call that they wait in: they make it again. Each answers (shim.called_back) when it is out
+/* Take our threads out of the call that they wait in: they make it again. Each answers (stats.interrupts_answered) when it is out
  * of it, but those that block the signal. */
 void lead_call_out(void);
 

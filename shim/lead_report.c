@@ -2,7 +2,7 @@
 #include "lead.h"
 
 #include "group.h"
-#include "record.h"
+#include "track/conn_log.h"
 #include "watch.h"
 
 static const char *how_it_ended(const struct member *who)
@@ -28,7 +28,7 @@ unsigned lead_processes(void (*f)(const struct report_process *p, void *arg), vo
 {
     unsigned count = 1;
     const struct member *self = group_self();
-    struct report_process p = {shim.pid, self ? how_it_ended(self) : "drained", shim.counts};
+    struct report_process p = {self_pid(), self ? how_it_ended(self) : "drained", stats.counts};
     f(&p, arg);
     for (int i = 0; self && i < members_top(group.table); i++) {
         const struct member *who = member(i);
@@ -65,20 +65,20 @@ void lead_cuts(void (*f)(const struct report_cut *cut, void *arg), void *arg)
 
 void lead_connections(void (*f)(const struct report_connection *c, void *arg), void *arg)
 {
-    record_each(recording.serial, shim.pid, f, arg);
-    record_drop(recording.serial);
+    conn_log_each(conn_log.serial, self_pid(), f, arg);
+    conn_log_drop(conn_log.serial);
     for (int i = 0; group_self() && i < members_top(group.table); i++) {
         const struct member *who = member(i);
         if (!is_reported(i))
             continue;
-        record_each(who->serial, pid_of(who), f, arg);
-        record_drop(who->serial);
+        conn_log_each(who->serial, pid_of(who), f, arg);
+        conn_log_drop(who->serial);
     }
 }
 
 uint64_t lead_left_out(void)
 {
-    uint64_t count = recording.left_out;
+    uint64_t count = conn_log.left_out;
     for (int i = 0; group_self() && i < members_top(group.table); i++)
         if (is_reported(i))
             count += member(i)->missed;
@@ -87,7 +87,7 @@ uint64_t lead_left_out(void)
 
 nsec_t lead_owed_at(void)
 {
-    nsec_t last = __atomic_load_n(&shim.owed_at, __ATOMIC_ACQUIRE);
+    nsec_t last = __atomic_load_n(&stats.last_done_at, __ATOMIC_ACQUIRE);
     for (int i = 0; group_self() && i < members_top(group.table); i++)
         if (is_reported(i) && member(i)->owed_at > last)
             last = member(i)->owed_at;

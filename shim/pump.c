@@ -5,8 +5,7 @@
 #include "group.h"
 #include "handoff.h"
 #include "lead.h"
-#include "record.h"
-#include "sys/high.h"
+#include "track/conn_log.h"
 #include "sys/proc.h"
 #include "sys/syscall.h"
 
@@ -15,7 +14,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <time.h>
 
@@ -33,54 +31,13 @@ static struct {
     nsec_t wake_at;
 } pump;
 
-static uint8_t watching; /* the thread that waits for the group: 1 runs, 2 could not be made */
-static char *stack;      /* the top of the pump's, or of the steps that the timer makes; NULL: none */
+HIDDEN struct drain_state drain_state;
+HIDDEN struct exit_guard exit_guard;
 
-/* ---- waking -------------------------------------------------------------------------------------------- */
-
-void pump_poke(void)
-{
-    int event = __atomic_load_n(&shim.event, __ATOMIC_SEQ_CST);
-    uint64_t one = 1;
-    if (event >= 0)
-        sys3(SYS_write, event, &one, sizeof one);
-}
-
-void shim_wake(const struct conn *c)
-{
-    /* Release waits for every blocker, so it is enough to hear of one of them: the witness. */
-    const struct conn *witness = __atomic_load_n(&shim.witness, __ATOMIC_SEQ_CST);
-    if (c == NULL || witness == NULL || c == witness)
-        pump_poke();
-}
+static uint8_t pump_lock; /* a thread makes a step, in place of the drain's thread */
+static char *stack;       /* the top of the pump's, or of the steps that the timer makes; NULL: none */
 
 /* ---- one step ------------------------------------------------------------------------------------------ */
-
-/* High numbers, out of the program's way, but inside the descriptor table as it is: to grow the table of a process
- * with threads the kernel waits for an RCU grace period, 5 to 25 ms (expand_fdtable). Its size follows from the
- * highest descriptor ever: 64, then powers of two of 128 (alloc_fdtable). */
-static int high_number(int lowest_free)
-{
-    int size = 64;
-    if (lowest_free >= size)
-        for (size = 256; size <= lowest_free; size *= 2)
-            ;
-    return size / 4 * 3;
-}
-
-void pump_open(void)
-{
-    int ep = (int)sys1(SYS_epoll_create1, EPOLL_CLOEXEC);
-    shim.fd_high = high_number(ep < 0 ? 0 : ep);
-    high_set(shim.fd_high);
-    ep = high_move(ep);
-    int event = high_move((int)sys2(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK));
-    struct epoll_event want = {EPOLLIN, {.u64 = UINT64_MAX}};
-    if (ep >= 0 && event >= 0)
-        sys4(SYS_epoll_ctl, ep, EPOLL_CTL_ADD, event, &want);
-    __atomic_store_n(&shim.epoll, ep, __ATOMIC_SEQ_CST);
-    __atomic_store_n(&shim.event, event, __ATOMIC_SEQ_CST);
-}
 
 /* Programs set a flag in their handler, look at it, and then wait: a signal in between is noticed only when the wait
  * ends, perhaps never (nginx without a master has this race). The last response is just out, so its thread is likely to
@@ -90,11 +47,11 @@ static void let_it_sleep(void)
 {
     const struct timespec nap = {0, 50 * 1000};
     const nsec_t moment = NSEC_PER_MSEC, bound = 100 * NSEC_PER_MSEC;
-    const struct ksigaction *program = &shim.sigview.program[shim.first_signal];
-    if (program->handler == SIGVIEW_DEFAULT || program->handler == SIGVIEW_IGNORE || shim.pump_tid <= 0)
+    const struct ksigaction *program = &dispositions.view.program[deferred.first_signal];
+    if (program->handler == SIGVIEW_DEFAULT || program->handler == SIGVIEW_IGNORE || drain_state.tid <= 0)
         return;
-    nsec_t begun = shim_now(), spent = proc_main_spent();
-    while (!proc_main_sleeps() && proc_main_spent() - spent < moment && shim_now() - begun < bound)
+    nsec_t begun = clock_now(), spent = proc_main_spent();
+    while (!proc_main_sleeps() && proc_main_spent() - spent < moment && clock_now() - begun < bound)
         sys2(SYS_nanosleep, &nap, 0);
 }
 
@@ -103,9 +60,9 @@ static void let_it_sleep(void)
 static void say_end(enum report_end end, nsec_t now)
 {
     announce_count_cuts();
-    record_end();
+    conn_log_end();
     lead_end(end);
-    if (group.leader == MEMBER_NONE && !(end == REPORT_EXIT && shim.counts.cut == 0 && lead_is_member()))
+    if (group.leader == MEMBER_NONE && !(end == REPORT_EXIT && stats.counts.cut == 0 && lead_is_member()))
         announce_end(now, end);
     else
         announce_trace();
@@ -115,8 +72,8 @@ static void say_end(enum report_end end, nsec_t now)
  * be served any more: it ends. */
 static void send_signal(int sig)
 {
-    if (sys2(SYS_kill, shim.pid, sig) == 0 || sys3(SYS_tgkill, shim.pid, shim.pid, sig) == 0 ||
-        sys2(SYS_tkill, shim.pid, sig) == 0)
+    if (sys2(SYS_kill, self_pid(), sig) == 0 || sys3(SYS_tgkill, self_pid(), self_pid(), sig) == 0 ||
+        sys2(SYS_tkill, self_pid(), sig) == 0)
         return;
     log_warning("the signal cannot be sent: the process ends");
     sys1(SYS_exit_group, 128 + sig);
@@ -124,19 +81,19 @@ static void send_signal(int sig)
 
 static void give_signal(enum report_end end, nsec_t now)
 {
-    bool exiting = __atomic_load_n(&shim.exiting_tid, __ATOMIC_ACQUIRE) != 0;
+    bool exiting = __atomic_load_n(&exit_guard.tid, __ATOMIC_ACQUIRE) != 0;
     say_end(exiting ? REPORT_EXIT : end, now);
-    __atomic_store_n(&shim.releasing, 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&deferred.delivering, 1, __ATOMIC_SEQ_CST);
     lead_free();
     if (exiting) {
-        __atomic_store_n(&shim.exit_leave, 1, __ATOMIC_SEQ_CST);
-        sys3(SYS_futex, &shim.exit_leave, FUTEX_WAKE_PRIVATE, 64);
-    } else if (!shim.owed) {
+        __atomic_store_n(&exit_guard.leave, 1, __ATOMIC_SEQ_CST);
+        sys3(SYS_futex, &exit_guard.leave, FUTEX_WAKE_PRIVATE, 64);
+    } else if (!deferred.pending) {
         signals_give_back();
-    } else if (shim.pump_tid != -1) {
+    } else if (drain_state.tid != -1) {
         let_it_sleep();
         signals_interrupt();
-        send_signal(shim.first_signal);
+        send_signal(deferred.first_signal);
     } /* else the handler that makes this step releases: a signal of ours would be dropped where a tick is pending */
 }
 
@@ -147,16 +104,16 @@ static int timer = -1; /* stands in for the thread */
 static void stop_timer(void)
 {
     const struct timespec none = {0, 0};
-    uint64_t bit = (uint64_t)1 << (shim.first_signal - 1);
+    uint64_t bit = (uint64_t)1 << (deferred.first_signal - 1);
     sys1(SYS_timer_delete, timer);
     sys4(SYS_rt_sigtimedwait, &bit, 0, &none, 8);
 }
 
 static enum report_end how_it_ended(void)
 {
-    if (shim.drain.again)
+    if (drain_state.drain.again)
         return REPORT_SECOND_SIGNAL;
-    return shim.drain.expired ? REPORT_DEADLINE : REPORT_DRAINED;
+    return drain_state.drain.expired ? REPORT_DEADLINE : REPORT_DRAINED;
 }
 
 static bool nothing_owed(const struct census *census)
@@ -167,9 +124,9 @@ static bool nothing_owed(const struct census *census)
 static void look_around(struct census *census, nsec_t now)
 {
     memset(census, 0, sizeof *census);
-    __atomic_store_n(&shim.witness, NULL, __ATOMIC_SEQ_CST);
-    census->last_accept = __atomic_load_n(&shim.last_accept, __ATOMIC_ACQUIRE);
-    door_census(census, &shim.drain, now);
+    __atomic_store_n(&wake.blocker, NULL, __ATOMIC_SEQ_CST);
+    census->last_accept = __atomic_load_n(&stats.last_accept_at, __ATOMIC_ACQUIRE);
+    door_census(census, &drain_state.drain, now);
     handoff_census(census, now);
     survey(census, now, pump.first);
     pump.first = false;
@@ -180,12 +137,12 @@ static void take_census(struct census *census, nsec_t now)
     static uint32_t swept_for;
     uint32_t round = lead_round();
     look_around(census, now);
-    if (shim.phase >= DRAIN_DOOR && handoff_leave(nothing_owed(census), now))
+    if (deferred.phase >= DRAIN_DOOR && handoff_leave(nothing_owed(census), now))
         look_around(census, now);
     /* Nobody may come in behind our back while we decide: who waits at a door that is left to others is theirs. */
-    if (shim.phase >= DRAIN_DOOR && nothing_owed(census) && door_leave())
+    if (deferred.phase >= DRAIN_DOOR && nothing_owed(census) && door_leave())
         look_around(census, now);
-    if (shim.phase >= DRAIN_DOOR && nothing_owed(census) && (!pump.swept || round != swept_for)) {
+    if (deferred.phase >= DRAIN_DOOR && nothing_owed(census) && (!pump.swept || round != swept_for)) {
         pump.swept = true;
         swept_for = round;
         survey_sweep();
@@ -201,45 +158,45 @@ static void take_census(struct census *census, nsec_t now)
 
 static void take_signals(void)
 {
-    unsigned signals = __atomic_load_n(&shim.signals, __ATOMIC_ACQUIRE), seen = pump.signals_seen;
+    unsigned signals = __atomic_load_n(&deferred.signals, __ATOMIC_ACQUIRE), seen = pump.signals_seen;
     if (!pump.seen) {
         /* The moment that counts is the handler's, not this thread's: it may be long in coming. */
-        drain_signal(&shim.drain, shim.signal_at);
-        shim.owed_at = shim.signal_at;
+        drain_signal(&drain_state.drain, deferred.signal_at);
+        stats.last_done_at = deferred.signal_at;
         pump.first = pump.seen = true;
         holders_look(false, NULL);
     }
     /* The first one began the drain, or, where an order did, only makes that the program is owed it. */
     if (signals > seen + (seen == 0))
-        drain_signal(&shim.drain, LOAD(shim.last_at));
+        drain_signal(&drain_state.drain, LOAD(deferred.last_at));
     pump.signals_seen = signals;
 }
 
 /* Returns false when all is done. */
 static bool pump_step(void)
 {
-    nsec_t now = shim_now();
+    nsec_t now = clock_now();
     struct census census;
     take_signals();
     bool first = pump.first;
     take_census(&census, now);
     if (first)
         announce_signal(); /* by then it is known what was in flight */
-    uint8_t before = shim.drain.phase;
-    struct drain_actions act = drain_step(&shim.drain, &census, &shim.options, now);
+    uint8_t before = drain_state.drain.phase;
+    struct drain_actions act = drain_step(&drain_state.drain, &census, &config, now);
     if (act.hide)
         door_close();
-    if (shim.drain.phase != before)
-        __atomic_store_n(&shim.phase, shim.drain.phase, __ATOMIC_SEQ_CST);
+    if (drain_state.drain.phase != before)
+        __atomic_store_n(&deferred.phase, drain_state.drain.phase, __ATOMIC_SEQ_CST);
     if (!act.release)
         lead_publish(&census);
-    if (shim.drain.phase >= DRAIN_EMPTYING && before < DRAIN_EMPTYING)
+    if (drain_state.drain.phase >= DRAIN_EMPTYING && before < DRAIN_EMPTYING)
         announce_door(now);
     announce_trace();
     if (act.release)
-        give_signal(how_it_ended(), shim_now());
+        give_signal(how_it_ended(), clock_now());
     pump.wake_at = act.wake_at;
-    if (watching == 2 && group_self() && (pump.wake_at == 0 || pump.wake_at > now + GROUP_LOOK))
+    if (drain_state.watching == 2 && group_self() && (pump.wake_at == 0 || pump.wake_at > now + GROUP_LOOK))
         pump.wake_at = now + GROUP_LOOK;
     return !act.release;
 }
@@ -260,19 +217,19 @@ static int wait_ms(nsec_t wake_at, nsec_t now)
 static bool take_events(int timeout)
 {
     struct epoll_event events[EVENTS];
-    long n = sys6(SYS_epoll_pwait, shim.epoll, events, EVENTS, timeout, 0, 8);
+    long n = sys6(SYS_epoll_pwait, wake.epoll, events, EVENTS, timeout, 0, 8);
     if (n < 0 && n != -EINTR) {
         /* There is no epoll set (EMFILE): then there is nothing to wait on but time. */
         struct timespec nap = {0, 20 * 1000 * 1000};
         sys2(SYS_nanosleep, &nap, 0);
         return true;
     }
-    nsec_t now = shim_now();
+    nsec_t now = clock_now();
     bool changed = n == 0;
     for (long i = 0; i < n; i++) {
         uint64_t count;
         if (events[i].data.u64 == UINT64_MAX) {
-            sys3(SYS_read, shim.event, &count, sizeof count);
+            sys3(SYS_read, wake.event, &count, sizeof count);
             changed = true;
         } else if (events[i].data.u64 == HANDOFF_TOKEN || lead_event(events[i].data.u64)) {
             changed = true;
@@ -294,7 +251,7 @@ static void pump_main(void *unused)
     (void)unused;
     begin();
     while (pump_step())
-        while (!take_events(wait_ms(pump.wake_at, shim_now())))
+        while (!take_events(wait_ms(pump.wake_at, clock_now())))
             ;
 }
 
@@ -305,22 +262,22 @@ static void watch_group(void *unused)
     (void)unused;
     for (;;) {
         uint32_t seen, *word = lead_word(&seen);
-        if (__atomic_load_n(&shim.releasing, __ATOMIC_SEQ_CST)) /* set before the words change for the last time */
+        if (__atomic_load_n(&deferred.delivering, __ATOMIC_SEQ_CST)) /* set before the words change for the last time */
             return;
-        pump_poke();
+        wake_now();
         sys6(SYS_futex, word, FUTEX_WAIT_BITSET, seen, 0, 0, lead_bit());
     }
 }
 
 unsigned pump_threads(void)
 {
-    return 1 + (watching == 1);
+    return 1 + (drain_state.watching == 1);
 }
 
 static void start_watching(unsigned long flags)
 {
     if (group_self())
-        watching = thread_clone(flags, stack - PUMP_STACK, watch_group, NULL) < 0 ? 2 : 1;
+        drain_state.watching = thread_clone(flags, stack - PUMP_STACK, watch_group, NULL) < 0 ? 2 : 1;
 }
 
 /* Without a thread (pids limit, seccomp), a timer runs our handler, and the handler makes the steps. */
@@ -330,12 +287,12 @@ static bool drive_by_timer(void)
     struct itimerspec every = {{0, 5 * 1000 * 1000}, {0, 1}};
     memset(&how, 0, sizeof how);
     how.sigev_notify = SIGEV_SIGNAL;
-    how.sigev_signo = shim.first_signal;
-    how.sigev_value.sival_ptr = &shim;
-    shim.pump_tid = -1;
+    how.sigev_signo = deferred.first_signal;
+    how.sigev_value.sival_ptr = &drain_state;
+    drain_state.tid = -1;
     if (stack && sys3(SYS_timer_create, CLOCK_MONOTONIC, &how, &timer) == 0)
         return sys4(SYS_timer_settime, timer, 0, &every, 0) == 0;
-    __atomic_store_n(&shim.releasing, 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&deferred.delivering, 1, __ATOMIC_SEQ_CST);
     return false;
 }
 
@@ -345,7 +302,7 @@ static void drive(void *unused)
     if (!pump.begun) {
         pump.begun = true;
         begin();
-    } else if (shim.epoll >= 0) {
+    } else if (wake.epoll >= 0) {
         take_events(0);
     }
     if (!pump.released && !pump_step()) {
@@ -356,13 +313,13 @@ static void drive(void *unused)
 
 bool pump_drive(void)
 {
-    if (shim.pump_tid != -1 || !conn_lock(&shim.pump_lock))
+    if (drain_state.tid != -1 || !conn_lock(&pump_lock))
         return false;
     bool before = pump.released;
     /* The program's signal stack may be 2 KiB: a step wants more. */
     thread_call_on(stack, drive, NULL);
     bool now = pump.released && !before;
-    __atomic_store_n(&shim.pump_lock, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&pump_lock, 0, __ATOMIC_RELEASE);
     return now;
 }
 
@@ -383,35 +340,50 @@ bool pump_start(void)
     const unsigned long flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
     long tid = -EAGAIN;
     memset(&pump, 0, sizeof pump);
-    memset(&shim.drain, 0, sizeof shim.drain);
+    memset(&drain_state.drain, 0, sizeof drain_state.drain);
     if (stack)
         tid = thread_clone(flags, stack, pump_main, NULL);
     if (tid < 0)
         return drive_by_timer();
-    __atomic_store_n(&shim.pump_tid, (int)tid, __ATOMIC_RELEASE);
+    __atomic_store_n(&drain_state.tid, (int)tid, __ATOMIC_RELEASE);
     start_watching(flags);
     return true;
 }
 
+void state_after_fork(void)
+{
+    memset(&drain_state, 0, sizeof drain_state);
+}
+
+void thread_after_fork(void)
+{
+    pump_lock = 0;
+}
+
 /* ---- the exit guard ------------------------------------------------------------------------------------ */
+
+void exit_guard_after_fork(void)
+{
+    memset(&exit_guard, 0, sizeof exit_guard);
+}
 
 /* Wait until the drain lets this thread leave. */
 static void wait_to_leave(void)
 {
-    if (!shim_draining() || __atomic_load_n(&shim.releasing, __ATOMIC_ACQUIRE) || shim.pump_tid <= 0)
+    if (!deferred_draining() || __atomic_load_n(&deferred.delivering, __ATOMIC_ACQUIRE) || drain_state.tid <= 0)
         return;
-    if (__atomic_exchange_n(&shim.exit_called, 1, __ATOMIC_ACQ_REL))
+    if (__atomic_exchange_n(&exit_guard.called, 1, __ATOMIC_ACQ_REL))
         return; /* exit from within exit: the first one has waited */
-    shim.exiting_tp = arch_thread_pointer();
-    __atomic_store_n(&shim.exiting_tid, (int)sys0(SYS_gettid), __ATOMIC_RELEASE);
-    pump_poke();
-    while (__atomic_load_n(&shim.exit_leave, __ATOMIC_ACQUIRE) == 0)
-        sys4(SYS_futex, &shim.exit_leave, FUTEX_WAIT_PRIVATE, 0, 0);
+    exit_guard.thread_pointer = arch_thread_pointer();
+    __atomic_store_n(&exit_guard.tid, (int)sys0(SYS_gettid), __ATOMIC_RELEASE);
+    wake_now();
+    while (__atomic_load_n(&exit_guard.leave, __ATOMIC_ACQUIRE) == 0)
+        sys4(SYS_futex, &exit_guard.leave, FUTEX_WAIT_PRIVATE, 0, 0);
 }
 
 void shim_exit(void)
 {
-    if (!shim.armed || !shim_is_our_process())
+    if (!self_armed() || !self_is_our_process())
         return;
     wait_to_leave();
     group_leave();

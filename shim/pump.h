@@ -15,9 +15,9 @@ bool survey_event(uint64_t token, nsec_t now);
 /* Every connection that is cut by a release now: calls f for each. Returns their number. */
 unsigned survey_cut(void (*f)(const struct report_cut *cut, void *arg), void *arg);
 
-/* holders.c. Of what a fork has shared: what does no other process hold any more? That is ours alone again. listeners: look
+/* holders.c. Of what a fork has shared: what does no other process hold any more? That is ours alone again. with_listeners: look
  * also if only those are shared. pinned: a connection whose pin the caller has, or NULL. */
-void holders_look(bool listeners, const struct conn *pinned);
+void holders_look(bool with_listeners, const struct conn *pinned);
 
 /* announce.c: what the drain says: log lines and the final report. */
 void announce_open(void);

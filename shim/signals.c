@@ -2,12 +2,19 @@
 #include "shim.h"
 
 #include "group.h"
-#include "record.h"
+#include "track/conn_log.h"
 #include "sys/syscall.h"
 
 #include <linux/futex.h>
 #include <signal.h>
 #include <time.h>
+
+HIDDEN struct dispositions dispositions;
+
+void disposition_after_fork(void)
+{
+    dispositions.lock = 0;
+}
 
 #define SA_RESTORER_ 0x04000000ul
 
@@ -49,7 +56,7 @@ static bool put_programs(int sig, struct ksigaction own)
  * program's from here, unless it counts on being called once only (node raises the signal again). */
 static void give_by_hand(int sig, siginfo_t *info, void *context)
 {
-    const struct ksigaction *own = &shim.sigview.program[sig];
+    const struct ksigaction *own = &dispositions.view.program[sig];
     if (context && own->handler > SIGVIEW_IGNORE && (own->flags & SA_RESETHAND) == 0) {
         log_warning("the signal cannot be given back: the program's handler is called from ours");
         ((void (*)(int, siginfo_t *, void *))own->handler)(sig, info, context);
@@ -63,7 +70,7 @@ static void give_by_hand(int sig, siginfo_t *info, void *context)
  * it now, as without us. The memory may be the parent's (vfork): only the kernel's table is touched. */
 static void pass_on(int sig, siginfo_t *info, void *context)
 {
-    if (!put_programs(sig, shim.sigview.program[sig])) {
+    if (!put_programs(sig, dispositions.view.program[sig])) {
         give_by_hand(sig, info, context);
         return;
     }
@@ -72,7 +79,7 @@ static void pass_on(int sig, siginfo_t *info, void *context)
 
 static int signal_owed(void)
 {
-    return shim.options.forward ? shim.options.forward : shim.owed_signal;
+    return config.forward ? config.forward : deferred.pending_signal;
 }
 
 static void on_signal(int sig, siginfo_t *info, void *context);
@@ -81,12 +88,12 @@ static void on_signal(int sig, siginfo_t *info, void *context);
  * seen (Go's runtime, by a system call of its own): that one stands. Where ours cannot be replaced, the signal stays held. */
 static struct ksigaction give_back(int sig)
 {
-    struct ksigaction own = sigview_release(&shim.sigview, sig), now;
+    struct ksigaction own = sigview_release(&dispositions.view, sig), now;
     if (own.handler != SIGVIEW_IGNORE && sys4(SYS_rt_sigaction, sig, 0, &now, 8) == 0 &&
         now.handler != (uintptr_t)on_signal)
         return now;
     if (!put_programs(sig, own))
-        sigview_hold(&shim.sigview, sig, &own);
+        sigview_hold(&dispositions.view, sig, &own);
     return own;
 }
 
@@ -97,7 +104,7 @@ static bool release_here(int sig, void *context)
     int forward = signal_owed();
     bool init_default = false;
     for (int s = 1; s < SIGVIEW_MAX; s++)
-        if (sigview_holds(&shim.sigview, s)) {
+        if (sigview_holds(&dispositions.view, s)) {
             struct ksigaction own = give_back(s);
             if (s == forward && own.handler == SIGVIEW_DEFAULT)
                 init_default = sys0(SYS_getpid) == 1;
@@ -106,10 +113,10 @@ static bool release_here(int sig, void *context)
         sys1(SYS_exit_group, 128 + forward);
     siginfo_t info;
     memset(&info, 0, sizeof info);
-    if (shim.have_info)
-        memcpy(&info, shim.first_info, sizeof shim.first_info);
+    if (deferred.has_info)
+        memcpy(&info, deferred.info, sizeof deferred.info);
     info.si_signo = forward;
-    if (sigview_holds(&shim.sigview, forward)) {
+    if (sigview_holds(&dispositions.view, forward)) {
         give_by_hand(forward, &info, context);
         return false;
     }
@@ -124,7 +131,7 @@ static bool release_here(int sig, void *context)
 static bool pass_here(int sig, siginfo_t *info, void *context)
 {
     signals_give_back();
-    if (sigview_holds(&shim.sigview, sig)) {
+    if (sigview_holds(&dispositions.view, sig)) {
         give_by_hand(sig, info, context);
         return false;
     }
@@ -134,66 +141,47 @@ static bool pass_here(int sig, siginfo_t *info, void *context)
 
 void signals_deliver(void)
 {
-    if (shim.owed && !__atomic_exchange_n(&shim.releasing, 1, __ATOMIC_ACQ_REL))
+    if (deferred.pending && !__atomic_exchange_n(&deferred.delivering, 1, __ATOMIC_ACQ_REL))
         release_here(signal_owed(), NULL);
-}
-
-static void note_run(int tid)
-{
-    unsigned at = __atomic_load_n(&shim.runs, __ATOMIC_RELAXED);
-    shim.run_tid[at % RUNS] = tid;
-    __atomic_store_n(&shim.runs, at + 1, __ATOMIC_RELEASE);
-}
-
-bool shim_interrupted(unsigned runs)
-{
-    unsigned now = __atomic_load_n(&shim.runs, __ATOMIC_ACQUIRE);
-    bool ours = false;
-    if (LIKELY(now == runs))
-        return false;
-    int tid = (int)sys0(SYS_gettid);
-    if (now - runs > RUNS)
-        runs = now - RUNS;
-    for (; runs != now; runs++) {
-        if (shim.run_tid[runs % RUNS] == -tid)
-            return false; /* one call may meet both: withheld, and released before the thread went on */
-        ours = ours || shim.run_tid[runs % RUNS] == tid;
-    }
-    return ours;
 }
 
 /* The moment of the signal is that of the leader's, if there is one. */
 static void note_moment(const struct member *leader)
 {
-    struct timespec wall = {0, 0};
     struct member *self = group_self();
-    nsec_t now = shim_now();
+    nsec_t now = clock_now();
     /* Not later than now, whatever stands there: the deadline follows from it. */
-    shim.signal_at = leader && leader->signal_at < now ? leader->signal_at : now;
-    sys2(SYS_clock_gettime, CLOCK_REALTIME, &wall);
-    shim.signal_wall_ms = (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000;
+    deferred.signal_at = leader && leader->signal_at < now ? leader->signal_at : now;
+    deferred.signal_wall_ms = clock_wall_ms();
     if (!self)
         return;
-    self->signal = shim.first_signal;
-    self->signal_at = shim.signal_at;
+    self->signal = deferred.first_signal;
+    self->signal_at = deferred.signal_at;
     __atomic_store_n(&self->phase, DRAIN_DUCK, __ATOMIC_SEQ_CST);
+}
+
+static void open_conn_log(void)
+{
+    struct member *self = group_self();
+    conn_log_open(self ? group.history : NULL, self ? self->serial : UINT32_MAX, self ? &self->missed : NULL,
+                  group_has_serial);
 }
 
 /* The drain begins. False: with neither thread nor timer there can be none. */
 static bool begin_drain(int sig, const struct member *leader)
 {
-    if (__atomic_exchange_n(&shim.begun, 1, __ATOMIC_ACQ_REL)) {
-        pump_poke();
+    if (__atomic_exchange_n(&deferred.begun, 1, __ATOMIC_ACQ_REL)) {
+        wake_now();
         return true;
     }
     uint64_t mask = block_all();
-    shim.first_signal = sig;
+    deferred.first_signal = sig;
     note_moment(leader);
     /* A connection that is closed now is kept for lingering: the thread may be long in coming. */
-    pump_open();
-    record_open();
+    wake_open();
+    open_conn_log();
     /* From here on every hook says farewells. */
-    __atomic_store_n(&shim.phase, DRAIN_DUCK, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&deferred.phase, DRAIN_DUCK, __ATOMIC_SEQ_CST);
     bool waits = pump_start();
     unblock(mask);
     return waits;
@@ -202,7 +190,7 @@ static bool begin_drain(int sig, const struct member *leader)
 static int lowest_held(void)
 {
     int sig = 1;
-    while (sig < SIGVIEW_MAX - 1 && !sigview_holds(&shim.sigview, sig))
+    while (sig < SIGVIEW_MAX - 1 && !sigview_holds(&dispositions.view, sig))
         sig++;
     return sig;
 }
@@ -219,14 +207,14 @@ void shim_follow(void)
 /* The program was sent the signal, and is owed it. */
 static void note_owed(int sig, const void *siginfo)
 {
-    if (__atomic_exchange_n(&shim.owed, 1, __ATOMIC_ACQ_REL))
+    if (__atomic_exchange_n(&deferred.pending, 1, __ATOMIC_ACQ_REL))
         return;
-    shim.owed_signal = sig;
+    deferred.pending_signal = sig;
     if (group_self())
         group_self()->owed = sig;
     if (siginfo) {
-        memcpy(shim.first_info, siginfo, sizeof shim.first_info);
-        shim.have_info = true;
+        memcpy(deferred.info, siginfo, sizeof deferred.info);
+        deferred.has_info = true;
     }
 }
 
@@ -246,33 +234,34 @@ static bool is_order(const siginfo_t *info)
 /* A tick of the timer that stands in for the pump's thread. */
 static bool is_tick(const siginfo_t *info)
 {
-    return info && info->si_code == SI_TIMER && info->si_value.sival_ptr == &shim;
+    return info && info->si_code == SI_TIMER && info->si_value.sival_ptr == &drain_state;
 }
 
 bool shim_signal(int sig, const void *siginfo)
 {
     if (is_tick(siginfo))
         return pump_drive();
-    if (__atomic_load_n(&shim.releasing, __ATOMIC_ACQUIRE))
+    if (__atomic_load_n(&deferred.delivering, __ATOMIC_ACQUIRE))
         return true;
     if (is_order(siginfo)) {
-        if (((const siginfo_t *)siginfo)->si_pid == shim.pid) {
-            __atomic_add_fetch(&shim.called_back, 1, __ATOMIC_SEQ_CST);
-            shim_wake(NULL);
+        if (((const siginfo_t *)siginfo)->si_pid == self_pid()) {
+            __atomic_add_fetch(&stats.interrupts_answered, 1, __ATOMIC_SEQ_CST);
+            wake_changed(NULL);
         }
         shim_follow();
         return false;
     }
-    if (!shim.owed && group_is_free()) { /* our leader's release, which we have not noticed yet; this is its doing */
-        __atomic_store_n(&shim.releasing, 1, __ATOMIC_SEQ_CST);
+    if (!deferred.pending &&
+        group_is_free()) { /* our leader's release, which we have not noticed yet; this is its doing */
+        __atomic_store_n(&deferred.delivering, 1, __ATOMIC_SEQ_CST);
         return true;
     }
-    bool repeated = shim.owed && is_from_group(siginfo);
+    bool repeated = deferred.pending && is_from_group(siginfo);
     note_owed(sig, siginfo);
     if (repeated)
         return false;
-    STORE(shim.last_at, shim_now());
-    __atomic_fetch_add(&shim.signals, 1, __ATOMIC_ACQ_REL);
+    STORE(deferred.last_at, clock_now());
+    __atomic_fetch_add(&deferred.signals, 1, __ATOMIC_ACQ_REL);
     /* False even if it was the release just now: the pump's own signal is on its way. */
     return !begin_drain(sig, NULL);
 }
@@ -351,7 +340,7 @@ static void hide_run(void *context)
 {
     bool interrupted = arch_interrupted_call(context);
     if (!others_follow(context) && interrupted)
-        note_run((int)sys0(SYS_gettid));
+        eintr_note_run((int)sys0(SYS_gettid));
 }
 
 /* The program's own handler of sig runs as ours returns, or has run. */
@@ -360,28 +349,28 @@ static void show_run(int sig, void *context)
     struct ksigaction now;
     if (sys4(SYS_rt_sigaction, sig, 0, &now, 8) != 0 || now.handler <= SIGVIEW_IGNORE)
         return;
-    note_run(-(int)sys0(SYS_gettid));
+    eintr_note_run(-(int)sys0(SYS_gettid));
     interrupt_wait_ahead(context, &now);
 }
 
 /* Is it a child that may be on its way to an exec, with nothing to drain? */
 static bool passes_by(const siginfo_t *info)
 {
-    return shim.newborn && !group_has_grown() && !shim_inherits() && !is_order(info);
+    return self_is_pre_exec() && !group_has_grown() && !connections_inherits() && !is_order(info);
 }
 
 static void on_signal(int sig, siginfo_t *info, void *context)
 {
-    bool passes = !shim_is_our_process() || passes_by(info), follows = true;
+    bool passes = !self_is_our_process() || passes_by(info), follows = true;
     if (!passes && !shim_signal(sig, info)) {
         hide_run(context);
         return;
     }
-    int released = !passes && shim.owed ? signal_owed() : sig;
+    int released = !passes && deferred.pending ? signal_owed() : sig;
     if (passes)
         pass_on(sig, info, context);
     else
-        follows = shim.owed ? release_here(sig, context) : pass_here(sig, info, context);
+        follows = deferred.pending ? release_here(sig, context) : pass_here(sig, info, context);
     /* In a sigsuspend or ppoll the mask that returns blocks what we have just queued: it comes when the hook waits
      * again, and that EINTR is the program's. */
     if (follows && blocks(context, released))
@@ -394,14 +383,14 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 static uint64_t lock_view(void)
 {
     uint64_t mask = block_all();
-    while (!conn_lock(&shim.sig_lock))
+    while (!conn_lock(&dispositions.lock))
         sys0(SYS_sched_yield);
     return mask;
 }
 
 static void unlock_view(uint64_t mask)
 {
-    __atomic_store_n(&shim.sig_lock, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&dispositions.lock, 0, __ATOMIC_RELEASE);
     unblock(mask);
 }
 
@@ -409,7 +398,7 @@ void signals_give_back(void)
 {
     uint64_t mask = lock_view();
     for (int sig = 1; sig < SIGVIEW_MAX; sig++)
-        if (sigview_holds(&shim.sigview, sig))
+        if (sigview_holds(&dispositions.view, sig))
             give_back(sig);
     unlock_view(mask);
 }
@@ -419,7 +408,7 @@ void signals_give_back(void)
 static void on_continue(int sig, siginfo_t *info, void *context)
 {
     (void)sig;
-    if (shim_is_our_process() && is_order(info))
+    if (self_is_our_process() && is_order(info))
         shim_follow();
     hide_run(context);
 }
@@ -450,9 +439,9 @@ static bool put_ours(int sig, unsigned long restart)
 /* Where the program ignores all of them, no order can reach it. */
 static void note_deafness(void)
 {
-    bool deaf = shim.sigview.held != 0;
+    bool deaf = dispositions.view.held != 0;
     for (int sig = 1; sig < SIGVIEW_MAX; sig++)
-        if (sigview_holds(&shim.sigview, sig) && shim.sigview.program[sig].handler != SIGVIEW_IGNORE)
+        if (sigview_holds(&dispositions.view, sig) && dispositions.view.program[sig].handler != SIGVIEW_IGNORE)
             deaf = false;
     if (deaf)
         group_marks(MEMBER_DEAF);
@@ -463,9 +452,9 @@ static void note_deafness(void)
 void signals_interrupt(void)
 {
     uint64_t mask = lock_view();
-    const struct ksigaction *program = &shim.sigview.program[signal_owed()];
-    if (shim_holds(shim.first_signal) && program->handler > SIGVIEW_IGNORE && (program->flags & SA_RESTART) == 0)
-        put_ours(shim.first_signal, 0);
+    const struct ksigaction *program = &dispositions.view.program[signal_owed()];
+    if (shim_holds(deferred.first_signal) && program->handler > SIGVIEW_IGNORE && (program->flags & SA_RESTART) == 0)
+        put_ours(deferred.first_signal, 0);
     unlock_view(mask);
 }
 
@@ -477,17 +466,17 @@ static bool hold(int sig)
         return false;
     if (now.handler == (uintptr_t)on_signal)
         return true; /* a fork's child: inherited, and so is its view */
-    sigview_hold(&shim.sigview, sig, &now);
+    sigview_hold(&dispositions.view, sig, &now);
     if (now.handler == SIGVIEW_IGNORE || put_ours(sig, SA_RESTART))
         return true;
-    sigview_release(&shim.sigview, sig);
+    sigview_release(&dispositions.view, sig);
     return false;
 }
 
 void signals_hold(void)
 {
     for (int sig = 1; sig < SIGVIEW_MAX; sig++)
-        if ((shim.options.signals >> sig & 1) != 0 && !hold(sig))
+        if ((config.signals >> sig & 1) != 0 && !hold(sig))
             log_warning("a signal cannot be withheld: it ends the process as without lastcall");
     note_deafness();
 }
@@ -505,12 +494,12 @@ static void sigaction_of_vfork_child(int sig, const struct ksigaction *act, stru
     }
     sys4(SYS_rt_sigaction, sig, act ? &own : NULL, &kernel, 8);
     if (old)
-        *old = kernel.handler == (uintptr_t)on_signal ? shim.sigview.program[sig] : kernel;
+        *old = kernel.handler == (uintptr_t)on_signal ? dispositions.view.program[sig] : kernel;
 }
 
 bool shim_sigaction(int sig, const struct ksigaction *act, struct ksigaction *old)
 {
-    if (shim_holds(sig) && !shim_is_our_process()) {
+    if (shim_holds(sig) && !self_is_our_process()) {
         sigaction_of_vfork_child(sig, act, old);
         return true;
     }
@@ -518,8 +507,8 @@ bool shim_sigaction(int sig, const struct ksigaction *act, struct ksigaction *ol
     bool held = shim_holds(sig);
     if (held) {
         if (old)
-            *old = shim.sigview.program[sig];
-        if (act && sigview_set(&shim.sigview, sig, act))
+            *old = dispositions.view.program[sig];
+        if (act && sigview_set(&dispositions.view, sig, act))
             put_ours(sig, SA_RESTART);
         else if (act)
             put_action(sig, act);

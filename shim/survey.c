@@ -1,11 +1,12 @@
 /* survey.c: every connection looked at once: what is due is done, what is owed is counted. */
 #include "pump.h"
 
-#include "record.h"
+#include "track/conn_log.h"
 
+#include "track/close.h"
 #include "sys/proc.h"
 #include "sys/syscall.h"
-#include "trace.h"
+#include "process/trace.h"
 
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -13,7 +14,7 @@
 
 static bool draining_idle(void)
 {
-    return drain_may_close_idle(&shim.drain);
+    return drain_may_close_idle(&drain_state.drain);
 }
 
 static nsec_t later(nsec_t a, nsec_t b)
@@ -30,10 +31,10 @@ static void expires(struct census *census, nsec_t at)
 /* While an exit waits: only what another, living thread serves is still owed (DESIGN: exit guard). */
 static bool somebody_serves(const struct conn *c)
 {
-    if (LOAD(c->toucher) == shim.exiting_tp)
+    if (LOAD(c->io.thread) == exit_guard.thread_pointer)
         return false;
-    if (LOAD(c->toucher_tid) != 0)
-        return sys3(SYS_tgkill, shim.pid, LOAD(c->toucher_tid), 0) == 0;
+    if (LOAD(c->io.tid) != 0)
+        return sys3(SYS_tgkill, self_pid(), LOAD(c->io.tid), 0) == 0;
     return proc_threads() > 1 + pump_threads(); /* the exiting one and ours */
 }
 
@@ -88,8 +89,8 @@ static bool has_foreign_port(const struct conn *c)
     struct sock_address local;
     if (c->listener >= LISTENERS_MAX || !sock_local(c->fd, &local))
         return false;
-    for (unsigned i = 0; i < shim.listeners; i++)
-        if (shim.listener[i].port == local.port)
+    for (unsigned i = 0; i < listeners.used; i++)
+        if (listeners.entry[i].port == local.port)
             return false;
     return true;
 }
@@ -97,15 +98,15 @@ static bool has_foreign_port(const struct conn *c)
 static void verify(struct conn *c)
 {
     enum { TRIES = 16 };
-    if (c->unix_ || c->verified || LOAD(c->opaque))
+    if (c->unix_ || conn_report_has(c, CONN_VERIFIED) || conn_is_opaque(c))
         return;
     enum verdict v = UNSTEADY;
     for (int i = 0; i < TRIES && v == UNSTEADY; i++)
         v = compare(c);
     c->stale = (v == UNEQUAL || LOAD(c->read_bytes) + LOAD(c->written_bytes) == 0) && has_foreign_port(c);
     if (v == UNEQUAL || c->stale)
-        conn_doubt(c, DOUBT_COUNTS);
-    c->verified = true; /* never steady: the hooks see it being used */
+        conn_set_opaque(c, OPAQUE_COUNTS);
+    conn_report_set(c, CONN_VERIFIED); /* never steady: the hooks see it being used */
 }
 
 enum owed { OWED_NOTHING, OWED_IDLE, OWED_ENDING, OWED_IN_FLIGHT };
@@ -113,10 +114,10 @@ enum owed { OWED_NOTHING, OWED_IDLE, OWED_ENDING, OWED_IN_FLIGHT };
 static void give_eof(struct conn *c, nsec_t now)
 {
     trace(TRACE_EOF, c->fd, 0);
-    record(c, HISTORY_EOF);
+    conn_log_note(c, HISTORY_EOF);
     STORE(c->since, now);
     __atomic_store_n(&c->stage, CONN_EOF, __ATOMIC_SEQ_CST); /* before a reader can see it */
-    if (!c->shared)
+    if (!conn_is_shared(c))
         sys2(SYS_shutdown, c->fd, SHUT_RD);
 }
 
@@ -124,11 +125,11 @@ static void give_eof(struct conn *c, nsec_t now)
 static bool is_shared_still(struct conn *c, nsec_t now)
 {
     static nsec_t looked_at; /* a walk through /proc is not for every connection */
-    if (c->shared && !c->sent && now >= looked_at + shim.options.idle) {
+    if (conn_is_shared(c) && !conn_is_sent(c) && now >= looked_at + config.idle) {
         looked_at = now;
         holders_look(false, c);
     }
-    return c->shared;
+    return conn_is_shared(c);
 }
 
 /* A thread is at its bytes just now: a request may be past the parser, and not among those that are owed yet. To be asked
@@ -159,7 +160,7 @@ static bool has_spoken(const struct conn *c, nsec_t now, nsec_t latest)
 /* Idle, or opaque and quiet, until `until`: then the virtual EOF, and as long again to react to it. */
 static enum owed idle_until(struct conn *c, struct census *census, nsec_t until, nsec_t now)
 {
-    nsec_t latest = until + shim.options.idle;
+    nsec_t latest = until + config.idle;
     if (!draining_idle())
         return OWED_IDLE; /* lame duck: its end is a time of its own */
     if (now < until) {
@@ -167,7 +168,7 @@ static enum owed idle_until(struct conn *c, struct census *census, nsec_t until,
         return OWED_IDLE;
     }
     /* Before anything else: also of the time after the virtual EOF. */
-    if (!LOAD(c->opaque) && has_spoken(c, now, latest)) {
+    if (!conn_is_opaque(c) && has_spoken(c, now, latest)) {
         if (now < latest)
             expires(census, latest);
         return OWED_IN_FLIGHT;
@@ -175,20 +176,19 @@ static enum owed idle_until(struct conn *c, struct census *census, nsec_t until,
     if (c->stage == CONN_EOF || is_shared_still(c, now))
         return OWED_NOTHING; /* the program does not care for it: the exit closes it */
     give_eof(c, now);
-    expires(census, now + shim.options.idle);
+    expires(census, now + config.idle);
     return OWED_IDLE;
 }
 
 static enum owed look_at_opaque(struct conn *c, struct census *census, nsec_t now)
 {
     struct sock_counts k = {0};
-    if (!c->counted_opaque) {
-        c->counted_opaque = true;
-        shim.counts.opaque++;
-        trace(TRACE_OPAQUE, c->fd, LOAD(c->doubt));
-        record(c, HISTORY_OPAQUE);
+    if (conn_report_set(c, CONN_COUNTED_OPAQUE)) {
+        stats.counts.opaque++;
+        trace(TRACE_OPAQUE, c->fd, LOAD(c->opaque_reason));
+        conn_log_note(c, HISTORY_OPAQUE);
     }
-    nsec_t quiet_since = later(shim.signal_at, LOAD(c->since));
+    nsec_t quiet_since = later(deferred.signal_at, LOAD(c->since));
     if (!c->unix_) {
         long err = sock_counts(c->fd, &k);
         if (sock_is_other(err) || (err == 0 && k.state == SOCK_CLOSED_STATE))
@@ -199,7 +199,7 @@ static enum owed look_at_opaque(struct conn *c, struct census *census, nsec_t no
     }
     if (c->stage != CONN_EOF && sock_unsent(c->fd) > 0)
         quiet_since = now; /* a reader that pauses: output is bounded by the deadline only */
-    return idle_until(c, census, quiet_since + shim.options.idle, now);
+    return idle_until(c, census, quiet_since + config.idle, now);
 }
 
 /* All of it and our FIN, at acked_at. (Before, acked_at is when only the FIN was left, or 0.) */
@@ -241,16 +241,16 @@ static enum owed look_at_ended(struct conn *c, struct census *census, nsec_t now
         trace(TRACE_ACKED, c->fd, 0);
         STORE(c->acked_at, now);
         __atomic_store_n(&c->acked, true, __ATOMIC_RELEASE);
-        __atomic_store_n(&shim.owed_at, now, __ATOMIC_RELEASE);
+        __atomic_store_n(&stats.last_done_at, now, __ATOMIC_RELEASE);
     }
     if (!is_acked(c)) {
-        shim_watch(c); /* it may have ended before there was a pump; EEXIST otherwise */
+        close_watch(c); /* it may have ended before there was a pump; EEXIST otherwise */
         if (!only_fin_unacked(c))
             return OWED_ENDING;
         if (LOAD(c->acked_at) == 0)
             STORE(c->acked_at, now);
     }
-    nsec_t until = LOAD(c->acked_at) + shim.options.linger;
+    nsec_t until = LOAD(c->acked_at) + config.linger;
     if ((LOAD(c->must_linger) || !is_acked(c)) && now < until) {
         expires(census, until);
         return OWED_ENDING;
@@ -262,8 +262,8 @@ static enum owed look_at_ended(struct conn *c, struct census *census, nsec_t now
  * yet, and the parent may not have closed it yet. */
 static enum owed look_at_inherited(const struct conn *c, struct census *census, nsec_t now)
 {
-    nsec_t until = shim.signal_at + shim.options.idle;
-    if (LOAD(c->opaque) || LOAD(c->read_bytes) + LOAD(c->written_bytes) > 0 || now >= until)
+    nsec_t until = deferred.signal_at + config.idle;
+    if (conn_is_opaque(c) || LOAD(c->read_bytes) + LOAD(c->written_bytes) > 0 || now >= until)
         return OWED_NOTHING;
     expires(census, until);
     return OWED_IDLE;
@@ -271,28 +271,28 @@ static enum owed look_at_inherited(const struct conn *c, struct census *census, 
 
 static enum owed look_at_open(struct conn *c, struct census *census, nsec_t now, bool first)
 {
-    if (c->inherited)
+    if (conn_is_inherited(c))
         return look_at_inherited(c, census, now);
     if (first)
         verify(c);
     if (c->stale)
         return OWED_NOTHING;
-    if (__atomic_load_n(&c->opaque, __ATOMIC_ACQUIRE))
+    if (conn_is_opaque(c))
         return look_at_opaque(c, census, now);
     if (LOAD(c->fin))
         return look_at_ended(c, census, now); /* the program has said its last word: like nginx, it lingers */
     if (is_being_followed(c) || conn_in_flight(c) || (first && sock_unread(c->fd) > 0))
         return OWED_IN_FLIGHT;
-    return idle_until(c, census, later(shim.signal_at, LOAD(c->since)) + shim.options.idle, now);
+    return idle_until(c, census, later(deferred.signal_at, LOAD(c->since)) + config.idle, now);
 }
 
 /* The entry is free for another use only when the descriptor is gone. */
 static void drop_lingering(struct conn *c)
 {
-    trace(TRACE_DROPPED, c->fd, LOAD(c->crossed_bytes));
-    record(c, HISTORY_CLOSED);
-    sys1(SYS_close, c->fd);
-    shim_free(c);
+    trace(TRACE_DROPPED, c->fd, LOAD(c->report.late_bytes));
+    conn_log_note(c, HISTORY_CLOSED);
+    ownfd_close(c->fd);
+    connections_free(c);
 }
 
 static enum owed look_at_lingering(struct conn *c, struct census *census, nsec_t now)
@@ -300,17 +300,15 @@ static enum owed look_at_lingering(struct conn *c, struct census *census, nsec_t
     bool ended;
     uint64_t crossed = sock_discard(c->fd, &ended);
     if (crossed > 0) {
-        __atomic_add_fetch(&c->crossed_bytes, crossed, __ATOMIC_RELAXED);
+        __atomic_add_fetch(&c->report.late_bytes, crossed, __ATOMIC_RELAXED);
         STORE(c->must_linger, true);
-        if (!c->counted_crossed) {
-            c->counted_crossed = true;
-            __atomic_add_fetch(&shim.counts.crossed, 1, __ATOMIC_RELAXED);
-        }
+        if (conn_report_set(c, CONN_COUNTED_LATE_DATA))
+            __atomic_add_fetch(&stats.counts.crossed, 1, __ATOMIC_RELAXED);
     }
     if (ended)
         STORE(c->must_linger, false);
     enum owed owed = look_at_ended(c, census, now);
-    if (owed == OWED_NOTHING && (ended || now >= LOAD(c->acked_at) + shim.options.linger)) {
+    if (owed == OWED_NOTHING && (ended || now >= LOAD(c->acked_at) + config.linger)) {
         drop_lingering(c);
         return OWED_NOTHING;
     }
@@ -328,9 +326,9 @@ static enum owed look_at(struct conn *c, struct census *census, nsec_t now, bool
         case CONN_LINGERING: owed = look_at_lingering(c, census, now); break;
         default: owed = look_at_open(c, census, now, first);
         }
-    if (record_on())
-        record_look(c, owed == OWED_IN_FLIGHT, first ? shim.signal_at : now);
-    conn_unpin(c);
+    if (conn_log_on())
+        conn_log_look(c, owed == OWED_IN_FLIGHT, first ? deferred.signal_at : now);
+    connections_unpin(c);
     return owed;
 }
 
@@ -350,38 +348,41 @@ static bool is_still_owed(const struct conn *c)
 
 void survey(struct census *census, nsec_t now, bool first)
 {
-    bool exiting = __atomic_load_n(&shim.exiting_tid, __ATOMIC_ACQUIRE) != 0;
+    bool exiting = __atomic_load_n(&exit_guard.tid, __ATOMIC_ACQUIRE) != 0;
     census->leaving = exiting;
-    for (uint32_t i = 0, n = pool_size(&shim.pool); i < n; i++) {
-        struct conn *c = pool_at(&shim.pool, i);
+    for (uint32_t i = 0, n = pool_size(&connections); i < n; i++) {
+        struct conn *c = pool_at(&connections, i);
         if (!conn_is_alive(c))
             continue;
         enum owed owed = look_at(c, census, now, first);
         if (first) {
-            STORE(c->late, false);
-            STORE(c->from_before, owed == OWED_IN_FLIGHT);
-            shim.counts.in_flight += owed == OWED_IN_FLIGHT;
+            conn_report_clear(c, CONN_LATE);
+            if (owed == OWED_IN_FLIGHT)
+                conn_report_set(c, CONN_FROM_BEFORE);
+            else
+                conn_report_clear(c, CONN_FROM_BEFORE);
+            stats.counts.in_flight += owed == OWED_IN_FLIGHT;
         }
         if (exiting && owed == OWED_ENDING && !is_acked(c))
             census->in_flight++; /* PID 1 takes the network with it: what is not acknowledged would be lost */
         if (exiting && owed == OWED_IN_FLIGHT) {
             if (!somebody_serves(c))
                 owed = OWED_NOTHING;
-            expires(census, now + shim.options.idle); /* nobody tells of a thread's death */
+            expires(census, now + config.idle); /* nobody tells of a thread's death */
         }
         count(census, owed);
-        if (owed == OWED_NOTHING || owed == OWED_IDLE || shim.witness)
+        if (owed == OWED_NOTHING || owed == OWED_IDLE || wake.blocker)
             continue;
         /* Publish the witness, then look again: a change in between would have woken nobody. */
-        __atomic_store_n(&shim.witness, c, __ATOMIC_SEQ_CST);
+        __atomic_store_n(&wake.blocker, c, __ATOMIC_SEQ_CST);
         if (owed == OWED_IN_FLIGHT && !first && !is_still_owed(c))
-            pump_poke();
+            wake_now();
     }
 }
 
 bool survey_event(uint64_t token, nsec_t now)
 {
-    struct conn *c = pool_at(&shim.pool, (uint32_t)token);
+    struct conn *c = pool_at(&connections, (uint32_t)token);
     if (!c || LOAD(c->generation) != (uint32_t)(token >> 32) || !conn_is_alive(c))
         return false;
     if (!conn_lock(&c->pin))
@@ -393,8 +394,8 @@ bool survey_event(uint64_t token, nsec_t now)
         else if (c->stage == CONN_ENDED)
             look_at_ended(c, &none, now);
     }
-    conn_unpin(c);
-    return c == shim.witness || shim.witness == NULL;
+    connections_unpin(c);
+    return c == wake.blocker || wake.blocker == NULL;
 }
 
 /* ---- the sweep: connections on our ports that the table lacks ------------------------------------------- */
@@ -411,18 +412,18 @@ static bool stays_open(int fd)
 static void adopt_unknown(int fd, void *unused)
 {
     (void)unused;
-    shim_lent(fd);
-    if (slot_of(fd) != 0 || (fd >= shim.fd_high && shim_next_own((unsigned)fd) == fd))
+    fds_find_delegated(fd);
+    if (slot_of(fd) != 0 || ownfd_has(fd))
         return;
-    if (!shim_find(fd))
+    if (!fds_find(fd))
         return;
     uint32_t slot = slot_of(fd);
     if (!stays_open(fd)) {
         if (slot_of(fd) == slot)
-            shim_forget(fd);
+            fds_forget(fd);
         return;
     }
-    shim.counts.refused_unknown++;
+    stats.counts.refused_unknown++;
 }
 
 void survey_sweep(void)
@@ -434,7 +435,7 @@ void survey_sweep(void)
 
 static bool is_cut(const struct conn *c)
 {
-    if (!conn_is_alive(c) || c->inherited || c->stale)
+    if (!conn_is_alive(c) || conn_is_inherited(c) || c->stale)
         return false;
     if (c->stage >= CONN_ENDED)
         return !is_acked(c) && !only_fin_unacked(c);
@@ -446,14 +447,14 @@ static bool is_cut(const struct conn *c)
 static void describe_cut(struct report_cut *cut, const struct conn *c)
 {
     struct sock_counts k;
-    cut->pid = shim.pid;
+    cut->pid = self_pid();
     cut->method = conn_method(c);
     while (cut->method[cut->method_len])
         cut->method_len++;
     long unread = sock_unread(c->fd);
     cut->unread_bytes = unread > 0 ? (uint64_t)unread : 0;
     cut->request_bytes = c->request_bytes;
-    if (!LOAD(c->opaque) && !http1_between(&c->out)) {
+    if (!conn_is_opaque(c) && !http1_between(&c->out)) {
         cut->response_bytes = c->response_bytes;
         cut->head_sent = !http1_in_head(&c->out);
         cut->has_total = cut->head_sent && c->out.facts.has_length;
@@ -467,8 +468,8 @@ static void describe_cut(struct report_cut *cut, const struct conn *c)
 unsigned survey_cut(void (*f)(const struct report_cut *cut, void *arg), void *arg)
 {
     unsigned cuts = 0;
-    for (uint32_t i = 0, n = pool_size(&shim.pool); i < n; i++) {
-        struct conn *c = pool_at(&shim.pool, i);
+    for (uint32_t i = 0, n = pool_size(&connections); i < n; i++) {
+        struct conn *c = pool_at(&connections, i);
         struct report_cut cut;
         struct sock_address peer;
         char text[SOCK_TEXT];
@@ -476,13 +477,13 @@ unsigned survey_cut(void (*f)(const struct report_cut *cut, void *arg), void *ar
             continue;
         bool counts = is_cut(c);
         if (counts) {
-            record_cut(c);
+            conn_log_aborted(c);
             memset(&peer, 0, sizeof peer);
             sock_peer(c->fd, &peer);
             memset(&cut, 0, sizeof cut);
             describe_cut(&cut, c);
         }
-        conn_unpin(c);
+        connections_unpin(c);
         if (!counts)
             continue;
         cuts++;

@@ -2,8 +2,8 @@
 #include "watch.h"
 
 #include "lead.h"
-#include "record.h"
-#include "sys/high.h"
+#include "track/conn_log.h"
+#include "process/ownfd.h"
 #include "sys/syscall.h"
 
 #include <signal.h>
@@ -31,24 +31,12 @@ static void drop_watch(struct watch *w)
     int fd = w->serial != 0 ? w->fd : -1;
     __atomic_store_n(&w->serial, 0, __ATOMIC_SEQ_CST); /* before its number is somebody else's */
     memset(w, 0, sizeof *w);
-    if (fd >= 0)
-        sys1(SYS_close, fd);
+    ownfd_close(fd);
 }
 
 void watch_forget(void)
 {
     memset(watch, 0, sizeof watch);
-}
-
-int lead_next_own(unsigned from)
-{
-    int next = FD_MAX;
-    if (!group_self())
-        return next;
-    for (int i = 0; i < members_top(group.table); i++)
-        if (watch[i].serial != 0 && watch[i].fd >= (int)from && watch[i].fd < next)
-            next = watch[i].fd;
-    return next;
 }
 
 /* It is gone. If it has not said so itself, what it had in flight is cut. */
@@ -63,7 +51,7 @@ static void died(int at, bool of_our_drain)
     if (in_the_middle) {
         who->end = MEMBER_KILLED;
         who->counts.cut += who->open;
-        record_died(serial);
+        conn_log_died(serial);
     }
     members_leave(group.table, at, serial, of_our_drain && group.leader == MEMBER_NONE && phase > DRAIN_SERVING);
 }
@@ -100,18 +88,17 @@ bool watch_alive(int at, int pid)
     if (w->serial == who->serial)
         return w->fd >= 0 || w->out_of_reach || sys2(SYS_kill, pid, 0) != -ESRCH;
     drop_watch(w);
-    w->fd = high_move((int)sys2(SYS_pidfd_open, pid, 0));
-    /* Last: a fork in the meantime closes in the child what is ours (lead_next_own), and 0 is not. */
+    w->fd = ownfd_move_high((int)sys2(SYS_pidfd_open, pid, 0));
     __atomic_store_n(&w->serial, who->serial, __ATOMIC_SEQ_CST);
     if (w->fd == -ESRCH) {
         /* It may have died by the signal that ended a drain of its own, long ago. */
-        died(at, who->signal_at + LONE_GRACE >= shim.signal_at);
+        died(at, who->signal_at + LONE_GRACE >= deferred.signal_at);
         return false;
     }
     w->out_of_reach = !is_it(who, pid);
     struct epoll_event want = {EPOLLIN, {.u64 = token_of(at)}};
     if (w->fd >= 0 && !w->out_of_reach)
-        sys4(SYS_epoll_ctl, shim.epoll, EPOLL_CTL_ADD, w->fd, &want);
+        sys4(SYS_epoll_ctl, wake.epoll, EPOLL_CTL_ADD, w->fd, &want);
     return true;
 }
 
@@ -127,7 +114,7 @@ static void fill_order(siginfo_t *info, int sig)
     memset(info, 0, sizeof *info);
     info->si_signo = sig;
     info->si_code = SI_QUEUE;
-    info->si_pid = shim.pid;
+    info->si_pid = self_pid();
     info->si_value.sival_ptr = group_order();
 }
 
@@ -147,7 +134,7 @@ void watch_order(int at)
     struct watch *w = &watch[at];
     if (w->ordered || w->out_of_reach)
         return;
-    long ret = pid_of(member(at)) == (int)sys0(SYS_getppid) ? -ESRCH : send_order(at, shim.first_signal);
+    long ret = pid_of(member(at)) == (int)sys0(SYS_getppid) ? -ESRCH : send_order(at, deferred.first_signal);
     if (ret == -EPERM)
         ret = send_order(at, SIGCONT); /* signals_hear_leader */
     w->ordered = true;
@@ -158,16 +145,16 @@ static void call_thread(int dir, const char *name, uint64_t tid, void *unused)
 {
     siginfo_t info;
     (void)dir, (void)name, (void)unused;
-    if ((long)tid == sys0(SYS_gettid) || proc_blocks((int)tid, shim.first_signal))
+    if ((long)tid == sys0(SYS_gettid) || proc_blocks((int)tid, deferred.first_signal))
         return;
-    fill_order(&info, shim.first_signal);
-    __atomic_add_fetch(&shim.called, 1, __ATOMIC_SEQ_CST); /* before it can answer */
-    if (sys4(SYS_rt_tgsigqueueinfo, shim.pid, tid, shim.first_signal, &info) != 0)
-        __atomic_sub_fetch(&shim.called, 1, __ATOMIC_SEQ_CST);
+    fill_order(&info, deferred.first_signal);
+    __atomic_add_fetch(&stats.interrupts, 1, __ATOMIC_SEQ_CST); /* before it can answer */
+    if (sys4(SYS_rt_tgsigqueueinfo, self_pid(), tid, deferred.first_signal, &info) != 0)
+        __atomic_sub_fetch(&stats.interrupts, 1, __ATOMIC_SEQ_CST);
 }
 
 void lead_call_out(void)
 {
     if (group.table)
-        proc_each(shim.pid, "/task", call_thread, NULL);
+        proc_each(self_pid(), "/task", call_thread, NULL);
 }

@@ -1,5 +1,5 @@
 # cli.mk: the launcher and inspector, `lastcall`: a static program, so that it can be copied into any image.
-CLI_SRC   = $(wildcard shim/cli/*.c) $(wildcard shim/core/*.c) shim/sys/shared.c shim/sys/proc.c shim/sys/high.c shim/sys/net.c
+CLI_SRC   = $(wildcard shim/cli/*.c) $(wildcard shim/core/*.c) shim/sys/shared.c shim/sys/proc.c shim/sys/fd.c shim/sys/net.c
 CLI_OBJ   = $(patsubst %.c,$(BUILD)/host/%.o,$(CLI_SRC))
 CLI_FLAGS = -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -iquote shim -MMD -MP
 CLI_LIBS  = -lelf -lz -ljansson -lm

@@ -78,9 +78,9 @@ enum status_kind status_kind_of(const struct conn *c)
         return KIND_LINGERING;
     if (c->stage == CONN_ENDED)
         return KIND_ENDED;
-    if (c->inherited)
+    if (conn_is_inherited(c))
         return KIND_INHERITED;
-    if (c->opaque)
+    if (conn_is_opaque(c))
         return KIND_OPAQUE;
     if (conn_in_flight(c))
         return KIND_IN_FLIGHT;
@@ -104,9 +104,10 @@ static void take_method(char out[static HTTP1_METHOD_MAX + 1], const struct http
 static void settle_bools(struct conn *c)
 {
     static const size_t at[] = {
-        offsetof(struct conn, live),        offsetof(struct conn, dead),  offsetof(struct conn, opaque),
-        offsetof(struct conn, inherited),   offsetof(struct conn, stale), offsetof(struct conn, fin),
-        offsetof(struct conn, from_before),
+        offsetof(struct conn, live),
+        offsetof(struct conn, dead),
+        offsetof(struct conn, stale),
+        offsetof(struct conn, fin),
     };
     for (unsigned i = 0; i < COUNT(at); i++) {
         unsigned char *byte = (unsigned char *)c + at[i];
@@ -129,7 +130,7 @@ bool status_take_conn(struct status_process *p, struct status_request *r, struct
     take_method(r->method, &c->in.facts);
     r->request_bytes = c->request_bytes;
     r->response_bytes = http1_between(&c->out) ? 0 : c->response_bytes; /* else it is that of the last response */
-    r->from_before = c->from_before;
+    r->from_before = conn_report_has(c, CONN_FROM_BEFORE);
     return true;
 }
 

@@ -19,11 +19,52 @@ void conn_init(struct conn *c, int fd, uint16_t listener, bool unix_)
     http1_init(&c->out, HTTP1_RESPONSE);
 }
 
-void conn_doubt(struct conn *c, enum doubt why)
+void conn_set_opaque(struct conn *c, enum opaque_reason why)
 {
-    if (LOAD(c->doubt) == DOUBT_NONE)
-        STORE(c->doubt, (uint8_t)why);
-    __atomic_store_n(&c->opaque, true, __ATOMIC_RELEASE);
+    uint8_t none = OPAQUE_NOT;
+    __atomic_compare_exchange_n(&c->opaque_reason, &none, (uint8_t)why, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+}
+
+/* ---- ownership ---------------------------------------------------------------------------------- */
+
+static void change(struct conn *c, const uint8_t *to)
+{
+    uint8_t now = LOAD(c->ownership);
+    while (now != to[now] &&
+           !__atomic_compare_exchange_n(&c->ownership, &now, to[now], true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        ;
+}
+
+/* To what, from OWN, SHARED, SENT, INHERITED, INHERITED_SENT. */
+void conn_share(struct conn *c)
+{
+    static const uint8_t to[] = {CONN_SHARED, CONN_SHARED, CONN_SENT, CONN_INHERITED, CONN_INHERITED_SENT};
+    change(c, to);
+}
+
+void conn_send(struct conn *c)
+{
+    static const uint8_t to[] = {CONN_SENT, CONN_SENT, CONN_SENT, CONN_INHERITED_SENT, CONN_INHERITED_SENT};
+    change(c, to);
+}
+
+void conn_inherit(struct conn *c)
+{
+    static const uint8_t to[] = {CONN_INHERITED, CONN_INHERITED, CONN_INHERITED_SENT, CONN_INHERITED,
+                                 CONN_INHERITED_SENT};
+    change(c, to);
+}
+
+void conn_use(struct conn *c)
+{
+    static const uint8_t to[] = {CONN_OWN, CONN_SHARED, CONN_SENT, CONN_SHARED, CONN_SENT};
+    change(c, to);
+}
+
+void conn_own(struct conn *c)
+{
+    static const uint8_t to[] = {CONN_OWN, CONN_OWN, CONN_SENT, CONN_OWN, CONN_INHERITED_SENT};
+    change(c, to);
 }
 
 /* ---- the ring: one writer (in), one reader (out) ------------------------------------------------ */
@@ -36,12 +77,12 @@ static uint8_t run_flags(const struct http1_facts *f)
 /* Queue one run; false if the ring is full. */
 static inline bool ring_push_run(struct conn *c, uint8_t flags, unsigned run)
 {
-    uint16_t head = c->ring_head;
-    if ((uint16_t)(head - __atomic_load_n(&c->ring_tail, __ATOMIC_ACQUIRE)) >= CONN_RING)
+    uint16_t head = c->ring.head;
+    if ((uint16_t)(head - __atomic_load_n(&c->ring.tail, __ATOMIC_ACQUIRE)) >= CONN_RING)
         return false;
-    c->ring[head % CONN_RING] = (uint8_t)(run << RUN_SHIFT | flags);
+    c->ring.run[head % CONN_RING] = (uint8_t)(run << RUN_SHIFT | flags);
     __atomic_add_fetch(&c->pending, run, __ATOMIC_RELAXED);
-    __atomic_store_n(&c->ring_head, (uint16_t)(head + 1), __ATOMIC_RELEASE);
+    __atomic_store_n(&c->ring.head, (uint16_t)(head + 1), __ATOMIC_RELEASE);
     return true;
 }
 
@@ -60,9 +101,9 @@ static bool ring_push(struct conn *c, uint8_t flags, unsigned count)
 /* The flags of the request that the next response answers; false if none is known. */
 static inline bool ring_peek(const struct conn *c, uint8_t *flags)
 {
-    if (c->ring_tail == __atomic_load_n(&c->ring_head, __ATOMIC_ACQUIRE))
+    if (c->ring.tail == __atomic_load_n(&c->ring.head, __ATOMIC_ACQUIRE))
         return false;
-    *flags = c->ring[c->ring_tail % CONN_RING] & RUN_FLAGS;
+    *flags = c->ring.run[c->ring.tail % CONN_RING] & RUN_FLAGS;
     return true;
 }
 
@@ -71,10 +112,10 @@ static inline void ring_pop(struct conn *c)
     uint8_t flags;
     if (!ring_peek(c, &flags))
         return;
-    if (c->run_left == 0)
-        c->run_left = c->ring[c->ring_tail % CONN_RING] >> RUN_SHIFT;
-    if (--c->run_left == 0)
-        __atomic_store_n(&c->ring_tail, (uint16_t)(c->ring_tail + 1), __ATOMIC_RELEASE);
+    if (c->ring.left == 0)
+        c->ring.left = c->ring.run[c->ring.tail % CONN_RING] >> RUN_SHIFT;
+    if (--c->ring.left == 0)
+        __atomic_store_n(&c->ring.tail, (uint16_t)(c->ring.tail + 1), __ATOMIC_RELEASE);
     __atomic_sub_fetch(&c->pending, 1, __ATOMIC_RELEASE);
 }
 
@@ -112,7 +153,7 @@ static NOINLINE void follow_more_requests(struct conn *c, const char *data, size
             flags = run_flags(&c->in.facts);
             run++;
         } else if (event == HTTP1_BAD) {
-            conn_doubt(c, DOUBT_REQUEST);
+            conn_set_opaque(c, OPAQUE_REQUEST);
             break;
         }
         if (n == 0)
@@ -124,7 +165,7 @@ static NOINLINE void follow_more_requests(struct conn *c, const char *data, size
     if (run > 0)
         room = ring_push(c, flags, run) && room;
     if (!room)
-        conn_doubt(c, DOUBT_DEPTH);
+        conn_set_opaque(c, OPAQUE_DEPTH);
 }
 
 void conn_follow_requests(struct conn *c, const void *data, size_t n)
@@ -142,14 +183,14 @@ void conn_follow_requests(struct conn *c, const void *data, size_t n)
     uint8_t flags = run_flags(&c->in.facts);
     http1_ends_here(&c->in);
     if (!ring_push_run(c, flags, 1))
-        conn_doubt(c, DOUBT_DEPTH);
+        conn_set_opaque(c, OPAQUE_DEPTH);
 }
 
 void conn_skip_requests(struct conn *c, size_t n)
 {
     enum http1_event event;
     if (!http1_skip(&c->in, n, &event))
-        conn_doubt(c, DOUBT_UNSEEN);
+        conn_set_opaque(c, OPAQUE_UNSEEN);
     else
         c->request_bytes += n;
 }
@@ -180,7 +221,7 @@ static NOINLINE unsigned follow_more_responses(struct conn *c, const char *data,
             ring_pop(c);
             done++;
         } else if (event == HTTP1_BAD || event == HTTP1_TUNNEL) {
-            conn_doubt(c, event == HTTP1_BAD ? DOUBT_RESPONSE : DOUBT_TUNNEL);
+            conn_set_opaque(c, event == HTTP1_BAD ? OPAQUE_RESPONSE : OPAQUE_TUNNEL);
             break;
         }
         if (n == 0)
@@ -212,7 +253,7 @@ static NOINLINE unsigned skip_more_responses(struct conn *c, size_t n)
 {
     enum http1_event event;
     if (!http1_skip(&c->out, n, &event)) {
-        conn_doubt(c, DOUBT_UNSEEN);
+        conn_set_opaque(c, OPAQUE_UNSEEN);
         return 0;
     }
     c->response_bytes += n;
@@ -235,12 +276,12 @@ unsigned conn_skip_responses(struct conn *c, size_t n)
 
 bool conn_request_open(const struct conn *c)
 {
-    return !LOAD(c->opaque) && !http1_between(&c->in);
+    return !conn_is_opaque(c) && !http1_between(&c->in);
 }
 
 bool conn_in_flight(const struct conn *c)
 {
-    if (LOAD(c->fin) || __atomic_load_n(&c->opaque, __ATOMIC_ACQUIRE))
+    if (LOAD(c->fin) || conn_is_opaque(c))
         return false;
     return __atomic_load_n(&c->pending, __ATOMIC_ACQUIRE) > 0 || conn_request_open(c) || !http1_between(&c->out);
 }
@@ -287,13 +328,13 @@ size_t conn_last_head(const struct conn *c, const struct rewrite_chunk *chunks, 
 
 const char *conn_method(const struct conn *c)
 {
-    return LOAD(c->opaque) || c->in.facts.method_len == 0 ? "" : c->in.facts.method;
+    return conn_is_opaque(c) || c->in.facts.method_len == 0 ? "" : c->in.facts.method;
 }
 
 bool conn_is_valid(const struct conn *c)
 {
-    uint16_t runs = (uint16_t)(c->ring_head - c->ring_tail);
-    if (runs > CONN_RING || c->run_left > CONN_RUN_MAX || c->stage > CONN_LINGERING)
+    uint16_t runs = (uint16_t)(c->ring.head - c->ring.tail);
+    if (runs > CONN_RING || c->ring.left > CONN_RUN_MAX || c->stage > CONN_LINGERING)
         return false;
-    return c->opaque || (runs == 0) == (c->pending == 0);
+    return conn_is_opaque(c) || (runs == 0) == (c->pending == 0);
 }

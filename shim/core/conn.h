@@ -18,17 +18,35 @@ enum conn_stage {
                        or its peer still sending */
 };
 
-/* Why a connection is opaque. */
-enum doubt {
-    DOUBT_NONE,
-    DOUBT_REQUEST,  /* what came is no HTTP/1.x that everybody reads alike */
-    DOUBT_RESPONSE, /* so is what went out */
-    DOUBT_TUNNEL,   /* 101, or 2xx to CONNECT */
-    DOUBT_DEPTH,    /* more requests outstanding than the ring holds */
-    DOUBT_UNSEEN,   /* bytes passed unseen (sendfile, splice) where they can not be body */
-    DOUBT_RACE,     /* two threads at once in one direction */
-    DOUBT_COUNTS,   /* the kernel counts other bytes: somebody else does its input or output */
-    DOUBT_FOUND,    /* met in the middle of its life */
+/* Why a connection is opaque: its bytes are not, or no longer, understood. The first reason stays. */
+enum opaque_reason {
+    OPAQUE_NOT,           /* it is understood */
+    OPAQUE_REQUEST,       /* what came is no HTTP/1.x that everybody reads alike */
+    OPAQUE_RESPONSE,      /* so is what went out */
+    OPAQUE_TUNNEL,        /* 101, or 2xx to CONNECT */
+    OPAQUE_DEPTH,         /* more requests outstanding than the ring holds */
+    OPAQUE_UNSEEN,        /* bytes passed unseen (sendfile, splice) where they can not be body */
+    OPAQUE_CONCURRENT_IO, /* two threads at once in one direction */
+    OPAQUE_COUNTS,        /* the kernel counts other bytes: another process, or io_uring, does its input or output */
+    OPAQUE_FOUND,         /* met in the middle of its life */
+};
+
+/* Which processes hold the socket. A shutdown() acts on the socket, in all of them, so it is only for CONN_OWN. */
+enum conn_ownership {
+    CONN_OWN,    /* this process alone */
+    CONN_SHARED, /* perhaps another process too: it has come by SCM_RIGHTS, or this process has forked */
+    CONN_SENT,   /* sent by SCM_RIGHTS: it may be under way still, and in no process's table */
+    CONN_INHERITED, /* this process has been forked with it, and has not used it: it belongs to the process that first uses it */
+    CONN_INHERITED_SENT /* likewise, and the parent had sent it */
+};
+
+/* What the report has said, or will say, of a connection. */
+enum conn_report {
+    CONN_COUNTED_LATE_DATA = 1, /* among those on which data came after our close decision */
+    CONN_COUNTED_OPAQUE = 2,    /* among the opaque ones */
+    CONN_FROM_BEFORE = 4,       /* its request was in flight at the signal */
+    CONN_LATE = 8,              /* its request came after the signal */
+    CONN_VERIFIED = 16,         /* its counts were compared with the kernel's */
 };
 
 enum { CONN_RING = 64, CONN_RUN_MAX = 31 };
@@ -36,6 +54,13 @@ enum { CONN_RING = 64, CONN_RUN_MAX = 31 };
 /* Bits of calls_in, calls_out: a lock, the bytes of one call are being followed; and a mark, this process has not touched
  * the connection since the fork that left it to it (in these words, so that no call has to look elsewhere for it). */
 enum { CONN_LOCKED = 0x10000, CONN_UNTOUCHED = 0x1000000 };
+
+/* Requests to be answered, in runs of equal ones: count << 2 | flags. */
+struct conn_ring {
+    uint8_t run[CONN_RING];
+    uint16_t head, tail; /* written by in, by out; free-running */
+    uint8_t left;        /* of the run at tail */
+};
 
 struct conn {
     /* identity */
@@ -46,45 +71,42 @@ struct conn {
     uint16_t listener;   /* index of the listener it came from */
     bool unix_;          /* AF_UNIX: no TCP_INFO */
     bool live;           /* in use */
-    bool dead;           /* closed; freed by whoever leaves last */
+    bool dead;           /* closed; freed by the thread that leaves last */
 
     /* following the bytes */
-    uint32_t calls_in, calls_out; /* calls in progress (a second one at a time is a doubt), and CONN_LOCKED */
-    uint8_t pin;                  /* lock: the pump acts on fd, or the program closes it */
-    bool opaque;                  /* bytes we do not, or no longer, understand */
-    uint8_t doubt;                /* enum doubt: the first reason */
-    bool shared;                  /* another process may hold it: no shutdown() of ours */
-    bool sent;                    /* ... by SCM_RIGHTS: it may be under way still, and in nobody's table */
-    bool held;                    /* ... and another process does: seen at the signal */
-    uint64_t inode;               /* for that look */
-    bool inherited;               /* ... and this process has not touched it since the fork */
-    bool stale; /* closed where we could not see it: the number is another connection's now. Hands off */
+    uint32_t calls_in, calls_out; /* calls in progress (a second one at a time: CONCURRENT_IO), and CONN_LOCKED */
+    uint8_t pin;                  /* lock: the drain's thread acts on fd, or the program closes it */
+    uint8_t opaque_reason;        /* enum opaque_reason */
+    uint8_t ownership;            /* enum conn_ownership */
+    uint64_t inode; /* of a shared one, while /proc is looked through for other processes that hold it; 0: one does */
+    bool stale;     /* closed where we could not see it: the number is another connection's now. Hands off */
     struct http1 in, out;
-    uint8_t ring[CONN_RING];                /* requests to be answered, in runs: count << 2 | flags */
-    uint16_t ring_head, ring_tail;          /* written by in, by out; free-running */
-    uint8_t run_left;                       /* of the run at ring_tail */
+    struct conn_ring ring;
     uint32_t pending;                       /* requests whose response is not complete */
     uint64_t read_bytes, written_bytes;     /* on the wire, by the program's calls that we saw */
     uint64_t request_bytes, response_bytes; /* of the message that is current or was last */
-    uintptr_t toucher;                      /* thread pointer of the thread that last moved bytes */
-    int toucher_tid;                        /* the same, known only while draining; else 0 */
-    int epoll_fd;                           /* the epoll set that holds it; -1 none, -2 several or unknown */
+    struct {
+        uintptr_t thread; /* thread pointer of the thread that last moved bytes */
+        int tid;          /* the same, known only while draining; else 0 */
+    } io;
+    int epoll_fd; /* the epoll set that holds it; -1 none, -2 several or unknown */
 
     /* its end */
-    uint8_t stage;                        /* enum conn_stage */
-    bool rewriting;                       /* the head of the current response is rewritten: it says farewell */
-    bool fin;                             /* the program has shut down its writing: no response can follow */
-    bool acked;                           /* ENDED, LINGERING: all output acknowledged */
-    bool must_linger;                     /* the peer is still sending: wait for its end before ours */
-    bool counted_crossed, counted_opaque; /* for the report */
-    bool from_before;                     /* its request was in flight at the signal */
-    bool late;                            /* its request came after the signal */
-    bool verified;                        /* its counts were compared with the kernel's */
-    uint32_t track;                       /* its number in the history of the drain; 0: none (record.h) */
-    struct rewrite rewrite;
+    uint8_t stage;    /* enum conn_stage */
+    bool fin;         /* the program has shut down its writing: no response can follow */
+    bool acked;       /* ENDED, LINGERING: all output acknowledged */
+    bool must_linger; /* the peer is still sending: wait for its end before ours */
+    struct {
+        bool on; /* the head of the current response is rewritten: it carries the close notice */
+        struct rewrite rewrite;
+    } close_notice;
+    struct {
+        uint8_t said; /* bits: enum conn_report */
+        uint32_t log; /* its number in the connection log of the drain; 0: none (track/conn_log.h) */
+        uint64_t late_bytes;
+    } report;
     nsec_t since;    /* last response complete, or accepted, or stage entered */
     nsec_t acked_at; /* since when all output is acknowledged, or all but our FIN; 0: not yet */
-    uint64_t crossed_bytes;
 };
 
 /* A fresh connection, not live yet. index and generation stay. */
@@ -101,8 +123,47 @@ static inline bool conn_is_alive(const struct conn *c)
     return __atomic_load_n(&c->live, __ATOMIC_ACQUIRE) && !LOAD(c->dead);
 }
 
-/* Something we cannot account for: from now on opaque. Any thread. */
-void conn_doubt(struct conn *c, enum doubt why);
+/* From now on it is opaque, unless it is so already. Any thread. */
+void conn_set_opaque(struct conn *c, enum opaque_reason why);
+static inline bool conn_is_opaque(const struct conn *c)
+{
+    return __atomic_load_n(&c->opaque_reason, __ATOMIC_ACQUIRE) != OPAQUE_NOT;
+}
+
+/* ---- ownership: any thread; each of these is one transition ---- */
+static inline bool conn_is_shared(const struct conn *c)
+{
+    return LOAD(c->ownership) != CONN_OWN;
+}
+static inline bool conn_is_sent(const struct conn *c)
+{
+    uint8_t ownership = LOAD(c->ownership);
+    return ownership == CONN_SENT || ownership == CONN_INHERITED_SENT;
+}
+static inline bool conn_is_inherited(const struct conn *c)
+{
+    return LOAD(c->ownership) >= CONN_INHERITED;
+}
+void conn_share(struct conn *c);   /* another process may hold it from now on */
+void conn_send(struct conn *c);    /* it was sent by SCM_RIGHTS */
+void conn_inherit(struct conn *c); /* in a fork's child */
+void conn_use(struct conn *c);     /* an inherited one: this process has used it */
+void conn_own(struct conn *c);     /* no other process holds it any more; not for one that was sent */
+
+/* ---- the report's bits: any thread ---- */
+static inline bool conn_report_has(const struct conn *c, enum conn_report bit)
+{
+    return (LOAD(c->report.said) & bit) != 0;
+}
+/* False: it was set already. */
+static inline bool conn_report_set(struct conn *c, enum conn_report bit)
+{
+    return (__atomic_fetch_or(&c->report.said, bit, __ATOMIC_RELAXED) & bit) == 0;
+}
+static inline void conn_report_clear(struct conn *c, enum conn_report bit)
+{
+    __atomic_fetch_and(&c->report.said, ~bit, __ATOMIC_RELAXED);
+}
 
 /* What the next two do for a connection that is not opaque. */
 void conn_follow_requests(struct conn *c, const void *data, size_t n);
@@ -114,7 +175,7 @@ unsigned conn_skip_responses(struct conn *c, size_t n);
 static INLINE void conn_received(struct conn *c, const void *data, size_t n)
 {
     STORE(c->read_bytes, c->read_bytes + n);
-    if (UNLIKELY(LOAD(c->opaque)))
+    if (UNLIKELY(LOAD(c->opaque_reason) != OPAQUE_NOT))
         return;
     if (LIKELY(data != NULL))
         conn_follow_requests(c, data, n);
@@ -127,7 +188,7 @@ static INLINE void conn_received(struct conn *c, const void *data, size_t n)
 static INLINE unsigned conn_sent(struct conn *c, const void *data, size_t n, uint64_t wire)
 {
     STORE(c->written_bytes, c->written_bytes + wire);
-    if (UNLIKELY(LOAD(c->opaque)))
+    if (UNLIKELY(LOAD(c->opaque_reason) != OPAQUE_NOT))
         return 0;
     return data ? conn_follow_responses(c, data, n) : conn_skip_responses(c, n);
 }

@@ -1,6 +1,8 @@
 /* descriptors.c: hooks of the calls that make, copy and close descriptors. */
 #include "hook/tracked.h"
 
+#include "track/close.h"
+
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -11,7 +13,7 @@ int hook_bind(int fd, const void *addr, unsigned len)
 {
     int ret = real.bind(fd, addr, len);
     bool unix_, listening;
-    if (ret != 0 || !addr || len < 4 || shim.off || !sock_is_stream(fd, &unix_, &listening))
+    if (ret != 0 || !addr || len < 4 || self_off() || !sock_is_stream(fd, &unix_, &listening))
         return ret;
     /* A TCP port of one's own is what servers bind: their signals count from here on (port 0, which clients
      * bind, and datagram sockets do not tell). */
@@ -19,7 +21,7 @@ int hook_bind(int fd, const void *addr, unsigned len)
     memcpy(&port, (const char *)addr + 2, sizeof port);
     if (!unix_ && port != 0)
         shim_arm();
-    if (!unix_ || shim.armed || shim.options.listen_count > 0)
+    if (!unix_ || self_armed() || config.listen_count > 0)
         shim_bound(fd);
     return ret;
 }
@@ -59,7 +61,7 @@ int hook_accept4(int fd, void *addr, unsigned *len, int flags)
 int hook_getsockname(int fd, void *addr, unsigned *len)
 {
     if (UNLIKELY(fd_slot_kind(slot_of(fd)) == FD_LISTENER)) {
-        const struct listener *l = shim_listener(fd);
+        const struct listener *l = listeners_of(fd);
         if (l->door == DOOR_PLACEHOLDER && addr && len) {
             unsigned char name[128];
             unsigned size = sock_raw_address(&l->name, name);
@@ -71,8 +73,8 @@ int hook_getsockname(int fd, void *addr, unsigned *len)
     int ret = real.getsockname(fd, addr, len);
     /* Who is given a listener asks for its name, and may do nothing else with it before its workers accept (nginx after
      * USR2). */
-    if (UNLIKELY(ret == 0 && !shim.armed && !shim.off))
-        shim_given(fd);
+    if (UNLIKELY(ret == 0 && !self_armed() && !self_off()))
+        shim_inherited(fd);
     return ret;
 }
 
@@ -85,16 +87,16 @@ int hook_close(int fd)
         return real.close(fd);
     if (UNLIKELY(fd_slot_is_own(slot)))
         return (int)hook_result(-EBADF);
-    if (shim_is_our_process() || !shim.armed)
-        shim_closing(fd);
+    if (self_is_our_process() || !self_armed())
+        close_by_program(fd);
     return real.close(fd);
 }
 
 static void close_tracked(unsigned first, unsigned last)
 {
-    for (unsigned fd = first; fd <= last && (int)fd <= shim.fd_top && fd < FD_MAX; fd++)
+    for (unsigned fd = first; fd <= last && (int)fd <= slots.top && fd < FD_MAX; fd++)
         if (slot_of((int)fd) != 0 && !fd_slot_is_own(slot_of((int)fd)))
-            shim_closing((int)fd);
+            close_by_program((int)fd);
 }
 
 enum { CLOSE_RANGE_UNSHARE_ = 2, CLOSE_RANGE_CLOEXEC_ = 4 };
@@ -103,7 +105,7 @@ enum { CLOSE_RANGE_UNSHARE_ = 2, CLOSE_RANGE_CLOEXEC_ = 4 };
 static long close_but_ours(unsigned first, unsigned last, unsigned flags)
 {
     for (;;) {
-        unsigned ours = first < FD_MAX ? (unsigned)shim_next_own(first) : FD_MAX;
+        unsigned ours = first < FD_MAX ? (unsigned)ownfd_next(first) : FD_MAX;
         if (ours >= FD_MAX || ours > last)
             return sys3(SYS_close_range, first, last, flags);
         long ret = ours > first ? sys3(SYS_close_range, first, ours - 1, flags) : 0;
@@ -115,9 +117,9 @@ static long close_but_ours(unsigned first, unsigned last, unsigned flags)
 
 int hook_close_range(unsigned first, unsigned last, int flags)
 {
-    if (!shim.armed || last < first)
+    if (!self_armed() || last < first)
         return real.close_range(first, last, flags);
-    if ((flags & (CLOSE_RANGE_CLOEXEC_ | CLOSE_RANGE_UNSHARE_)) == 0 && shim_is_our_process())
+    if ((flags & (CLOSE_RANGE_CLOEXEC_ | CLOSE_RANGE_UNSHARE_)) == 0 && self_is_our_process())
         close_tracked(first, last);
     return (int)hook_result(close_but_ours(first, last, (unsigned)flags));
 }
@@ -125,20 +127,20 @@ int hook_close_range(unsigned first, unsigned last, int flags)
 void hook_closefrom(int first)
 {
     unsigned from = first < 0 ? 0 : (unsigned)first;
-    if (shim.armed && shim_is_our_process())
+    if (self_armed() && self_is_our_process())
         close_tracked(from, ~0u);
-    if (!shim.armed || close_but_ours(from, ~0u, 0) != 0)
+    if (!self_armed() || close_but_ours(from, ~0u, 0) != 0)
         real.closefrom(first);
 }
 
 int hook_shutdown(int fd, int how)
 {
     uint32_t slot = slot_of(fd);
-    if (UNLIKELY(shim_draining()) && fd_slot_kind(slot) == FD_CONN && shim_has_ended(slot))
+    if (UNLIKELY(deferred_draining()) && fd_slot_kind(slot) == FD_CONN && io_is_half_closed(slot))
         return 0; /* half-closed by us already: for the program its shutdown has worked */
     int ret = real.shutdown(fd, how);
-    if (UNLIKELY(ret == 0 && how != SHUT_RD && fd_slot_kind(slot) == FD_CONN) && shim_is_our_process())
-        shim_shut(slot);
+    if (UNLIKELY(ret == 0 && how != SHUT_RD && fd_slot_kind(slot) == FD_CONN) && self_is_our_process())
+        close_half_by_program(slot);
     return ret;
 }
 
@@ -147,15 +149,15 @@ int hook_shutdown(int fd, int how)
 static int copied(int fd, int copy)
 {
     if (UNLIKELY(copy >= 0 && (slot_of(fd) | slot_of(copy)) != 0))
-        shim_alias(fd, copy);
+        fds_alias(fd, copy);
     return copy;
 }
 
 /* dup2 and dup3 close what was there: a connection says its farewell first. */
 static void about_to_replace(int fd, int to)
 {
-    if (UNLIKELY(slot_of(to) != 0) && fd != to && sys2(SYS_fcntl, fd, F_GETFD) >= 0 && shim_is_our_process())
-        shim_closing(to);
+    if (UNLIKELY(slot_of(to) != 0) && fd != to && sys2(SYS_fcntl, fd, F_GETFD) >= 0 && self_is_our_process())
+        close_by_program(to);
 }
 
 int hook_dup(int fd)

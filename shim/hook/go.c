@@ -34,7 +34,7 @@ void go_want_numbers(void)
         go_numbers[of_any[i]] = GO_HOOK;
     for (unsigned i = 0; i < COUNT(of_fd); i++)
         go_numbers[of_fd[i]] = GO_OF_FD;
-    shim.go = true;
+    self_set_go();
 }
 
 static int done(struct go_call *g, long ret)
@@ -118,13 +118,13 @@ static int before_read(struct go_call *g)
     int fd = (int)g->arg[0];
     if (kind_of(fd) != FD_CONN)
         return g->nr == SYS_read ? whole(g) : GO_PLAIN;
-    return shim_read_begin(&g->bytes, fd, slot_of(fd)) ? GO_MAKE : done(g, 0);
+    return io_read_begin(&g->bytes, fd, slot_of(fd)) ? GO_MAKE : done(g, 0);
 }
 
 /* Again: only our own signal handler has interrupted it. */
 static bool goes_on(struct go_call *g)
 {
-    if (g->ret != -EINTR || !shim_interrupted(g->bytes.runs))
+    if (g->ret != -EINTR || !eintr_is_ours(g->bytes.runs))
         return false;
     g->bytes.runs = hook_runs();
     return true;
@@ -137,11 +137,11 @@ static int after_read(struct go_call *g)
     if (UNLIKELY(g->ret < 0 || hook_off_stream(flags))) {
         if (goes_on(g))
             return GO_MAKE;
-        shim_read_none(&g->bytes);
+        io_read_none(&g->bytes);
         return GO_DONE;
     }
     span_of(g, &s);
-    g->ret = shim_read_end(&g->bytes, g->ret, s.chunks, flags & MSG_TRUNC ? 0 : s.count);
+    g->ret = io_read_end(&g->bytes, g->ret, s.chunks, flags & MSG_TRUNC ? 0 : s.count);
     return GO_DONE;
 }
 
@@ -168,12 +168,12 @@ static long swallow(const struct go_call *g)
 static int before_write(struct go_call *g)
 {
     int fd = (int)g->arg[0], flags = flags_of(g);
-    bool draining = shim_draining();
+    bool draining = deferred_draining();
     struct span s;
     ssize_t sent;
     if (kind_of(fd) != FD_CONN)
         return GO_PLAIN;
-    if (!shim_write_begin(&g->bytes, slot_of(fd), draining))
+    if (!io_write_begin(&g->bytes, slot_of(fd), draining))
         return done(g, swallow(g));
     span_of(g, &s);
     if (draining && s.count > 0 && !hook_untouchable(flags) &&
@@ -188,7 +188,7 @@ static int after_write(struct go_call *g)
     if (UNLIKELY(g->ret < 0) && goes_on(g))
         return GO_MAKE;
     span_of(g, &s);
-    shim_write_end(&g->bytes, g->ret, s.chunks, s.count);
+    io_write_end(&g->bytes, g->ret, s.chunks, s.count);
     return GO_DONE;
 }
 
@@ -211,11 +211,11 @@ static int before_splice(struct go_call *g)
     int in = (int)g->arg[0], out = (int)g->arg[2];
     g->out = kind_of(out) == FD_CONN;
     if (g->out)
-        return shim_write_begin(&g->bytes, slot_of(out), shim_draining())
+        return io_write_begin(&g->bytes, slot_of(out), deferred_draining())
                    ? GO_MAKE
                    : done(g, swallow_pipe(in, (size_t)g->arg[4]));
     if (kind_of(in) == FD_CONN)
-        return shim_read_begin(&g->bytes, in, slot_of(in)) ? GO_MAKE : done(g, 0);
+        return io_read_begin(&g->bytes, in, slot_of(in)) ? GO_MAKE : done(g, 0);
     return GO_PLAIN;
 }
 
@@ -302,7 +302,7 @@ static int before_exit(struct go_call *g)
 
 static int before_getsockname(struct go_call *g)
 {
-    return shim.armed && kind_of(g->arg[0]) != FD_LISTENER ? GO_PLAIN : whole(g);
+    return self_armed() && kind_of(g->arg[0]) != FD_LISTENER ? GO_PLAIN : whole(g);
 }
 
 static int before(struct go_call *g)
@@ -349,9 +349,9 @@ static int after(struct go_call *g)
 int go_begins(struct go_call *g)
 {
     uint32_t slot = slot_of((int)g->arg[0]), none = 0;
-    if ((g->nr != SYS_read && g->nr != SYS_write) || fd_slot_kind(slot) != FD_CONN || shim_draining())
+    if ((g->nr != SYS_read && g->nr != SYS_write) || fd_slot_kind(slot) != FD_CONN || deferred_draining())
         return GO_ASK;
-    struct conn *c = shim_call_begin(&g->bytes, slot);
+    struct conn *c = io_begin(&g->bytes, slot);
     uint32_t *calls = g->nr == SYS_read ? &c->calls_in : &c->calls_out;
     return __atomic_compare_exchange_n(calls, &none, 1, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED) ? GO_MAKE : GO_ASK;
 }
@@ -360,7 +360,7 @@ int go_ends(struct go_call *g)
 {
     if (g->ret != -EAGAIN || (g->nr != SYS_read && g->nr != SYS_write))
         return GO_ASK;
-    if (shim_call_holds(&g->bytes))
+    if (io_holds(&g->bytes))
         __atomic_sub_fetch(g->nr == SYS_read ? &g->bytes.c->calls_in : &g->bytes.c->calls_out, 1, __ATOMIC_RELAXED);
     return GO_DONE;
 }

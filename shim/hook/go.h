@@ -28,7 +28,7 @@ struct go_call {
     long arg[6];
     long ret; /* -errno, as from the kernel */
     union {
-        struct shim_call bytes; /* a call that moves bytes */
+        struct io_call bytes; /* a call that moves bytes */
         struct hook_accept accept;
         bool told; /* execve: others know of it */
     };

@@ -142,7 +142,7 @@ static void complain(const char *why)
     text_str(&t, "lastcall: this Go program is not drained: ");
     text_str(&t, why);
     text_str(&t, "\n");
-    if (shim.options.log >= LOG_WARN)
+    if (config.log >= LOG_WARN)
         sys3(SYS_write, 2, line, t.len);
 }
 
@@ -162,5 +162,5 @@ void go_attach(const unsigned long *auxv)
         complain("its code may not be changed (MemoryDenyWriteExecute, SELinux)");
     else
         go_want_numbers();
-    shim.injected = is_static(&program);
+    self_set_injected(is_static(&program));
 }

@@ -12,18 +12,18 @@
  * our own handler caused (a receive time-out makes reads restart no more: signal(7)) is not the program's. */
 #define READ_TRACKED(fd, slot, chunks, count, peeks, real_call) \
     do {                                                        \
-        struct shim_call call;                                  \
+        struct io_call call;                                    \
         ssize_t got;                                            \
-        if (!shim_read_begin(&call, fd, slot))                  \
+        if (!io_read_begin(&call, fd, slot))                    \
             return 0;                                           \
         do                                                      \
             got = real_call;                                    \
         while (UNLIKELY(got < 0) && hook_again(&call.runs));    \
         if (UNLIKELY(got < 0 || (peeks))) {                     \
-            shim_read_none(&call);                              \
+            io_read_none(&call);                                \
             return got;                                         \
         }                                                       \
-        return shim_read_end(&call, got, chunks, count);        \
+        return io_read_end(&call, got, chunks, count);          \
     } while (0)
 
 static NOINLINE ssize_t read_tracked(int fd, void *buf, size_t n, uint32_t slot)
@@ -128,9 +128,7 @@ void hook_adopt_rights(struct msghdr *msg)
         for (size_t i = 0; i < fds; i++) {
             int fd;
             memcpy(&fd, CMSG_DATA(h) + i * sizeof fd, sizeof fd);
-            if (slot_of(fd) != 0)
-                shim_forget(fd); /* a number that is new cannot be what we knew */
-            shim_adopt(fd);
+            shim_received(fd);
         }
     }
 }
@@ -138,9 +136,9 @@ void hook_adopt_rights(struct msghdr *msg)
 static ssize_t recv_rights(int fd, struct msghdr *msg, int flags)
 {
     ssize_t n = real.recvmsg(fd, msg, flags);
-    while (UNLIKELY(n > 0 && shim.armed && !(flags & MSG_PEEK)) && hook_is_withheld_command(msg, n))
+    while (UNLIKELY(n > 0 && self_armed() && !(flags & MSG_PEEK)) && hook_is_withheld_command(msg, n))
         n = real.recvmsg(fd, msg, flags);
-    if (n >= 0 && msg->msg_controllen >= CMSG_LEN(sizeof(int)) && !(flags & MSG_PEEK) && !shim.off)
+    if (n >= 0 && msg->msg_controllen >= CMSG_LEN(sizeof(int)) && !(flags & MSG_PEEK) && !self_off())
         hook_adopt_rights(msg);
     return n;
 }

@@ -34,7 +34,7 @@ void hook_quick_exit(int status)
 int hook_raise(int sig)
 {
     struct ksigaction now;
-    if (UNLIKELY(shim.releasing) && sig > 0 && sig < SIGVIEW_MAX && (shim.options.signals >> sig & 1) != 0 &&
+    if (UNLIKELY(deferred.delivering) && sig > 0 && sig < SIGVIEW_MAX && (config.signals >> sig & 1) != 0 &&
         sys0(SYS_getpid) == 1 && sys4(SYS_rt_sigaction, sig, 0, &now, 8) == 0 && now.handler == SIGVIEW_DEFAULT)
         sys1(SYS_exit_group, 128 + sig);
     return real.raise(sig);

@@ -2,6 +2,7 @@
 #include "hook/tracked.h"
 
 #include "handoff.h"
+#include "track/close_notice.h"
 
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -22,13 +23,13 @@ bool hook_untouchable(int flags)
     return (flags & UNTOUCHABLE) != 0;
 }
 
-bool hook_send_farewell(struct shim_call *call, int fd, const struct rewrite_chunk *chunks, size_t count,
+bool hook_send_farewell(struct io_call *call, int fd, const struct rewrite_chunk *chunks, size_t count,
                         const struct msghdr *like, int flags, ssize_t *result)
 {
     struct rewrite_chunk wire[WIRE_MAX];
-    struct farewell f;
+    struct close_notice f;
     size_t wires;
-    if (!shim_farewell(call, chunks, count, &f, wire, WIRE_MAX, &wires))
+    if (!close_notice_plan(call, chunks, count, &f, wire, WIRE_MAX, &wires))
         return false;
     for (;;) {
         ssize_t sent = 0;
@@ -43,11 +44,11 @@ bool hook_send_farewell(struct shim_call *call, int fd, const struct rewrite_chu
         if (sent < 0 && hook_again(&call->runs))
             continue;
         if (sent < 0) {
-            shim_write_end(call, -1, NULL, 0);
+            io_write_end(call, -1, NULL, 0);
             *result = -1;
             return true;
         }
-        size_t done = shim_farewell_sent(call, &f, (size_t)sent, chunks, count);
+        size_t done = close_notice_sent(call, &f, (size_t)sent, chunks, count);
         *result = (ssize_t)done;
         if (done == 0 && sent > 0) {
             /* Only a part of our own words fitted: for the program nothing has been taken yet. */
@@ -68,17 +69,17 @@ static size_t total_of(const struct rewrite_chunk *chunks, size_t count)
 
 #define WRITE_TRACKED(fd, slot, chunks, count, like, flags, real_call)                                              \
     do {                                                                                                            \
-        struct shim_call call;                                                                                      \
+        struct io_call call;                                                                                        \
         ssize_t sent;                                                                                               \
-        bool draining = shim_draining();                                                                            \
-        if (!shim_write_begin(&call, slot, draining))                                                               \
+        bool draining = deferred_draining();                                                                        \
+        if (!io_write_begin(&call, slot, draining))                                                                 \
             return (ssize_t)total_of(chunks, count); /* ended: swallowed */                                         \
         if (draining && !((flags)&UNTOUCHABLE) && hook_send_farewell(&call, fd, chunks, count, like, flags, &sent)) \
             return sent;                                                                                            \
         do                                                                                                          \
             sent = real_call;                                                                                       \
         while (UNLIKELY(sent < 0) && hook_again(&call.runs));                                                       \
-        shim_write_end(&call, sent, chunks, count);                                                                 \
+        io_write_end(&call, sent, chunks, count);                                                                   \
         return sent;                                                                                                \
     } while (0)
 
@@ -174,7 +175,7 @@ void hook_share_rights(const struct msghdr *msg)
         for (size_t i = 0; i < (h->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
             int fd;
             memcpy(&fd, CMSG_DATA(h) + i * sizeof fd, sizeof fd);
-            shim_share(fd);
+            fds_share(fd);
         }
     }
 }
@@ -236,14 +237,14 @@ ssize_t hook_swallow_file(int in, off_t *offset, size_t n)
 static NOINLINE ssize_t sendfile_tracked(int out, int in, off_t *offset, size_t n, uint32_t slot,
                                          ssize_t (*next)(int, int, off_t *, size_t))
 {
-    struct shim_call call;
+    struct io_call call;
     ssize_t sent;
-    if (!shim_write_begin(&call, slot, shim_draining()))
+    if (!io_write_begin(&call, slot, deferred_draining()))
         return hook_swallow_file(in, offset, n);
     do
         sent = next(out, in, offset, n);
     while (UNLIKELY(sent < 0) && hook_again(&call.runs));
-    shim_write_end(&call, sent, NULL, 0);
+    io_write_end(&call, sent, NULL, 0);
     return sent;
 }
 
@@ -266,21 +267,21 @@ ssize_t hook_sendfile64(int out, int in, off_t *offset, size_t n)
 ssize_t hook_splice(int in, off_t *off_in, int out, off_t *off_out, size_t n, unsigned flags)
 {
     uint32_t from = slot_of(in), to = slot_of(out);
-    struct shim_call call;
-    if (fd_slot_kind(to) == FD_CONN && shim_write_begin(&call, to, shim_draining())) {
+    struct io_call call;
+    if (fd_slot_kind(to) == FD_CONN && io_write_begin(&call, to, deferred_draining())) {
         ssize_t sent = real.splice(in, off_in, out, off_out, n, flags);
-        shim_write_end(&call, sent, NULL, 0);
+        io_write_end(&call, sent, NULL, 0);
         return sent;
     }
     if (fd_slot_kind(from) == FD_CONN) {
-        if (!shim_read_begin(&call, in, from))
+        if (!io_read_begin(&call, in, from))
             return 0;
         ssize_t got = real.splice(in, off_in, out, off_out, n, flags);
         if (got < 0) {
-            shim_read_none(&call);
+            io_read_none(&call);
             return got;
         }
-        return shim_read_end(&call, got, NULL, 0);
+        return io_read_end(&call, got, NULL, 0);
     }
     return real.splice(in, off_in, out, off_out, n, flags);
 }

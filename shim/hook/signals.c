@@ -152,7 +152,7 @@ static nsec_t nsec(const struct timespec *t)
 /* The time left until `end`, for another try; never negative. */
 static const struct timespec *left_until(nsec_t end, struct timespec *out)
 {
-    nsec_t now = shim_now(), left = end > now ? end - now : 0;
+    nsec_t now = clock_now(), left = end > now ? end - now : 0;
     out->tv_sec = (time_t)(left / NSEC_PER_SEC);
     out->tv_nsec = (long)(left % NSEC_PER_SEC);
     return out;
@@ -161,9 +161,9 @@ static const struct timespec *left_until(nsec_t end, struct timespec *out)
 /* Released: the program gets what it was owed, with the siginfo of the first signal. */
 static int hand_over(int sig, siginfo_t *info)
 {
-    int forward = shim.options.forward ? shim.options.forward : sig;
-    if (info && shim.have_info)
-        memcpy(info, shim.first_info, sizeof shim.first_info);
+    int forward = config.forward ? config.forward : sig;
+    if (info && deferred.has_info)
+        memcpy(info, deferred.info, sizeof deferred.info);
     if (info)
         info->si_signo = forward;
     return forward;
@@ -173,8 +173,8 @@ int hook_sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespe
 {
     siginfo_t own;
     struct timespec left;
-    shim_stays();
-    nsec_t end = timeout ? shim_now() + nsec(timeout) : 0;
+    self_settle();
+    nsec_t end = timeout ? clock_now() + nsec(timeout) : 0;
     for (;;) {
         unsigned runs = hook_runs();
         siginfo_t *to = info ? info : &own;
@@ -212,7 +212,7 @@ int hook_sigwait(const sigset_t *set, int *sig)
 
 int hook_sigsuspend(const sigset_t *mask)
 {
-    shim_stays();
+    self_settle();
     for (;;) {
         unsigned runs = hook_runs();
         int ret = real.sigsuspend(mask);
@@ -224,8 +224,8 @@ int hook_sigsuspend(const sigset_t *mask)
 int hook_signalfd(int fd, const sigset_t *mask, int flags)
 {
     int ret = real.signalfd(fd, mask, flags);
-    if (ret >= 0)
-        shim_signal_descriptor(ret);
+    if (ret >= 0 && !self_off())
+        slots_mark(ret, SPECIAL_SIGNALFD);
     return ret;
 }
 
@@ -267,7 +267,7 @@ ssize_t hook_read_signalfd(int fd, void *buf, size_t n)
         ssize_t got = real.read(fd, buf, n);
         if (got < 0 && hook_interrupted(runs))
             continue;
-        if (got < (ssize_t)sizeof(struct signalfd_siginfo) || !shim.armed)
+        if (got < (ssize_t)sizeof(struct signalfd_siginfo) || !self_armed())
             return got;
         size_t kept = withhold(buf, (size_t)got);
         if (kept > 0)

@@ -59,8 +59,8 @@ static long raw_sigaction(long sig, const struct ksigaction *act, struct ksigact
 static long raw_signalfd(long nr, long fd, long mask, long size, long flags)
 {
     long ret = real.syscall(nr, fd, mask, size, flags, 0, 0);
-    if (ret >= 0)
-        shim_signal_descriptor((int)ret);
+    if (ret >= 0 && !self_off())
+        slots_mark((int)ret, SPECIAL_SIGNALFD);
     return ret;
 }
 
@@ -79,14 +79,14 @@ static long retried(long nr, long a, long b, long c, long d, long e, long f)
 static long raw_epoll_pwait2(long a, long b, long c, const struct timespec *timeout, long e, long f)
 {
     struct timespec rest;
-    nsec_t end = timeout ? shim_now() + (nsec_t)timeout->tv_sec * NSEC_PER_SEC + (nsec_t)timeout->tv_nsec : 0;
+    nsec_t end = timeout ? clock_now() + (nsec_t)timeout->tv_sec * NSEC_PER_SEC + (nsec_t)timeout->tv_nsec : 0;
     for (;;) {
         unsigned runs = hook_runs();
         long ret = real.syscall(SYS_epoll_pwait2, a, b, c, (long)timeout, e, f);
         if (LIKELY(ret >= 0) || !hook_interrupted(runs))
             return ret;
         if (timeout) {
-            nsec_t now = shim_now(), left = end > now ? end - now : 0;
+            nsec_t now = clock_now(), left = end > now ? end - now : 0;
             rest.tv_sec = (time_t)(left / NSEC_PER_SEC);
             rest.tv_nsec = (long)(left % NSEC_PER_SEC);
             timeout = &rest;

@@ -16,13 +16,13 @@ static inline const struct rewrite_chunk *as_chunks(const struct iovec *iov)
 
 static inline unsigned hook_runs(void)
 {
-    return __atomic_load_n(&shim.runs, __ATOMIC_RELAXED);
+    return eintr_runs();
 }
 
 /* The last call failed: with an EINTR that only our own handler caused? */
 static inline bool hook_interrupted(unsigned runs)
 {
-    return *libc_errno() == EINTR && shim_interrupted(runs);
+    return *libc_errno() == EINTR && eintr_is_ours(runs);
 }
 
 /* The same, for a call that is then made again: what came until now counts no more. */
@@ -52,11 +52,11 @@ struct hook_accept {
 
 static INLINE void hook_accept_enter(struct hook_accept *a, int lfd)
 {
-    shim_stays();
-    if (UNLIKELY(slot_of(lfd) == 0 && !shim.off))
-        shim_given(lfd); /* who waits for the first one serves already */
+    self_settle();
+    if (UNLIKELY(slot_of(lfd) == 0 && !self_off()))
+        shim_inherited(lfd); /* who waits for the first one serves already */
     a->lfd = lfd;
-    a->late = UNLIKELY(shim_draining()) && shim_accept_late(lfd);
+    a->late = UNLIKELY(deferred_draining()) && shim_accept_late(lfd);
 }
 
 /* False: no call, the answer is ECONNABORTED. */
@@ -65,22 +65,22 @@ static INLINE bool hook_accept_begin(struct hook_accept *a)
     if (UNLIKELY(a->late) && shim_accept_wakes(a->lfd))
         return false;
     a->runs = hook_runs();
-    a->counted = UNLIKELY(shim_draining()) && shim_accept_begins(a->lfd);
+    a->counted = UNLIKELY(deferred_draining()) && shim_accept_begins(a->lfd);
     return true;
 }
 
 /* The call gave fd; below 0: *err (NULL: errno), which may be changed. True: again. */
 static INLINE bool hook_accept_end(struct hook_accept *a, int fd, int *err)
 {
-    if (LIKELY(fd >= 0) && !shim.off)
+    if (LIKELY(fd >= 0) && !self_off())
         shim_accepted(a->lfd, fd);
     if (UNLIKELY(a->counted))
         shim_accept_ends(a->lfd);
-    if (LIKELY(fd >= 0) || !shim_draining())
+    if (LIKELY(fd >= 0) || !deferred_draining())
         return false;
     if (!err)
         err = libc_errno();
-    return (*err == EINTR && shim_interrupted(a->runs)) || shim_accept_failed(a->lfd, err);
+    return (*err == EINTR && eintr_is_ours(a->runs)) || shim_accept_failed(a->lfd, err);
 }
 
 /* ---- what the hooks of libc's functions lend to the other edge (go.c) ---- */
@@ -98,7 +98,7 @@ bool hook_untouchable(int flags);
 
 /* Send chunks with a farewell in the right place. Returns false if there is none to say. `like` is the program's
  * message (its name and control data) or NULL for write and writev, which take no flags. *result: -1 and errno. */
-bool hook_send_farewell(struct shim_call *call, int fd, const struct rewrite_chunk *chunks, size_t count,
+bool hook_send_farewell(struct io_call *call, int fd, const struct rewrite_chunk *chunks, size_t count,
                         const struct msghdr *like, int flags, ssize_t *result);
 
 /* An ended connection swallows a file's bytes: *offset, or its position, moves as if they had gone. */

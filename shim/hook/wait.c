@@ -16,7 +16,7 @@ struct waiting {
 
 static struct waiting wait_begin(void)
 {
-    shim_stays();
+    self_settle();
     return (struct waiting){arch_ticks(), hook_runs()};
 }
 
@@ -35,7 +35,7 @@ static bool again(struct waiting *w, int ret)
 
 static nsec_t left(const struct waiting *w, nsec_t timeout)
 {
-    nsec_t since = shim_since(w->began);
+    nsec_t since = clock_since(w->began);
     return since < timeout ? timeout - since : 0;
 }
 
@@ -121,7 +121,7 @@ int hook___ppoll_chk(struct pollfd *fds, unsigned long count, const struct times
 /* select leaves its sets undefined after an error (in Linux: untouched) and writes the time that is left. */
 int hook_select(int n, fd_set *r, fd_set *w, fd_set *x, struct timeval *timeout)
 {
-    shim_stays();
+    self_settle();
     for (;;) {
         unsigned runs = hook_runs();
         int ret = real.select(n, r, w, x, timeout);
@@ -163,7 +163,7 @@ int hook_clock_nanosleep(int clock, int flags, const struct timespec *want, stru
     for (;;) {
         unsigned runs = hook_runs();
         int err = real.clock_nanosleep(clock, flags, want, to); /* returns the error itself */
-        if (LIKELY(err != EINTR) || !shim_interrupted(runs))
+        if (LIKELY(err != EINTR) || !eintr_is_ours(runs))
             return err;
         if ((flags & TIMER_ABSTIME) == 0) {
             own = *to;
@@ -191,7 +191,7 @@ unsigned hook_sleep(unsigned seconds)
 
 int hook_pause(void)
 {
-    shim_stays();
+    self_settle();
     for (;;) {
         unsigned runs = hook_runs();
         int ret = real.pause();

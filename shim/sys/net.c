@@ -1,7 +1,7 @@
 /* net.c: see net.h. */
 #include "sys/net.h"
 
-#include "sys/high.h"
+#include "sys/fd.h"
 #include "sys/syscall.h"
 
 #include <linux/filter.h>
@@ -311,7 +311,7 @@ static int diag_ask(int nl, uint32_t states, const struct sock_query *want)
 
 static int diag_dump(uint32_t states, const struct sock_query *want)
 {
-    int nl = high_move((int)sys3(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
+    int nl = fd_move_high((int)sys3(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
     if (nl < 0)
         return -1;
     int found = diag_ask(nl, states, want);
@@ -362,7 +362,7 @@ int sock_unix_queue(uint32_t inode)
     q.body.udiag_ino = inode;
     q.body.udiag_cookie[0] = q.body.udiag_cookie[1] = ~0u;
     q.body.udiag_show = UDIAG_SHOW_RQLEN;
-    int nl = high_move((int)sys3(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
+    int nl = fd_move_high((int)sys3(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
     if (nl < 0)
         return -1;
     long n = sys6(SYS_sendto, nl, &q, sizeof q, 0, 0, 0);

@@ -1,7 +1,7 @@
 /* proc.c: see proc.h. Source: proc(5), getdents64(2). */
 #include "sys/proc.h"
 
-#include "sys/high.h"
+#include "sys/fd.h"
 #include "sys/syscall.h"
 
 #include <fcntl.h>
@@ -44,7 +44,7 @@ static void each_number(int dir, void (*f)(int dir, const char *name, uint64_t n
 
 static int open_dir(int at, const char *path)
 {
-    return high_move((int)sys4(SYS_openat, at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0));
+    return fd_move_high((int)sys4(SYS_openat, at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0));
 }
 
 enum { ANCESTORS = 16 };

@@ -19,9 +19,16 @@ static int torn_leader(struct members *m, int at);
 
 enum { FIRST_PID = 100, FIRST_FD = 10 };
 
-struct shim shim;
+struct self self_state;
+struct options config;
+struct deferred deferred;
+struct stats stats;
+struct wake wake;
+struct listeners listeners;
+struct drain_state drain_state;
+struct exit_guard exit_guard;
 struct group group;
-struct record recording;
+struct conn_log conn_log;
 static struct members table;
 static struct world *here;
 static unsigned me;
@@ -29,7 +36,7 @@ static nsec_t skew; /* waited in the middle of a step */
 
 /* ---- what they ask of others ---------------------------------------------------------------------------------- */
 
-nsec_t shim_now(void)
+nsec_t clock_now(void)
 {
     return here->now + skew;
 }
@@ -39,9 +46,15 @@ nsec_t group_boottime(void)
     return here->now;
 }
 
-int high_move(int fd)
+int ownfd_move_high(int fd)
 {
     return fd;
+}
+
+void ownfd_close(int fd)
+{
+    if (fd >= 0)
+        sys1(SYS_close, fd);
 }
 
 void *group_order(void)
@@ -50,7 +63,7 @@ void *group_order(void)
 }
 
 /* Who waits for this word, and hears this bit, is woken. */
-static void wake(const uint32_t *word, uint32_t bit)
+static void wake_waiters(const uint32_t *word, uint32_t bit)
 {
     for (unsigned q = 0; q < PROCS; q++) {
         struct process *p = &here->proc[q];
@@ -62,12 +75,12 @@ static void wake(const uint32_t *word, uint32_t bit)
 
 void group_report(void)
 {
-    wake(&table.reports, UINT32_MAX);
+    wake_waiters(&table.reports, UINT32_MAX);
 }
 
 void group_command(void)
 {
-    wake(&table.orders, UINT32_MAX);
+    wake_waiters(&table.orders, UINT32_MAX);
 }
 
 bool group_is_mapped_by(int pid)
@@ -88,12 +101,12 @@ unsigned survey_cut(void (*f)(const struct report_cut *cut, void *arg), void *ar
 }
 
 /* Who else holds the listener? The other process, if it lives; a stranger unless our drain means it. */
-void holders_look(bool listeners, const struct conn *pinned)
+void holders_look(bool with_listeners, const struct conn *pinned)
 {
     unsigned other = 1 - me;
-    (void)listeners;
+    (void)with_listeners;
     (void)pinned;
-    shim.listener[0].foreign =
+    listeners.entry[0].foreign =
         here->proc[other].life == ALIVE && !here->proc[other].left && lead_means(FIRST_PID + other) != KIN;
 }
 
@@ -104,17 +117,17 @@ int proc_parent(int pid)
     return 0;
 }
 
-void record_died(uint32_t serial)
+void conn_log_died(uint32_t serial)
 {
     (void)serial;
 }
 
-void record_each(uint32_t serial, int pid, void (*f)(const struct report_connection *c, void *arg), void *arg)
+void conn_log_each(uint32_t serial, int pid, void (*f)(const struct report_connection *c, void *arg), void *arg)
 {
     (void)serial, (void)pid, (void)f, (void)arg;
 }
 
-void record_drop(uint32_t serial)
+void conn_log_drop(uint32_t serial)
 {
     (void)serial;
 }
@@ -167,7 +180,7 @@ long model_call(long nr, long a, long b, long c, long d, long e, long f)
     case SYS_rt_sigqueueinfo: return send_to(a);
     case SYS_futex:
         if (b == FUTEX_WAKE_BITSET)
-            wake((const uint32_t *)a, (uint32_t)f);
+            wake_waiters((const uint32_t *)a, (uint32_t)f);
         else
             skew += SETTLE;
         return b == FUTEX_WAKE_BITSET ? 0 : -ETIMEDOUT;
@@ -238,13 +251,13 @@ void edge_load(struct world *w, unsigned who)
     group.at = p->life == ALIVE ? (int)who : MEMBER_NONE;
     group.leader = p->leader;
     group.leader_serial = p->leader_serial;
-    shim.pid = FIRST_PID + (int)who;
-    shim.drain = p->drain;
-    shim.phase = p->phase;
-    shim.signal_at = p->signal_at;
-    shim.owed = p->owed;
-    shim.first_signal = shim.owed_signal = SIGTERM;
-    shim.options = game->options;
+    self_state.pid = FIRST_PID + (int)who;
+    drain_state.drain = p->drain;
+    deferred.phase = p->phase;
+    deferred.signal_at = p->signal_at;
+    deferred.pending = p->owed;
+    deferred.first_signal = deferred.pending_signal = SIGTERM;
+    config = game->options;
     looked = false;
     said_answered = p->said;
 }
@@ -260,10 +273,10 @@ void edge_save(struct world *w, unsigned who)
     memcpy(w->door, table.door, sizeof w->door);
     p->leader = group.leader;
     p->leader_serial = group.leader_serial;
-    p->drain = shim.drain;
-    p->phase = shim.phase;
-    p->signal_at = shim.signal_at;
-    p->owed = shim.owed;
+    p->drain = drain_state.drain;
+    p->phase = deferred.phase;
+    p->signal_at = deferred.signal_at;
+    p->owed = deferred.pending;
     p->said = said_answered;
 }
 
@@ -288,7 +301,7 @@ bool edge_survives_torn_look(struct world *w)
         table.member[1].phase = DRAIN_DRAINED;
         memset(&census, 0, sizeof census);
         lead_census(&census, true, 0, w->now);
-        survives = survives && group.leader == 0 && !shim.owed && census.leader_phase == DRAIN_RELEASED;
+        survives = survives && group.leader == 0 && !deferred.pending && census.leader_phase == DRAIN_RELEASED;
     }
     torn = WHOLE;
     return survives;
@@ -309,10 +322,10 @@ void edge_begin(struct process *p, const struct member *leader, nsec_t now)
     if (p->begun)
         return;
     p->begun = 1;
-    shim.signal_at = leader ? leader->signal_at : now;
-    shim.phase = DRAIN_DUCK;
+    deferred.signal_at = leader ? leader->signal_at : now;
+    deferred.phase = DRAIN_DUCK;
     if (self) {
-        self->signal_at = shim.signal_at;
+        self->signal_at = deferred.signal_at;
         self->phase = DRAIN_DUCK;
     }
 }

@@ -55,11 +55,11 @@ static uint64_t mix(const void *data, size_t n)
 static uint32_t keep_conn(struct conn *c)
 {
     /* What only counts bytes, or remembers them, says nothing of what is to come. */
-    c->read_bytes = c->written_bytes = c->request_bytes = c->response_bytes = c->crossed_bytes = 0;
+    c->read_bytes = c->written_bytes = c->request_bytes = c->response_bytes = c->report.late_bytes = 0;
     c->in.facts.method_len = 0;
-    if (c->ring_head == c->ring_tail && c->run_left == 0) {
-        c->ring_head = c->ring_tail = 0;
-        memset(c->ring, 0, sizeof c->ring);
+    if (c->ring.head == c->ring.tail && c->ring.left == 0) {
+        c->ring.head = c->ring.tail = 0;
+        memset(&c->ring, 0, sizeof c->ring);
     }
     if (!conns) {
         conns = calloc(CONNS_MAX, sizeof *conns);
@@ -179,7 +179,7 @@ static void expires(struct census *census, nsec_t at)
 
 static void idle_until(struct client *c, struct conn *k, struct census *census, nsec_t until, nsec_t now)
 {
-    if (!drain_may_close_idle(&shim.drain)) {
+    if (!drain_may_close_idle(&drain_state.drain)) {
         census->idle++;
     } else if (now < until) {
         expires(census, until);
@@ -201,14 +201,14 @@ static void survey_one(struct client *c, struct census *census, nsec_t now, bool
         if (!c->unsent)
             k.acked = true;
         census->ending += !k.acked;
-        if (!k.acked && shim.exiting_tid)
+        if (!k.acked && exit_guard.tid)
             census->in_flight++;
         if (k.acked && k.stage == CONN_LINGERING)
             c->place = GONE;
     } else if (conn_in_flight(&k) || (first && c->sent > c->read)) {
-        census->in_flight += !shim.exiting_tid;
+        census->in_flight += !exit_guard.tid;
     } else {
-        nsec_t since = k.since > shim.signal_at ? k.since : shim.signal_at;
+        nsec_t since = k.since > deferred.signal_at ? k.since : deferred.signal_at;
         idle_until(c, &k, census, since + game->options.idle, now);
     }
     c->conn = keep_conn(&k);
@@ -220,13 +220,13 @@ static void look_around(struct world *w, unsigned who, struct census *census, bo
     memset(census, 0, sizeof *census);
     census->last_accept = p->served_at;
     census->leaving = p->exits;
-    shim.exiting_tid = p->exits;
+    exit_guard.tid = p->exits;
     for (struct client *c = w->client; c < w->client + CLIENTS; c++) {
         if (c->place == AT_TABLE && c->owner == who)
             survey_one(c, census, w->now, first);
         if (p->door != 2 && !p->left)
             census->queued += c->place == QUEUED;
-        if (shim.drain.phase == DRAIN_DOOR)
+        if (drain_state.drain.phase == DRAIN_DOOR)
             census->half_open += c->place == KNOCKING;
     }
 }
@@ -234,7 +234,7 @@ static void look_around(struct world *w, unsigned who, struct census *census, bo
 /* A listener that others use on is left to them. */
 static void close_door(struct world *w, struct process *p)
 {
-    struct listener *l = &shim.listener[0];
+    struct listener *l = &listeners.entry[0];
     l->foreign = false;
     lead_decide(l);
     p->door = l->foreign ? 2 : 1;
@@ -248,9 +248,9 @@ static void take_signals(struct world *w, struct process *p)
 {
     bool begins = !p->started;
     if (begins)
-        drain_signal(&shim.drain, shim.signal_at);
+        drain_signal(&drain_state.drain, deferred.signal_at);
     if (p->signals > p->seen + (p->seen == 0))
-        drain_signal(&shim.drain, w->now);
+        drain_signal(&drain_state.drain, w->now);
     p->seen = p->signals;
     p->started = 1;
 }
@@ -262,15 +262,15 @@ static bool nothing_owed(const struct census *c)
 
 static enum report_end how_it_ended(void)
 {
-    if (shim.drain.again)
+    if (drain_state.drain.again)
         return REPORT_SECOND_SIGNAL;
-    return shim.drain.expired ? REPORT_DEADLINE : REPORT_DRAINED;
+    return drain_state.drain.expired ? REPORT_DEADLINE : REPORT_DRAINED;
 }
 
 static const char *judge_step(const struct world *w, const struct process *p, uint8_t before, struct drain_actions act)
 {
-    nsec_t duck = shim.signal_at + game->options.delay;
-    uint8_t after = shim.drain.phase;
+    nsec_t duck = deferred.signal_at + game->options.delay;
+    uint8_t after = drain_state.drain.phase;
     if (after < before && !(before == DRAIN_DRAINED && after == DRAIN_EMPTYING))
         return "a phase comes back";
     if ((after == DRAIN_RELEASED) != act.release)
@@ -279,7 +279,7 @@ static const char *judge_step(const struct world *w, const struct process *p, ui
         return "the door is closed in the lame duck's time";
     if (p->urgent && !act.release)
         return "a second signal does not release";
-    if (game->options.timeout && w->now >= shim.signal_at + game->options.timeout && !act.release)
+    if (game->options.timeout && w->now >= deferred.signal_at + game->options.timeout && !act.release)
         return "the deadline does not release";
     return NULL;
 }
@@ -289,7 +289,7 @@ static const char *give_signal(struct world *w, unsigned who)
     struct process *p = &w->proc[who];
     bool led = group.leader != MEMBER_NONE;
     bool leader_freed = led && w->proc[group.leader].releasing;
-    p->unclean = shim.drain.again || shim.drain.expired || (led && w->proc[group.leader].unclean);
+    p->unclean = drain_state.drain.again || drain_state.drain.expired || (led && w->proc[group.leader].unclean);
     lead_end(p->exits ? REPORT_EXIT : how_it_ended());
     p->releasing = 1;
     lead_free();
@@ -315,12 +315,12 @@ static const char *pump_step(struct world *w, unsigned who)
     look_around(w, who, &census, first);
     lead_census(&census, nothing_owed(&census), round, w->now);
 
-    uint8_t before = shim.drain.phase;
-    struct drain_actions act = drain_step(&shim.drain, &census, &shim.options, w->now);
+    uint8_t before = drain_state.drain.phase;
+    struct drain_actions act = drain_step(&drain_state.drain, &census, &config, w->now);
     const char *wrong = judge_step(w, p, before, act);
     if (act.hide)
         close_door(w, p);
-    shim.phase = shim.drain.phase;
+    deferred.phase = drain_state.drain.phase;
     if (!act.release)
         lead_publish(&census);
     else if (!wrong)
@@ -373,9 +373,9 @@ static void send_term(struct world *w, unsigned who)
         p->releasing = 1;
         return;
     }
-    if (p->terms > 1 && w->now >= shim.signal_at + DRAIN_REPEAT)
+    if (p->terms > 1 && w->now >= deferred.signal_at + DRAIN_REPEAT)
         p->urgent = 1;
-    shim.owed = 1;
+    deferred.pending = 1;
     p->signals++;
     edge_begin(p, NULL, w->now);
 }

@@ -9,11 +9,15 @@ need shim/base.h
 rules='base:
 core: base core
 sys: base sys
+process: base core sys process
+track: base core sys process track
+signal: base core sys process signal
+drain: base core sys process track signal drain
 group: base core sys group
-shim: base core sys group shim
-pump: base core sys group shim pump
-hook: base core sys group shim hook
-init: base core sys group shim pump hook init
+shim: base core sys process track signal drain group shim
+pump: base core sys process track signal drain group shim pump
+hook: base core sys process track signal drain group shim hook
+init: base core sys process track signal drain group shim pump hook init
 cli: base core sys cli hooks.def'
 
 # Of the compiler's own headers only those without a libc behind them, and for SIMD.
@@ -26,7 +30,7 @@ problems=$(find shim -name '*.[chS]' -o -name '*.def' | sort | xargs awk -v rule
         n = split(path, parts, "/")
         if (n > 2) return parts[2]
         sub(/\.[chS]$/, "", parts[2])
-        if (parts[2] ~ /^(announce|survey|holders|door|lead|lead_report|watch)$/) return "pump"
+        if (parts[2] ~ /^(announce|survey|holders|door|lead|lead_report|watch|shim_process)$/) return "pump"
         return parts[2] ~ /^(base|group|pump|init)$/ ? parts[2] : "shim"
     }
     function join_path(dir, name) {

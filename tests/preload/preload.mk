@@ -6,7 +6,7 @@
 # objects/X.c is preloaded behind ours.
 PRELOAD_SRC   = $(filter-out tests/preload/check.c,$(wildcard tests/preload/*.c))
 PRELOAD_BIN   = $(patsubst tests/preload/%.c,$(BUILD)/preload/%,$(PRELOAD_SRC))
-PRELOAD_FLAGS = -std=c11 -D_GNU_SOURCE -O1 -g $(WARN) -pthread -MMD -MP
+PRELOAD_FLAGS = -std=c11 -D_GNU_SOURCE -O1 -g $(WARN) -iquote shim -pthread -MMD -MP
 
 $(BUILD)/preload/check.o: tests/preload/check.c
 	$(call say,CC,$<)
@@ -23,7 +23,7 @@ PRELOAD_SO    = $(patsubst tests/preload/objects/%.c,$(BUILD)/preload/%.so,$(wil
 $(BUILD)/preload/%.so: tests/preload/objects/%.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(dir $@)
-	$(Q)$(CC) $(PRELOAD_FLAGS) -iquote shim -fPIC -shared -o $@ $<
+	$(Q)$(CC) $(PRELOAD_FLAGS) -fPIC -shared -o $@ $<
 
 -include $(PRELOAD_SO:.so=.d) $(PRELOAD_BIN:=.d) $(BUILD)/preload/check.d
 

@@ -7,7 +7,7 @@
  * races [ROUNDS]: connections in each part. */
 #include "hook/hook.h"
 #include "pump.h"
-#include "record.h"
+#include "track/conn_log.h"
 #include "shim.h"
 
 #include "group.h"
@@ -52,7 +52,7 @@ static void serve(void)
     CHECK(hook_bind(listener, &address, sizeof address) == 0);
     CHECK(hook_listen(listener, 64) == 0);
     CHECK(getsockname(listener, (struct sockaddr *)&address, &n) == 0);
-    CHECK(shim.armed);
+    CHECK(self_armed());
 }
 
 /* The program's end of it; *client the other. */
@@ -139,7 +139,7 @@ static void *look(void *unused)
     (void)unused;
     for (bool first = true; !__atomic_load_n(&looking_ends, __ATOMIC_ACQUIRE); first = false) {
         memset(&census, 0, sizeof census);
-        survey(&census, shim_now(), first);
+        survey(&census, clock_now(), first);
         sys0(SYS_sched_yield);
     }
     return NULL;
@@ -165,12 +165,12 @@ static void rounds(unsigned count)
 
 static void drain_begins(void)
 {
-    shim.first_signal = SIGTERM;
-    shim.signal_at = shim_now();
-    shim.begun = 1;
-    pump_open();
-    record_open();
-    __atomic_store_n(&shim.phase, DRAIN_DUCK, __ATOMIC_SEQ_CST);
+    deferred.first_signal = SIGTERM;
+    deferred.signal_at = clock_now();
+    deferred.begun = 1;
+    wake_open();
+    conn_log_open(NULL, UINT32_MAX, NULL, NULL);
+    __atomic_store_n(&deferred.phase, DRAIN_DUCK, __ATOMIC_SEQ_CST);
 }
 
 int main(int argc, char **argv)
@@ -181,8 +181,8 @@ int main(int argc, char **argv)
     struct options_complaint complaints[4];
     pthread_t threads[THREADS], looker;
     signal(SIGPIPE, SIG_IGN);
-    CHECK(options_read(&shim.options, env, complaints, 4) == 0);
-    __atomic_store_n(&shim.off, false, __ATOMIC_RELEASE);
+    CHECK(options_read(&config, env, complaints, 4) == 0);
+    self_switch_on();
     serve();
     pthread_barrier_init(&begin, NULL, THREADS + 1);
     pthread_barrier_init(&end, NULL, THREADS + 1);

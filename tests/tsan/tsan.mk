@@ -15,12 +15,12 @@ $(BUILD)/tsan/races: $(TSAN_SRC:%=$(BUILD)/tsan/%.o)
 	$(Q)$(CC) $(TSAN_FLAGS) -o $@ $^
 
 # Two threads that follow the same bytes at once.
-$(BUILD)/tsan/seeded.c: shim/io.c
+$(BUILD)/tsan/seeded.c: shim/track/io.c
 	$(Q)mkdir -p $(dir $@)
 	$(Q)sed 's/if (UNLIKELY(!conn_follow(&c->calls_out)))/if (conn_follow(\&c->calls_out), false)/' $< >$@
 	$(Q)! cmp -s $< $@
 
-$(BUILD)/tsan/seeded: $(filter-out $(BUILD)/tsan/shim/io.c.o,$(TSAN_SRC:%=$(BUILD)/tsan/%.o)) $(BUILD)/tsan/seeded.c
+$(BUILD)/tsan/seeded: $(filter-out $(BUILD)/tsan/shim/track/io.c.o,$(TSAN_SRC:%=$(BUILD)/tsan/%.o)) $(BUILD)/tsan/seeded.c
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(TSAN_FLAGS) -o $@ $^
 

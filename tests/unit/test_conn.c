@@ -94,7 +94,7 @@ static void tell(char *out, const struct conn *c)
         *out++ = 'f';
     if (conn_request_open(c))
         *out++ = 'o';
-    if (c->opaque)
+    if (conn_is_opaque(c))
         *out++ = 'x';
     *out = '\0';
 }
@@ -176,7 +176,7 @@ static void a_thousand_alike_in_one_read(void **unused UNUSED)
         assert_int_equal(c.pending, N - 1 - i);
     }
     assert_false(conn_in_flight(&c));
-    assert_false(c.opaque);
+    assert_false(conn_is_opaque(&c));
 }
 
 static void ring_wraps(void **unused UNUSED)
@@ -192,7 +192,7 @@ static void ring_wraps(void **unused UNUSED)
         assert_int_equal(conn_sent(&c, answer, strlen(answer), 0), 1);
         assert_int_equal(c.pending, 6);
     }
-    assert_false(c.opaque);
+    assert_false(conn_is_opaque(&c));
     assert_true(conn_is_valid(&c));
 }
 
@@ -201,10 +201,10 @@ static void full_ring_is_a_doubt(void **unused UNUSED)
     struct conn c = {.index = 0};
     conn_init(&c, 5, 0, false);
     fill(&c, GET, CONN_RING);
-    assert_false(c.opaque);
+    assert_false(conn_is_opaque(&c));
     assert_int_equal(c.pending, CONN_RING);
     fill(&c, GET, 1);
-    assert_true(c.opaque);
+    assert_true(conn_is_opaque(&c));
     assert_false(conn_in_flight(&c));
     /* And goes on counting the bytes, and nothing else. */
     uint64_t before = c.read_bytes;
@@ -223,7 +223,7 @@ static void too_many_kinds_are_a_doubt(void **unused UNUSED)
         strcat(strcat(all, GET), HEAD_);
     conn_init(&c, 5, 0, false);
     conn_received(&c, all, strlen(all));
-    assert_true(c.opaque);
+    assert_true(conn_is_opaque(&c));
 }
 
 /* ---- where the farewell belongs ---- */
@@ -317,7 +317,7 @@ static void init_keeps_its_identity(void **unused UNUSED)
     assert_int_equal(c.aliases, 1);
     assert_int_equal(c.epoll_fd, -1);
     assert_int_equal(c.stage, CONN_OPEN);
-    assert_true(c.unix_ && !c.live && !c.dead && !c.opaque && !c.shared && conn_is_valid(&c));
+    assert_true(c.unix_ && !c.live && !c.dead && !conn_is_opaque(&c) && !conn_is_shared(&c) && conn_is_valid(&c));
     assert_false(conn_in_flight(&c));
     assert_int_equal(c.pin | c.calls_in | c.calls_out, 0);
 }
@@ -329,7 +329,7 @@ static void tells_the_method(void **unused UNUSED)
     assert_string_equal(conn_method(&c), "");
     conn_received(&c, POST(3), strlen(POST(3)));
     assert_string_equal(conn_method(&c), "POST");
-    conn_doubt(&c, DOUBT_RACE);
+    conn_set_opaque(&c, OPAQUE_CONCURRENT_IO);
     assert_string_equal(conn_method(&c), "");
 }
 
@@ -360,12 +360,12 @@ static void invariants_can_fail(void **unused UNUSED)
 {
     struct conn c = {.index = 0};
     conn_init(&c, 5, 0, false);
-    c.ring_head = CONN_RING + 1;
+    c.ring.head = CONN_RING + 1;
     assert_false(conn_is_valid(&c));
     conn_init(&c, 5, 0, false);
     c.pending = 1;
     assert_false(conn_is_valid(&c));
-    c.opaque = true;
+    conn_set_opaque(&c, OPAQUE_UNSEEN);
     assert_true(conn_is_valid(&c));
     c.stage = CONN_LINGERING + 1;
     assert_false(conn_is_valid(&c));

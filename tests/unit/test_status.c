@@ -167,7 +167,7 @@ static void each_kind(void **unused UNUSED)
     assert_int_equal(status_kind_of(c), KIND_NONE);
     c = asked("GET / HT");
     assert_int_equal(status_kind_of(c), KIND_IN_FLIGHT);
-    c->inherited = true;
+    conn_inherit(c);
     assert_int_equal(status_kind_of(c), KIND_INHERITED);
     c = asked("\x16\x03\x01 no HTTP");
     assert_int_equal(status_kind_of(c), KIND_OPAQUE);

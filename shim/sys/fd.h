@@ -1,15 +1,16 @@
-/* high.h: descriptors of our own get high numbers, out of the program's way: it may count on the lowest free ones, and
+/* fd.h: descriptors of our own get high numbers, out of the program's way: it may count on the lowest free ones, and
  * close ranges of low ones. */
-#ifndef LASTCALL_HIGH_H
-#define LASTCALL_HIGH_H
+#ifndef LASTCALL_SYS_FD_H
+#define LASTCALL_SYS_FD_H
 
 #include "base.h"
 
 /* From where on, once the drain has begun. */
-void high_set(int base);
+void fd_set_high(int base);
+int fd_high(void);
 
 /* Move a descriptor that has just been made up there, close-on-exec. Returns its new number; fd itself if there is no
  * room, or if it is an error. */
-int high_move(int fd);
+int fd_move_high(int fd);
 
 #endif

@@ -1,5 +1,7 @@
 /* trace.c: see trace.h. */
-#include "trace.h"
+#include "process/trace.h"
+
+#include "process/clock.h"
 
 enum { RING = 4096 };
 
@@ -33,7 +35,7 @@ void trace_put(enum trace what, int fd, uint64_t value)
     r->what = (uint8_t)what;
     r->fd = fd;
     r->value = value;
-    r->at = shim_now();
+    r->at = clock_now();
     __atomic_store_n(&r->turn, turn + 1, __ATOMIC_RELEASE);
 }
 

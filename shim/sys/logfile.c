@@ -1,7 +1,7 @@
-/* log.c: see log.h. */
-#include "sys/log.h"
+/* logfile.c: see logfile.h. */
+#include "sys/logfile.h"
 
-#include "sys/high.h"
+#include "sys/fd.h"
 #include "sys/syscall.h"
 
 #include <fcntl.h>
@@ -9,7 +9,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-void log_remember_stderr(uint64_t *dev, uint64_t *ino)
+void logfile_remember_stderr(uint64_t *dev, uint64_t *ino)
 {
     struct stat st;
     *dev = *ino = 0;
@@ -19,7 +19,7 @@ void log_remember_stderr(uint64_t *dev, uint64_t *ino)
     }
 }
 
-bool log_write(int fd, const char *line, size_t n)
+bool logfile_write(int fd, const char *line, size_t n)
 {
     while (n > 0) {
         long done = sys3(SYS_write, fd, line, n);
@@ -33,19 +33,19 @@ bool log_write(int fd, const char *line, size_t n)
     return true;
 }
 
-uint64_t log_end(int fd)
+uint64_t logfile_end(int fd)
 {
     struct stat st;
     return sys2(SYS_fstat, fd, &st) == 0 && S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
 }
 
-void log_take_back(int fd, uint64_t end)
+void logfile_take_back(int fd, uint64_t end)
 {
-    if (log_end(fd) > end)
+    if (logfile_end(fd) > end)
         sys2(SYS_ftruncate, fd, end);
 }
 
-void log_to_stderr(uint64_t dev, uint64_t ino, const char *line, size_t n)
+void logfile_to_stderr(uint64_t dev, uint64_t ino, const char *line, size_t n)
 {
     struct stat st;
     struct pollfd ready = {2, POLLOUT, 0};
@@ -70,7 +70,7 @@ static bool has_other_names(int fd)
     return sys2(SYS_fstat, fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink > 1;
 }
 
-int log_open(const char *path)
+int logfile_open(const char *path)
 {
     const int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
     int fd = (int)sys4(SYS_openat, AT_FDCWD, path, flags | O_NOFOLLOW, 0644);
@@ -80,10 +80,10 @@ int log_open(const char *path)
         sys1(SYS_close, fd);
         fd = -EMLINK;
     }
-    return high_move(fd);
+    return fd_move_high(fd);
 }
 
-bool log_lock(int fd)
+bool logfile_lock(int fd)
 {
     enum { TRIES = 20 };
     const struct timespec moment = {0, 5 * 1000 * 1000};
@@ -93,7 +93,7 @@ bool log_lock(int fd)
     return err == 0;
 }
 
-void log_unlock(int fd)
+void logfile_unlock(int fd)
 {
     sys2(SYS_flock, fd, LOCK_UN);
 }

@@ -3,7 +3,7 @@
 #ifndef LASTCALL_TRACE_H
 #define LASTCALL_TRACE_H
 
-#include "shim.h"
+#include "process/config.h"
 
 enum trace {
     TRACE_FAREWELL, /* a response head left with Connection: close */
@@ -14,7 +14,7 @@ enum trace {
     TRACE_ACKED,    /* the output is acknowledged */
     TRACE_DROPPED,  /* the lingering socket is closed */
     TRACE_CROSSED,  /* bytes came after the end */
-    TRACE_OPAQUE,   /* not understood any more: value says why (enum doubt) */
+    TRACE_OPAQUE,   /* not understood any more: value says why (enum opaque_reason) */
     TRACE_HANDED,   /* no connection can come from the primary any more; value: so many have come */
     TRACE_KINDS
 };
@@ -27,7 +27,7 @@ void trace_put(enum trace what, int fd, uint64_t value);
 
 static inline void trace(enum trace what, int fd, uint64_t value)
 {
-    if (UNLIKELY(shim.options.log == LOG_TRACE))
+    if (UNLIKELY(config.log == LOG_TRACE))
         trace_put(what, fd, value);
 }
 

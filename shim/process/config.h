@@ -1,0 +1,18 @@
+/* config.h: the LASTCALL_ variables, read once by the constructor; constant from then on. */
+#ifndef LASTCALL_PROCESS_CONFIG_H
+#define LASTCALL_PROCESS_CONFIG_H
+
+#include "core/options.h"
+#include "core/text.h"
+
+extern HIDDEN struct options config; /* written by config.c alone */
+
+/* Read them from the environment of the program. */
+void config_read(const char *const *environment);
+
+/* What is wrong with the configuration: whole lines of text, said when the process serves. More may be added until then, into
+ * what config_errors_begin gives. */
+const char *config_errors(void);
+void config_errors_begin(struct text *more);
+
+#endif

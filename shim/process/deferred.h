@@ -1,0 +1,31 @@
+/* deferred.h: the drain signal that the program has not had yet. Written by the signal handler and by the drain's thread. */
+#ifndef LASTCALL_PROCESS_DEFERRED_H
+#define LASTCALL_PROCESS_DEFERRED_H
+
+#include "core/drain.h"
+
+struct deferred {
+    uint8_t phase;      /* enum drain_phase, as the hooks may see it */
+    uint8_t delivering; /* the next drain signal is the delivery */
+    uint8_t begun;      /* a drain has: by a signal, or because the group drains */
+    uint8_t pending;    /* the program was sent a signal, and shall have it at delivery */
+    int first_signal;   /* the signal that began the drain */
+    int pending_signal;
+    bool has_info;
+    uint8_t info[128]; /* siginfo of the pending signal */
+    unsigned signals;  /* drain signals so far: the drain's thread reads how many are new */
+    nsec_t last_at;    /* when the last of them came: set before it is counted */
+    nsec_t signal_at;
+    uint64_t signal_wall_ms;
+};
+extern HIDDEN struct deferred deferred;
+
+static inline bool deferred_draining(void)
+{
+    return UNLIKELY(__atomic_load_n(&deferred.phase, __ATOMIC_ACQUIRE) != DRAIN_SERVING);
+}
+
+/* A fork's child has no signal pending: the drain is its parent's. */
+void deferred_after_fork(void);
+
+#endif

@@ -1,0 +1,28 @@
+/* eintr.h: which calls of the program our signal handler has interrupted, so that an EINTR that only our handler has caused is not
+ * shown to the program. Any thread, any signal handler. */
+#ifndef LASTCALL_PROCESS_EINTR_H
+#define LASTCALL_PROCESS_EINTR_H
+
+#include "base.h"
+
+enum { EINTR_RUNS = 64 };
+
+struct eintr {
+    unsigned runs; /* of our handler, where it has interrupted a call */
+    int run_tid
+        [EINTR_RUNS]; /* in which threads, the last of them; negative: the program's own handler has run as well */
+};
+extern HIDDEN struct eintr eintr;
+
+static INLINE unsigned eintr_runs(void)
+{
+    return __atomic_load_n(&eintr.runs, __ATOMIC_RELAXED);
+}
+
+/* Our handler has interrupted a call of thread tid; -tid: and the program's handler has run as well. */
+void eintr_note_run(int tid);
+
+/* Has our handler alone run in this thread since `runs`, so that an EINTR is not the program's business? */
+bool eintr_is_ours(unsigned runs);
+
+#endif

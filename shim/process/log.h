@@ -1,0 +1,37 @@
+/* log.h: the lines that we write: to LASTCALL_LOG_FILE, or to the standard error. The drain's thread writes; from elsewhere only
+ * log_warning and log_cannot_watch may be called. */
+#ifndef LASTCALL_PROCESS_LOG_H
+#define LASTCALL_PROCESS_LOG_H
+
+#include "core/options.h"
+#include "core/text.h"
+
+/* Note which file the standard error is, when the process begins to serve. */
+void log_start(void);
+
+/* Open the log file, when a drain begins: later the process may have become somebody who cannot write there. */
+void log_open_file(void);
+/* A file of the configuration cannot be opened: -err. */
+void log_path_failed(const char *what, const char *path, int err, const char *instead);
+
+bool log_wants(enum log_level level);
+
+/* A line: begin, core/report.h's log_line_*, end. */
+void log_begin(struct text *line, char *buf, size_t size, enum log_level level, const char *message);
+void log_end(struct text *line);
+/* A whole one, with one number. */
+void log_number(enum log_level level, const char *message, const char *key, uint64_t value);
+/* Lines that are ready. */
+void log_put(const struct text *lines);
+
+/* To the standard error. Any thread, any signal handler. */
+void log_warning(const char *what);
+/* The kernel refuses what we ask it (a sandbox), or there is no memory, or no room: said once. */
+void log_cannot_watch(const char *what, uint8_t *said);
+/* What is wrong with the configuration. */
+void log_config_errors(void);
+
+/* The log file was the parent's; it is closed by ownfd_after_fork. */
+void log_after_fork(void);
+
+#endif

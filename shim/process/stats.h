@@ -1,0 +1,19 @@
+/* stats.h: what has happened in this drain, counted where it happens. Any thread, any signal handler. */
+#ifndef LASTCALL_PROCESS_STATS_H
+#define LASTCALL_PROCESS_STATS_H
+
+#include "core/report.h"
+
+struct stats {
+    struct report_counts counts;
+    nsec_t last_done_at;          /* when the last thing outstanding was done */
+    nsec_t last_accept_at;        /* when the last connection was accepted */
+    unsigned accepting;           /* calls of accept that do not block, begun while draining */
+    unsigned interrupts;          /* threads that were to be taken out of accept by a signal ... */
+    unsigned interrupts_answered; /* ... and that have come out */
+};
+extern HIDDEN struct stats stats;
+
+void stats_after_fork(void);
+
+#endif

@@ -1,0 +1,83 @@
+/* shim_process.c: the process forks, becomes another program, exits. */
+#include "shim.h"
+
+#include "group.h"
+#include "handoff.h"
+#include "lead.h"
+#include "track/conn_log.h"
+
+void shim_child_settled(void)
+{
+    self_settled();
+    if (group_self())
+        signals_hear_leader();
+    group_serves();
+    shim_follow();
+}
+
+int shim_fork_begin(void)
+{
+    static uint8_t said;
+    self_fork_begins();
+    if (!self_armed() || !self_is_our_process())
+        return MEMBER_NONE;
+    fds_share_all();
+    if (!group_self())
+        return MEMBER_NONE;
+    int slot = group_fork_begin();
+    if (slot == MEMBER_NONE && !__atomic_exchange_n(&said, 1, __ATOMIC_RELAXED))
+        log_warning("the group is full: another process drains alone");
+    return slot;
+}
+
+void shim_forked_parent(int slot, int pid)
+{
+    if (self_armed()) {
+        group_forked_parent(slot, pid);
+        if (pid > 0)
+            fds_share_all(); /* what other threads have accepted meanwhile */
+    }
+    self_fork_ends();
+}
+
+/* What each owner of state has to forget, besides self and listeners, which may be there before the process serves.
+ * The drain is the parent's, and so is its thread, which is not here: the child serves, or execs. */
+static void (*const after_fork[])(void) = {
+    log_after_fork,      wake_after_fork,        deferred_after_fork,    stats_after_fork,
+    slots_after_fork,    connections_after_fork, disposition_after_fork, state_after_fork,
+    thread_after_fork,   exit_guard_after_fork,  report_after_fork,      lead_forget,
+    conn_log_after_fork, handoff_forget,
+};
+
+void shim_forked_child(int slot)
+{
+    self_after_fork();
+    listeners_after_fork();
+    if (!self_armed())
+        return;
+    ownfd_after_fork(group.fd);
+    for (unsigned i = 0; i < COUNT(after_fork); i++)
+        after_fork[i]();
+    group_forked_child(slot);
+    signals_hold();
+}
+
+void shim_unseen_fork(void)
+{
+    shim_forked_child(MEMBER_NONE);
+}
+
+bool shim_exec_begin(void)
+{
+    if (!self_armed() || (int)sys0(SYS_getpid) != self_pid())
+        return false;
+    if (self_is_pre_exec())
+        signals_deliver(); /* a deferred signal would be forgotten */
+    group_exec();
+    return true;
+}
+
+void shim_exec_failed(void)
+{
+    group_exec_failed();
+}

@@ -1,0 +1,178 @@
+/* close.c: see close.h. */
+#include "track/close.h"
+
+#include "process/clock.h"
+#include "process/deferred.h"
+#include "process/ownfd.h"
+#include "process/self.h"
+#include "process/stats.h"
+#include "process/trace.h"
+#include "process/wake.h"
+#include "sys/fd.h"
+#include "sys/net.h"
+#include "sys/syscall.h"
+#include "track/conn_log.h"
+#include "track/connections.h"
+#include "track/fds.h"
+#include "track/slots.h"
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+void close_count_late(struct conn *c, uint64_t bytes)
+{
+    if (bytes == 0)
+        return;
+    __atomic_add_fetch(&c->report.late_bytes, bytes, __ATOMIC_RELAXED);
+    STORE(c->must_linger, true);
+    trace(TRACE_CROSSED, c->fd, bytes);
+    if (conn_report_set(c, CONN_COUNTED_LATE_DATA))
+        __atomic_add_fetch(&stats.counts.crossed, 1, __ATOMIC_RELAXED);
+}
+
+/* ---- half-closed ------------------------------------------------------------------------------------ */
+
+void close_watch(const struct conn *c)
+{
+    int ep = __atomic_load_n(&wake.epoll, __ATOMIC_ACQUIRE);
+    struct epoll_event want = {EPOLLOUT | EPOLLRDHUP | EPOLLET, {.u64 = (uint64_t)c->generation << 32 | c->index}};
+    if (ep >= 0)
+        sys4(SYS_epoll_ctl, ep, EPOLL_CTL_ADD, c->fd, &want);
+}
+
+/* The output is acknowledged, or we learn of it by an event of the pump's epoll set; so too of the end of a peer
+ * that is still sending. */
+static void await_ack(struct conn *c, nsec_t now)
+{
+    if (c->unix_ || sock_unsent(c->fd) == 0) {
+        STORE(c->acked_at, now);
+        __atomic_store_n(&c->acked, true, __ATOMIC_RELEASE);
+        if (!LOAD(c->must_linger))
+            return;
+    }
+    close_watch(c);
+}
+
+void close_half(struct conn *c, nsec_t now)
+{
+    uint8_t stage = __atomic_load_n(&c->stage, __ATOMIC_ACQUIRE);
+    if (conn_is_shared(c) || stage >= CONN_ENDED)
+        return;
+    if (!__atomic_compare_exchange_n(&c->stage, &stage, CONN_ENDED, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        return;
+    STORE(c->since, now);
+    STORE(c->must_linger, conn_request_open(c));
+    sys2(SYS_shutdown, c->fd, SHUT_WR);
+    trace(TRACE_ENDED, c->fd, 0);
+    conn_log_note(c, HISTORY_ENDED);
+    __atomic_store_n(&stats.last_done_at, now, __ATOMIC_RELEASE);
+    await_ack(c, now);
+}
+
+void close_half_by_program(uint32_t slot)
+{
+    struct conn *c = pool_at(&connections, fd_slot_index(slot));
+    STORE(c->must_linger, conn_request_open(c));
+    STORE(c->fin, true);
+    if (!deferred_draining())
+        return;
+    nsec_t now = clock_now();
+    __atomic_store_n(&stats.last_done_at, now, __ATOMIC_RELEASE);
+    conn_log_note(c, HISTORY_ENDED);
+    connections_pin(c);
+    await_ack(c, now);
+    connections_unpin(c);
+    wake_changed(NULL);
+}
+
+/* ---- the program closes ------------------------------------------------------------------------------- */
+
+/* An epoll registration belongs to the open file, and goes with the last that holds it. At its close that may be we: who
+ * keeps the socket for a while, or just a system call of ours that is at it (the survey's, the walk through /proc). So it is
+ * taken out before: else the program would hear of a connection that it has freed. False: it may be in a set still. */
+static bool leaves_epoll(const struct conn *c, int fd)
+{
+    if (c->epoll_fd == -2)
+        return false;
+    long err = c->epoll_fd < 0 ? 0 : sys4(SYS_epoll_ctl, c->epoll_fd, EPOLL_CTL_DEL, fd, 0);
+    return err == 0 || err == -ENOENT || err == -EBADF;
+}
+
+/* The program's descriptor goes, the socket stays with us until its output is acknowledged and its peer
+ * has ended too (RFC 9112 9.6). */
+static bool keep_lingering(struct conn *c, int fd)
+{
+    int kept = (int)sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, fd_high());
+    if (kept < 0)
+        return false;
+    ownfd_add(kept);
+    int own = __atomic_load_n(&wake.epoll, __ATOMIC_ACQUIRE);
+    if (own >= 0)
+        sys4(SYS_epoll_ctl, own, EPOLL_CTL_DEL, fd, 0);
+    c->fd = kept;
+    return true;
+}
+
+/* Nothing unsent, nothing unread, the peer done (or gone): a close that resets nothing and loses nothing. Unsent output
+ * would outlive the process, but not its network: PID 1 of a container takes that along. */
+static bool closes_cleanly(const struct conn *c, int fd)
+{
+    struct sock_counts k;
+    if (sock_unread(fd) != 0)
+        return false;
+    if (c->unix_)
+        return true;
+    if (sock_counts(fd, &k) != 0)
+        return false;
+    return k.state == SOCK_CLOSED_STATE || (k.state == SOCK_CLOSE_WAIT && sock_unsent(fd) == 0);
+}
+
+static bool linger(struct conn *c, int fd)
+{
+    nsec_t now = clock_now();
+    bool ended;
+    if (conn_is_shared(c) || c->stale)
+        return false;
+    bool alone = leaves_epoll(c, fd);
+    if (sock_lingers(fd) || closes_cleanly(c, fd))
+        return false;
+    bool kept = alone && wake.epoll >= 0 && deferred.phase != DRAIN_RELEASED && keep_lingering(c, fd);
+    int on = kept ? c->fd : fd;
+    sys2(SYS_shutdown, on, SHUT_WR);
+    uint64_t unread = sock_discard(on, &ended);
+    close_count_late(c, unread);
+    STORE(c->must_linger, !ended && (LOAD(c->must_linger) || conn_request_open(c)));
+    if (!kept)
+        return false;
+    STORE(c->since, now);
+    __atomic_store_n(&stats.last_done_at, now, __ATOMIC_RELEASE);
+    __atomic_store_n(&c->stage, CONN_LINGERING, __ATOMIC_RELEASE);
+    trace(TRACE_LINGER, fd, unread);
+    conn_log_note(c, HISTORY_LINGERING);
+    struct epoll_event want = {EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+                               {.u64 = (uint64_t)c->generation << 32 | c->index}};
+    sys4(SYS_epoll_ctl, wake.epoll, EPOLL_CTL_ADD, c->fd, &want);
+    return true;
+}
+
+void close_by_program(int fd)
+{
+    uint32_t slot = slots_settled(fd);
+    if (fd_slot_kind(slot) != FD_CONN || !deferred_draining() || !self_is_our_process()) {
+        fds_forget(fd);
+        return;
+    }
+    struct conn *c = pool_of_slot(&connections, slot);
+    connections_pin(c);
+    bool kept = LOAD(c->aliases) == 1 && linger(c, fd);
+    if (kept) {
+        __atomic_store_n(&fd_slot[fd], 0, __ATOMIC_RELEASE);
+        c->aliases = 0;
+    }
+    connections_unpin(c);
+    if (kept)
+        wake_changed(c);
+    else
+        fds_forget(fd);
+}

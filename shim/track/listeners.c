@@ -1,0 +1,89 @@
+/* listeners.c: see listeners.h. */
+#include "track/listeners.h"
+
+#include "track/slots.h"
+
+#include <sys/epoll.h>
+
+HIDDEN struct listeners listeners;
+
+struct listener *listeners_of(int fd)
+{
+    uint32_t slot = slot_of(fd);
+    return fd_slot_kind(slot) == FD_LISTENER ? &listeners.entry[fd_slot_index(slot)] : NULL;
+}
+
+static unsigned free_entry(void)
+{
+    for (unsigned i = 0; i < listeners.used; i++)
+        if (!listeners.entry[i].live)
+            return i;
+    return __atomic_fetch_add(&listeners.used, 1, __ATOMIC_ACQ_REL);
+}
+
+struct listener *listeners_take(void)
+{
+    unsigned at = free_entry();
+    if (at >= LISTENERS_MAX) {
+        listeners.used = LISTENERS_MAX;
+        return NULL;
+    }
+    memset(&listeners.entry[at], 0, sizeof listeners.entry[at]);
+    return &listeners.entry[at];
+}
+
+bool listeners_have_port(uint16_t port)
+{
+    for (unsigned i = 0; i < listeners.used && port != 0; i++)
+        if (listeners.entry[i].live && !listeners.entry[i].ignored && listeners.entry[i].port == port)
+            return true;
+    return false;
+}
+
+bool listeners_lock_inherited(void)
+{
+    return __atomic_exchange_n(&listeners.inherited_lock, 1, __ATOMIC_ACQUIRE) == 0;
+}
+
+void listeners_unlock_inherited(void)
+{
+    __atomic_store_n(&listeners.inherited_lock, 0, __ATOMIC_RELEASE);
+}
+
+/* A listener that is in one set more than are noted stays so: i stops short of it. */
+void listeners_note_epoll(struct listener *l, int ep, int op, uint32_t events, uint64_t data)
+{
+    unsigned i = 0;
+    while (i < l->epolls && i < LISTENER_EPOLLS && l->epoll[i].fd != ep)
+        i++;
+    if (op == EPOLL_CTL_DEL) {
+        if (i < l->epolls && l->epolls <= LISTENER_EPOLLS)
+            l->epoll[i] = l->epoll[--l->epolls];
+        return;
+    }
+    if (i == l->epolls)
+        l->epolls++;
+    if (i < LISTENER_EPOLLS) {
+        l->epoll[i].fd = ep;
+        l->epoll[i].events = events;
+        l->epoll[i].data = data;
+    }
+}
+
+void listeners_share(void)
+{
+    for (unsigned i = 0; i < listeners.used; i++)
+        listeners.entry[i].shared = true;
+}
+
+void listeners_after_fork(void)
+{
+    listeners.inherited_lock = 0; /* of a thread that is not here */
+    for (unsigned i = 0; i < listeners.used; i++) {
+        struct listener *l = &listeners.entry[i];
+        l->swapping = 0;
+        if (l->epolls > 0) /* a set of the parent's, which may be using it: more than are noted */
+            l->epolls = LISTENER_EPOLLS + 1;
+    }
+    listeners_share();
+}

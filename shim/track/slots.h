@@ -1,0 +1,66 @@
+/* slots.h: what is known of each descriptor, one word each (core/fdtable.h). A file that is not ours costs one load and one
+ * branch. Any thread, any signal handler. */
+#ifndef LASTCALL_TRACK_SLOTS_H
+#define LASTCALL_TRACK_SLOTS_H
+
+#include "core/fdtable.h"
+
+/* FD_MAX of them, mapped when the first is set: a process that never serves has none, for the loader would need a system call
+ * more for so large a .bss. */
+extern HIDDEN uint32_t *fd_slot;
+extern HIDDEN unsigned fd_slots; /* 0 or FD_MAX; set after fd_slot */
+
+struct slots {
+    int top;       /* highest descriptor that ever had a slot */
+    int looked_at; /* by the sweep: its slot says so */
+};
+extern HIDDEN struct slots slots;
+
+static inline uint32_t slot_of(int fd)
+{
+    if (UNLIKELY((unsigned)fd >= __atomic_load_n(&fd_slots, __ATOMIC_ACQUIRE)))
+        return 0;
+    return __atomic_load_n(&fd_slot[fd], __ATOMIC_RELAXED);
+}
+
+/* The sweep is looking at this descriptor: see slots_settled. */
+static const uint32_t LOOKED_AT = (uint32_t)FD_SPECIAL << 30 | SPECIAL_LOOKED_AT;
+
+/* The slot, once the sweep is no longer looking: for a few system calls. */
+uint32_t slots_settled(int fd);
+
+/* Can fd have a slot? Maps the table if there is none yet. */
+bool slots_possible(int fd);
+
+/* Whatever it was before. Without a table nothing happens: fd had no slot. */
+static inline void slots_set(int fd, uint32_t slot)
+{
+    if ((unsigned)fd >= fd_slots)
+        return;
+    if (UNLIKELY(fd > slots.top))
+        slots.top = fd;
+    __atomic_store_n(&fd_slot[fd], slot, __ATOMIC_RELEASE);
+}
+
+/* fd can have a slot. False: it is not `from`, and stays as it is. */
+static inline bool slots_change(int fd, uint32_t from, uint32_t to)
+{
+    if (!__atomic_compare_exchange_n(&fd_slot[fd], &from, to, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+        return false;
+    if (UNLIKELY(fd > slots.top))
+        slots.top = fd;
+    return true;
+}
+
+/* fd has this special meaning from now on, whatever it was before. */
+void slots_mark(int fd, enum fd_special what);
+
+/* When a descriptor that is marked `what` is closed, or replaced by another: f is called. Set once, by the constructor. */
+void slots_on_close(enum fd_special what, void (*f)(int fd));
+/* fd, which had this special slot, is closed. */
+void slots_closed(int fd, uint32_t slot);
+
+/* A fork's child: the sweep is its parent's. */
+void slots_after_fork(void);
+
+#endif
