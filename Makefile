@@ -10,7 +10,7 @@ say       = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)')
 # The architecture that CC makes programs for: x86_64, aarch64 (`make arm64`). Each has its assembly, and its facts in shim/sys/arch_*.h.
 ARCH := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
 
-all: $(BUILD)/liblastcall.so $(BUILD)/lastcall
+all: $(BUILD)/host/needs $(BUILD)/liblastcall.so $(BUILD)/lastcall
 
 # ---- the preloaded object: freestanding, position-independent, exports only hooks ------------------
 # Its folders are its layers, lowest first (tests/guard/layers.sh has the rules). Includes are written from shim/.
@@ -43,7 +43,7 @@ $(BUILD)/shim/%.S.o: shim/%.S
 
 -include $(SHIM_OBJ:.o=.d)
 
-include shim/cli/cli.mk tests/tests.mk
+include shim/launcher/launcher.mk tests/tests.mk
 
 PREFIX ?= /usr
 install: $(BUILD)/liblastcall.so $(BUILD)/lastcall

@@ -1,22 +1,21 @@
 # bash completion for lastcall(1). What there is to complete is asked of lastcall itself, so that it cannot drift.
 # shellcheck shell=bash
 
-# Words of a command's help that are options.
+# The options of a command, as its help has them: "  -o, --output FILE  what it does". $3: what must follow the name.
 _lastcall_options()
 {
-    "$1" "$2" --help 2>/dev/null | grep -oE '(^|[[:space:][|(,])--?[a-z][a-z-]*' | grep -oE -- '-.*'
-    echo --help
+    "$1" "$2" --help 2>/dev/null | sed -n "s/^  \\(\\(-[a-z]\\), \\)\\{0,1\\}\\(--[a-z-]*\\)${3-[ ]}.*/\\2 \\3/p"
 }
 
 # The number of the first word that is no option of `lastcall run` or `rehearse`, and no option's value: the command.
 _lastcall_command_at()
 {
-    local i
+    local i takers
+    takers=" $(_lastcall_options "${COMP_WORDS[0]}" "${COMP_WORDS[1]}" ' [A-Z]' | tr '\n' ' ') "
     for ((i = 2; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
         --) echo $((i + 1)) && return ;;
-        --exec | --outside | --json | --*=*) ;;
-        --*) ((i++)) ;;
+        -*) [[ $takers != *" ${COMP_WORDS[i]} "* || ${COMP_WORDS[i + 1]-} == = ]] || ((i++)) ;;
         =) ((i++)) ;;
         *) break ;;
         esac
@@ -35,7 +34,7 @@ _lastcall()
         if ((at > 0 && COMP_CWORD > at)); then
             return # the command's own arguments: file names
         elif [[ $word == -* ]]; then
-            words=$(_lastcall_options "$program" "${COMP_WORDS[1]}")
+            words="$(_lastcall_options "$program" "${COMP_WORDS[1]}") --help"
         elif ((at == COMP_CWORD)); then
             mapfile -t COMPREPLY < <(compgen -c -- "$word")
             return

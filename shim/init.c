@@ -1,5 +1,5 @@
 /* init.c: the constructor. */
-#include "handoff.h"
+#include "compat/node_cluster.h"
 #include "hook/go.h"
 #include "hook/hook.h"
 #include "shim.h"
@@ -38,7 +38,7 @@ __attribute__((constructor)) void start(int argc, char **argv, char **envp)
     libc_bind_facts();
     syscall_bind();
     config_read(env);
-    handoff_bind(env);
+    node_cluster_bind(env);
     go_attach(auxv_behind(env));
     self_switch_on();
 }

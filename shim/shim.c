@@ -2,7 +2,8 @@
 #include "shim.h"
 
 #include "core/view.h"
-#include "group.h"
+#include "group/join.h"
+#include "group/member.h"
 #include "process/trace.h"
 #include "sys/libc.h"
 #include "sys/map.h"
@@ -30,11 +31,11 @@ static void keep_descriptor(int fd)
         slots_mark(fd, SPECIAL_OWN);
 }
 
-static void join_group(void)
+static void enter_group(void)
 {
     struct text errors = {0};
     config_errors_begin(&errors);
-    group_open(&errors, config.report && config.report_connections);
+    join_group(&errors, config.report && config.report_connections);
     keep_descriptor(group.fd);
 }
 
@@ -42,7 +43,7 @@ static void show_view(void)
 {
     static struct view view;
     view_init(&view, &connections);
-    group_show(&view, config.timeout);
+    member_show(&view, config.timeout);
 }
 
 void shim_arm(void)
@@ -55,12 +56,12 @@ void shim_arm(void)
     if (config.log == LOG_TRACE)
         trace_open(map_zeroed(trace_size()));
     log_start();
-    join_group();
+    enter_group();
     show_view();
     if (config_errors()[0])
         log_config_errors();
-    pump_prepare();
-    signals_hold();
+    drain_prepare();
+    shim_hold_signals();
     self_arm();
     libc_at_exit(exit_handler);
     shim_follow(); /* a worker that is started while its group drains already */

@@ -5,6 +5,7 @@
 #ifndef LASTCALL_SHIM_H
 #define LASTCALL_SHIM_H
 
+#include "drain/drain.h"
 #include "drain/exit_guard.h"
 #include "drain/state.h"
 #include "process/clock.h"
@@ -35,19 +36,6 @@ void shim_inherited(int fd); /* it may be a listener that another process has ma
 void shim_waits(int lfd);    /* a Go program is about to accept there */
 /* accept() on lfd gave fd. */
 void shim_accepted(int lfd, int fd);
-/* While draining, an accept comes to a door that is shut already (late). If it can block, and there is nobody left to
- * wait for (wakes), it shall fail with ECONNABORTED: the program may be here because select told it of the listener
- * that the placeholder has replaced, and would block for ever. One that accepts in a loop comes again, and after
- * ACCEPT_WAKES such answers may block. */
-enum { ACCEPT_WAKES = 8 };
-bool shim_accept_late(int lfd);
-bool shim_accept_wakes(int lfd);
-/* While draining, around an accept: what has left the queue and is not known yet is owed. False: it can block, and is not
- * counted. */
-bool shim_accept_begins(int lfd);
-void shim_accept_ends(int lfd);
-/* accept() on lfd failed with err while draining. True: call it again. *err may be changed. */
-bool shim_accept_failed(int lfd, int *err);
 
 /* A stream socket that came by SCM_RIGHTS under a new number. */
 void shim_received(int fd);
@@ -55,17 +43,12 @@ void shim_received(int fd);
 void shim_in_epoll(int ep, int op, int fd, uint32_t events, uint64_t data);
 
 /* ---- signals ---- */
-/* A drain signal reached the program (handler, sigwait, signalfd). True: it is the release, the program
- * shall have it; false: it is withheld. info may be NULL. */
+/* A drain signal reached the program (handler, sigwait, signalfd). True: it is the delivery, the program
+ * shall have it; false: it is deferred. info may be NULL. */
 bool shim_signal(int sig, const void *siginfo);
 bool shim_sigaction(int sig, const struct ksigaction *act, struct ksigaction *old);
-void signals_hold(void);        /* from now on the view of the drain signals is virtual */
-void signals_hear_leader(void); /* a worker: its leader may have no right to send it a drain signal */
-void signals_give_back(void);   /* no longer: a release that owes the program nothing */
-/* The next signal is the release: a call that it meets fails with EINTR, if the program's own handler would make it so
- * (uvicorn's parent waits for a futex), and is not restarted after ours. */
-void signals_interrupt(void);
-void signals_deliver(void); /* what is owed, to this thread, now */
+/* From now on the program's view of the drain signals is virtual. */
+void shim_hold_signals(void);
 
 /* ---- processes ---- */
 /* Around a fork: what begin returns goes to the other two. A fork that was not seen: MEMBER_NONE. */
@@ -78,19 +61,11 @@ void shim_follow(void);
  * In a vfork child, whose memory is the parent's, neither changes a byte. */
 bool shim_exec_begin(void);
 void shim_exec_failed(void);
-/* The program calls exit: returns when it may (see the exit guard in pump.c). */
+/* The program calls exit: returns when it may (see drain/exit_guard.h). */
 void shim_exit(void);
 /* Upcalls of process/self: a fork came without a hook; a pre-exec child serves. */
 void shim_unseen_fork(void);
 void shim_child_settled(void);
 
-/* ---- pump.c, as the choreographer sees it ---- */
-void pump_prepare(void); /* when the process begins to serve: later there may be no memory */
-void thread_after_fork(void);
-void report_after_fork(void);
-bool pump_start(void);       /* false: there is neither thread nor timer; the signal is the program's */
-unsigned pump_threads(void); /* so many there are of it */
-bool pump_drive(void); /* one step, without waiting, for the timer that stands in for the thread; true: release now */
-void lead_forget(void);
 
 #endif

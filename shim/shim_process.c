@@ -1,17 +1,18 @@
 /* shim_process.c: the process forks, becomes another program, exits. */
 #include "shim.h"
 
-#include "group.h"
-#include "handoff.h"
-#include "lead.h"
+#include "compat/node_cluster.h"
+#include "group/member.h"
+#include "group/peers.h"
+#include "signal/deliver.h"
 #include "track/conn_log.h"
 
 void shim_child_settled(void)
 {
     self_settled();
     if (group_self())
-        signals_hear_leader();
-    group_serves();
+        dispositions_accept_commands();
+    member_settle();
     shim_follow();
 }
 
@@ -24,7 +25,7 @@ int shim_fork_begin(void)
     fds_share_all();
     if (!group_self())
         return MEMBER_NONE;
-    int slot = group_fork_begin();
+    int slot = member_fork_begin();
     if (slot == MEMBER_NONE && !__atomic_exchange_n(&said, 1, __ATOMIC_RELAXED))
         log_warning("the group is full: another process drains alone");
     return slot;
@@ -33,7 +34,7 @@ int shim_fork_begin(void)
 void shim_forked_parent(int slot, int pid)
 {
     if (self_armed()) {
-        group_forked_parent(slot, pid);
+        member_forked_parent(slot, pid);
         if (pid > 0)
             fds_share_all(); /* what other threads have accepted meanwhile */
     }
@@ -43,10 +44,10 @@ void shim_forked_parent(int slot, int pid)
 /* What each owner of state has to forget, besides self and listeners, which may be there before the process serves.
  * The drain is the parent's, and so is its thread, which is not here: the child serves, or execs. */
 static void (*const after_fork[])(void) = {
-    log_after_fork,      wake_after_fork,        deferred_after_fork,    stats_after_fork,
-    slots_after_fork,    connections_after_fork, disposition_after_fork, state_after_fork,
-    thread_after_fork,   exit_guard_after_fork,  report_after_fork,      lead_forget,
-    conn_log_after_fork, handoff_forget,
+    log_after_fork,      wake_after_fork,         deferred_after_fork,     stats_after_fork,
+    slots_after_fork,    connections_after_fork,  dispositions_after_fork, state_after_fork,
+    thread_after_fork,   exit_guard_after_fork,   drain_report_after_fork, peers_after_fork,
+    conn_log_after_fork, node_cluster_after_fork,
 };
 
 void shim_forked_child(int slot)
@@ -58,8 +59,8 @@ void shim_forked_child(int slot)
     ownfd_after_fork(group.fd);
     for (unsigned i = 0; i < COUNT(after_fork); i++)
         after_fork[i]();
-    group_forked_child(slot);
-    signals_hold();
+    member_forked_child(slot);
+    shim_hold_signals();
 }
 
 void shim_unseen_fork(void)
@@ -72,12 +73,20 @@ bool shim_exec_begin(void)
     if (!self_armed() || (int)sys0(SYS_getpid) != self_pid())
         return false;
     if (self_is_pre_exec())
-        signals_deliver(); /* a deferred signal would be forgotten */
-    group_exec();
+        deliver_deferred(); /* a deferred signal would be forgotten */
+    member_exec_begin();
     return true;
 }
 
 void shim_exec_failed(void)
 {
-    group_exec_failed();
+    member_exec_failed();
+}
+
+void shim_exit(void)
+{
+    if (!self_armed() || !self_is_our_process())
+        return;
+    exit_guard_wait();
+    member_leave();
 }

@@ -1,16 +1,16 @@
 /* shim_sockets.c: the program listens, accepts, is handed sockets: the process begins to serve, and its group is told. */
 #include "shim.h"
 
-#include "group.h"
+#include "group/member.h"
 
 #include <sys/epoll.h>
 
 /* The process has shown what tells a worker that was exec'd from a successor: if its group drains already, so does it. */
 static void show(uint32_t what)
 {
-    if (LIKELY((group.marks & what) == what))
+    if (LIKELY((group.flags & what) == what))
         return;
-    group_marks(what);
+    member_set_flags(what);
     shim_follow();
 }
 
@@ -30,7 +30,7 @@ void shim_listening(int fd)
         shim_arm();
     /* A worker that was exec'd listens on what it was given to serve it. That it waits there may never be seen: libuv tells
      * epoll so by io_uring. (A process that has bound it itself may only hand it out.) */
-    if (l && l->given && (group.marks & MEMBER_EXECED))
+    if (l && l->inherited && (group.flags & MEMBER_EXECED))
         show(MEMBER_ACCEPTS);
 }
 
@@ -107,7 +107,7 @@ void shim_received(int fd)
 
 void shim_waits(int lfd)
 {
-    if (self_armed() && fd_slot_kind(slot_of(lfd)) == FD_LISTENER && (group.marks & MEMBER_ACCEPTS) == 0 &&
+    if (self_armed() && fd_slot_kind(slot_of(lfd)) == FD_LISTENER && (group.flags & MEMBER_ACCEPTS) == 0 &&
         self_is_our_process())
         show(MEMBER_ACCEPTS);
 }

@@ -9,6 +9,6 @@ mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/debian.sources 2>/dev
     sed -nE 's/^(URIs:|deb)[^h]*(http[^ ]*).*/\2/p' | head -n 1)
 mkdir -p "$(dirname "$root")"
 rm -rf "$root.part"
-timeout 1200 unshare -m --propagation private debootstrap --variant=minbase --include="$packages" "$suite" "$root.part" "$mirror" \
+timeout 3600 unshare -m --propagation private debootstrap --variant=minbase --include="$packages" "$suite" "$root.part" "$mirror" \
     >"$root.log" 2>&1
 mv "$root.part" "$root"

@@ -6,7 +6,7 @@ LINT_SHELL = $(shell grep -lE '^[#]!/bin/(sh|bash)|^[#] shellcheck shell=' $(cal
 # The analyzer cannot see that an assembly instruction has filled in a struct, so what makes raw system
 # calls is checked without its rules on uninitialized memory.
 TIDY_CORE  = $(filter shim/core/%.c,$(LINT_C))
-TIDY_EDGE  = $(filter-out shim/core/% shim/cli/%,$(filter shim/%.c,$(LINT_C)))
+TIDY_EDGE  = $(filter-out shim/core/% shim/launcher/%,$(filter shim/%.c,$(LINT_C)))
 TIDY_OTHER = $(filter-out shim/core/% $(TIDY_EDGE),$(filter %.c,$(LINT_C)))
 RAW_CALLS  = --checks=-clang-analyzer-core.uninitialized*,-clang-analyzer-core.UndefinedBinaryOperatorResult,-clang-analyzer-core.CallAndMessage
 # tidy FILES,FLAGS,OPTIONS: findings come on stdout; stderr counts the warnings of system headers.

@@ -32,8 +32,8 @@ void drain_signal(struct drain *d, nsec_t now)
 static nsec_t duck_until(const struct drain *d, const struct census *c, const struct options *o)
 {
     nsec_t end = d->duck_from + o->delay;
-    if (o->quiet != 0)
-        end = earlier(end, later(d->duck_from, c->last_accept) + o->quiet);
+    if (o->delay_quiet != 0)
+        end = earlier(end, later(d->duck_from, c->last_accept) + o->delay_quiet);
     return later(end, c->lone_until);
 }
 

@@ -46,6 +46,19 @@ struct drain_actions {
     nsec_t wake_at; /* call again at this time at the latest; 0 = only when something changes */
 };
 
+/* Something in this census ends by itself at `at`: the next step is due then at the latest. */
+static inline void drain_expires(struct census *census, nsec_t at)
+{
+    if (census->next_expiry == 0 || at < census->next_expiry)
+        census->next_expiry = at;
+}
+
+/* Is nothing outstanding in this process, whatever its group says? */
+static inline bool drain_own_part_is_done(const struct census *census)
+{
+    return census->queued + census->in_flight + census->idle + census->ending == 0;
+}
+
 /* Two of the same signal within this time are one (systemd, Heroku and forwarding parents send two). */
 #define DRAIN_REPEAT (1 * NSEC_PER_SEC)
 

@@ -12,7 +12,7 @@ enum { FD_MAX = 1 << 20 }; /* the kernel's default nr_open; higher ones pass thr
 enum fd_kind { FD_OTHER, FD_CONN, FD_LISTENER, FD_SPECIAL };
 /* The index of a special one: a signalfd; ours, which the program cannot close; a socket that this process has bound; one
  * that the sweep is looking at: whoever is about to change it waits; the socket over which a primary hands us connections
- * (handoff.h). */
+ * (compat/node_cluster.h). */
 enum fd_special { SPECIAL_SIGNALFD, SPECIAL_OWN, SPECIAL_BOUND, SPECIAL_LOOKED_AT, SPECIAL_HANDOFF, SPECIAL_KINDS };
 
 static inline uint32_t fd_slot_make(enum fd_kind kind, uint32_t index)

@@ -1,7 +1,7 @@
 /* options.c: the table of the LASTCALL_ variables, and the readers of their values.
  *
  * Readers are strict: a value is understood whole or refused whole. A half-understood drain is found
- * out in production, at the worst moment; a complaint is found at start. */
+ * out in production, at the worst moment; an error is found at start. */
 #include "core/options.h"
 
 #define PREFIX "LASTCALL_"
@@ -442,14 +442,6 @@ static int pick(const char *text, const char *const *words, int count)
     return count;
 }
 
-static bool read_tunnel(struct options *o, size_t field UNUSED, const char *text)
-{
-    static const char *const words[] = {[TUNNEL_CLOSE] = "close", [TUNNEL_WAIT] = "wait"};
-    int word = pick(text, words, COUNT(words));
-    o->tunnel = word < 0 ? TUNNEL_CLOSE : (enum tunnel_mode)word;
-    return word >= 0;
-}
-
 static bool read_log(struct options *o, size_t field UNUSED, const char *text)
 {
     static const char *const words[] = {
@@ -475,15 +467,6 @@ static bool read_path(struct options *o, size_t field, const char *text)
     return slice_of(text).len < OPTIONS_PATH_MAX;
 }
 
-/* Compared with request targets, so only what can stand there, and no query (RFC 9112 3.2.1). */
-static bool read_health(struct options *o, size_t field, const char *text)
-{
-    for (const char *c = text; *c; c++)
-        if (*c <= ' ' || *c > '~' || *c == '?' || *c == '#')
-            return false;
-    return text[0] == '/' && read_path(o, field, text);
-}
-
 /* ---- the table ------------------------------------------------------------------------------------ */
 
 #define FIELD(name) offsetof(struct options, name)
@@ -498,22 +481,18 @@ const struct option_row option_rows[] = {
      read_forward, 0},
     {"LASTCALL_TIMEOUT", "25s", "deadline, from the signal; 0 = none",
      read_duration, FIELD(timeout)},
-    {"LASTCALL_DELAY", "0", "longest lame-duck time: still accepting, already saying farewell",
+    {"LASTCALL_DELAY", "0", "longest lame-duck time: still accepting, already sending close notices",
      read_duration, FIELD(delay)},
-    {"LASTCALL_QUIET", "off", "end the lame duck early after this long without a new connection",
-     read_duration, FIELD(quiet)},
+    {"LASTCALL_DELAY_QUIET", "off", "end the lame duck early after this long without a new connection",
+     read_duration, FIELD(delay_quiet)},
     {"LASTCALL_IDLE", "1s", "how long an idle connection may speak, and an opaque one must be quiet",
      read_duration, FIELD(idle)},
     {"LASTCALL_LINGER", "2s", "longest lingering close, from output acknowledged",
      read_duration, FIELD(linger)},
     {"LASTCALL_LISTEN", "all TCP", "only these listeners: 8080,127.0.0.1:9000,unix:/run/app.sock",
      read_listen, 0},
-    {"LASTCALL_INJECT", "1", "say farewells in responses; 0: never change a byte",
-     read_switch, FIELD(inject)},
-    {"LASTCALL_TUNNEL", "close", "upgraded connections: close, or wait for the deadline",
-     read_tunnel, 0},
-    {"LASTCALL_HEALTH", "off", "path whose responses get status 503 from the signal on",
-     read_health, FIELD(health)},
+    {"LASTCALL_CLOSE_NOTICE", "1", "send close notices (Connection: close); 0: never change a byte",
+     read_switch, FIELD(close_notice)},
     {"LASTCALL_LOG", "info", "off error warn info debug trace",
      read_log, 0},
     {"LASTCALL_LOG_FORMAT", "text", "text (logfmt) or json",
@@ -575,7 +554,7 @@ static bool read_row(struct options *o, const struct option_row *row, const char
     return true;
 }
 
-unsigned options_read(struct options *o, const char *const *envp, struct options_complaint *complaints, unsigned max)
+unsigned options_read(struct options *o, const char *const *envp, struct options_error *errors, unsigned max)
 {
     unsigned count = 0;
     uint64_t seen = 0;
@@ -594,8 +573,8 @@ unsigned options_read(struct options *o, const char *const *envp, struct options
         if (!unknown && read_row(o, &option_rows[row], value))
             continue;
         if (count < max)
-            complaints[count] =
-                (struct options_complaint){name.at, name.len, value, unknown ? "" : option_rows[row].fallback, unknown};
+            errors[count] =
+                (struct options_error){name.at, name.len, value, unknown ? "" : option_rows[row].fallback, unknown};
         count++;
     }
     return count;

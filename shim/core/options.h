@@ -1,6 +1,6 @@
 /* options.h: the LASTCALL_ variables: one table, one parser.
  *
- * Pure: reads an environ array, writes a struct; complaints are returned, the edge prints them. The
+ * Pure: reads an environ array, writes a struct; errors are returned, the edge prints them. The
  * strings in struct options point into environ's strings (the caller copies what must live longer). */
 #ifndef LASTCALL_OPTIONS_H
 #define LASTCALL_OPTIONS_H
@@ -9,9 +9,8 @@
 
 enum log_level { LOG_OFF, LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG, LOG_TRACE };
 enum log_format { LOG_TEXT, LOG_JSON };
-enum tunnel_mode { TUNNEL_CLOSE, TUNNEL_WAIT };
 
-enum { OPTIONS_SIGNALS_MAX = 8, OPTIONS_LISTEN_MAX = 16, OPTIONS_COMPLAINTS_MAX = 16, OPTIONS_PATH_MAX = 1024 };
+enum { OPTIONS_SIGNALS_MAX = 8, OPTIONS_LISTEN_MAX = 16, OPTIONS_ERRORS_MAX = 16, OPTIONS_PATH_MAX = 1024 };
 
 struct listen_filter { /* one element of LASTCALL_LISTEN */
     uint8_t family;    /* 0 any TCP address, 4, 6, 1 = unix */
@@ -25,20 +24,18 @@ struct options {
     uint64_t signals;      /* bit n = signal n begins a drain */
     int forward;           /* signal delivered at release; 0 = the same */
     nsec_t timeout, delay; /* 0: none */
-    nsec_t quiet;          /* 0: off */
+    nsec_t delay_quiet;    /* 0: off */
     nsec_t idle, linger;
     struct listen_filter listen[OPTIONS_LISTEN_MAX];
     unsigned listen_count; /* 0 = all TCP; AF_UNIX only if listed */
-    bool inject;
-    enum tunnel_mode tunnel;
-    const char *health; /* path, or NULL */
+    bool close_notice;
     enum log_level log;
     enum log_format log_format;
     const char *log_file, *report; /* paths, or NULL */
     bool report_connections;
 };
 
-struct options_complaint {
+struct options_error {
     const char *name; /* variable, as in environ: not NUL-terminated, name_len bytes */
     size_t name_len;
     const char *value; /* NUL-terminated */
@@ -52,10 +49,10 @@ void options_default(struct options *o);
 /* Is LASTCALL_DISABLE=1 in envp? Looked at before anything else. */
 bool options_disabled(const char *const *envp);
 
-/* Read envp (environ; may be NULL). Returns the number of complaints, which may be more than max: only
- * max are stored. Every variable complained of keeps its default; an empty value counts as unset; of a
+/* Read envp (environ; may be NULL). Returns the number of errors, which may be more than max: only
+ * max are stored. Every variable in error keeps its default; an empty value counts as unset; of a
  * name that is there twice the first counts. */
-unsigned options_read(struct options *o, const char *const *envp, struct options_complaint *complaints, unsigned max);
+unsigned options_read(struct options *o, const char *const *envp, struct options_error *errors, unsigned max);
 
 /* A duration: 250us, 500ms, 25s, 2m, 1h, or bare seconds (1.5 is fine). False: unreadable, *out
  * untouched. Never more than INT64_MAX ns, so that it can be added to any time. */

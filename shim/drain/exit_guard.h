@@ -12,6 +12,17 @@ struct exit_guard {
 };
 extern HIDDEN struct exit_guard exit_guard;
 
+/* The program calls exit(): returns when the drain lets this thread leave. Any thread. */
+void exit_guard_wait(void);
+
+/* Nothing is outstanding any more: the thread that waits may go. Drain thread. */
+void exit_guard_let_go(void);
+
+static inline bool exit_guard_waits(void)
+{
+    return __atomic_load_n(&exit_guard.tid, __ATOMIC_ACQUIRE) != 0;
+}
+
 void exit_guard_after_fork(void);
 
 #endif

@@ -11,6 +11,12 @@ struct drain_state {
 };
 extern HIDDEN struct drain_state drain_state;
 
+/* Threads of ours. */
+static inline unsigned state_threads(void)
+{
+    return 1 + (drain_state.watching == 1);
+}
+
 void state_after_fork(void);
 
 #endif

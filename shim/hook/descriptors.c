@@ -62,7 +62,7 @@ int hook_getsockname(int fd, void *addr, unsigned *len)
 {
     if (UNLIKELY(fd_slot_kind(slot_of(fd)) == FD_LISTENER)) {
         const struct listener *l = listeners_of(fd);
-        if (l->door == DOOR_PLACEHOLDER && addr && len) {
+        if (l->state == LISTENER_PLACEHOLDER && addr && len) {
             unsigned char name[128];
             unsigned size = sock_raw_address(&l->name, name);
             memcpy(addr, name, size < *len ? size : *len);

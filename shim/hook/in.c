@@ -1,7 +1,8 @@
 /* in.c: hooks of the calls that bring bytes in. */
 #include "hook/tracked.h"
 
-#include "handoff.h"
+#include "compat/nginx_channel.h"
+#include "compat/node_cluster.h"
 
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -133,10 +134,18 @@ void hook_adopt_rights(struct msghdr *msg)
     }
 }
 
+/* A message of nginx's master that stands for a drain signal, which is deferred. */
+static bool is_deferred_command(const struct msghdr *msg, ssize_t n)
+{
+    siginfo_t info;
+    int sig = nginx_channel_signal(msg, n, &info);
+    return sig != 0 && signal_is_held(sig) && !shim_signal(sig, &info);
+}
+
 static ssize_t recv_rights(int fd, struct msghdr *msg, int flags)
 {
     ssize_t n = real.recvmsg(fd, msg, flags);
-    while (UNLIKELY(n > 0 && self_armed() && !(flags & MSG_PEEK)) && hook_is_withheld_command(msg, n))
+    while (UNLIKELY(n > 0 && self_armed() && !(flags & MSG_PEEK)) && is_deferred_command(msg, n))
         n = real.recvmsg(fd, msg, flags);
     if (n >= 0 && msg->msg_controllen >= CMSG_LEN(sizeof(int)) && !(flags & MSG_PEEK) && !self_off())
         hook_adopt_rights(msg);
@@ -144,11 +153,11 @@ static ssize_t recv_rights(int fd, struct msghdr *msg, int flags)
 }
 
 /* From the primary of node's cluster: what it hands over is known to be here before the call is over. */
-static NOINLINE ssize_t recv_handoff(int fd, struct msghdr *msg, int flags)
+static NOINLINE ssize_t recv_node_cluster(int fd, struct msghdr *msg, int flags)
 {
-    handoff_begin();
+    node_cluster_begin();
     ssize_t n = recv_rights(fd, msg, flags);
-    handoff_read(as_chunks(msg->msg_iov), msg->msg_iovlen, flags & MSG_PEEK ? 0 : n);
+    node_cluster_read(as_chunks(msg->msg_iov), msg->msg_iovlen, flags & MSG_PEEK ? 0 : n);
     return n;
 }
 
@@ -156,8 +165,8 @@ ssize_t hook_recvmsg(int fd, struct msghdr *msg, int flags)
 {
     uint32_t slot = slot_of(fd);
     if (LIKELY(fd_slot_kind(slot) != FD_CONN)) {
-        if (UNLIKELY(fd == handoff.fd && fd >= 0))
-            return recv_handoff(fd, msg, flags);
+        if (UNLIKELY(node_cluster_has(fd)))
+            return recv_node_cluster(fd, msg, flags);
         return recv_rights(fd, msg, flags);
     }
     READ_TRACKED(fd, slot, as_chunks(msg->msg_iov), flags & MSG_TRUNC ? 0 : msg->msg_iovlen, flags & NOT_OF_STREAM,

@@ -34,8 +34,8 @@ void hook_quick_exit(int status)
 int hook_raise(int sig)
 {
     struct ksigaction now;
-    if (UNLIKELY(deferred.delivering) && sig > 0 && sig < SIGVIEW_MAX && (config.signals >> sig & 1) != 0 &&
-        sys0(SYS_getpid) == 1 && sys4(SYS_rt_sigaction, sig, 0, &now, 8) == 0 && now.handler == SIGVIEW_DEFAULT)
+    if (UNLIKELY(deferred.delivering) && sig > 0 && sig < SIGNAL_VIEW_MAX && (config.signals >> sig & 1) != 0 &&
+        sys0(SYS_getpid) == 1 && sys4(SYS_rt_sigaction, sig, 0, &now, 8) == 0 && now.handler == SIGNAL_VIEW_DEFAULT)
         sys1(SYS_exit_group, 128 + sig);
     return real.raise(sig);
 }

@@ -1,7 +1,7 @@
 /* out.c: hooks of the calls that send bytes; while draining a response head leaves with its farewell. */
 #include "hook/tracked.h"
 
-#include "handoff.h"
+#include "compat/node_cluster.h"
 #include "track/close_notice.h"
 
 #include <sys/socket.h>
@@ -84,26 +84,26 @@ static size_t total_of(const struct rewrite_chunk *chunks, size_t count)
     } while (0)
 
 /* To the primary of node's cluster. */
-#define WRITE_HANDOFF(chunks, count, real_call) \
-    do {                                        \
-        handoff_begin();                        \
-        ssize_t wrote = real_call;              \
-        handoff_wrote(chunks, count, wrote);    \
-        return wrote;                           \
+#define WRITE_HANDOFF(chunks, count, real_call)   \
+    do {                                          \
+        node_cluster_begin();                     \
+        ssize_t wrote = real_call;                \
+        node_cluster_wrote(chunks, count, wrote); \
+        return wrote;                             \
     } while (0)
 
-static NOINLINE ssize_t write_handoff(int fd, const void *buf, size_t n)
+static NOINLINE ssize_t write_node_cluster(int fd, const void *buf, size_t n)
 {
     struct rewrite_chunk chunk = {buf, n};
     WRITE_HANDOFF(&chunk, 1, real.write(fd, buf, n));
 }
 
-static NOINLINE ssize_t writev_handoff(int fd, const struct iovec *iov, int count)
+static NOINLINE ssize_t writev_node_cluster(int fd, const struct iovec *iov, int count)
 {
     WRITE_HANDOFF(as_chunks(iov), (size_t)count, real.writev(fd, iov, count));
 }
 
-static NOINLINE ssize_t sendmsg_handoff(int fd, const struct msghdr *msg, int flags)
+static NOINLINE ssize_t sendmsg_node_cluster(int fd, const struct msghdr *msg, int flags)
 {
     WRITE_HANDOFF(as_chunks(msg->msg_iov), msg->msg_iovlen, real.sendmsg(fd, msg, flags));
 }
@@ -120,8 +120,8 @@ ssize_t hook_write(int fd, const void *buf, size_t n)
 {
     uint32_t slot = slot_of(fd);
     if (LIKELY(fd_slot_kind(slot) != FD_CONN)) {
-        if (UNLIKELY(handoff_is(slot)))
-            return write_handoff(fd, buf, n);
+        if (UNLIKELY(node_cluster_is(slot)))
+            return write_node_cluster(fd, buf, n);
         return real.write(fd, buf, n);
     }
     return write_tracked(fd, buf, n, slot);
@@ -136,8 +136,8 @@ ssize_t hook_writev(int fd, const struct iovec *iov, int count)
 {
     uint32_t slot = slot_of(fd);
     if (LIKELY(fd_slot_kind(slot) != FD_CONN || count < 0)) {
-        if (UNLIKELY(handoff_is(slot) && count > 0))
-            return writev_handoff(fd, iov, count);
+        if (UNLIKELY(node_cluster_is(slot) && count > 0))
+            return writev_node_cluster(fd, iov, count);
         return real.writev(fd, iov, count);
     }
     return writev_tracked(fd, iov, count, slot);
@@ -186,8 +186,8 @@ ssize_t hook_sendmsg(int fd, const struct msghdr *msg, int flags)
     if (LIKELY(fd_slot_kind(slot) != FD_CONN)) {
         if (msg && msg->msg_controllen >= CMSG_LEN(sizeof(int)))
             hook_share_rights(msg);
-        if (UNLIKELY(handoff_is(slot) && msg))
-            return sendmsg_handoff(fd, msg, flags);
+        if (UNLIKELY(node_cluster_is(slot) && msg))
+            return sendmsg_node_cluster(fd, msg, flags);
         return real.sendmsg(fd, msg, flags);
     }
     WRITE_TRACKED(fd, slot, as_chunks(msg->msg_iov), msg->msg_iovlen, msg, flags, real.sendmsg(fd, msg, flags));

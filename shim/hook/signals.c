@@ -1,5 +1,5 @@
 /* signals.c: hooks of everything that sets, reads or waits for a signal. Drain signals have a virtual
- * disposition (core/sigview); all others pass through. */
+ * disposition (core/signal_view); all others pass through. */
 #include "hook/tracked.h"
 
 #include <sys/signalfd.h>
@@ -29,7 +29,7 @@ static void to_user(struct sigaction *act, const struct ksigaction *k)
 int hook_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
 {
     struct ksigaction now, before;
-    if (LIKELY(!shim_holds(sig)))
+    if (LIKELY(!signal_is_held(sig)))
         return real.sigaction(sig, act, old);
     if (act)
         from_user(&now, act);
@@ -74,28 +74,28 @@ static bool refused(sig_handler handler)
 
 sig_handler hook_signal(int sig, sig_handler handler)
 {
-    if (LIKELY(!shim_holds(sig)) || refused(handler))
+    if (LIKELY(!signal_is_held(sig)) || refused(handler))
         return real.signal(sig, handler);
     return bsd_signal_(sig, handler);
 }
 
 sig_handler hook_bsd_signal(int sig, sig_handler handler)
 {
-    if (LIKELY(!shim_holds(sig)) || refused(handler))
+    if (LIKELY(!signal_is_held(sig)) || refused(handler))
         return real.bsd_signal(sig, handler);
     return bsd_signal_(sig, handler);
 }
 
 sig_handler hook_sysv_signal(int sig, sig_handler handler)
 {
-    if (LIKELY(!shim_holds(sig)) || refused(handler))
+    if (LIKELY(!signal_is_held(sig)) || refused(handler))
         return real.sysv_signal(sig, handler);
     return set_handler(sig, handler, SA_RESETHAND | SA_NODEFER, 0);
 }
 
 sig_handler hook___sysv_signal(int sig, sig_handler handler)
 {
-    if (LIKELY(!shim_holds(sig)) || refused(handler))
+    if (LIKELY(!signal_is_held(sig)) || refused(handler))
         return real.__sysv_signal(sig, handler);
     return set_handler(sig, handler, SA_RESETHAND | SA_NODEFER, 0);
 }
@@ -109,7 +109,7 @@ sig_handler hook_sigset(int sig, sig_handler handler)
     struct ksigaction now;
     uint64_t bit = bit_of(sig), before = 0;
     sig_handler old;
-    if (LIKELY(!shim_holds(sig)))
+    if (LIKELY(!signal_is_held(sig)))
         return real.sigset(sig, handler);
     if (handler != SIG_HOLD_)
         old = set_handler(sig, handler, 0, 0);
@@ -122,7 +122,7 @@ sig_handler hook_sigset(int sig, sig_handler handler)
 
 int hook_sigignore(int sig)
 {
-    if (LIKELY(!shim_holds(sig)))
+    if (LIKELY(!signal_is_held(sig)))
         return real.sigignore(sig);
     set_handler(sig, SIG_IGN, 0, 0);
     return 0;
@@ -131,11 +131,11 @@ int hook_sigignore(int sig)
 int hook_siginterrupt(int sig, int flag)
 {
     struct ksigaction act;
-    if (sig > 0 && sig < SIGVIEW_MAX && flag)
+    if (sig > 0 && sig < SIGNAL_VIEW_MAX && flag)
         __atomic_fetch_or(&interrupting, bit_of(sig), __ATOMIC_RELAXED);
-    else if (sig > 0 && sig < SIGVIEW_MAX)
+    else if (sig > 0 && sig < SIGNAL_VIEW_MAX)
         __atomic_fetch_and(&interrupting, ~bit_of(sig), __ATOMIC_RELAXED);
-    if (LIKELY(!shim_holds(sig)) || !shim_sigaction(sig, NULL, &act))
+    if (LIKELY(!signal_is_held(sig)) || !shim_sigaction(sig, NULL, &act))
         return real.siginterrupt(sig, flag);
     act.flags = flag ? act.flags & ~(unsigned long)SA_RESTART : act.flags | SA_RESTART;
     shim_sigaction(sig, &act, NULL);
@@ -179,7 +179,7 @@ int hook_sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespe
         unsigned runs = hook_runs();
         siginfo_t *to = info ? info : &own;
         int sig = real.sigtimedwait(set, to, timeout);
-        if (sig > 0 && shim_holds(sig)) {
+        if (sig > 0 && signal_is_held(sig)) {
             if (shim_signal(sig, to))
                 return hand_over(sig, info);
         } else if (sig > 0 || !hook_interrupted(runs)) {
@@ -243,7 +243,7 @@ static size_t withhold(struct signalfd_siginfo *record, size_t n)
         info.si_uid = r->ssi_uid;
         if (r->ssi_code == SI_TIMER || r->ssi_code == SI_QUEUE)
             info.si_value.sival_ptr = (void *)(uintptr_t)r->ssi_ptr;
-        if (shim_holds((int)r->ssi_signo)) {
+        if (signal_is_held((int)r->ssi_signo)) {
             if (!shim_signal((int)r->ssi_signo, &info))
                 continue;
             siginfo_t first;

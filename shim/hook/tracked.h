@@ -56,16 +56,16 @@ static INLINE void hook_accept_enter(struct hook_accept *a, int lfd)
     if (UNLIKELY(slot_of(lfd) == 0 && !self_off()))
         shim_inherited(lfd); /* who waits for the first one serves already */
     a->lfd = lfd;
-    a->late = UNLIKELY(deferred_draining()) && shim_accept_late(lfd);
+    a->late = UNLIKELY(deferred_draining()) && drain_accept_is_late(lfd);
 }
 
 /* False: no call, the answer is ECONNABORTED. */
 static INLINE bool hook_accept_begin(struct hook_accept *a)
 {
-    if (UNLIKELY(a->late) && shim_accept_wakes(a->lfd))
+    if (UNLIKELY(a->late) && drain_accept_wakes(a->lfd))
         return false;
     a->runs = hook_runs();
-    a->counted = UNLIKELY(deferred_draining()) && shim_accept_begins(a->lfd);
+    a->counted = UNLIKELY(deferred_draining()) && drain_accept_begins(a->lfd);
     return true;
 }
 
@@ -75,12 +75,12 @@ static INLINE bool hook_accept_end(struct hook_accept *a, int fd, int *err)
     if (LIKELY(fd >= 0) && !self_off())
         shim_accepted(a->lfd, fd);
     if (UNLIKELY(a->counted))
-        shim_accept_ends(a->lfd);
+        drain_accept_ends(a->lfd);
     if (LIKELY(fd >= 0) || !deferred_draining())
         return false;
     if (!err)
         err = libc_errno();
-    return (*err == EINTR && eintr_is_ours(a->runs)) || shim_accept_failed(a->lfd, err);
+    return (*err == EINTR && eintr_is_ours(a->runs)) || drain_accept_failed(a->lfd, err);
 }
 
 /* ---- what the hooks of libc's functions lend to the other edge (go.c) ---- */
@@ -103,10 +103,6 @@ bool hook_send_farewell(struct io_call *call, int fd, const struct rewrite_chunk
 
 /* An ended connection swallows a file's bytes: *offset, or its position, moves as if they had gone. */
 ssize_t hook_swallow_file(int in, off_t *offset, size_t n);
-
-/* Is this message of a master to its worker a drain signal by other means (channel.c)? Then the program does not get
- * it; the signal will come at release. */
-bool hook_is_withheld_command(const struct msghdr *msg, ssize_t n);
 
 /* A read of a signalfd: drain signals are withheld from it (signals.c). */
 ssize_t hook_read_signalfd(int fd, void *buf, size_t n);

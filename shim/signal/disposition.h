@@ -1,21 +1,67 @@
-/* disposition.h: the dispositions of the drain signals that the program believes in. */
+/* disposition.h: the dispositions of the drain signals. While a signal is held, the kernel has our handler, and the program
+ * sees and sets a view of its own (core/signal_view.h; DESIGN section 7). Any thread, any signal handler. */
 #ifndef LASTCALL_SIGNAL_DISPOSITION_H
 #define LASTCALL_SIGNAL_DISPOSITION_H
 
-#include "core/sigview.h"
+#include "core/signal_view.h"
+
+#include <signal.h>
+
+typedef void disposition_handler(int sig, siginfo_t *info, void *context);
 
 struct dispositions {
-    struct sigview view;
+    struct signal_view view; /* changed under the lock */
     uint8_t lock;
+    disposition_handler *handler, *on_command; /* ours: see dispositions_init */
 };
 extern HIDDEN struct dispositions dispositions;
 
-static inline bool shim_holds(int sig)
+static inline bool signal_is_held(int sig)
 {
-    return sigview_holds(&dispositions.view, sig);
+    return signal_view_holds(&dispositions.view, sig);
 }
 
+/* handler: for the drain signals that are held; on_command: for SIGCONT (dispositions_accept_commands). Once, before any
+ * other call that changes a disposition. */
+void dispositions_init(disposition_handler *handler, disposition_handler *on_command);
+
+/* Hold the drain signals of the configuration. One that the kernel (a sandbox) does not let us hold is the program's alone,
+ * which is said in the log. */
+void dispositions_take(void);
+
+/* Hold none any more: the program's dispositions are in the kernel. */
+void dispositions_give_back(void);
+
+/* Is there a drain signal, and does the program ignore all of them? Then no command can reach this process. */
+bool dispositions_are_ignored(void);
+
+/* The program asks for the disposition of sig (old), or sets it (act); either may be NULL. False: sig is not held, and the
+ * kernel is to be asked. */
+bool dispositions_change(int sig, const struct ksigaction *act, struct ksigaction *old);
+
+/* A worker: its coordinator may have no right to send it a drain signal (root without CAP_KILL, as hardened containers have
+ * it), but SIGCONT may be sent to a process of another user if it is of the same session (kill(2)). */
+void dispositions_accept_commands(void);
+
+/* The next signal is the delivery: a call that it meets fails with EINTR, if the program's own handler would make it so
+ * (uvicorn's parent waits for a futex), and is not restarted after our handler. */
+void dispositions_interrupt(int first, int delivered);
+
 /* A fork's child has its parent's view; the lock is of a thread that is not there. */
-void disposition_after_fork(void);
+void dispositions_after_fork(void);
+
+/* ---- for deliver.c and eintr.c: without the lock ---- */
+
+/* Put the program's own disposition into the kernel. False: a sandbox that has come since does not let us. */
+bool dispositions_put(int sig, struct ksigaction own);
+
+/* Hold sig no longer. Returns what the program has from now on. */
+struct ksigaction dispositions_release(int sig);
+
+/* Is `handler` ours for the drain signals? */
+static inline bool dispositions_is_ours(uintptr_t handler)
+{
+    return handler == (uintptr_t)dispositions.handler;
+}
 
 #endif

@@ -58,18 +58,26 @@ struct socket_walk {
     int ancestors[ANCESTORS];
 };
 
-static void visit_descriptor(int dir, const char *name, uint64_t number, void *arg)
+uint64_t proc_link_inode(const char *link, size_t n)
 {
     static const char is_socket[] = "socket:[";
+    const size_t skip = sizeof is_socket - 1;
+    uint64_t inode = 0;
+    if (n <= skip || memcmp(link, is_socket, skip) != 0)
+        return 0;
+    for (size_t at = skip; at < n && link[at] >= '0' && link[at] <= '9'; at++)
+        inode = inode * 10 + (uint64_t)(link[at] - '0');
+    return inode;
+}
+
+static void visit_descriptor(int dir, const char *name, uint64_t number, void *arg)
+{
     struct socket_walk *w = arg;
-    char target[64];
-    uint64_t inode;
+    char link[64];
     (void)number;
-    long n = sys4(SYS_readlinkat, dir, name, target, sizeof target - 1);
-    if (n <= (long)sizeof is_socket - 1 || memcmp(target, is_socket, sizeof is_socket - 1) != 0)
-        return;
-    target[n] = '\0';
-    if (parse_number(target + sizeof is_socket - 1, &inode))
+    long n = sys4(SYS_readlinkat, dir, name, link, sizeof link - 1);
+    uint64_t inode = n > 0 ? proc_link_inode(link, (size_t)n) : 0;
+    if (inode != 0)
         w->f(inode, w->looked_at, w->arg);
 }
 
@@ -98,17 +106,22 @@ static const char *proc_path(char *out, int pid, const char *what)
     return out;
 }
 
+int proc_each_number(const char *path, void (*f)(int dir, const char *name, uint64_t number, void *arg), void *arg)
+{
+    int dir = open_dir(AT_FDCWD, path);
+    if (dir >= 0)
+        each_number(dir, f, arg);
+    return dir < 0 ? dir : 0;
+}
+
 void proc_each(int pid, const char *directory, void (*f)(int dir, const char *name, uint64_t number, void *arg),
                void *arg)
 {
     char path[64];
-    int dir = open_dir(AT_FDCWD, proc_path(path, pid, directory));
-    if (dir >= 0)
-        each_number(dir, f, arg);
+    proc_each_number(proc_path(path, pid, directory), f, arg);
 }
 
-/* /proc/PID/stat; what follows the name, which may hold anything: "S ppid ...". NULL: it cannot be read. */
-static const char *read_stat(int pid, char *buf, size_t size)
+const char *proc_stat(int pid, char *buf, size_t size)
 {
     char path[64];
     int fd = (int)sys4(SYS_openat, AT_FDCWD, proc_path(path, pid, "/stat"), O_RDONLY | O_CLOEXEC, 0);
@@ -129,7 +142,7 @@ static const char *read_stat(int pid, char *buf, size_t size)
 static bool stat_field(int pid, int number, uint64_t *out)
 {
     char buf[1024];
-    const char *at = read_stat(pid, buf, sizeof buf);
+    const char *at = proc_stat(pid, buf, sizeof buf);
     for (int i = 3; at && i < number; i++) {
         while (*at && *at != ' ')
             at++;
@@ -167,51 +180,68 @@ bool proc_is_ending(int pid)
 }
 
 /* A line of /proc/PID/maps: address, rights, offset, device, inode, perhaps a name. */
-static bool line_has_inode(const char *line, const char *end, uint64_t inode)
+static struct proc_mapping parse_mapping(const char *line, const char *end)
 {
     enum { FIELDS_BEFORE = 4 };
-    uint64_t number = 0;
+    struct proc_mapping m = {0};
     for (int i = 0; i < FIELDS_BEFORE; i++) {
         while (line < end && *line != ' ')
             line++;
         line++;
     }
     for (; line < end && *line >= '0' && *line <= '9'; line++)
-        number = number * 10 + (uint64_t)(*line - '0');
-    return number == inode;
+        m.inode = m.inode * 10 + (uint64_t)(*line - '0');
+    while (line < end && *line == ' ')
+        line++;
+    m.name = line;
+    m.length = line < end ? (size_t)(end - line) : 0;
+    return m;
+}
+
+long proc_each_mapping(int pid, bool (*f)(const struct proc_mapping *m, void *arg), void *arg)
+{
+    char path[64], buf[4096 + 256]; /* a name has at most 4096 */
+    bool go_on = true;
+    long n = 0;
+    int fd = (int)sys4(SYS_openat, AT_FDCWD, proc_path(path, pid, "/maps"), O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return fd;
+    /* A read gives whole lines (seq_read). */
+    while (go_on && (n = sys3(SYS_read, fd, buf, sizeof buf)) > 0)
+        for (long at = 0, end; at < n && go_on; at = end + 1) {
+            for (end = at; end < n && buf[end] != '\n';)
+                end++;
+            const struct proc_mapping m = parse_mapping(buf + at, buf + end);
+            go_on = f(&m, arg);
+        }
+    sys1(SYS_close, fd);
+    return n < 0 ? -ESRCH : 0;
+}
+
+static bool is_other_inode(const struct proc_mapping *m, void *inode)
+{
+    if (m->inode != *(uint64_t *)inode)
+        return true;
+    *(uint64_t *)inode = 0;
+    return false;
 }
 
 bool proc_maps_inode(int pid, uint64_t inode)
 {
-    char path[64], buf[4096];
-    bool found = false;
-    long n = 0;
-    int fd = (int)sys4(SYS_openat, AT_FDCWD, proc_path(path, pid, "/maps"), O_RDONLY | O_CLOEXEC, 0);
-    if (fd < 0)
-        return true;
-    /* A read gives whole lines (seq_read). */
-    while (!found && (n = sys3(SYS_read, fd, buf, sizeof buf)) > 0)
-        for (long at = 0, end; at < n && !found; at = end + 1) {
-            for (end = at; end < n && buf[end] != '\n';)
-                end++;
-            found = line_has_inode(buf + at, buf + end, inode);
-        }
-    sys1(SYS_close, fd);
-    return found || n < 0;
+    return proc_each_mapping(pid, is_other_inode, &inode) != 0 || inode == 0;
 }
 
-bool proc_blocks(int tid, int sig)
+bool proc_status_has(int pid, const char *set, int sig)
 {
-    static const char name[] = "SigBlk:\t";
-    char path[64], buf[2048];
-    int fd = (int)sys4(SYS_openat, AT_FDCWD, proc_path(path, tid, "/status"), O_RDONLY | O_CLOEXEC, 0);
+    char path[64], buf[4096];
+    int fd = (int)sys4(SYS_openat, AT_FDCWD, proc_path(path, pid, "/status"), O_RDONLY | O_CLOEXEC, 0);
     if (fd < 0)
         return false;
     long n = sys3(SYS_read, fd, buf, sizeof buf);
     sys1(SYS_close, fd);
-    const size_t digits = 16, skip = sizeof name - 1;
+    const size_t digits = 16, skip = 8; /* "SigBlk:\t" */
     for (size_t at = 0; n > 0 && at + skip + digits <= (size_t)n; at++) {
-        if (memcmp(buf + at, name, skip) != 0)
+        if (memcmp(buf + at, set, skip - 2) != 0 || buf[at + skip - 2] != ':')
             continue;
         unsigned digit = (unsigned)(sig - 1) / 4; /* from the right */
         char c = buf[at + skip + digits - 1 - digit];
@@ -219,6 +249,11 @@ bool proc_blocks(int tid, int sig)
         return value >> ((unsigned)(sig - 1) % 4) & 1;
     }
     return false;
+}
+
+bool proc_blocks(int tid, int sig)
+{
+    return proc_status_has(tid, "SigBlk", sig);
 }
 
 static bool is_ancestor(const struct socket_walk *w, int pid)
@@ -257,11 +292,7 @@ bool proc_foreign_sockets(bool (*kin)(uint64_t pid), void (*f)(uint64_t inode, u
     memset(unseen, 0, sizeof *unseen);
     for (int i = 0, pid = (int)w.self; i < ANCESTORS && pid > 0; i++)
         w.ancestors[i] = pid = proc_parent(pid);
-    int proc = open_dir(AT_FDCWD, "/proc");
-    if (proc < 0)
-        return false;
-    each_number(proc, visit_process, &w);
-    return !unseen->strangers;
+    return proc_each_number("/proc", visit_process, &w) == 0 && !unseen->strangers;
 }
 
 struct own_walk {
@@ -290,7 +321,7 @@ bool proc_own_descriptors(void (*f)(int fd, void *arg), void *arg)
 bool proc_main_sleeps(void)
 {
     char buf[1024];
-    const char *at = read_stat((int)sys0(SYS_getpid), buf, sizeof buf);
+    const char *at = proc_stat((int)sys0(SYS_getpid), buf, sizeof buf);
     return !at || (*at != 'R' && *at != 'D');
 }
 

@@ -17,6 +17,15 @@ bool proc_foreign_sockets(bool (*kin)(uint64_t pid), void (*f)(uint64_t inode, u
 void proc_each(int pid, const char *directory, void (*f)(int dir, const char *name, uint64_t number, void *arg),
                void *arg);
 
+/* The same for a directory ("/proc" itself: every process). 0, or -errno: it cannot be opened. */
+int proc_each_number(const char *path, void (*f)(int dir, const char *name, uint64_t number, void *arg), void *arg);
+
+/* The inode in a descriptor's link of n bytes: "socket:[123]"; 0: it is no socket. */
+uint64_t proc_link_inode(const char *link, size_t n);
+
+/* /proc/PID/stat behind the name, which may hold anything: "S ppid ...". NULL: it cannot be read. */
+const char *proc_stat(int pid, char *buf, size_t size);
+
 /* When a process was started, CLOCK_BOOTTIME, to 10 ms. False: it cannot be known. */
 bool proc_started(int pid, nsec_t *at);
 
@@ -26,8 +35,19 @@ int proc_parent(int pid);
 /* Has it ended, or begun to? It has begun before its first descriptor is closed. True also if that cannot be known. */
 bool proc_is_ending(int pid);
 
+struct proc_mapping {
+    uint64_t inode;
+    const char *name; /* not terminated */
+    size_t length;
+};
+/* Call f for each mapping of a process until it returns false. 0; -errno: they cannot be read; -ESRCH: not to their end. */
+long proc_each_mapping(int pid, bool (*f)(const struct proc_mapping *m, void *arg), void *arg);
+
 /* Has it mapped a file with this inode? True also if that cannot be known. */
 bool proc_maps_inode(int pid, uint64_t inode);
+
+/* Is the signal in this set of a thread's ("SigBlk", "SigIgn", "ShdPnd")? False if that cannot be known. */
+bool proc_status_has(int pid, const char *set, int sig);
 
 /* Does this thread block the signal? False if that cannot be known. */
 bool proc_blocks(int tid, int sig);

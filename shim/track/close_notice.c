@@ -3,6 +3,7 @@
 
 #include "process/config.h"
 #include "sys/net.h"
+#include "track/connections.h"
 
 struct wire {
     struct rewrite_chunk *chunk;
@@ -69,7 +70,7 @@ bool close_notice_plan(struct io_call *call, const struct rewrite_chunk *chunks,
     struct wire w = {wire, 0, max, 0};
     size_t added = 0;
 
-    if (!config.inject || conn_is_opaque(c) || !conn_follow(&c->calls_out))
+    if (!config.close_notice || conn_is_opaque(c) || !conn_follow(&c->calls_out))
         return false;
     size_t from = io_holds(call) ? head_to_rewrite(c, c->fd, chunks, count) : SIZE_MAX;
     if (from != SIZE_MAX && !c->close_notice.on)

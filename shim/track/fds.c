@@ -7,6 +7,7 @@
 #include "process/log.h"
 #include "process/self.h"
 #include "process/wake.h"
+#include "sys/net.h"
 #include "sys/syscall.h"
 #include "track/conn_log.h"
 #include "track/connections.h"
@@ -168,7 +169,7 @@ struct listener *fds_add_listener(int fd, bool ours)
     l->fd = fd;
     l->ignored = !wanted(&name);
     l->unix_ = unix_;
-    l->shared = l->foreign = l->given = !ours;
+    l->shared = l->external = l->inherited = !ours;
     l->reuseport = sock_reuseport(fd);
     l->port = name.port;
     l->name = name;
@@ -210,7 +211,7 @@ void fds_find_delegated(int fd)
         return;
     struct listener *l = fds_add_listener(fd, true);
     if (l)
-        l->lent = l->shared = l->foreign = true;
+        l->delegated = l->shared = l->external = true;
 }
 
 /* ---- copies and other processes --------------------------------------------------------------------- */

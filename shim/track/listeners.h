@@ -6,27 +6,27 @@
 
 enum { LISTENERS_MAX = 128, LISTENER_EPOLLS = 4 };
 
-enum door_kind {
-    DOOR_OPEN,
-    DOOR_HIDDEN,
-    DOOR_FILTERED,
-    DOOR_SHUT_UNIX,
-    DOOR_TO_EMPTY, /* the program accepts what there is; then the placeholder comes */
-    DOOR_TO_LEAVE, /* likewise, but what comes meanwhile is for others who hold it: only this process goes */
-    DOOR_PLACEHOLDER
+enum listener_state {
+    LISTENER_ACCEPTS,
+    LISTENER_HIDDEN,    /* new connections find no listener; its queue lives on */
+    LISTENER_FILTERED,  /* their SYNs are dropped */
+    LISTENER_SHUT_UNIX, /* AF_UNIX: read shutdown; its queue lives on */
+    LISTENER_TO_EMPTY,  /* the program accepts what there is; then the placeholder comes */
+    LISTENER_TO_LEAVE, /* likewise, but what comes meanwhile is for the other processes that hold it: this one detaches */
+    LISTENER_PLACEHOLDER
 };
 
 struct listener {
     int fd;
     bool live, ignored, unix_;
-    bool given;                   /* bound by another process, which has not forked this one */
-    bool lent;                    /* bound here, but a worker listens on it (the primary of node's cluster) */
-    bool shared;                  /* another process may hold it: we did not make it, or have forked */
-    bool foreign;                 /* ... and that process may be one that does not drain with us */
-    bool held, held_by_strangers; /* seen so at the signal */
-    bool undecided;               /* ... a process that holds it may be about to show that it drains with us */
+    bool inherited;              /* bound by another process, which has not forked this one */
+    bool delegated;              /* bound here, but a worker listens on it (the primary of node's cluster) */
+    bool shared;                 /* another process may hold it: we did not make it, or have forked */
+    bool external;               /* ... and that process may be one that does not drain with us */
+    bool held, held_by_external; /* seen so at the signal */
+    bool held_by_unknown;        /* ... a process that holds it may be about to show that it drains with us */
     bool reuseport;
-    uint8_t door;     /* enum door_kind */
+    uint8_t state;    /* enum listener_state */
     uint8_t swapping; /* lock of the swap for a placeholder */
     uint8_t woken;    /* accepts that were told ECONNABORTED because of it */
     uint8_t epolls;   /* sets that hold it; more than LISTENER_EPOLLS: not all are noted */

@@ -24,7 +24,7 @@ arm64-deps:
 
 arm64-build: | arm64-deps $(ARM64_ROOT)
 	$(Q)$(ARM64_MAKE) all $(addprefix $(ARM64)/build/e2e/,load inject cgi $(E2E_SERVERS) $(ARM64_GO)) \
-	    $(PRELOAD_BIN:$(BUILD)/%=$(ARM64)/build/%)
+	    $(INTEGRATION_BIN:$(BUILD)/%=$(ARM64)/build/%)
 
 # Leaks are looked for by ptrace, which qemu-user has not.
 arm64: arm64-build $(ARM64_TOOLS)

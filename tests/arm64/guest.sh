@@ -12,8 +12,8 @@ trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null; rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 
 mkdir -p "$work/over/lastcall/tests" "$work/over/lastcall/build" "$work/over/etc"
-cp -R tests/e2e tests/preload "$work/over/lastcall/tests/"
-for part in e2e preload; do
+cp -R tests/e2e tests/integration "$work/over/lastcall/tests/"
+for part in e2e integration; do
     mkdir -p "$work/over/lastcall/build/$part"
     find "$build/$part" -maxdepth 1 -type f -perm -1 -exec cp '{}' "$work/over/lastcall/build/$part/" ';'
 done

@@ -12,8 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, 'tests', 'e2e'))  # procfs, wire, harness: what the other suite has already
+import harness  # noqa: E402
+from bound import BOUND  # noqa: E402
 
-BOUND = 30  # seconds: nothing here waits longer for anything
 _cases = []
 build = ''
 
@@ -37,11 +38,11 @@ def forget():
     _cases.clear()
 
 
-def until(what, question, seconds=BOUND):
+def until(what, question):
     """The first true answer."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + BOUND
     while not (answer := question()):
-        check(time.monotonic() < deadline, f'not within {seconds} s: {what}')
+        check(time.monotonic() < deadline, f'not within {BOUND:.0f} s: {what}')
         time.sleep(0.01)
     return answer
 
@@ -70,11 +71,12 @@ def directory():
 
 
 def verdict(name, function):
-    """Run it. The line that says how it went; whether it passed."""
+    """Run it. The line that says how it went, and how long it took; whether it passed."""
+    begun = time.monotonic()
     try:
         note = function()
-        return f'ok {name}' + (f': {note}' if note else ''), True
-    except (Failure, subprocess.TimeoutExpired) as e:
+        return f'ok {name} ({time.monotonic() - begun:.1f} s)' + (f': {note}' if note else ''), True
+    except (Failure, harness.Failure, subprocess.TimeoutExpired) as e:
         return f'FAIL {name}: {e}', False
     except Exception:  # the suite's own fault is a failure too
         return f'FAIL {name}: {traceback.format_exc()}', False
@@ -83,7 +85,6 @@ def verdict(name, function):
 def main(jobs=1):
     """jobs: so many cases at a time, where they mostly wait."""
     global build
-    import harness  # found by the path above
     harness.own_signals()
     p = argparse.ArgumentParser()
     p.add_argument('--build', default='build')

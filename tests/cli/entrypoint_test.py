@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """scripts/entrypoint.sh under three shells, and the bash completion."""
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -9,7 +10,7 @@ import cases
 import harness
 import servers
 from cases import ROOT, case, check, clean, directory
-from serving import Closing, busy, options
+from serving import SLOW, Closing, options
 
 SHELLS = (['dash'], ['bash'], ['bash', '--posix'], ['busybox', 'ash'])
 ENTRYPOINT = f'{ROOT}/scripts/entrypoint.sh'
@@ -93,11 +94,8 @@ def a_server_drains():
     """The signal goes to the process that was started: it has become the server."""
     for shell in SHELLS:
         with Closing(Test(shell)) as t:
-            t.start()
-            load = busy(t)
-            t.term()
-            t.no_loss(load)
-            t.exits(3, status=-signal.SIGTERM)
+            t.term_in_flight(SLOW, 8)
+            t.exits(status=-signal.SIGTERM)
             t.drained(in_flight=8)
 
 
@@ -129,9 +127,9 @@ def commands_are_completed():
     check(complete('ru') == {'run'}, f'{complete("ru")}')
     for command in commands:
         text = subprocess.run([f'{cases.build}/lastcall', command, '--help'], capture_output=True, text=True, check=True).stdout
-        listed = {word.split('=')[0] for line in text.splitlines() if line.startswith('  -') for word in line.split()[:1]}
-        listed = {word.rstrip(',') for word in listed if word.startswith('--')}
-        check(listed <= complete(command, '-'), f'{command}: {listed - complete(command, "-")} are not offered')
+        rows = re.findall(r'^  (?:(-[a-z]), )?(--[a-z-]+)', text, re.M)
+        listed = {name for row in rows for name in row if name} | {'--help'}
+        check(complete(command, '-') == listed, f'{command}: {listed ^ complete(command, "-")}')
     return f'{len(commands)} commands'
 
 
@@ -139,6 +137,8 @@ def commands_are_completed():
 def options_are_completed():
     check(complete('run', '--log') == {'--log', '--log-format', '--log-file'}, f'{complete("run", "--log")}')
     check(complete('run', '--timeout', '1s', '--exe') == {'--exec'}, 'behind an option')
+    check(complete('run', '--exec', '--external', '--exe') == {'--exec'}, 'behind switches')
+    check(complete('rehearse', '--json', '--clients', '3', '--sl') == {'--slow'}, 'behind both')
     check('busybox' in complete('run', 'busyb') and 'busybox' in complete('run', '--timeout', '1s', '--', 'busyb'), 'the command')
     check(complete('run', 'nginx', '-') == set(), "the command's own options are not ours")
     check(complete('no-such', '-') == {'--help'}, 'an unknown command')

@@ -14,12 +14,6 @@ import rehearse_test
 import servers
 from cases import case, check, directory, lastcall
 
-# They take what is queued when they are told to go on, before they look at the signal, or end gracefully by themselves:
-# bare, their accept queue or their slow page may be lost or not.
-OWN_GRACE = {'nginx-2', 'nginx-4', 'nginx-mutex', 'nginx-reuseport', 'apache-event', 'apache-prefork', 'gunicorn-sync',
-             'gunicorn-gthread', 'aiohttp', 'uvicorn', 'puma', 'forking', 'node-cluster-rr', 'node-cluster-none'}
-
-
 def rehearse(server, d):
     backend_port, port = harness.free_port(), harness.free_port()
     address = f'unix:{d}/socket' if server.family == 'unix' else port
@@ -48,7 +42,7 @@ def judge(server):
     for s in found['scenarios']:
         bare, ours = s['without'], s['with']
         check(not ours['lost'] and not ours['killed'] and ours['report'], f"{s['name']}, with us: {ours} {run.stderr}")
-        sure = s['name'] in ('backlog', 'inflight') and server.name not in OWN_GRACE
+        sure = s['name'] in ('backlog', 'inflight') and server.name not in rehearse_test.OWN_GRACE
         check(bare['lost'] or not sure, f"{s['name']}, without us: nothing is lost: {bare}")
     check(run.returncode == 0 and found['verdict'] == 'kept', f'{run}')
     return f"{found['lost_without']} lost without us, {found['lost_with']} with us"

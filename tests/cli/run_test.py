@@ -44,7 +44,7 @@ def executable(path, text):
 
 def mirrored():
     """(option, default) of each variable, as the help has them."""
-    found = re.findall(r'^  (--[a-z-]+) +VALUE .*\(([^()]+)\)$', lastcall('run', '--help').stdout, re.M)
+    found = re.findall(r'^  (--[a-z-]+) VALUE +.*\(([^()]+)\)$', lastcall('run', '--help').stdout, re.M)
     check(len(found) > 10, f'the help names {found}')
     return found
 
@@ -282,6 +282,37 @@ def a_port_in_use():
         words = [f'{cases.build}/e2e/epoll', str(s.getsockname()[1]), '127.0.0.1']
         bare = subprocess.run(words, capture_output=True, check=False).returncode
         check(bare != 0 and run('--', *words).returncode == bare, f'bare it is {bare}')
+
+
+def bare_and_under(shell):
+    """(what `shell` prints as nobody, the same where $@ stands before its command)"""
+    def words(*launcher):
+        done = subprocess.run(['sh', '-c', shell, 'sh', *launcher], user=NOBODY, group=NOBODY, extra_groups=[], capture_output=True, text=True,
+                              env=clean(), check=False, timeout=cases.BOUND, cwd='/')
+        return done.returncode, done.stdout, done.stderr
+    with directory() as d:
+        os.chmod(d, 0o755)
+        for name in ('lastcall', 'liblastcall.so'):
+            shutil.copy(f'{cases.build}/{name}', d)
+        return words(), words(f'{d}/lastcall', 'run', '--')
+
+
+@case
+def it_needs_no_more_than_the_command():
+    """Where the command can be started, it can be started by lastcall run: without another process, or descriptors for two."""
+    for limit in ('--nproc=0', '--nofile=5', '--nofile=4'):
+        bare, under = bare_and_under(f'exec prlimit {limit} -- "$@" echo started')
+        check(bare[:2] == (0, 'started\n'), f'{limit}: bare it does not start: {bare}')
+        check(under[:2] == bare[:2] and 'started in its place' in under[2], f'{limit}: {under}')
+
+
+@case
+def without_proc():
+    """As in a plain chroot. The library is looked for beside the path that was executed."""
+    for launcher in (f'{cases.build}/lastcall', './lastcall'):
+        done = subprocess.run(['unshare', '-m', 'sh', '-c', 'umount -l /proc; exec "$1" run -- sh -c "echo $LD_PRELOAD"', 'sh', launcher],
+                              capture_output=True, text=True, cwd=cases.build, env=clean(), check=False, timeout=cases.BOUND)
+        says(done, 0, 'starting with liblastcall.so')
 
 
 @case

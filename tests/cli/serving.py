@@ -6,7 +6,7 @@ import launcher
 import servers
 from scenarios import EXACT
 
-SLOW = f'GET /sleep?ms=800 {EXACT}'
+SLOW = f'GET /sleep?ms={{ms}} {EXACT}'
 
 
 def options(**env):
@@ -32,9 +32,9 @@ class Closing:
         self.test.close()
 
 
-def busy(test, requests=SLOW, clients=8):
+def busy(test, clients=8):
     """Clients whose requests are in flight."""
-    load = test.load(requests, clients=clients, limit=1, wait_fin=True, ready_sent=clients)
+    load = test.load(SLOW.format(ms=2000), clients=clients, limit=1, wait_fin=True, ready_sent=clients)
     load.wait_ready()
-    test.let_read(0.2)
+    test.let_read(clients, load)
     return load

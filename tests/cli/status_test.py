@@ -135,9 +135,8 @@ def before(t, processes):
     check(g['listeners'] == [t.address], f'listeners: {g["listeners"]}, not {t.address}')
     r, = g['in_flight']
     check(r['method'] == 'POST' and r['peer'].startswith('127.0.0.1:') and r['request_bytes'] == len(UPLOAD), f'request: {r}')
-    time.sleep(0.2)  # its age grows
-    older, = group(t)['in_flight']
-    check(r['age_us'] is not None and older['age_us'] >= r['age_us'] + 150_000, f'ages: {r}, later {older}')
+    check(r['age_us'] is not None, f'no age: {r}')
+    until('it grows older', lambda: group(t)['in_flight'][0]['age_us'] >= r['age_us'] + 150_000)
     text = status(pid_of(t))
     check('; serving' in text and ' POST ' in text and 'withheld' not in text, text)
 
@@ -147,12 +146,12 @@ def during(t):
     first = g['processes'][0]
     check(first['withheld'] == 'TERM' and g['drain']['signal'] == 'TERM', f'withheld: {first}')
     check(g['connections']['in_flight'] == 1, f'connections: {g}')
-    check(20_000_000 < g['drain']['left_us'] < 25_000_000 == g['drain']['timeout_us'], f'left: {g["drain"]}')
+    check(0 < g['drain']['left_us'] < 25_000_000 == g['drain']['timeout_us'], f'left: {g["drain"]}')
     check(abs(g['drain']['left_us'] + g['drain']['since_us'] - 25_000_000) <= 1, f'the sum: {g["drain"]}')
     r, = g['in_flight']
     check(r['from_before'], f'request: {r}')
     text = status(pid_of(t))
-    check(re.search(r'TERM is withheld.*\n  \[#+\.*\] 2\d(\.\d)?s of 25s left', text), text)
+    check(re.search(r'TERM is withheld.*\n  \[#+\.*\] [\d.]+m?s of 25s left', text), text)
 
 
 def all_three(name, processes):
@@ -161,7 +160,7 @@ def all_three(name, processes):
         t.term()
         during(t)
         finish(asked)
-        t.exits(15)
+        t.exits()
         says(lastcall('status', pid_of(t)), 1, r'^lastcall: (process \d+ has ended|there is no process \d+)\n$')
         check(lastcall('status', '--json', pid_of(t)).stdout == '', 'it is gone, and yet shown')
 
@@ -218,7 +217,7 @@ def many_connections():
     with serving('epoll') as t, contextlib.ExitStack() as stack:
         for _ in range(500):
             w = stack.enter_context(t.wire())
-            w.send(request('/sleep?ms=20000'))
+            w.send(request('/sleep?ms=600000'))
         until('all are in flight', lambda: group(t)['connections']['in_flight'] == 500)
         begun = time.monotonic()
         g = group(t)
@@ -234,7 +233,7 @@ def in_namespaces():
     """It is numbered 1 where it lives, and its sockets are in another network than ours."""
     with serving('nginx-2', netns.Test, prefix=['unshare', '--pid', '--fork', '--kill-child']) as t:
         inner = int(until('its child', lambda: procfs.children(t.process.pid))[0])
-        with t.load('GET /sleep?ms=3000', clients=1, limit=1):
+        with t.load('GET /sleep?ms=600000', clients=1, limit=1):
             g = until('it is in flight', lambda: (found := read_json(inner)['groups'])[0]['in_flight'] and found[0])
         check(g['pid'] == inner and len(g['processes']) == 3, f'{g}')
         r = g['in_flight'][0]
@@ -253,20 +252,22 @@ def metrics(*words):
 
 @case
 def openmetrics():
+    begun = time.monotonic()
     with serving('nginx-2') as t, clients(t) as _:
         found = metrics(pid_of(t))
         check(len(found['lastcall_process_info']) == 3, f'{found}')
         by_state = {k: sum(s.value for s in found['lastcall_connections'] if s.labels['state'] == k) for k in KINDS}
         check(by_state == group(t)['connections'], f'{by_state}')
         check([s.value for s in found['lastcall_draining']] == [0] and 'lastcall_drain_left_seconds' not in found, f'{found}')
-        check(0 < found['lastcall_oldest_request_age_seconds'][0].value < 30, f'{found}')
+        check(0 < found['lastcall_oldest_request_age_seconds'][0].value < time.monotonic() - begun, f'{found}')
         t.term()
         until('it drains', lambda: group(t)['drain'])
         found = metrics(pid_of(t))
         held, = found['lastcall_signal_withheld']
         check(held.labels == {'group': str(pid_of(t)), 'pid': str(pid_of(t)), 'signal': 'TERM'}, f'{held}')
-        check(20 < found['lastcall_drain_left_seconds'][0].value < 25, f'{found}')
-        check(0 <= found['lastcall_drain_elapsed_seconds'][0].value < 5, f'{found}')
+        left, elapsed = (found[f'lastcall_drain_{name}_seconds'][0].value for name in ('left', 'elapsed'))
+        check(0 < left < 25 and abs(left + elapsed - 25) < 0.001, f'{found}')
+        check(elapsed < time.monotonic() - t.termed, f'{found}')
 
 
 @case
@@ -337,7 +338,7 @@ def memory_is_refused():
             t.term()
             until('it drains', lambda: group(t)['state'] == 'draining')
             text = look().stdout
-            check(re.search(r'draining +TERM +2\d(\.\d)?s +1 +\? +\?', text) and 'table only' in text, text)
+            check(re.search(r'draining +TERM +[\d.]+m?s +1 +\? +\?', text) and 'table only' in text, text)
             seen = [f for f in text_string_to_metric_families(look('--openmetrics').stdout) if f.name == 'lastcall_connections_seen']
             check([s.value for s in seen[0].samples] == [0], f'{seen}')
 
@@ -492,7 +493,7 @@ def hostile_tables():
         rename(b'\x1b[2J\x07"\\\xff')
         try:
             shown = 0
-            for _ in range(60):
+            for _ in range(20):
                 mutated = bytearray(numbered)
                 for _ in range(rng.randrange(1, 24)):
                     at = rng.randrange(16, 700) & ~7
@@ -535,6 +536,7 @@ def switches(pid):
 def the_server_sleeps_on():
     """Looked at 30 times, it has not been woken once."""
     with serving('epoll') as t, clients(t, in_flight=0):
+        until('it sleeps', lambda: procfs.thread_states(pid_of(t)) == {'S'})
         before_it = switches(pid_of(t))
         for _ in range(30):
             group(t)
@@ -629,7 +631,7 @@ def watched_on_a_terminal():
         t.term()
         until('the bar goes down', lambda: (found := bars_in(terminal.read())) and found[-1] < 32)
         finish(asked)
-        t.exits(15)
+        t.exits()
         terminal.ends(0, 'lastcall: the group has ended\r\n')
         bars = bars_in(terminal.text)
         check(len(bars) > 2 and bars == sorted(bars, reverse=True) and bars[0] > bars[-1], f'bars: {bars}')
@@ -676,9 +678,9 @@ def watched_without_a_terminal():
         has_shape(json.loads(objects.stdout.readline()), SHAPE)
         t.term()
         drains = next((line for line in lines.stdout if 'state=draining' in line), 'not that it drains')
-        check('state=draining withheld=TERM in_flight=1' in drains and ' left=2' in drains, drains)
+        check('state=draining withheld=TERM in_flight=1' in drains and ' left=' in drains, drains)
         finish(asked)
-        t.exits(15)
+        t.exits()
         rest = lines.communicate(timeout=cases.BOUND)[0].splitlines()
         check(rest[-1] == 'lastcall: the group has ended' and lines.returncode == 0, f'{rest}')
         check(len(rest) < 12, f'a line without a change: {rest}')

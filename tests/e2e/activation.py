@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 import harness
 import procfs
 import scenarios
+from bound import BOUND
 from scenarios import EXACT
 
 SO_BINDTOIFINDEX = 62
@@ -32,7 +33,7 @@ class Scenario(scenarios.Scenario):
 
 
 def add(name, run, test, only, racing=False, **how):
-    scenarios.SCENARIOS[name] = Scenario(name, run, only=only, racing=racing, test=test, how=how)
+    scenarios.SCENARIOS[name] = Scenario(name, run, only=only, racing=racing, heavy=name.endswith(scenarios.HEAVY), test=test, how=how)
 
 
 # ---- systemd-socket-activate --------------------------------------------------------------------------
@@ -83,7 +84,7 @@ class Rollout(harness.Test):
 
     def last(self):
         self.term()
-        self.exits(within=2)
+        self.exits()
         self.drained()
 
     def close(self):
@@ -125,11 +126,11 @@ class Held(Rollout):
         self.check(self.listener.getsockopt(socket.SOL_SOCKET, SO_BINDTOIFINDEX) == 0, 'the listener was hidden')
         self.check(self.listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1, 'the listener was shut')
 
-    def hand_over(self, within=2.0):
+    def hand_over(self):
         """The first ends, and all the while the listener is as it was; then the second serves."""
-        while self.process.wait(0.005) is None and time.monotonic() < self.termed + within:
+        while self.process.wait(0.005) is None and time.monotonic() < self.termed + BOUND:
             self.untouched()
-        self.exits(within)
+        self.exits()
         self.untouched()
         self.next(self.launch_another())
 
@@ -155,7 +156,7 @@ def handed_over(clients, ready, **options):
     """Clients that go on over the change, and until the second has served."""
     def run(t):
         t.start()
-        load = t.load(f'GET / {EXACT}', clients=clients, ready_ok=ready, duration=20000, **options)
+        load = t.load(f'GET / {EXACT}', clients=clients, ready_ok=ready, **options)
         load.wait_ready()
         if t.options.control:
             return undisturbed(t, load)
@@ -233,12 +234,12 @@ def shared(clients, ready, **options):
     def run(t):
         t.start()
         successor = t.start_successor()
-        load = t.load(f'GET / {EXACT}', clients=clients, ready_ok=ready, duration=20000, **options)
+        load = t.load(f'GET / {EXACT}', clients=clients, ready_ok=ready, **options)
         load.wait_ready()
         if t.options.control:
             return undisturbed(t, load)
         t.term()
-        t.exits(within=2)
+        t.exits()
         t.next(successor)
         load.stop()
         served_by_either(t, load)

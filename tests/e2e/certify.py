@@ -60,11 +60,12 @@ class Certificate:
 
     def _measure(self, t, server, load_name):
         t.start()
-        load = t.load(f'GET / {EXACT}', until_refused=True, duration=20000, **LOADS[load_name])
+        how = LOADS[load_name]
+        load = t.load(f'GET / {EXACT}', until_refused=True, **{**how, 'ready_ok': t.warm(how['ready_ok'], how['clients'])})
         load.wait_ready()
         t.term()
         result = load.finish()
-        t.exits(within=10)
+        t.exits()
         now = t.counters()
         change = {name: now[name] - t.before[name] for name in (*netns.WATCHED, 'OutRsts')}
         report = t.report()

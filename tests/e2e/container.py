@@ -2,6 +2,7 @@
 careful users have: Debian's smallest root filesystem, read-only, few capabilities, a limit of processes, a seccomp
 filter like docker's, the report in /dev/termination-log. Its network is netns.Test's server side; the clients are in the
 other namespace, and outside of the container's PID namespace."""
+import fcntl
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field, replace
 import harness
 import netns
 import scenarios
+from bound import BOUND
 
 SUITE, PACKAGES = 'bookworm', 'nginx-light,gunicorn'
 MAKE_ROOT = os.path.join(harness.HERE, '..', 'debootstrap.sh')
@@ -44,7 +46,9 @@ def root(build):
     for need in ('runc', 'debootstrap', 'ip'):
         if not shutil.which(need):
             raise harness.Missing(need)
-    with _root_lock:
+    os.makedirs(os.path.dirname(where), exist_ok=True)
+    with _root_lock, open(f'{where}.lock', 'w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of other suites
         if not os.path.exists(where) and subprocess.run([MAKE_ROOT, SUITE, where, PACKAGES], check=False).returncode:
             raise harness.Missing(f'a root filesystem: see {where}.log')
     return where
@@ -127,7 +131,7 @@ class Cleaner:
 
     def close(self):
         self.child.stdin.close()
-        self.child.wait(harness.BOUND)
+        self.child.wait(BOUND)
 
 
 LEAVE_NOTHING = '''
@@ -162,7 +166,7 @@ class Test(netns.Test):
         return ['runc', '--root', self.path('runc'), *command]
 
     def command(self, *words):
-        subprocess.run(self.runc(*words), check=True, timeout=harness.BOUND, capture_output=True)
+        subprocess.run(self.runc(*words), check=True, timeout=BOUND, capture_output=True)
 
     def container_environment(self, env):
         """Of the harness's environment, what the test itself put there."""
@@ -210,6 +214,12 @@ class Test(netns.Test):
         self.termed = time.monotonic()
         self.command('kill', self.name, str(number))
 
+    def again(self):
+        super().again()
+        subprocess.run(self.runc('delete', '--force', self.name), check=False, timeout=BOUND, capture_output=True)
+        if self.exists('pid'):
+            os.unlink(self.path('pid'))
+
     def close(self):
         if self.cleaner:
             self.cleaner.close()
@@ -230,7 +240,8 @@ SERVERS = ('nginx-2', 'gunicorn-gthread', 'epoll')
 def contained(variant, names, only=SERVERS, long=(), **how):
     for name in [*names, *long]:
         full = '-'.join(['container', *variant.split(), name])
-        scenarios.SCENARIOS[full] = Scenario(full, netns.witnessed(scenarios.SCENARIOS[name].run), only=only, long=name in long, how=how)
+        scenarios.SCENARIOS[full] = Scenario(full, netns.witnessed(scenarios.SCENARIOS[name].run), only=only, long=name in long,
+                                             heavy=scenarios.SCENARIOS[name].heavy, how=how)
 
 
 LOADS = ('inflight', 'hammer', 'think', 'churn')

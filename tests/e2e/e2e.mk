@@ -1,16 +1,19 @@
 # e2e.mk: the strict load client, the small servers, and what runs them.
 #   make e2e    every server x every scenario, on groups a choice; the racing ones E2E_REPEAT times on nginx, node,
 #               epoll, and GROUP_REPEAT times on groups
-#   make soak   the racing ones, and SIGKILL at random, SOAK_REPEAT times, and GROUP_SOAK times on nginx-2, nginx-4, gunicorn, forking and each build of Go's servers
+#   make soak   the racing ones, and SIGKILL at random, SOAK_REPEAT times, and GROUP_SOAK times on nginx-2, nginx-4, gunicorn, forking and each build of Go's servers;
+#               a million requests on one connection; and the figures of what is measured, each of SOAK_TAILS runs with nothing beside it
 #   make go-versions; make foreign-go    every version of Go that Debian has; Go's own tests under us
 #   make demo   nginx without us and with us, side by side
 # E2E='--server nginx --scenario hammer -v' goes to run.py as it is.
 #   make certify CERTIFY_RESTARTS=1000   restarts under load of all servers, and what the kernel counted
-E2E_REPEAT  ?= 20
+E2E_REPEAT  ?= 5
 CERTIFY_RESTARTS ?= 1000
 SOAK_REPEAT ?= 200
-GROUP_REPEAT ?= 5
+GROUP_REPEAT ?= 2
 GROUP_SOAK  ?= 100
+SOAK_TAILS  ?= 20
+FIGURES      = tail,tail-alone,tail-idle,tail-group,upstream-story,crowd-idle,crowd-10000,crowd-late,crowd-inflight
 E2E_PYTHON  ?= /usr/bin/python3
 E2E_FLAGS    = -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -iquote shim -pthread
 E2E_SERVERS  = thread select poll epoll signalfd sigwait
@@ -18,14 +21,14 @@ E2E_STATIC   = $(BUILD)/e2e/static-epoll $(BUILD)/e2e/static-thread
 E2E_BIN      = $(BUILD)/e2e/load $(BUILD)/e2e/inject $(BUILD)/e2e/cgi $(E2E_SERVERS:%=$(BUILD)/e2e/%) $(E2E_STATIC)
 E2E_KEY      = $(BUILD)/e2e/key.pem
 
-E2E_LOAD     = load load_address load_client load_end load_json load_response
+E2E_LOAD     = $(patsubst %,shim/launcher/load/%,load address client outcome json response)
 
-$(BUILD)/e2e/load: tests/e2e/load_main.c $(E2E_LOAD:%=shim/cli/%.c) $(E2E_LOAD:%=shim/cli/%.h)
+$(BUILD)/e2e/load: tests/e2e/load_main.c $(E2E_LOAD:=.c) $(E2E_LOAD:=.h)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(dir $@)
 	$(Q)$(CC) $(E2E_FLAGS) -o $@ $(filter %.c,$^) -ljansson
 
-$(BUILD)/e2e/inject: tests/e2e/inject_main.c $(addprefix $(BUILD)/host/shim/,cli/inject.o cli/tracee.o cli/elffile.o core/gocode.o)
+$(BUILD)/e2e/inject: tests/e2e/inject_main.c $(addprefix $(BUILD)/host/shim/,launcher/run/inject.o launcher/run/tracee.o launcher/inspect/elf_file.o core/gocode.o)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(dir $@)
 	$(Q)$(CC) $(E2E_FLAGS) -static -o $@ $^ -lelf -lz
@@ -59,10 +62,11 @@ go_cgo     = $(BUILD)/e2e/go-$(1): HOW = CGO_ENABLED=1 $(GO) build
 go_pie     = $(BUILD)/e2e/go-$(1)-pie: HOW = CGO_ENABLED=0 $(GO) build -buildmode=pie
 go_static  = $(BUILD)/e2e/go-$(1)-static: HOW = CGO_ENABLED=0 $(GO) build
 go_stripped = $(BUILD)/e2e/go-$(1)-stripped: HOW = CGO_ENABLED=0 $(GO) build -ldflags='-s -w'
+GO_PATTERN = tests/e2e/servers/go/pattern/pattern.go
 define go_server
 $(foreach b,$(GO_BUILDS),$(eval $(call $(b),$(1))))
 GO_BIN += $(BUILD)/e2e/go-$(1) $(BUILD)/e2e/go-$(1)-pie $(BUILD)/e2e/go-$(1)-static $(BUILD)/e2e/go-$(1)-stripped
-$(BUILD)/e2e/go-$(1) $(BUILD)/e2e/go-$(1)-pie $(BUILD)/e2e/go-$(1)-static $(BUILD)/e2e/go-$(1)-stripped: tests/e2e/servers/go/$(1)/main.go
+$(BUILD)/e2e/go-$(1) $(BUILD)/e2e/go-$(1)-pie $(BUILD)/e2e/go-$(1)-static $(BUILD)/e2e/go-$(1)-stripped: tests/e2e/servers/go/$(1)/main.go $(GO_PATTERN)
 	$$(call say,GO,$$@)
 	$$(Q)mkdir -p $$(dir $$@)
 	$$(Q)if command -v $(GO) >/dev/null; then $(GO_ENV) $$(HOW) -o $$@ $$<; else echo 'e2e: no go: its servers are missing' >&2; fi
@@ -72,11 +76,11 @@ $(foreach s,nethttp fasthttp,$(eval $(call go_server,$(s))))
 # Linked by gcc, static with glibc: its program headers are others.
 GO_LINKED  = $(BUILD)/e2e/go-nethttp-linked
 $(GO_LINKED): HOW = CGO_ENABLED=1 $(GO) build -tags netgo,osusergo -ldflags '-linkmode external -extldflags -static'
-$(GO_LINKED): tests/e2e/servers/go/nethttp/main.go
+$(GO_LINKED): tests/e2e/servers/go/nethttp/main.go $(GO_PATTERN)
 # Dynamic, and loaded by musl, which runs no constructor in it.
 GO_MUSL    = $(BUILD)/e2e/go-nethttp-musl
 $(GO_MUSL): HOW = CGO_ENABLED=0 $(GO) build -buildmode=pie -ldflags='-I /lib/ld-musl-x86_64.so.1'
-$(GO_MUSL): tests/e2e/servers/go/nethttp/main.go
+$(GO_MUSL): tests/e2e/servers/go/nethttp/main.go $(GO_PATTERN)
 
 # HTTP/2 by golang.org/x/net; and a process that talks to itself under us; the race detector's build takes long, so it is the soak's.
 GO_STRESS  = $(BUILD)/e2e/go-stress $(BUILD)/e2e/go-stress-static
@@ -102,7 +106,7 @@ $(E2E_KEY):
 
 e2e-build: $(E2E_BIN) $(GO_BIN) $(GO_LINKED) $(GO_MUSL) $(GO_H2C) $(GO_STRESS) $(E2E_KEY) $(BUILD)/e2e/Server.class
 
-e2e: $(BUILD)/liblastcall.so e2e-build
+e2e: $(BUILD)/liblastcall.so $(BUILD)/lastcall e2e-build
 	$(Q)$(E2E_PYTHON) tests/e2e/load_test.py $(BUILD)
 	$(Q)$(E2E_PYTHON) tests/e2e/go_stress.py $(BUILD) --calls $(GO_CALLS) --only one,two,many,static
 	$(Q)$(E2E_PYTHON) tests/e2e/run.py --build $(BUILD) --repeat $(E2E_REPEAT) --group-repeat $(GROUP_REPEAT) $(E2E)
@@ -111,6 +115,8 @@ soak: $(BUILD)/liblastcall.so e2e-build $(BUILD)/e2e/go-stress-race
 	$(Q)$(E2E_PYTHON) tests/e2e/go_stress.py $(BUILD) --calls 10000000
 	$(Q)$(E2E_PYTHON) tests/e2e/run.py --build $(BUILD) --racing --repeat $(SOAK_REPEAT) --group-repeat $(GROUP_SOAK) $(E2E)
 	$(Q)$(E2E_PYTHON) tests/e2e/run.py --build $(BUILD) --scenario killed-at-random --kills $(SOAK_REPEAT)
+	$(Q)$(E2E_PYTHON) tests/e2e/run.py --build $(BUILD) --scenario hostile-pipeline --pipelined 1000000
+	$(Q)$(E2E_PYTHON) tests/e2e/run.py --build $(BUILD) --scenario $(FIGURES) --tails $(SOAK_TAILS) --profile
 
 certify: $(BUILD)/liblastcall.so e2e-build
 	$(Q)$(E2E_PYTHON) tests/e2e/certify.py --build $(BUILD) --restarts $(CERTIFY_RESTARTS)

@@ -153,6 +153,11 @@ def alike(t, when, bare, ours):
                        f'{b[max(0, at - 60):at + 80]!r} with us')
 
 
+def quiet_ends(t):
+    """Its connections are let go when they have been quiet for LASTCALL_IDLE, which is waited for."""
+    return 'farewell' in t.server.lacks or 'tls' in t.server.speaks
+
+
 def compared(t):
     runs = []
     try:
@@ -165,18 +170,17 @@ def compared(t):
         if t.bare:
             return
         bare = {what: without(names, raw) for what, raw in runs[0].items()}
-        t.start(LASTCALL_IDLE='2s')
+        t.start(LASTCALL_IDLE='5s' if quiet_ends(t) else '20s')
         alike(t, 'in service', bare, {what: without(names, raw) for what, raw in talk(t).items()})
         in_drain = {what: without(names, raw) for what, raw in parting_talk(t).items()}
     except WireError as e:
         t.check(False, str(e))
-    if 'farewell' not in t.server.lacks and 'tls' not in t.server.speaks:
+    if not quiet_ends(t):
         t.check(in_drain['get'] != bare['get'] or b'close' in bare['get'], 'nobody was told of the end')
         bare = {what: without_parting(raw) for what, raw in bare.items()}
         in_drain = {what: without_parting(raw) for what, raw in in_drain.items()}
     alike(t, 'in a drain', bare, in_drain)
-    # From outside, and with TLS, a connection is let go when it has been quiet for so long, and has as long to react.
-    t.exits(within=6 if 'farewell' in t.server.lacks else 5 if 'tls' in t.server.speaks else 3)
+    t.exits()
     t.drained()
     t.note = f'{sum(map(len, bare.values()))} bytes, without {b" ".join(sorted(names)).decode()}'
 

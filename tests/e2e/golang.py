@@ -13,6 +13,7 @@ import netns
 import procfs
 import scenarios
 import servers
+from bound import BOUND, NEVER
 from harness import Missing
 from scenarios import EXACT, scenario
 
@@ -25,18 +26,18 @@ NOT_DRAINED = 'this Go program is not drained'
 
 def upstream(t):
     """One keep-alive connection that never stops to send, TERM in the middle. What the client saw, and how long the end took."""
-    load = t.load(f'GET / {EXACT}', clients=1, until_refused=True, ready_ok=50, duration=20000)
+    load = t.load(f'GET / {EXACT}', clients=1, until_refused=True, ready_ok=50)
     load.wait_ready()
     t.term()
-    took = t.exits(within=1.0)
+    took = t.exits()
     return load.finish(), took
 
 
-@scenario(only=('go-fasthttp',), alone=True)
+@scenario(only=('go-fasthttp',), measured=True)
 def upstream_story(t):
-    """It ends within a second, every request is answered, none is left in the kernel's buffer. fasthttp's own Shutdown, for
-    comparison, on the same machine."""
-    t.start()
+    """It ends though nobody falls silent, every request is answered, none is left in the kernel's buffer. fasthttp's own Shutdown,
+    for comparison, on the same machine."""
+    t.start(LASTCALL_IDLE=NEVER)
     result, took = upstream(t)
     t.check(t.bare or not result['lost'], f"{result['lost']} requests were not answered: {result['losses'][:1]}")
     t.drained(unread_bytes=0)
@@ -57,7 +58,7 @@ def serves_and_dies(t, why):
     """It says once why it is not drained, serves, and TERM does what it does without us."""
     t.check(t.get().status == 200, 'it does not serve')
     t.term()
-    t.exits(within=1)
+    t.exits()
     if not t.bare:
         t.check(t.read('log').count('lastcall: ') == 1 and why in t.read('log'), f"it says: {t.read('log')!r}")
         t.check(not t.exists('report'), 'it was drained all the same')
@@ -117,7 +118,7 @@ def go_truncated(t):
         for bare in (True, False):
             words = argv[-3:] if bare else argv
             ended = subprocess.run(words, env=t.environment(bare, {}), stdin=subprocess.DEVNULL, capture_output=True,
-                                   timeout=harness.BOUND, check=False)
+                                   timeout=BOUND, check=False)
             ends.append(ended.returncode)
         t.check(ends[0] < 0 and ends[0] == ends[1], f'1/{parts} of it: ended with {ends[1]}, and {ends[0]} without us')
         t.server = dataclasses.replace(t.server, command=command)
@@ -128,11 +129,11 @@ def go_truncated(t):
 
 def serves_until_term(t, **ends):
     """A load without a pause, TERM in the middle: nobody is lost."""
-    load = t.load(f'GET / {EXACT}', clients=8, until_refused=True, ready_ok=50, duration=20000)
+    load = t.load(f'GET / {EXACT}', clients=8, until_refused=True, ready_ok=50)
     load.wait_ready()
     t.term()
     t.no_loss(load)
-    t.exits(**{'within': 2, **ends})
+    t.exits(**ends)
     t.drained()
 
 
@@ -157,7 +158,7 @@ def go_traced(t):
     """Under strace, which looks at each call, all is as ever."""
     t.prefix = STRACE
     t.start()
-    serves_until_term(t, within=4)
+    serves_until_term(t)
 
 
 def debugger(name, *words):
@@ -186,7 +187,7 @@ def under_debugger(t, prefix):
     t.start()
     holds = procfs.listeners(t.process.pid, t.port)
     t.inner = harness.Target(next(pid for pid in procfs.descendants(t.process.pid) if procfs.sockets(pid) & holds))
-    serves_until_term(t, within=10, status=0)
+    serves_until_term(t, status=0)
 
 
 @scenario(only=('go-nethttp', 'go-fasthttp-pie'))
@@ -217,16 +218,16 @@ def go_delve(t):
 def go_attached(t):
     """Debuggers that come while it serves, look at every stack, and go."""
     t.start()
-    load = t.load(f'GET / {EXACT}', clients=8, until_refused=True, ready_ok=50, duration=20000)
+    load = t.load(f'GET / {EXACT}', clients=8, until_refused=True, ready_ok=50)
     load.wait_ready()
     pid = str(t.process.pid)
     for words, answer in ((debugger('gdb', *GDB, '-p', pid, '-ex', 'thread apply all bt'), ''),
                           ([*delve(t, 'attach', 'goroutines -t', 'threads'), pid], 'n\n')):
-        looked = subprocess.run(words, input=answer, capture_output=True, text=True, timeout=harness.BOUND, check=False)
+        looked = subprocess.run(words, input=answer, capture_output=True, text=True, timeout=BOUND, check=False)
         t.check(looked.returncode == 0 and 'runtime.' in looked.stdout, f'{words[0]}: {looked.stdout[-500:]}{looked.stderr[-500:]}')
     t.term()
     t.no_loss(load)
-    t.exits(within=2)
+    t.exits()
     t.drained()
 
 
@@ -287,7 +288,7 @@ def drains_from_outside(t):
     load.wait_ready()
     t.term()
     t.no_loss(load)
-    t.exits(within=4)
+    t.exits()
     t.drained(how='outside')
 
 
@@ -315,7 +316,7 @@ def go_late_disposition(t):
     t.start(LASTCALL_SIGNALS='TERM,INT')
     t.get()
     t.term()
-    t.exits(within=2)
+    t.exits()
     t.drained()
 
 
@@ -327,7 +328,7 @@ def preforked(t):
     t.server = dataclasses.replace(t.server, command=lambda *where: [*command(*where), 'prefork'], env={'GOMAXPROCS': '2'})
     t.start()
     t.until('two workers', lambda: len(procfs.descendants(t.process.pid)) == 2)
-    load = t.load(f'GET / {EXACT}', clients=16, fresh=True, until_refused=True, ready_ok=200, duration=20000)
+    load = t.load(f'GET / {EXACT}', clients=16, fresh=True, until_refused=True, ready_ok=200)
     held = t.load(f'GET /sleep?ms=1000 {EXACT}', clients=4, limit=1, ready_sent=4)
     load.wait_ready()
     held.wait_ready()
@@ -344,7 +345,7 @@ def go_prefork(t):
         t.kill(t.everyone() if everyone else [t.process.pid], signal.SIGTERM)
         t.no_loss(load)
         t.no_loss(held)
-        t.exits(within=4, outlived=True)
+        t.exits(outlived=True)
         if not t.bare:
             report = next(r for r in t.json_lines('report') if r['pid'] == t.process.pid)
             t.check(report['cut'] == 0 and len(report['processes']) >= 2, f'it was no group: {report}')
@@ -357,7 +358,7 @@ def go_prefork_static(t):
     load, held = preforked(t)
     workers = procfs.descendants(t.process.pid)
     t.term()
-    t.exits(within=4, outlived=True)
+    t.exits(outlived=True)
     t.no_loss(held)
     load.stop()
     t.no_loss(load)

@@ -18,10 +18,9 @@ import time
 import place
 import procfs
 import wire
+from bound import BOUND, SLOW
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SLOW = float(os.environ.get('E2E_SLOW', '1'))  # how many times longer everything may take: an emulated machine
-BOUND = 30 * SLOW  # seconds: nothing here waits longer for anything
 DEFAULTS = {'IDLE': 1, 'LINGER': 2, 'TIMEOUT': 25}  # seconds
 
 
@@ -205,17 +204,21 @@ class Load:
     def wait_ready(self):
         line = self._line(BOUND)
         if line != b'ready\n':
-            raise Failure(f'the clients did not get ready: {line}')
+            raise Failure(f'the clients did not get ready: {line.decode() if line else "they have said nothing"}')
+
+    def is_over(self):
+        """Its result is there to be read."""
+        return bool(self.result or select.select([self.child.stdout], [], [], 0)[0])
 
     def stop(self):
         """No new requests; or, with resume, the second ones."""
         self.child.stdin.close()
 
-    def finish(self, seconds=BOUND):
+    def finish(self):
         if self.result is None:
-            line = self._line(seconds)
+            line = self._line(BOUND)
             while line == b'ready\n':
-                line = self._line(seconds)
+                line = self._line(BOUND)
             if not line:
                 raise Failure('the clients did not end')
             self.result = json.loads(line)
@@ -244,6 +247,13 @@ def losses(result):
     return f"lost {result['lost']} of {asked}: {kinds}{lines}"
 
 
+def longer(ms):
+    """How long requests take that are to be in flight at TERM; longer ones, if the machine was too busy for that."""
+    for times in (1, 4, 8):  # 8 times are less than the usual deadline
+        yield int(times * ms * SLOW)
+    raise Failure(f'requests of {times * ms * SLOW:.0f} ms are over before TERM')
+
+
 class Test:
     """What a scenario is given. `bare`: without us, to see what would be lost."""
     place = place.HERE  # of all servers
@@ -266,6 +276,7 @@ class Test:
         self.backend_program = 'thread'
         self.tls = wire.tls_context() if 'tls' in server.speaks else None
         self.note = ''  # shown with ok
+        self.took = None  # seconds until it had ended: shown too
 
     # ---- the server
     def environment(self, bare, env):
@@ -325,7 +336,7 @@ class Test:
 
     def launcher(self, argv):
         """It holds the signal back; as its parent it says how the server has ended."""
-        return [f'{self.options.build}/lastcall', 'run', '--outside', '--', *argv]
+        return [f'{self.options.build}/lastcall', 'run', '--external', '--', *argv]
 
     def get(self, path='/'):
         return wire.get(self.target, path, tls=self.tls)
@@ -333,7 +344,7 @@ class Test:
     def serves(self):
         """It has answered once, and its backend too."""
         if self.server.speaks == ('h2',):  # HTTP/1 gets no answer there
-            wire.connect(self.target, 5).close()
+            wire.connect(self.target, BOUND).close()
             return True
         return self.get().status == 200 and (not self.backend or self.get('/sleep?ms=0').status == 200)
 
@@ -379,6 +390,10 @@ class Test:
         """As many, or fewer if the server would let the rest wait."""
         return min(clients, self.server.at_once)
 
+    def warm(self, requests, clients):
+        """So many requests are load, or, of a server to which each is dear, fewer; but one of each client."""
+        return max(requests // self.server.dear, clients)
+
     def kill(self, pids, number=signal.SIGKILL):
         """A signal to some of its processes, those that still live."""
         for pid in pids:
@@ -404,18 +419,18 @@ class Test:
             process.close()
         return lambda: self.kill(pids, signal.SIGCONT)
 
-    def until(self, what, good, within=BOUND):
+    def until(self, what, good):
         """Wait until good() is true, and say what was waited for if it never is."""
-        deadline = time.monotonic() + within
+        deadline = time.monotonic() + BOUND
         while not (found := good()):
             if time.monotonic() > deadline:
-                raise Failure(f'not within {within} s: {what}')
+                raise Failure(f'not within {BOUND:.0f} s: {what}')
             time.sleep(0.01)
         return found
 
-    def nobody_left(self, within=2.0):
+    def nobody_left(self):
         """No process of the group outlives its master."""
-        deadline = time.monotonic() + within * SLOW
+        deadline = time.monotonic() + BOUND
         while left := self.process.left():
             if time.monotonic() > deadline:
                 raise Failure(f'{len(left)} processes are left after the master: {left[:8]}')
@@ -436,43 +451,77 @@ class Test:
         self.termed = time.monotonic()
         self.target_process.kill(number)
 
-    def let_read(self, moment):
-        """After this moment (s) what clients have sent has been read; a busy machine gets longer, not for ever: some servers
-        leave things unread."""
+    def let_read(self, in_flight=0, load=None, moment=0.1):
+        """Until what clients have sent has been read, and so many requests are seen to be in flight, or their load is over. `moment` is
+        for what nobody tells: nginx has still to send it on to its upstream; of AF_UNIX the kernel shows nothing."""
         time.sleep(moment * SLOW)
-        deadline = time.monotonic() + SLOW
-        while self.server.family != 'unix' and procfs.unread(self.port) and time.monotonic() < deadline:
-            time.sleep(0.02)
+        if self.server.family != 'unix':
+            self.until('all that was sent is read', lambda: not self.unread())
+        if in_flight and not self.bare and not self.server.outside:
+            self.until(f'{in_flight} requests are in flight', lambda: self.in_flight() >= in_flight or load and load.is_over())
+
+    def term_in_flight(self, request, clients, ms=2000, start=None, number=signal.SIGTERM, **options):
+        """Requests (`{ms}` in the text or in an option: so long) and TERM while all of them are in flight, and none is lost. Where the
+        machine is so busy that the first one is over by then, again with longer ones. What the clients saw."""
+        for each in longer(ms):
+            if not self.process:
+                (start or self.start)()
+            load = self.load(request.format(ms=each), clients=clients, limit=1, ready_sent=clients, wait_fin=True,
+                             **{name: each if value == '{ms}' else value for name, value in options.items()})
+            load.wait_ready()
+            self.let_read(clients, load)
+            self.term(number)
+            result = self.no_loss(load)
+            if self.in_time(result['first_response'] / 1e9, each):
+                return result
+            self.again()
+        raise AssertionError
+
+    def in_time(self, first_response, ms):
+        """TERM came well before the first response to requests that take so long."""
+        return self.bare or first_response > self.termed + ms / 4000
+
+    def in_flight(self):
+        """So many requests of its clients, as it sees them itself."""
+        return sum(group['connections']['in_flight'] for group in self.status())
+
+    def unread(self):
+        return procfs.unread(self.port)
 
     def wait_door(self):
         """Until a new connection is refused (bare: the process may be gone by then, which is the same). How many came in before,
-        and were closed at once."""
-        came = 0
+        and were closed at once: fewer and fewer, for each is work, and to some servers a process."""
+        came, pause = 0, 0.005
         deadline = time.monotonic() + BOUND
         while time.monotonic() < deadline:
             try:
-                wire.connect(self.target, 2).close()
+                wire.connect(self.target, BOUND).close()
                 came += 1
             except (ConnectionError, FileNotFoundError):
                 return came
             except OSError:
                 raise Failure('a new connection is neither taken nor refused') from None
-            time.sleep(0.005)
+            time.sleep(pause)
+            pause *= 1.5
         raise Failure('the door stays open')
 
     def wait_orders(self):
-        """Until the workers have heard that they drain: the master may close the door a moment earlier. Some servers put
-        the standard error of their workers elsewhere (nginx, apache): to them it is a pause."""
-        deadline = time.monotonic() + 0.3
-        while (self.server.group and not self.bare and time.monotonic() < deadline and
-               self.read('log').count('drains with its group') < self.server.group.workers):
-            time.sleep(0.005)
+        """Until all of its processes have heard that they drain, and have looked at their connections: the master may close the door a
+        moment earlier."""
+        if self.server.group and not self.bare:
+            self.until('every process drains', lambda: not any(
+                process['state'] in ('serving', 'lame_duck') for group in self.status() for process in group['processes']))
+
+    def status(self):
+        """What `lastcall status` says of its group; nothing, once there is nobody to ask."""
+        run = subprocess.run([f'{self.options.build}/lastcall', 'status', '--json', str(self.target_process.pid)], capture_output=True,
+                             timeout=BOUND, check=False)
+        return json.loads(run.stdout)['groups'] if run.stdout else []
 
     # ---- the clients
     def load(self, requests, **options):
-        if 'duration' in options:
-            options['duration'] = int(options['duration'] * SLOW)
-        load = Load(self, requests, **options)
+        """They go on until the server is gone, or they are stopped, whatever it takes."""
+        load = Load(self, requests, **{'timeout': int(BOUND * 1000), **options})
         self.loads.append(load)
         return load
 
@@ -493,39 +542,28 @@ class Test:
         self.check(not result['unclosed'], f"{result['unclosed']} connections got no FIN")
         return result
 
-    def exits(self, within, since=None, status=None, outlived=False):
-        """It ends by itself, as TERM would have ended it, at most so many seconds after TERM, or after `since`; and
-        all of its processes do, unless it may be outlived."""
-        since = since or self.termed
-        within = (within + self.server.own_end) * SLOW
-        deadline = max(since + within, time.monotonic() + 0.001)
-        got = self.process.wait(deadline - time.monotonic())
-        if got is None and self.server.own_stall and (self.bare or self.is_released()):
-            self.note = 'stalled'
-            got = self.process.wait(self.server.own_stall)
-        if got is None:
-            late = self.process.wait(BOUND)
-            took = f'{self.process.ended - since:.2f} s' if late is not None else 'not at all'
-            raise Failure(f'it ended {took} after what had to end it, not in {within} s')
+    def exits(self, since=None, status=None, outlived=False):
+        """It ends by itself, as TERM would have ended it, and all of its processes do, unless it may be outlived. Returns how long it
+        took from TERM, or from `since`."""
+        got = self.process.wait(BOUND)
+        self.check(got is not None, f'it does not end: {BOUND:.0f} s after what had to end it')
+        self.took = self.process.ended - (since or self.termed)
         want = self.server.exit if status is None else status
         if self.server.outside and not self.bare and want < 0:
             want = 128 - want  # as its parent says it
         self.check(got in (want, *self.server.exit_also), f'it ended with {got}, not {want}')
         if not outlived:
             self.nobody_left()
-        return self.process.ended - since
+        return self.took
 
-    def released(self, within, since=None):
-        """The drain ends so many seconds after TERM, with requests left: the process ends, or goes on by itself
-        where it has a grace of its own. Returns when."""
+    def released(self):
+        """The drain ends with requests left: the process ends, or goes on by itself where it has a grace of its own. Returns how long
+        that took from TERM."""
         if not self.server.own_grace or self.bare:
-            return self.exits(within + self.server.own_cut, since, outlived=self.server.group and self.server.group.outlive)
-        since = since or self.termed
-        while time.monotonic() < since + within * SLOW:
-            if self.is_released():
-                return time.monotonic() - since
-            time.sleep(0.005)
-        raise Failure(f'it was not released within {within} s')
+            return self.exits(outlived=self.server.group and self.server.group.outlive)
+        self.until('its release', self.is_released)
+        self.took = time.monotonic() - self.termed
+        return self.took
 
     def is_released(self):
         return self.exists('report') and self.read('report').endswith('\n')
@@ -562,7 +600,9 @@ class Test:
         for child in [*self.loads, self.process, self.backend]:
             if child:
                 child.close()
-        self.process = self.backend = None
+        if self.inner:
+            self.inner.close()
+        self.process = self.backend = self.inner = None
         self.loads = []
         for name in ('report', 'log', self.server.daemon):
             if name and self.exists(name):

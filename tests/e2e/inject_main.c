@@ -1,6 +1,6 @@
 /* inject_main.c: what `lastcall run --exec` does with a static Go program, and nothing else: inject PROGRAM ARGUMENT...
  * The object is the one in LD_PRELOAD; without that, it is a plain exec. */
-#include "../../shim/cli/inject.h"
+#include "../../shim/launcher/run/inject.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -66,13 +66,14 @@ def contained(variant, names, only=container.SERVERS, long=(), **how):
     for name in [*names, *long]:
         full = f'container-{variant}-{name}'
         scenarios.SCENARIOS[full] = Scenario(full, netns.witnessed(scenarios.SCENARIOS[name].run), only=only, long=name in long,
-                                             make_test=Contained, how=how)
+                                             heavy=scenarios.SCENARIOS[name].heavy, make_test=Contained, how=how)
 
 
 def launched(variant, names, only=container.SERVERS, **how):
     for name in names:
         full = f'{variant}-{name}'
-        scenarios.SCENARIOS[full] = Scenario(full, scenarios.SCENARIOS[name].run, only=only, make_test=Test, how=how)
+        scenarios.SCENARIOS[full] = Scenario(full, scenarios.SCENARIOS[name].run, only=only, heavy=scenarios.SCENARIOS[name].heavy,
+                                             make_test=Test, how=how)
     contained(variant, names, only, **how)
 
 
@@ -93,7 +94,8 @@ class Activated(activation.Activated):
 
 for _name in ('inflight', 'churn'):
     _full = f'run-activated-{_name}'
-    scenarios.SCENARIOS[_full] = Scenario(_full, scenarios.SCENARIOS[_name].run, only=('gunicorn-gthread', 'epoll'), make_test=Activated)
+    scenarios.SCENARIOS[_full] = Scenario(_full, scenarios.SCENARIOS[_name].run, only=('gunicorn-gthread', 'epoll'),
+                                          heavy=scenarios.SCENARIOS[_name].heavy, make_test=Activated)
 
 
 # ---- from outside: servers in which nothing of ours can live ------------------------------------------------------------
@@ -123,7 +125,8 @@ def outside(names, variant='', **how):
     for name in names:
         full = f'container-outside-{variant}{name.removeprefix("outside-")}'
         run = netns.witnessed(scenarios.SCENARIOS[name].run)
-        scenarios.SCENARIOS[full] = Scenario(full, run, only=('static-epoll', 'static-go'), make_test=Outside, how=how)
+        scenarios.SCENARIOS[full] = Scenario(full, run, only=('static-epoll', 'static-go'),
+                                             heavy=scenarios.SCENARIOS[name].heavy, make_test=Outside, how=how)
 
 
 outside(('inflight', 'churn', 'idle', 'outside-think'))

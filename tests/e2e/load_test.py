@@ -11,6 +11,9 @@ import sys
 import threading
 import time
 
+import procfs
+from bound import BOUND
+
 BUILD = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else 'build')
 BODY = b'%015x\n' % 0
 OK = b'HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n' + BODY
@@ -44,7 +47,8 @@ def says(*answers, byte_by_byte=False, then=None, wait=0.0):
             for piece in ([answer[i:i + 1] for i in range(len(answer))] if byte_by_byte else [answer]):
                 connection.sendall(piece)
         if then == 'hold':
-            time.sleep(1)
+            while connection.recv(4096):  # until the client has had enough
+                pass
         elif then and then != 'end with it':
             if then == 'abort at request' and not request(connection):
                 return
@@ -106,7 +110,7 @@ def load(port, options):
     for name, value in (('--limit', '1'), ('--request', GET)):
         if name not in options:
             base += [name, value]
-    done = subprocess.run(base + options, capture_output=True, stdin=subprocess.DEVNULL, text=True, timeout=20, check=False)
+    done = subprocess.run(base + options, capture_output=True, stdin=subprocess.DEVNULL, text=True, timeout=BOUND, check=False)
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -156,7 +160,12 @@ def refused():
 def reset_in_queue():
     """Connected and sent, never accepted: the listener goes."""
     s, port = listener()
-    threading.Timer(0.2, s.close).start()
+
+    def go():
+        while procfs.unread(port) < 2:  # the connection, and bytes on it
+            time.sleep(0.001)
+        s.close()
+    threading.Thread(target=go, daemon=True).start()
     return load(port, [])
 
 

@@ -10,6 +10,7 @@ import time
 
 import harness
 import wire
+from bound import BOUND
 from scenarios import request, scenario
 from servers import BIG, SMALL, pattern
 from wire import WireError
@@ -36,13 +37,13 @@ def served(t, w, path='/'):
 @scenario(speaks='tls')
 def tls_inflight(t):
     """4 requests of 600 ms at TERM are answered whole: the connection is quiet for less than LASTCALL_IDLE."""
-    t.start(LASTCALL_IDLE='1s')
+    t.start(LASTCALL_IDLE='4s')
     wires = [t.wire() for _ in range(4)]
     try:
         for w in wires:
             served(t, w)
             w.send(request('GET', '/sleep?ms=600'))
-        time.sleep(0.1)
+        t.let_read()
         t.term()
         for w in wires:
             response = w.response()
@@ -53,7 +54,7 @@ def tls_inflight(t):
     finally:
         for w in wires:
             w.socket.close()
-    t.exits(within=2.5)
+    t.exits()
     t.drained(opaque=4)
 
 
@@ -73,8 +74,8 @@ def tls_idle(t):
     finally:
         for w in wires:
             w.socket.close()
-    t.check(t.bare or 0.45 <= took < 1, f'they ended after {took:.2f} s, not 0.5 s')
-    t.exits(within=1.2)
+    t.check(t.bare or took >= 0.5, f'they ended after {took:.2f} s, before LASTCALL_IDLE')
+    t.exits()
     t.drained(opaque=20)
 
 
@@ -92,7 +93,7 @@ def tls_slow_reader(t):
             w.end()
     except WireError as e:
         t.check(False, str(e))
-    t.exits(within=3)
+    t.exits()
     t.drained(opaque=1)
 
 
@@ -120,31 +121,29 @@ class Talkers:
                 self.failed.append((time.monotonic(), str(e)))
 
     def wait_asked(self, count):
-        deadline = time.monotonic() + harness.BOUND
-        while self.asked < count and time.monotonic() < deadline:
-            time.sleep(0.005)
+        self.t.until(f'{count} requests', lambda: self.asked >= count or self.failed)
 
     def join(self):
         for thread in self.threads:
-            thread.join(harness.BOUND)
+            thread.join(BOUND)
         self.t.check(not any(thread.is_alive() for thread in self.threads), 'a client hangs')
 
 
 @scenario(speaks='tls')
 def tls_talking(t):
-    """8 connections with a request every 20 ms, for 600 ms more after TERM and then quiet: nothing is lost."""
-    t.start(LASTCALL_IDLE='500ms')
+    """8 connections with a request every 20 ms, after TERM for longer than LASTCALL_IDLE and then quiet: nothing is lost."""
+    t.start(LASTCALL_IDLE='2s')
     talkers = Talkers(t, 8)
     talkers.wait_asked(80)
     before = talkers.asked
     t.term()
-    time.sleep(0.6)
+    time.sleep(2.5)
     talkers.stop.set()
     talkers.join()
     t.check(not talkers.failed, f'{len(talkers.failed)} of 8 failed: {talkers.failed[:2]}')
     t.check(talkers.asked > before + 8, f'{talkers.asked - before} requests after TERM')
     t.check(t.bare or not talkers.silent, f'{talkers.silent} of 8 ended with another close_notify than usual')
-    t.exits(within=2)
+    t.exits()
     t.drained(opaque=8)
     t.note = f'{talkers.asked} ok'
 
@@ -152,15 +151,15 @@ def tls_talking(t):
 @scenario(speaks='tls')
 def tls_endless(t):
     """8 connections that never fall silent: served until the deadline, and not a moment less."""
-    t.start(LASTCALL_IDLE='500ms', LASTCALL_TIMEOUT='1500ms')
+    t.start(LASTCALL_IDLE='2s', LASTCALL_TIMEOUT='4s')
     talkers = Talkers(t, 8)
     talkers.wait_asked(80)
     t.term()
-    took = t.exits(within=1.8)
+    took = t.exits()
     talkers.join()
-    early = [why for when, why in talkers.failed if when < t.termed + 1.45]
+    early = [why for when, why in talkers.failed if when < t.termed + 4]
     t.check(not early, f'{len(early)} of 8 failed before the deadline: {early[:2]}')
-    t.check(t.bare or took >= 1.45, f'it ended after {took:.2f} s')
+    t.check(t.bare or took >= 4, f'it ended after {took:.2f} s')
     t.check(t.bare or t.report()['end'] == 'deadline', f'the report says {t.report()}')
 
 
@@ -199,13 +198,13 @@ class Tool:
         return data
 
     def wait_said(self, what):
-        deadline = time.monotonic() + harness.BOUND
+        deadline = time.monotonic() + BOUND
         while what not in self.said:
             if not self._more(deadline):
                 raise harness.Failure(f'the client ended without {what!r}: {self.said[-400:]!r}')
 
     def finish(self):
-        deadline = time.monotonic() + harness.BOUND
+        deadline = time.monotonic() + BOUND
         while self._more(deadline):
             pass
         return self.child.wait()
@@ -214,19 +213,19 @@ class Tool:
 @scenario(speaks='h2')
 def h2_inflight(t):
     """A stream of 600 ms at TERM: answered whole (curl)."""
-    t.start(LASTCALL_IDLE='1s')
+    t.start(LASTCALL_IDLE='4s')
     prior = [] if t.tls else ['--http2-prior-knowledge']
-    with Tool([program('curl'), '-skv', '-m', '20', '--http2', *prior, '-o', t.path('got'), '-w', 'version %{http_version} %{http_code}\n',
+    with Tool([program('curl'), '-skv', '-m', f'{BOUND:.0f}', '--http2', *prior, '-o', t.path('got'), '-w', 'version %{http_version} %{http_code}\n',
                url(t, '/sleep?ms=600')]) as curl:
         curl.wait_said(b'> GET ')
-        time.sleep(0.1)
+        t.let_read()
         t.term()
         status = curl.finish()
         t.check(status == 0 and b'version 2 200' in curl.said,
                 f'curl ended with {status}: {curl.said[-400:]!r}')
     with open(t.path('got'), 'rb') as f:
         t.check(f.read() == pattern(SMALL), 'another body')
-    t.exits(within=2.5)
+    t.exits()
     t.drained(opaque=1)
 
 
@@ -234,14 +233,14 @@ def h2_inflight(t):
 def h2_load(t):
     """16 streams at once on each of 4 connections, TERM after the first tenth (h2load): all are answered."""
     count = 2560  # 40 rounds of 20 ms
-    t.start(LASTCALL_IDLE='500ms')
+    t.start(LASTCALL_IDLE='2s')
     with Tool([program('h2load'), '-n', str(count), '-c', '4', '-m', '16', url(t, '/sleep?ms=20')]) as h2load:
         h2load.wait_said(b'progress: 10% done')
         t.term()
         h2load.finish()
         t.check(b'progress: 90% done' in h2load.said and f' {count} succeeded, 0 failed, 0 errored'.encode() in h2load.said,
                 f'h2load: {h2load.said[-700:].decode()}')
-    t.exits(within=5)
+    t.exits()
     t.drained()
 
 
@@ -263,8 +262,8 @@ def h2_idle(t):
             took = time.monotonic() - t.termed
     except WireError as e:
         t.check(False, str(e))
-    t.check(t.bare or 0.45 <= took < 1, f'it ended after {took:.2f} s, not 0.5 s')
-    t.exits(within=1.2)
+    t.check(t.bare or took >= 0.5, f'it ended after {took:.2f} s, before LASTCALL_IDLE')
+    t.exits()
     t.drained(opaque=1)
 
 
@@ -293,34 +292,34 @@ TUNNELS = ('nginx', 'node', 'aiohttp', 'epoll', 'thread', 'go-nethttp', 'go-fast
 @scenario(only=TUNNELS)
 def tunnel(t):
     """After 101: every byte both ways while it speaks, then, once quiet for LASTCALL_IDLE, a FIN."""
-    t.start(LASTCALL_IDLE='500ms')
+    t.start(LASTCALL_IDLE='2s')
     try:
         with t.wire() as w:
             exchange = upgraded(t, w)
             exchange(b'before')
             t.term()
             for i in range(8):
+                time.sleep(0.3)
+                last = time.monotonic()
                 exchange(b'after \x00\xff\r\n\r\n%d' % i)
-                time.sleep(0.1)
-            quiet = time.monotonic()
             w.end(anything=t.server.name == 'aiohttp')  # a close frame may come first
-            took = time.monotonic() - quiet
+            took = time.monotonic() - last
     except WireError as e:
         t.check(False, str(e))
-    t.check(t.bare or 0.3 <= took < 1, f'it ended after {took:.2f} s of silence')
-    t.exits(within=3)
+    t.check(t.bare or took >= 2, f'it ended after {took:.2f} s of silence')
+    t.exits()
     t.drained(opaque=1)
 
 
 @scenario(only=TUNNELS)
 def tunnel_endless(t):
     """One that never falls silent is served until the deadline."""
-    t.start(LASTCALL_IDLE='300ms', LASTCALL_TIMEOUT='1s')
+    t.start(LASTCALL_IDLE='2s', LASTCALL_TIMEOUT='4s')
     failed = None
     with t.wire() as w:
         exchange = upgraded(t, w)
         t.term()
-        while failed is None and time.monotonic() < t.termed + 5:
+        while failed is None and time.monotonic() < t.termed + BOUND:
             try:
                 exchange(b'still here')
                 time.sleep(0.05)
@@ -328,8 +327,8 @@ def tunnel_endless(t):
                 failed = e
             if t.server.own_grace and t.is_released():
                 break
-        t.check(t.bare or time.monotonic() >= t.termed + 0.95, f'it failed before the deadline: {failed}')
-    t.released(within=1.5)
+        t.check(t.bare or time.monotonic() >= t.termed + 4, f'it failed before the deadline: {failed}')
+    t.released()
     t.check(t.bare or t.report()['end'] == 'deadline', 'it was not the deadline')
 
 
@@ -341,4 +340,5 @@ def garbage(t):
         w.send(b'\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03')
         t.get()
         t.term()
-        t.exits(within=2)
+        t.exits()
+    t.drained()

@@ -1,4 +1,4 @@
-"""Where a server runs: on this machine, or with another root filesystem (tests/places), entered by chroot(8), which then becomes
+"""Where a server runs: on this machine, or with another root filesystem (tests/rootfs), entered by chroot(8), which then becomes
 the server. Clients, harness and backend stay here: only the server's own libc and programs are others."""
 import os
 import shutil

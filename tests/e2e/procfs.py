@@ -1,7 +1,11 @@
 """What /proc says of processes and of who holds which socket. What is gone meanwhile is left out."""
+import ctypes
 import os
 import socket
 import struct
+from concurrent.futures import ThreadPoolExecutor
+
+CLONE_NEWNET = 0x40000000  # setns(2)
 
 
 def fields_of(path):
@@ -25,6 +29,16 @@ def thread_states(pid):
     except OSError:
         found = []
     return {fields[0] for fields in found if fields}
+
+
+def pending(pid, number):
+    """Has a process been sent a signal that none of its threads has taken yet?"""
+    try:
+        with open(f'/proc/{pid}/status') as f:
+            sets = dict(line.split(':') for line in f if line.startswith(('SigPnd', 'ShdPnd')))
+    except OSError:
+        return False
+    return any(int(bits, 16) >> (number - 1) & 1 for bits in sets.values())
 
 
 def session(leader):
@@ -105,7 +119,6 @@ def connection(local, remote):
     addresses = b''.join(socket.inet_aton(address).ljust(16, b'\0') for address, _ in (local, remote))
     body = REQUEST.pack(socket.AF_INET, socket.IPPROTO_TCP, 0, 0xffffffff) + ports + addresses + bytes(4) + NO_COOKIE
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as s:
-        s.settimeout(1)
         s.send(MESSAGE.pack(MESSAGE.size + len(body), SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, 0, 0) + body)
         answer = s.recv(4096)
     if MESSAGE.unpack_from(answer)[1] != SOCK_DIAG_BY_FAMILY:
@@ -130,13 +143,23 @@ def each_message(s):
             answer = answer[(size + 3) & ~3:]
 
 
+def in_network_of(path, function):
+    """What it returns in this network namespace."""
+    def run():
+        with open(path) as f:
+            if ctypes.CDLL(None, use_errno=True).setns(f.fileno(), CLONE_NEWNET):
+                raise OSError(ctypes.get_errno(), 'setns')
+        return function()
+    with ThreadPoolExecutor(1) as pool:  # a thread that ends: the namespace is the thread's
+        return pool.submit(run).result()
+
+
 def unread(port):
     """On a TCP port in our own network namespace: the bytes on its connections that nobody has read yet, and the connections
     in its accept queue."""
     total = 0
     states = 1 << ESTABLISHED | 1 << CLOSE_WAIT | 1 << LISTENING
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as s:
-        s.settimeout(1)
         for family in (socket.AF_INET, socket.AF_INET6):
             body = REQUEST.pack(family, socket.IPPROTO_TCP, 0, states) + struct.pack('!HH36x', port, 0) + NO_COOKIE
             s.send(MESSAGE.pack(MESSAGE.size + len(body), SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST | NLM_F_DUMP, 0, 0) + body)

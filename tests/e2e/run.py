@@ -9,13 +9,18 @@
   run.py --server nginx,node --scenario hammer --repeat 5 -v --env LASTCALL_IDLE=200ms
   run.py --bare                            without us: what would be lost
   run.py --control                         without us and without TERM: the suite itself loses nothing
-  run.py --all --root DIRECTORY            the servers that are found in that root filesystem (tests/places/enter.sh)
+  run.py --all --root DIRECTORY            the servers that are found in that root filesystem (tests/rootfs/enter.sh)
+  run.py --profile                         one at a time, and what each scenario and each server has cost
+
+Each ok says how long the server took to end: a figure, no verdict. Scenarios that keep a processor busy run a few at a time, and
+beside them many that mostly wait.
 
 A missing server is a skip that is said aloud, and a failure where the environment says CI=true."""
 import argparse
 import json
 import os
 import random
+import resource
 import sys
 import threading
 import time
@@ -38,6 +43,9 @@ import servers
 import variables  # noqa: F401
 
 
+CORES = os.cpu_count() or 2
+
+
 def parse():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--build', default='build')
@@ -48,11 +56,15 @@ def parse():
     p.add_argument('--kills', type=int, default=4, help='of killed-at-random')
     p.add_argument('--all', action='store_true')
     p.add_argument('--racing', action='store_true', help='only the racing scenarios, on the servers that repeat them')
-    p.add_argument('--jobs', type=int, default=5 * (os.cpu_count() or 2) // 2)
+    p.add_argument('--jobs', type=int, default=5 * CORES, help='at a time, of those that mostly wait')
+    p.add_argument('--heavy', type=int, default=CORES, help='at a time, of those that keep a processor busy')
+    p.add_argument('--tails', type=int, default=3, help='runs for a figure of the scenarios that measure one')
+    p.add_argument('--pipelined', type=int, default=200_000, help='requests of hostile-pipeline')
+    p.add_argument('--profile', action='store_true')
     p.add_argument('--bare', action='store_true')
     p.add_argument('--control', action='store_true')
     p.add_argument('--env', action='append', default=[], help='NAME=VALUE for the server')
-    p.add_argument('--root', default='', help='of the servers; made by tests/places, entered by tests/places/enter.sh')
+    p.add_argument('--root', default='', help='of the servers; made by tests/rootfs, entered by tests/rootfs/enter.sh')
     p.add_argument('--summary', default='', help='a file for the counts, as JSON')
     p.add_argument('-v', action='store_true', dest='verbose')
     o = p.parse_args()
@@ -73,7 +85,7 @@ def named(text, table, what):
 def elsewhere(scenario):
     """It is about the server and its clients alone: it can be had with the server in another root filesystem."""
     plain = scenario.run.__module__ in ('scenarios', 'exact', 'groups', 'opaque', 'hostile')
-    return plain and not hasattr(scenario, 'make') and not scenario.alone
+    return plain and not hasattr(scenario, 'make') and not scenario.measured
 
 
 def suits(options, server, scenario):
@@ -121,6 +133,12 @@ def wanted_group(options, server, scenario):
     return 1 if not options.racing and (plain or everything) else 0
 
 
+def spent():
+    """Processor time of every process that has ended, and was waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 COUNTS = ('passed', 'failed', 'skipped', 'served')
 
 
@@ -128,19 +146,20 @@ class Suite:
     def __init__(self, options):
         self.options, self.lock = options, threading.Lock()
         self.passed = self.failed = self.skipped = self.served = self.lost = 0
-        self.servers = set()
+        self.servers, self.costs = set(), {}
 
     def say(self, text):
         with self.lock:
             print(text, flush=True)
 
     def once(self, server, scenario):
-        """One run: (verdict, evidence, note); verdict None is good."""
+        """One run: (verdict, evidence, what else is to be said); verdict None is good."""
         test = None
         try:
             test = scenario.make(server, self.options) if hasattr(scenario, 'make') else harness.Test(server, self.options)
             scenario.run(test)
-            return None, '', test.note
+            notes = [test.note.strip(', ')] if self.options.verbose or scenario.measured else []
+            return None, '', ', '.join([n for n in notes if n] + ([f'ended in {test.took:.2f} s'] if test.took is not None else []))
         except harness.Missing as e:
             return e, '', ''
         except harness.Failure as e:
@@ -161,15 +180,16 @@ class Suite:
     def job(self, server, scenario, number, of):
         self.servers.add(server.name)
         name = f'{server.name}/{scenario.name}' + (f' {number + 1}/{of}' if of > 1 else '')
-        start = time.monotonic()
+        start, cpu = time.monotonic(), spent()
         verdict, evidence, note = self.once(server, scenario)
+        self.cost(server, scenario, time.monotonic() - start, spent() - cpu)
         took = f' ({time.monotonic() - start:.1f} s)' if self.options.verbose else ''
         if isinstance(verdict, harness.Missing):
             self.skip(name, str(verdict))
         elif verdict is None:
             self.passed += 1
-            if self.options.verbose or number == of - 1 or scenario.alone:
-                self.say(f'ok {name}{took}' + (f': {note}' if note and (self.options.verbose or scenario.alone) else ''))
+            if self.options.verbose or number == of - 1:
+                self.say(f'ok {name}{took}' + (f': {note}' if note else ''))
         elif self.options.bare:
             self.failed += 1
             self.say(f'bare {name}: ' + (verdict if self.options.verbose else verdict.split('\n')[0]))
@@ -186,16 +206,25 @@ class Suite:
             self.say(f'SKIP {name}: missing: {why}  <<<<<<<<')
 
     def run(self, jobs):
-        # First: what is measured is longer where the kernel has the others' 60,000 connections in TIME_WAIT.
-        for j in jobs:
-            if j[1].alone:
+        if self.options.profile:
+            for j in jobs:
                 self.job(*j)
-        # Mixed, the same way each time: at any moment some of them wait, and some compute.
-        together = [j for j in jobs if not j[1].alone]
-        random.Random(1).shuffle(together)
-        with ThreadPoolExecutor(self.options.jobs) as pool:
-            for done in [pool.submit(self.job, *j) for j in together]:
+            return
+        random.Random(1).shuffle(jobs)  # the same way each time
+        with ThreadPoolExecutor(self.options.heavy) as heavy, ThreadPoolExecutor(self.options.jobs) as light:
+            for done in [(heavy if j[1].heavy else light).submit(self.job, *j) for j in jobs]:
                 done.result()
+
+    def cost(self, server, scenario, wall, cpu):
+        with self.lock:
+            for of in (f'server {server.name}', f'scenario {scenario.name}'):
+                runs, before, computed = self.costs.get(of, (0, 0, 0))
+                self.costs[of] = runs + 1, before + wall, computed + cpu
+
+    def say_costs(self):
+        print(f"{'':40} runs   wall s    cpu s")
+        for of, (runs, wall, cpu) in sorted(self.costs.items(), key=lambda item: -item[1][2]):
+            print(f'{of:40} {runs:4} {wall:8.1f} {cpu:8.1f}')
 
 
 def plan(options, suite):
@@ -225,6 +254,8 @@ def main():
     harness.adopt_orphans()
     start = time.monotonic()
     suite.run(plan(options, suite))
+    if options.profile:
+        suite.say_costs()
     skipped = f', {suite.skipped} skipped' if suite.skipped else ''
     lost = f', {suite.lost} requests lost' if options.bare else ''
     if options.summary:

@@ -1,6 +1,6 @@
 """The servers: how each is started, and what its end looks like when TERM takes its natural course.
 
-Every one answers the same requests. Bodies are the first bytes of one pattern (shim/cli/load_response.h):
+Every one answers the same requests. Bodies are the first bytes of one pattern (shim/launcher/load/response.h):
   /             64 bytes                       /head-pieces    64 bytes, the head in four writes
   /sleep?ms=N   64 bytes, after N ms           /early          413 before the body is read
   /stream?ms=N  1600 bytes, 10 chunks in N ms  /status/204 /status/304
@@ -62,12 +62,10 @@ class Server:
     env: dict = field(default_factory=dict)
     group: Group | None = None
     at_once: int = MANY                      # requests that it works on at the same time, the others wait
+    dear: int = 1                            # a request costs it so many times what it costs others
     daemon: str = ''                         # it puts itself in the background, and its process id in this file
     plain: tuple = ()                        # scenarios of a plain run, if not all
-    own_end: float = 0                       # seconds that it takes to end by itself, idle, from TERM on
     exit_also: tuple = ()                    # after TERM, if it has connections then and that may differ
-    own_cut: float = 0                       # the same, more, if it has requests then
-    own_stall: float = 0                     # the same, more, now and then: a race of its own at its end, also without us
     outside: bool = False                    # no object of ours can live in it: `lastcall run` drains it from outside
 
     def lacking(self):
@@ -145,7 +143,7 @@ def lighttpd(build, directory, host, port, backend):
     return ['lighttpd', '-D', '-f', configure('lighttpd.conf', directory, HOST=host, PORT=port, BACKEND=backend)]
 
 
-def apache(mpm, cgi, workers, own_cut=0.0, **group):
+def apache(mpm, cgi, workers, **group):
     def command(build, directory, host, port, backend):
         put_files(directory)
         with open(os.path.join(directory, 'cgi-signals'), 'a') as f:
@@ -153,8 +151,7 @@ def apache(mpm, cgi, workers, own_cut=0.0, **group):
         conf = configure('apache.conf', directory, LISTEN=f'{host}:{port}', BACKEND=backend, BUILD=build, MPM=mpm, CGI=cgi)
         return ['apache2', '-D', 'FOREGROUND', '-f', conf]
     return Server(f'apache-{mpm}', command, ['apache2', '$BUILD/e2e/thread', '$BUILD/e2e/cgi'], 0, {'/head-pieces', '/close-tokens'},
-                  backend=True, own_end=3, own_cut=own_cut,
-                  group=Group(workers, respawns=False, **group))
+                  backend=True, group=Group(workers, respawns=False, **group))
 
 
 NO_BYTECODE = {'PYTHONDONTWRITEBYTECODE': '1'}
@@ -275,20 +272,20 @@ SERVERS = {s.name: s for s in (
     nginx_group('nginx-reuseport', listen=' reuseport'),
     nginx_group('nginx-daemon', **DAEMON),
     nginx_group('nginx-daemon-env', env=NGINX_ENV, **DAEMON),
-    apache('event', 'cgid', 2, own_cut=10, deaf=True),
+    apache('event', 'cgid', 2, deaf=True),
     apache('prefork', 'cgi', 72),
-    gunicorn('sync', lacks={'/head-pieces', '/close-tokens', 'keep-alive', 'pipeline'}, at_once=2, own_end=0.5),
-    gunicorn('gthread', '--threads', '8', '--keep-alive', '60', lacks={'/head-pieces', '/close-tokens', 'pipeline'}, at_once=16, own_end=1.5),
-    Server('uvicorn', uvicorn, ['uvicorn'], 0, {'/head-pieces', '/sendfile', *FIN_LEAVES}, own_grace=True, env=NO_BYTECODE, own_end=1,
+    gunicorn('sync', lacks={'/head-pieces', '/close-tokens', 'keep-alive', 'pipeline'}, at_once=2),
+    gunicorn('gthread', '--threads', '8', '--keep-alive', '60', lacks={'/head-pieces', '/close-tokens', 'pipeline'}, at_once=16),
+    Server('uvicorn', uvicorn, ['uvicorn'], 0, {'/head-pieces', '/sendfile', *FIN_LEAVES}, own_grace=True, env=NO_BYTECODE,
            group=Group(ready='Application startup complete.', respawns=False)),
     cluster('rr', passed=True),
     cluster('none'),
     Server('puma', puma, ['puma'], -15, {'/head-pieces', '/sendfile', '/early', *FIN_LEAVES}, own_grace=True,
-           # 6.6's thread of a worker can wait forever for another that has ended; its master kills it after 30 s.
-           group=Group(ready=') booted', reload='USR1', follow=True), at_once=32, own_end=1, own_stall=31),
-    # Each of its processes looks who else holds its connection: with 64 of them that takes seconds on a loaded machine.
+           # Now and then its end takes 30 s, also without us: 6.6's thread of a worker can wait forever for another that has
+           # ended, and then its master kills it.
+           group=Group(ready=') booted', reload='USR1', follow=True), at_once=32),
     Server('forking', lambda build, directory, host, port, backend: [
-        PYTHON, f'{HERE}/servers/threading_server.py', str(port), host, 'fork'], [PYTHON], -15, {'/sendfile', 'chunked'}, own_end=2,
+        PYTHON, f'{HERE}/servers/threading_server.py', str(port), host, 'fork'], [PYTHON], -15, {'/sendfile', 'chunked'}, dear=10,
            group=Group(0, respawns=False, outlive=True)),
     go('nethttp'),
     go('fasthttp'),

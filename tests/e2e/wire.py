@@ -6,6 +6,8 @@ import socket
 import ssl
 import struct
 
+from bound import BOUND
+
 SO_ATTACH_FILTER, BPF_RET_K = 26, 6  # linux/filter.h
 
 
@@ -61,7 +63,7 @@ def tls_context(*protocols):
 class Wire:
     """One connection. Every wait is bounded. tls: a context of tls_context()."""
 
-    def __init__(self, address, timeout=15, tls=None, join_chunks=False, receive=0):
+    def __init__(self, address, timeout=BOUND, tls=None, join_chunks=False, receive=0):
         self.socket = connect(address, timeout, receive)
         if tls:
             self.socket = tls.wrap_socket(self.socket, suppress_ragged_eofs=False)
@@ -171,7 +173,7 @@ class Wire:
         if self.notified:
             with socket.socket(fileno=os.dup(self.socket.fileno())) as s:
                 try:
-                    s.settimeout(15)
+                    s.settimeout(BOUND)
                     data = s.recv(1)
                 except OSError as e:
                     raise WireError(f'{e} in place of the FIN after close_notify') from e
@@ -195,7 +197,7 @@ class Wire:
         return None if first & 0x0f == 8 else data
 
 
-def get(address, path='/', timeout=5, tls=None):
+def get(address, path='/', timeout=BOUND, tls=None):
     """One whole connection."""
     with Wire(address, timeout, tls) as wire:
         wire.send(f'GET {path} HTTP/1.1\r\nHost: e2e\r\nConnection: close\r\n\r\n'.encode())

@@ -1,6 +1,7 @@
 #!/bin/sh
 # bugs.sh BUILD: proof that the explorer finds bugs: each of these, put into a copy of the source by itself, must be
-# found. A line: the source, and what sed makes of it. The two of world.c are bugs that shim.c and survey.c have had.
+# found. A line: the source, and what sed makes of it. The one of world.c, and the first of
+# conn_drain.c, are bugs that we have had.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 dir=$1/explore
@@ -22,23 +23,30 @@ drain.c   s/d->phase = DRAIN_DRAINED/release(d, \&act, now)/
 drain.c   s/^        act.wake_at = now;//
 drain.c   s/(end != 0 && now >= end)/(end != 0 \&\& now > end)/
 drain.c   s/nsec_t end = d->duck_from + o->delay/nsec_t end = d->duck_from/
-members.c s/if (drains(&m->member\[at\]))/if (leader == MEMBER_NONE \&\& drains(\&m->member[at]))/
+group_table.c s/if (drains(&m->member\[at\]))/if (coordinator == MEMBER_NONE \&\& drains(\&m->member[at]))/
 conn.c    s/return __atomic_load_n(&c->pending, __ATOMIC_ACQUIRE) > 0 ||/return/
 conn.c    s/|| conn_request_open(c) ||/||/
 conn.c    s/__atomic_sub_fetch(&c->pending, 1, __ATOMIC_RELEASE)//
-lead.c    s/if (ours && census->members > 0 && unready == 0/if (false/
-lead.c    s/^    bool changed = .*/    bool changed = false;/
-lead.c    s/^    wake_watcher();//
-lead.c    /^static void follow/,/^}/{/int top = /d;s/^    if (top == MEMBER_NONE/    int top = members_leader(group.table, group.at);\n&/}
-world.c   s/group_report();//;s/group_command();//
-world.c   s/} else if (c->sent > c->read) {/} else if (c->sent > c->read \&\& k->stage != CONN_EOF) {/
+group/coordinator.c s/if (part->drained && census->members > 0 && unready == 0/if (false/
+group/coordinator.c s/^    bool changed = .*/    bool changed = false;/
+group/coordinator.c s/^    wake_watcher();//
+group/coordinator.c /^static bool follow/,/^}/{/int top = /d;s/^    if (top == MEMBER_NONE/    int top = group_table_coordinator(group.table, group.at);\n&/}
+conn_drain.c s/^    if (!f->opaque) {.*/    if (!f->opaque \&\& f->stage != CONN_EOF) {/
+conn_drain.c s/^    if (!f->acked && !f->only_fin)/    if (false)/
+conn_drain.c s/^        return decide(OUTSTANDING_IDLE, until);/        return decide(OUTSTANDING_IDLE, 0);/
+conn_drain.c s/later(p->signal_at, f->since) + p->idle, now/p->signal_at + p->idle, now/
+drain/loop.c s/drain_signal(&drain_state.drain, LOAD(deferred.last_at))/(void)seen/
+drain/loop.c s/uint32_t asked = .*/uint32_t asked = 0;/
+drain/loop.c s/^        listeners_stop();/        (void)0;/
+drain/loop.c s/^        coordinator_publish(after, &census);/        (void)0;/
+world.c   s/group_wake_coordinators();//;s/group_wake_participants();//
 '
 
 # try SOURCE CHANGE: prints why not, if it is not found.
 try()
 {
     rm -rf "$dir/bug"
-    mkdir -p "$dir/bug"
+    mkdir -p "$dir/bug/$(dirname "$1")"
     for from in shim/core/$1 shim/$1 tests/explore/$1; do
         [ ! -e "$from" ] || break
     done
@@ -48,7 +56,7 @@ try()
         return
     fi
     object=$dir/$1.o source=$dir/bug/$1
-    [ "$1" = lead.c ] && object=$dir/edge.c.o source=tests/explore/edge.c
+    case $1 in */*) object=$dir/edge.c.o source=tests/explore/edge.c ;; esac # which includes it
     others=$(printf '%s\n' "$dir"/*.o | grep -vF "$object")
     # shellcheck disable=SC2086
     if ! "$cc" -iquote "$dir/bug" $flags -c -o "$dir/bug/bug" "$source" || ! "$cc" -o "$dir/bug/explore" "$dir/bug/bug" $others; then

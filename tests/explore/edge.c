@@ -1,4 +1,4 @@
-/* edge.c: see edge.h. lead.c and what belongs to it are compiled into this file, with system calls of our own. */
+/* edge.c: see edge.h. The coordinator and what belongs to it are compiled into this file, with system calls of our own. */
 #include "kernel.h"
 
 #include "edge.h"
@@ -6,16 +6,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* A release by the leader, in the middle of a follower's look at who leads. */
+/* The coordinator's signal is delivered in the middle of a participant's look at whose drain its own is a part of. */
 static enum torn { WHOLE, BEFORE, AFTER } torn;
-static int torn_leader(struct members *m, int at);
-#define members_leader torn_leader
+static int torn_coordinator(struct group_table *m, int at);
+#define group_table_coordinator torn_coordinator
 
-#include "lead.c"        /* NOLINT(bugprone-suspicious-include) */
-#include "lead_report.c" /* NOLINT(bugprone-suspicious-include) */
-#include "watch.c"       /* NOLINT(bugprone-suspicious-include) */
+#include "group/coordinator.c" /* NOLINT(bugprone-suspicious-include) */
+#include "group/member.c"      /* NOLINT(bugprone-suspicious-include) */
+#include "group/membership.c"  /* NOLINT(bugprone-suspicious-include) */
+#include "group/peers.c"       /* NOLINT(bugprone-suspicious-include) */
+#include "drain/holders.c"     /* NOLINT(bugprone-suspicious-include) */
+#include "drain/loop.c"        /* NOLINT(bugprone-suspicious-include) */
 
-#undef members_leader
+#undef group_table_coordinator
 
 enum { FIRST_PID = 100, FIRST_FD = 10 };
 
@@ -25,11 +28,12 @@ struct deferred deferred;
 struct stats stats;
 struct wake wake;
 struct listeners listeners;
+struct conn_pool connections;
 struct drain_state drain_state;
 struct exit_guard exit_guard;
 struct group group;
+static struct group_table table;
 struct conn_log conn_log;
-static struct members table;
 static struct world *here;
 static unsigned me;
 static nsec_t skew; /* waited in the middle of a step */
@@ -57,9 +61,16 @@ void ownfd_close(int fd)
         sys1(SYS_close, fd);
 }
 
-void *group_order(void)
+struct member *group_coordinator(void)
 {
-    return &table;
+    int at = group_self() ? group_table_coordinator(&table, group.at) : MEMBER_NONE;
+    return at == MEMBER_NONE ? NULL : &table.member[at];
+}
+
+void group_fill_command(void *siginfo, int sig)
+{
+    (void)siginfo;
+    (void)sig;
 }
 
 /* Who waits for this word, and hears this bit, is woken. */
@@ -67,20 +78,20 @@ static void wake_waiters(const uint32_t *word, uint32_t bit)
 {
     for (unsigned q = 0; q < PROCS; q++) {
         struct process *p = &here->proc[q];
-        const uint32_t *waits = p->waits_orders ? &table.orders : &table.reports;
+        const uint32_t *waits = p->waits_commands ? &table.commands : &table.events;
         if (p->life == ALIVE && p->begun && !p->releasing && waits == word && (bit >> q & 1))
             p->poked = 1;
     }
 }
 
-void group_report(void)
+void group_wake_coordinators(void)
 {
-    wake_waiters(&table.reports, UINT32_MAX);
+    wake_waiters(&table.events, UINT32_MAX);
 }
 
-void group_command(void)
+void group_wake_participants(void)
 {
-    wake_waiters(&table.orders, UINT32_MAX);
+    wake_waiters(&table.commands, UINT32_MAX);
 }
 
 bool group_is_mapped_by(int pid)
@@ -89,25 +100,145 @@ bool group_is_mapped_by(int pid)
     return true;
 }
 
-void announce_open(void)
+/* Who else holds the listener? The other process, if it lives. */
+bool proc_foreign_sockets(bool (*kin)(uint64_t pid), void (*f)(uint64_t inode, uint64_t pid, void *arg), void *arg,
+                          struct proc_unseen *unseen)
+{
+    unsigned other = 1 - me;
+    (void)kin;
+    memset(unseen, 0, sizeof *unseen);
+    if (here->proc[other].life == ALIVE && !here->proc[other].left)
+        f(listeners.entry[0].inode, FIRST_PID + other, arg);
+    return true;
+}
+
+uint64_t sock_inode(int fd)
+{
+    return (uint64_t)fd;
+}
+
+void connections_unpin(struct conn *c)
+{
+    (void)c;
+}
+
+void fds_share_all(void)
 {
 }
 
-unsigned survey_cut(void (*f)(const struct report_cut *cut, void *arg), void *arg)
+/* ---- and of the world's: the kernel's queues and connections ---- */
+
+bool listeners_stop(void)
 {
-    (void)f;
-    (void)arg;
+    return world_stop_listener(here, me);
+}
+
+bool listeners_detach(void)
+{
+    return false; /* world_stop_listener has */
+}
+
+void listeners_census(struct census *census, const struct drain *drain, nsec_t now)
+{
+    (void)drain, (void)now;
+    world_queues(here, me, census);
+}
+
+void scan_connections(struct census *census, nsec_t now, bool first)
+{
+    (void)now;
+    world_scan(here, me, census, first);
+}
+
+void sweep_descriptors(void)
+{
+}
+
+/* ---- nobody is of node's cluster, nothing is reported, no signal is blocked ---- */
+
+bool node_cluster_leave(bool last, nsec_t now)
+{
+    (void)last, (void)now;
+    return false;
+}
+
+void node_cluster_census(struct census *census, nsec_t now)
+{
+    (void)census, (void)now;
+}
+
+void drain_report_open(void)
+{
+}
+
+void drain_report_signal(void)
+{
+}
+
+void drain_report_accept_stopped(nsec_t now)
+{
+    (void)now;
+}
+
+void drain_report_trace(void)
+{
+}
+
+void drain_report_count_aborted(void)
+{
+}
+
+unsigned drain_report_each_aborted(void (*f)(const struct report_cut *aborted, void *arg), void *arg)
+{
+    (void)f, (void)arg;
     return 0;
 }
 
-/* Who else holds the listener? The other process, if it lives; a stranger unless our drain means it. */
-void holders_look(bool with_listeners, const struct conn *pinned)
+void drain_report_end(nsec_t now, enum report_end end)
 {
-    unsigned other = 1 - me;
-    (void)with_listeners;
-    (void)pinned;
-    listeners.entry[0].foreign =
-        here->proc[other].life == ALIVE && !here->proc[other].left && lead_means(FIRST_PID + other) != KIN;
+    (void)now, (void)end;
+}
+
+void group_add_aborted(const struct report_cut *aborted)
+{
+    (void)aborted;
+}
+
+void conn_log_end(void)
+{
+}
+
+void conn_log_died(uint32_t serial)
+{
+    (void)serial;
+}
+
+void log_warning(const char *what)
+{
+    (void)what;
+}
+
+void dispositions_give_back(void)
+{
+}
+
+void dispositions_interrupt(int sig, int pending)
+{
+    (void)sig, (void)pending;
+}
+
+void exit_guard_let_go(void)
+{
+}
+
+bool proc_main_sleeps(void)
+{
+    return true;
+}
+
+nsec_t proc_main_spent(void)
+{
+    return 0;
 }
 
 /* Every process of this world is in the table. */
@@ -117,38 +248,10 @@ int proc_parent(int pid)
     return 0;
 }
 
-void conn_log_died(uint32_t serial)
-{
-    (void)serial;
-}
-
-void conn_log_each(uint32_t serial, int pid, void (*f)(const struct report_connection *c, void *arg), void *arg)
-{
-    (void)serial, (void)pid, (void)f, (void)arg;
-}
-
-void conn_log_drop(uint32_t serial)
-{
-    (void)serial;
-}
-
 bool proc_started(int pid, nsec_t *at)
 {
     *at = here->slot[pid - FIRST_PID].born_at;
     return true;
-}
-
-bool proc_blocks(int tid, int sig)
-{
-    (void)tid;
-    (void)sig;
-    return false;
-}
-
-void proc_each(int pid, const char *directory, void (*f)(int dir, const char *name, uint64_t number, void *arg),
-               void *arg)
-{
-    (void)pid, (void)directory, (void)f, (void)arg;
 }
 
 static bool is_alive(long pid)
@@ -169,8 +272,8 @@ long model_call(long nr, long a, long b, long c, long d, long e, long f)
     (void)c, (void)d, (void)e;
     switch (nr) {
     case SYS_close:
-    case SYS_epoll_ctl:
-    case SYS_nanosleep: return 0;
+    case SYS_epoll_ctl: return 0;
+    case SYS_nanosleep: skew += (nsec_t)((const struct timespec *)a)->tv_nsec; return 0;
     case SYS_gettid: return FIRST_PID + me;
     case SYS_getppid: return me == 1 && is_alive(FIRST_PID) ? FIRST_PID : 1;
     case SYS_waitid: return me == 0 && b == FIRST_PID + 1 ? 0 : -ECHILD;
@@ -190,7 +293,7 @@ long model_call(long nr, long a, long b, long c, long d, long e, long f)
 
 /* ---- being one of the processes --------------------------------------------------------------------------------- */
 
-struct members *edge_table(void)
+struct group_table *edge_table(void)
 {
     return &table;
 }
@@ -203,10 +306,10 @@ static void load_slot(struct member *to, const struct slot *from, unsigned at)
     to->parent_at = from->parent_at;
     to->flags = from->flags;
     to->phase = from->phase;
-    to->round = from->round;
-    to->follows = from->follows;
-    to->answered = from->answered;
-    to->again = from->again;
+    to->confirm = from->confirm;
+    to->coordinator = from->coordinator;
+    to->confirmed = from->confirmed;
+    to->second_signal = from->second_signal;
     to->end = from->end;
     to->born_at = from->born_at;
     to->signal_at = from->signal_at;
@@ -222,10 +325,10 @@ static void save_slot(struct slot *to, const struct member *from)
     to->parent_at = from->parent_at;
     to->flags = from->flags;
     to->phase = from->phase;
-    to->round = from->round;
-    to->follows = from->follows;
-    to->answered = from->answered;
-    to->again = from->again;
+    to->confirm = from->confirm;
+    to->coordinator = from->coordinator;
+    to->confirmed = from->confirmed;
+    to->second_signal = from->second_signal;
     to->end = from->end;
     to->born_at = from->born_at;
     to->signal_at = from->signal_at;
@@ -239,27 +342,36 @@ void edge_load(struct world *w, unsigned who)
     skew = 0;
     for (unsigned i = 0; i < PROCS; i++) {
         load_slot(&table.member[i], &w->slot[i], i);
-        watch[i].serial = p->watch[i] & 1 ? w->slot[i].serial : 0;
-        watch[i].fd = p->watch[i] & 1 ? (int)(FIRST_FD + i) : 0;
-        watch[i].ordered = p->watch[i] & 2;
-        watch[i].out_of_reach = p->watch[i] & 4;
+        pidref[i].serial = p->watch[i] & 1 ? w->slot[i].serial : 0;
+        pidref[i].fd = p->watch[i] & 1 ? (int)(FIRST_FD + i) : 0;
+        pidref[i].commanded = p->watch[i] & 2;
+        pidref[i].out_of_reach = p->watch[i] & 4;
     }
-    memcpy(table.door, w->door, sizeof w->door);
+    memcpy(table.listener, w->door, sizeof w->door);
     table.top = w->slot[1].serial ? 2 : 1;
-    table.next_serial = w->slot[0].serial ? 1 : 0; /* and the slot that is given next: members_claim */
+    table.next_serial = w->slot[0].serial ? 1 : 0; /* and the slot that is given next: group_table_claim */
     group.table = &table;
     group.at = p->life == ALIVE ? (int)who : MEMBER_NONE;
-    group.leader = p->leader;
-    group.leader_serial = p->leader_serial;
+    group.coordinator = p->leader;
+    group.coordinator_serial = p->leader_serial;
     self_state.pid = FIRST_PID + (int)who;
     drain_state.drain = p->drain;
     deferred.phase = p->phase;
     deferred.signal_at = p->signal_at;
     deferred.pending = p->owed;
+    deferred.delivering = p->releasing;
+    deferred.signals = p->signals;
+    deferred.last_at = w->now; /* time does not pass between a signal and the step that takes it */
+    exit_guard.tid = p->exits;
+    stats.last_accept_at = p->served_at;
+    loop.begun = p->started;
+    loop.signals_seen = p->seen;
+    loop.swept = p->swept;
+    loop.swept_for = p->swept_for;
     deferred.first_signal = deferred.pending_signal = SIGTERM;
     config = game->options;
-    looked = false;
-    said_answered = p->said;
+    holders_begin();
+    said_confirmed = p->said;
 }
 
 void edge_save(struct world *w, unsigned who)
@@ -267,24 +379,43 @@ void edge_save(struct world *w, unsigned who)
     struct process *p = &w->proc[who];
     for (unsigned i = 0; i < PROCS; i++) {
         save_slot(&w->slot[i], &table.member[i]);
-        bool same = watch[i].serial != 0 && watch[i].serial == w->slot[i].serial;
-        p->watch[i] = (uint8_t)(same ? 1 | (watch[i].ordered ? 2 : 0) | (watch[i].out_of_reach ? 4 : 0) : 0);
+        bool same = pidref[i].serial != 0 && pidref[i].serial == w->slot[i].serial;
+        p->watch[i] = (uint8_t)(same ? 1 | (pidref[i].commanded ? 2 : 0) | (pidref[i].out_of_reach ? 4 : 0) : 0);
     }
-    memcpy(w->door, table.door, sizeof w->door);
-    p->leader = group.leader;
-    p->leader_serial = group.leader_serial;
+    memcpy(w->door, table.listener, sizeof w->door);
+    p->leader = group.coordinator;
+    p->leader_serial = group.coordinator_serial;
     p->drain = drain_state.drain;
     p->phase = deferred.phase;
     p->signal_at = deferred.signal_at;
     p->owed = deferred.pending;
-    p->said = said_answered;
+    p->releasing = deferred.delivering;
+    p->started = loop.begun;
+    p->seen = loop.signals_seen;
+    p->swept = loop.swept;
+    p->swept_for = (uint8_t)loop.swept_for;
+    p->said = said_confirmed;
 }
 
-static int torn_leader(struct members *m, int at)
+bool edge_step(struct process *p)
+{
+    uint32_t value;
+    if (!loop.begun)
+        coordinator_begin();
+    for (unsigned q = 0; q < PROCS; q++)
+        if (p->deaths >> q & 1)
+            loop_peer_event(PEERS_TOKEN(q));
+    p->deaths = 0;
+    bool goes_on = loop_step(&p->wake_at);
+    p->waits_commands = coordinator_futex(&value) == &table.commands;
+    return goes_on;
+}
+
+static int torn_coordinator(struct group_table *m, int at)
 {
     if (torn == BEFORE)
         m->member[0].phase = DRAIN_RELEASED;
-    int top = members_leader(m, at);
+    int top = group_table_coordinator(m, at);
     if (torn == AFTER)
         m->member[0].phase = DRAIN_RELEASED;
     return top;
@@ -292,28 +423,24 @@ static int torn_leader(struct members *m, int at)
 
 bool edge_survives_torn_look(struct world *w)
 {
+    const struct coordinator_part part = {DRAIN_DRAINED, true, 0, w->now};
+    struct coordinator_events events = {false, {0, {0}}};
     struct census census;
     bool survives = true;
     for (torn = BEFORE; torn <= AFTER; torn++) {
         edge_load(w, 1);
-        set_leader(0);
+        set_coordinator(0);
         table.member[0].phase = DRAIN_EMPTYING;
         table.member[1].phase = DRAIN_DRAINED;
         memset(&census, 0, sizeof census);
-        lead_census(&census, true, 0, w->now);
-        survives = survives && group.leader == 0 && !deferred.pending && census.leader_phase == DRAIN_RELEASED;
+        coordinator_step(&part, &census, &events);
+        survives = survives && group.coordinator == 0 && !deferred.pending && census.leader_phase == DRAIN_RELEASED;
     }
     torn = WHOLE;
     return survives;
 }
 
-/* ---- signals.c and group.c, in short ------------------------------------------------------------------------------ */
-
-struct member *edge_leader(void)
-{
-    int at = group_self() ? members_leader(&table, group.at) : MEMBER_NONE;
-    return at == MEMBER_NONE ? NULL : &table.member[at];
-}
+/* ---- shim_signal.c and group/, in short ------------------------------------------------------------------------------ */
 
 void edge_begin(struct process *p, const struct member *leader, nsec_t now)
 {
@@ -332,37 +459,9 @@ void edge_begin(struct process *p, const struct member *leader, nsec_t now)
 
 void edge_follow(struct process *p, nsec_t now)
 {
-    const struct member *leader = edge_leader();
+    const struct member *leader = group_coordinator();
     if (!leader || leader == group_self())
         return;
     edge_begin(p, leader, now);
-    group_report();
-}
-
-bool edge_is_free(void)
-{
-    if (!group_self())
-        return false;
-    if (group.leader != MEMBER_NONE && table.member[group.leader].serial == group.leader_serial)
-        return table.member[group.leader].phase == DRAIN_RELEASED;
-    int master = members_master(&table, group.at);
-    return master != MEMBER_NONE && table.member[master].phase == DRAIN_RELEASED;
-}
-
-void edge_leave(void)
-{
-    const struct member *self = group_self();
-    if (!self)
-        return;
-    bool drains = edge_leader() != NULL;
-    members_leave(&table, group.at, self->serial, drains);
-    if (drains)
-        group_report();
-}
-
-void edge_grow(void)
-{
-    table.member[me].state = MEMBER_SERVES;
-    if (edge_leader())
-        group_report();
+    group_wake_coordinators();
 }

@@ -14,9 +14,10 @@
 
 #define S       NSEC_PER_SEC
 #define HORIZON (6 * S)
-#define OPTIONS(timeout_, delay_, quiet_)                                                                           \
-    {                                                                                                               \
-        .timeout = (timeout_), .delay = (delay_), .quiet = (quiet_), .idle = 1 * S, .linger = 2 * S, .inject = true \
+#define OPTIONS(timeout_, delay_, quiet_)                                                                  \
+    {                                                                                                      \
+        .timeout = (timeout_), .delay = (delay_), .delay_quiet = (quiet_), .idle = 1 * S, .linger = 2 * S, \
+        .close_notice = true                                                                               \
     }
 
 static const struct game games[] = {
@@ -253,7 +254,7 @@ static bool play(void)
     clock_gettime(CLOCK_MONOTONIC, &begun);
     forget();
     world_begin(&start);
-    if (!visit(&start, 0, PUMP_STEPS, 0, NULL))
+    if (!visit(&start, 0, THREAD_STEPS, 0, NULL))
         return false;
     for (; worlds > 0 && depth < deepest; depth++) {
         struct world *swap = frontier;

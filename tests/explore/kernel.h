@@ -1,4 +1,4 @@
-/* kernel.h: in the place of shim/sys/syscall.h: the system calls of lead.c go to edge.c. To be included first. */
+/* kernel.h: in the place of shim/sys/syscall.h: the system calls of group/ go to edge.c. To be included first. */
 #ifndef LASTCALL_SYSCALL_H
 #define LASTCALL_SYSCALL_H
 

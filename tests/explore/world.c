@@ -8,7 +8,7 @@
 #include <string.h>
 
 const char *const event_names[EVENTS] = {
-    [PUMP_STEPS] = "the pump steps",
+    [THREAD_STEPS] = "the drain thread steps",
     [IS_SENT_TERM] = "is sent TERM",
     [GETS_ORDER] = "gets its order",
     [FORKS] = "forks",
@@ -169,61 +169,12 @@ static const char *judge_release(const struct world *w, unsigned who, bool led)
     return lost;
 }
 
-/* ---- the pump: what pump.c, survey.c and door.c do, in short ------------------------------------------------------- */
+/* ---- what the kernel says --------------------------------------------------------------------------------------- */
 
-static void expires(struct census *census, nsec_t at)
-{
-    if (census->next_expiry == 0 || at < census->next_expiry)
-        census->next_expiry = at;
-}
-
-static void idle_until(struct client *c, struct conn *k, struct census *census, nsec_t until, nsec_t now)
-{
-    if (!drain_may_close_idle(&drain_state.drain)) {
-        census->idle++;
-    } else if (now < until) {
-        expires(census, until);
-        census->idle++;
-    } else if (c->sent > c->read) {
-        census->in_flight++;
-    } else if (k->stage != CONN_EOF) {
-        k->since = now;
-        k->stage = CONN_EOF;
-        expires(census, now + game->options.idle);
-        census->idle++;
-    }
-}
-
-static void survey_one(struct client *c, struct census *census, nsec_t now, bool first)
-{
-    struct conn k = conn_of(c);
-    if (k.stage >= CONN_ENDED) {
-        if (!c->unsent)
-            k.acked = true;
-        census->ending += !k.acked;
-        if (!k.acked && exit_guard.tid)
-            census->in_flight++;
-        if (k.acked && k.stage == CONN_LINGERING)
-            c->place = GONE;
-    } else if (conn_in_flight(&k) || (first && c->sent > c->read)) {
-        census->in_flight += !exit_guard.tid;
-    } else {
-        nsec_t since = k.since > deferred.signal_at ? k.since : deferred.signal_at;
-        idle_until(c, &k, census, since + game->options.idle, now);
-    }
-    c->conn = keep_conn(&k);
-}
-
-static void look_around(struct world *w, unsigned who, struct census *census, bool first)
+void world_queues(const struct world *w, unsigned who, struct census *census)
 {
     const struct process *p = &w->proc[who];
-    memset(census, 0, sizeof *census);
-    census->last_accept = p->served_at;
-    census->leaving = p->exits;
-    exit_guard.tid = p->exits;
-    for (struct client *c = w->client; c < w->client + CLIENTS; c++) {
-        if (c->place == AT_TABLE && c->owner == who)
-            survey_one(c, census, w->now, first);
+    for (const struct client *c = w->client; c < w->client + CLIENTS; c++) {
         if (p->door != 2 && !p->left)
             census->queued += c->place == QUEUED;
         if (drain_state.drain.phase == DRAIN_DOOR)
@@ -231,103 +182,117 @@ static void look_around(struct world *w, unsigned who, struct census *census, bo
     }
 }
 
-/* A listener that others use on is left to them. */
-static void close_door(struct world *w, struct process *p)
+bool world_stop_listener(struct world *w, unsigned who)
 {
+    struct process *p = &w->proc[who];
     struct listener *l = &listeners.entry[0];
-    l->foreign = false;
-    lead_decide(l);
-    p->door = l->foreign ? 2 : 1;
-    if (l->foreign)
+    if (p->door)
+        return false;
+    l->live = l->shared = true;
+    l->inode = 1;
+    listeners.used = 1;
+    holders_decide(l);
+    p->door = l->external ? 2 : 1;
+    if (l->external) /* a listener that others use on is left to them */
         p->left = 1;
     else
         w->hidden = w->hidden ? w->hidden : w->now;
+    return true;
 }
 
-static void take_signals(struct world *w, struct process *p)
+/* Nothing happens between two questions of conn_drain, so all are answered beforehand. A client that has acknowledged our FIN
+ * closes too. */
+static struct conn_facts facts_of(const struct client *c, const struct conn *k)
 {
-    bool begins = !p->started;
-    if (begins)
-        drain_signal(&drain_state.drain, deferred.signal_at);
-    if (p->signals > p->seen + (p->seen == 0))
-        drain_signal(&drain_state.drain, w->now);
-    p->seen = p->signals;
-    p->started = 1;
+    struct conn_facts f;
+    conn_drain_look(&f, k);
+    f.known = UINT32_MAX;
+    f.peer_ended = true;
+    f.only_fin = c->unsent == UNSENT_FIN;
+    f.unread = c->sent > c->read;
+    return f;
 }
 
-static bool nothing_owed(const struct census *c)
+/* What scan.c remembers of the answers, and does. */
+static void scan_one(struct client *c, const struct conn_policy *policy, struct census *census, bool exits, nsec_t now)
 {
-    return c->queued + c->in_flight + c->idle + c->ending == 0;
+    struct conn k;
+    struct conn_facts f = facts_of(c, &conns[c->conn]);
+    bool ended = f.stage >= CONN_ENDED, acked = ended && !f.acked && !c->unsent;
+    bool only_fin = ended && !f.acked && f.only_fin && f.acked_at == 0;
+    if (acked)
+        f.acked = true;
+    if (only_fin)
+        f.acked_at = now;
+    struct conn_decision d = conn_drain(&f, policy, now);
+    if (exits)
+        conn_drain_in_exit(&d, false, f.acked, policy, now); /* the program has no other threads */
+    conn_drain_count(census, &d);
+    if (d.action == CONN_CLOSE_LINGERING) {
+        c->place = GONE;
+    } else if (acked || only_fin || d.action == CONN_SHUT_READ) {
+        k = conns[c->conn];
+        k.acked = f.acked;
+        k.acked_at = f.acked ? 0 : f.acked_at; /* nothing depends on it any more */
+        if (d.action == CONN_SHUT_READ) {
+            k.since = now;
+            k.stage = CONN_EOF;
+        }
+        c->conn = keep_conn(&k);
+    }
 }
 
-static enum report_end how_it_ended(void)
+void world_scan(struct world *w, unsigned who, struct census *census, bool first)
 {
-    if (drain_state.drain.again)
-        return REPORT_SECOND_SIGNAL;
-    return drain_state.drain.expired ? REPORT_DEADLINE : REPORT_DRAINED;
+    const struct conn_policy policy = {deferred.signal_at, config.idle, config.linger,
+                                       drain_may_close_idle(&drain_state.drain), first};
+    bool exits = w->proc[who].exits;
+    census->leaving = exits;
+    for (struct client *c = w->client; c < w->client + CLIENTS; c++)
+        if (c->place == AT_TABLE && c->owner == who)
+            scan_one(c, &policy, census, exits, w->now);
 }
 
-static const char *judge_step(const struct world *w, const struct process *p, uint8_t before, struct drain_actions act)
+/* ---- the drain's thread ------------------------------------------------------------------------------------------- */
+
+static const char *judge_step(const struct world *w, const struct process *p, uint8_t before, bool stopped,
+                              bool delivered)
 {
     nsec_t duck = deferred.signal_at + game->options.delay;
     uint8_t after = drain_state.drain.phase;
     if (after < before && !(before == DRAIN_DRAINED && after == DRAIN_EMPTYING))
         return "a phase comes back";
-    if ((after == DRAIN_RELEASED) != act.release)
+    if ((after == DRAIN_RELEASED) != delivered || delivered != deferred.delivering)
         return "released without saying so, or the other way round";
-    if (act.hide && game->options.quiet == 0 && w->now < duck && group.leader == MEMBER_NONE)
+    if (stopped && game->options.delay_quiet == 0 && w->now < duck && group.coordinator == MEMBER_NONE)
         return "the door is closed in the lame duck's time";
-    if (p->urgent && !act.release)
+    if (p->urgent && !delivered)
         return "a second signal does not release";
-    if (game->options.timeout && w->now >= deferred.signal_at + game->options.timeout && !act.release)
+    if (game->options.timeout && w->now >= deferred.signal_at + game->options.timeout && !delivered)
         return "the deadline does not release";
     return NULL;
 }
 
-static const char *give_signal(struct world *w, unsigned who)
+static const char *judge_delivery(struct world *w, unsigned who)
 {
     struct process *p = &w->proc[who];
-    bool led = group.leader != MEMBER_NONE;
-    bool leader_freed = led && w->proc[group.leader].releasing;
-    p->unclean = drain_state.drain.again || drain_state.drain.expired || (led && w->proc[group.leader].unclean);
-    lead_end(p->exits ? REPORT_EXIT : how_it_ended());
-    p->releasing = 1;
-    lead_free();
-    if (led && !leader_freed && !p->unclean && !p->exits && w->proc[group.leader].life == ALIVE)
+    bool led = group.coordinator != MEMBER_NONE;
+    bool leader_freed = led && w->proc[group.coordinator].releasing;
+    p->unclean = drain_state.drain.again || drain_state.drain.expired || (led && w->proc[group.coordinator].unclean);
+    if (led && !leader_freed && !p->unclean && !p->exits && w->proc[group.coordinator].life == ALIVE)
         return "released before its leader";
     return judge_release(w, who, led);
 }
 
-static const char *pump_step(struct world *w, unsigned who)
+static const char *thread_steps(struct world *w, unsigned who)
 {
     struct process *p = &w->proc[who];
-    struct census census;
-    bool first = !p->started;
+    uint8_t before = drain_state.drain.phase, door = p->door;
     p->poked = 0;
-    if (first)
-        lead_begin();
-    for (unsigned q = 0; q < PROCS; q++)
-        if (p->deaths >> q & 1)
-            lead_event(UINT64_MAX - 1 - q);
-    p->deaths = 0;
-    take_signals(w, p);
-    uint32_t round = lead_round();
-    look_around(w, who, &census, first);
-    lead_census(&census, nothing_owed(&census), round, w->now);
-
-    uint8_t before = drain_state.drain.phase;
-    struct drain_actions act = drain_step(&drain_state.drain, &census, &config, w->now);
-    const char *wrong = judge_step(w, p, before, act);
-    if (act.hide)
-        close_door(w, p);
-    deferred.phase = drain_state.drain.phase;
-    if (!act.release)
-        lead_publish(&census);
-    else if (!wrong)
-        wrong = give_signal(w, who);
-    p->wake_at = act.wake_at;
-    uint32_t value;
-    p->waits_orders = lead_word(&value) == &edge_table()->orders;
+    bool delivered = !edge_step(p);
+    const char *wrong = judge_step(w, p, before, p->door != door, delivered);
+    if (delivered && !wrong)
+        wrong = judge_delivery(w, who);
     return wrong;
 }
 
@@ -368,9 +333,9 @@ static void send_term(struct world *w, unsigned who)
 {
     struct process *p = &w->proc[who];
     p->terms++;
-    if (!p->owed && edge_is_free()) { /* its leader's doing, after the release */
+    if (!p->owed && coordinator_delivered()) { /* its leader's doing, after the release */
         p->unclean = w->proc[1 - who].unclean;
-        p->releasing = 1;
+        deferred.delivering = 1;
         return;
     }
     if (p->terms > 1 && w->now >= deferred.signal_at + DRAIN_REPEAT)
@@ -386,10 +351,10 @@ static bool process_event(struct world *w, enum event e, unsigned who, const cha
     if (p->life != ALIVE && e != FORKS)
         return false;
     switch (e) {
-    case PUMP_STEPS:
+    case THREAD_STEPS:
         if (!can_step(w, who))
             return false;
-        *wrong = pump_step(w, who);
+        *wrong = thread_steps(w, who);
         return true;
     case IS_SENT_TERM:
         if (p->terms >= game->terms || p->releasing || w->slot[who].state != MEMBER_SERVES)
@@ -406,14 +371,14 @@ static bool process_event(struct world *w, enum event e, unsigned who, const cha
     case FORKS: /* who: the child */
         if (!game->forks || who != 1 || p->life != UNBORN || w->proc[0].life != ALIVE || w->proc[0].releasing)
             return false;
-        members_claim(edge_table(), 0, MEMBER_BORN, w->now);
+        group_table_claim(edge_table(), 0, MEMBER_STARTING, w->now);
         p->life = ALIVE;
         p->leader = MEMBER_NONE;
         return true;
     case GROWS_UP:
-        if (w->slot[who].state != MEMBER_BORN)
+        if (w->slot[who].state != MEMBER_STARTING)
             return false;
-        edge_grow();
+        member_settle();
         edge_follow(p, w->now);
         return true;
     case EXITS:
@@ -424,7 +389,7 @@ static bool process_event(struct world *w, enum event e, unsigned who, const cha
     case ENDS: /* the program had its signal, or its leave */
         if (!p->releasing || (!p->owed && !p->exits && w->proc[1 - who].life == ALIVE))
             return false;
-        edge_leave();
+        member_leave();
         return true;
     case IS_KILLED: return game->kills;
     case ACCEPTS:
@@ -441,10 +406,10 @@ static bool process_event(struct world *w, enum event e, unsigned who, const cha
                 c->conn = keep_conn(&k);
                 p->poked = p->begun;
                 if (p->begun) {
-                    group_report();
-                    group_command();
+                    group_wake_coordinators();
+                    group_wake_participants();
                 }
-                if (p->begun && game->options.quiet)
+                if (p->begun && game->options.delay_quiet)
                     p->served_at = w->now;
                 return true;
             }
@@ -637,8 +602,8 @@ bool world_done(const struct world *w)
 /* Nobody comes, nobody says anything that they have not begun to say; whoever waits for an end of file waits. */
 bool world_fair(const struct world *w, enum event *e, unsigned *who)
 {
-    static const enum event order[] = {PUMP_STEPS, GETS_ORDER,  ENDS,      ACCEPTS,   IS_QUEUED, IS_READ,
-                                       SENDS,      IS_ANSWERED, READS_EOF, IS_CLOSED, IS_ACKED,  TIME_PASSES};
+    static const enum event order[] = {THREAD_STEPS, GETS_ORDER,  ENDS,      ACCEPTS,   IS_QUEUED, IS_READ,
+                                       SENDS,        IS_ANSWERED, READS_EOF, IS_CLOSED, IS_ACKED,  TIME_PASSES};
     if (world_done(w))
         return false;
     for (unsigned i = 0; i < COUNT(order); i++)
@@ -668,7 +633,7 @@ void world_begin(struct world *w)
         if (i > 0 && !game->worker)
             continue;
         edge_load(w, i);
-        members_claim(edge_table(), i > 0 ? 0 : MEMBER_NONE, MEMBER_SERVES, w->now - NSEC_PER_SEC * 9);
+        group_table_claim(edge_table(), i > 0 ? 0 : MEMBER_NONE, MEMBER_SERVES, w->now - NSEC_PER_SEC * 9);
         w->proc[i].life = ALIVE;
         edge_save(w, i);
     }

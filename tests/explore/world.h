@@ -1,11 +1,12 @@
 /* world.h: a small world for the drain: two processes, three clients, a clock; and every event that can happen in it.
  *
- * Real are drain.c, members.c, conn.c with http1.c, and lead.c. Modelled, as small as it can be, are the kernel, the
- * program, the clients, and what stands between: the pump's step, the survey of the connections, the door. */
+ * Real are what decides: core/ (drain, conn_drain, conn with http1, group_table), group/, drain/loop.c and holders.c. Modelled,
+ * as small as it can be, are the kernel, the program and the clients; and of the library what stands between the kernel and those
+ * that decide: the answers of scan.c, the listeners. */
 #ifndef LASTCALL_WORLD_H
 #define LASTCALL_WORLD_H
 
-#include "core/members.h"
+#include "core/group_table.h"
 
 enum { PROCS = 2, CLIENTS = 3, WORDS_MAX = 160 };
 
@@ -35,30 +36,31 @@ struct client {
 
 enum life { UNBORN, ALIVE, DEAD };
 
-/* The words of lead.c, pump.c, shim.c and group.c for one process. */
+/* What the owners of state know, in one process. */
 struct process {
     struct drain drain;
     nsec_t signal_at, wake_at, served_at /* the last accept */;
     uint32_t said, signals, seen, leader_serial;
     int32_t leader;
     uint8_t life, begun, started, owed, releasing, phase;
-    uint8_t poked;         /* its pump has been woken */
-    uint8_t waits_orders;  /* which of the group's words its watcher waits for */
-    uint8_t order;         /* an order is on its way to it */
-    uint8_t deaths;        /* bit q: process q's pidfd says that it is dead */
-    uint8_t watch[PROCS];  /* 1 watched, 2 ordered, 4 out of reach */
-    uint8_t exits;         /* the program is in exit() */
-    uint8_t left;          /* it has let go of the listener that others hold */
-    uint8_t terms, urgent; /* TERMs that it was sent; one that must end it at once */
-    uint8_t door;          /* it has closed its door: 1 for all, 2 for itself */
-    uint8_t unclean;       /* it was released by a deadline or a second signal, or follows one that was */
-    uint8_t hidden_here;   /* it has hidden the listener */
-    uint8_t pad[5];
+    uint8_t poked;            /* its drain thread has been woken */
+    uint8_t waits_commands;   /* which of the group's words its watcher waits for */
+    uint8_t order;            /* an order is on its way to it */
+    uint8_t deaths;           /* bit q: process q's pidfd says that it is dead */
+    uint8_t watch[PROCS];     /* 1 watched, 2 commanded, 4 out of reach */
+    uint8_t exits;            /* the program is in exit() */
+    uint8_t left;             /* it has let go of the listener that others hold */
+    uint8_t terms, urgent;    /* TERMs that it was sent; one that must end it at once */
+    uint8_t door;             /* it has closed its door: 1 for all, 2 for itself */
+    uint8_t unclean;          /* it was released by a deadline or a second signal, or follows one that was */
+    uint8_t hidden_here;      /* it has hidden the listener */
+    uint8_t swept, swept_for; /* see drain/loop.c */
+    uint8_t pad[3];
 };
 
 struct slot { /* of the group's table: what is not the same in every world */
     nsec_t born_at, signal_at;
-    uint32_t state, serial, parent, parent_at, flags, phase, round, follows, answered, again, end;
+    uint32_t state, serial, parent, parent_at, flags, phase, confirm, coordinator, confirmed, second_signal, end;
     uint32_t pad;
 };
 
@@ -69,7 +71,7 @@ struct world {
     nsec_t hidden; /* since when; 0: the listener is open */
     struct process proc[PROCS];
     struct slot slot[PROCS];
-    struct member_door door[2];
+    struct group_listener door[2];
     struct client client[CLIENTS];
 };
 
@@ -89,8 +91,8 @@ extern const struct game *game;
 
 /* What can happen; of whom is the second number. */
 enum event {
-    /* of a process's pump */
-    PUMP_STEPS,
+    /* of a process's drain thread */
+    THREAD_STEPS,
     /* of a process */
     IS_SENT_TERM,
     GETS_ORDER,
@@ -127,6 +129,11 @@ bool world_fair(const struct world *w, enum event *e, unsigned *who);
 
 /* Is every process that drains released? */
 bool world_done(const struct world *w);
+
+/* What process `who` learns of the kernel in a step, and does to it: the accept queues, its listener, its connections. */
+void world_queues(const struct world *w, unsigned who, struct census *census);
+bool world_stop_listener(struct world *w, unsigned who);
+void world_scan(struct world *w, unsigned who, struct census *census, bool first);
 
 /* The number of different struct conns seen. */
 unsigned world_conns(void);

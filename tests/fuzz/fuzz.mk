@@ -1,12 +1,12 @@
 # fuzz.mk: libFuzzer over what reads bytes of others, each for FUZZ_SECONDS; clang only.
 #   make fuzz                   a quarter of an hour each, two at a time
-#   make fuzz FUZZ_SECONDS=30   as in `make test`
+#   make fuzz FUZZ_SECONDS=10   as in `make test`
 FUZZ_SECONDS ?= 900
 FUZZ_CC      ?= clang
 FUZZ_FLAGS    = -std=c11 -D_GNU_SOURCE -g -O1 $(WARN) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 
 # For each target tests/fuzz/fuzz_X.c: what it is linked with, and libFuzzer's options.
-FUZZ            = http1 rewrite options drain members elfscan
+FUZZ            = http1 rewrite options drain group_table elfscan
 FUZZ_HTTP1      = shim/core/http1.c shim/core/rewrite.c
 FUZZ_LINE       = -max_len=2048 -dict=tests/fuzz/http1.dict
 FUZZ_SRC_http1  = $(FUZZ_HTTP1) -lhttp_parser
@@ -17,13 +17,13 @@ FUZZ_SRC_options = shim/core/options.c shim/core/text.c
 FUZZ_OPT_options = -max_len=1024 -dict=tests/fuzz/options.dict
 FUZZ_SRC_drain   = shim/core/drain.c shim/core/options.c shim/core/text.c
 FUZZ_OPT_drain   = -max_len=1024
-FUZZ_SRC_members = shim/core/members.c shim/core/text.c
-FUZZ_OPT_members = -max_len=1024
-FUZZ_SRC_elfscan = $(patsubst %,shim/cli/%.c,elffile elfneeds elfscan envline follow gobuild hooklist libpath verdict) \
+FUZZ_SRC_group_table = shim/core/group_table.c shim/core/text.c
+FUZZ_OPT_group_table = -max_len=1024
+FUZZ_SRC_elfscan = $(filter-out %/preload_object.c,$(wildcard shim/launcher/inspect/*.c)) \
                    shim/core/text.c shim/core/gocode.c $(CLI_LIBS)
 FUZZ_OPT_elfscan = -max_len=4096
 
-$(BUILD)/fuzz/%: tests/fuzz/fuzz_%.c $(wildcard shim/core/*.[ch] shim/cli/*.[ch] tests/unit/*.h)
+$(BUILD)/fuzz/%: tests/fuzz/fuzz_%.c $(wildcard shim/core/*.[ch] shim/launcher/inspect/*.[ch] tests/unit/*.h)
 	$(call say,FUZZCC,$@)
 	$(Q)mkdir -p $(dir $@)
 	$(Q)$(FUZZ_CC) $(FUZZ_FLAGS) -Ishim -o $@ $< $(FUZZ_SRC_$*)

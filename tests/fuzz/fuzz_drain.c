@@ -23,7 +23,7 @@ static void choose(struct options *o, const uint8_t *data)
     options_default(o);
     o->timeout = duration(data);
     o->delay = duration(data + 2);
-    o->quiet = duration(data + 4);
+    o->delay_quiet = duration(data + 4);
     o->idle = duration(data + 6) + 1;
 }
 

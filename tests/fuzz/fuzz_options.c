@@ -1,7 +1,7 @@
 /* fuzz_options.c: any environment at all.
  *
  * Input: the strings of the environment, each ended by a NUL. What is read must be within its bounds and the same each
- * time, each complaint must name a string that is there, and what it says is used instead must be readable itself. */
+ * time, each error must name a string that is there, and what it says is used instead must be readable itself. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,12 +20,12 @@ static bool ends_inside(const char *s, size_t size)
 
 static void within_bounds(const struct options *o)
 {
-    HOLDS(o->timeout <= INT64_MAX && o->delay <= INT64_MAX && o->quiet <= INT64_MAX);
+    HOLDS(o->timeout <= INT64_MAX && o->delay <= INT64_MAX && o->delay_quiet <= INT64_MAX);
     HOLDS(o->idle <= INT64_MAX && o->linger <= INT64_MAX);
     HOLDS(o->signals != 0 && (o->signals >> SIGKILL & 1) == 0 && (o->signals >> SIGSTOP & 1) == 0);
     HOLDS(o->forward >= 0 && o->forward <= SIGRTMAX);
     HOLDS(o->listen_count <= OPTIONS_LISTEN_MAX);
-    HOLDS(o->log <= LOG_TRACE && o->log_format <= LOG_JSON && o->tunnel <= TUNNEL_WAIT);
+    HOLDS(o->log <= LOG_TRACE && o->log_format <= LOG_JSON);
     for (unsigned i = 0; i < o->listen_count; i++)
         HOLDS(o->listen[i].family != 1 || ends_inside(o->listen[i].path, sizeof o->listen[i].path));
 }
@@ -42,18 +42,18 @@ static void lets_its_own_pass(const struct options *o)
     }
 }
 
-static void is_about(const struct options_complaint *c, const char *const *envp)
+static void is_about(const struct options_error *e, const char *const *envp)
 {
     bool there = false;
     for (; *envp; envp++)
-        there = there || (c->name >= *envp && c->name + c->name_len <= *envp + strlen(*envp));
+        there = there || (e->name >= *envp && e->name + e->name_len <= *envp + strlen(*envp));
     HOLDS(there);
     char entry[512];
     struct options o;
-    struct options_complaint again;
-    if (c->unknown || c->name_len + strlen(c->used) + 2 > sizeof entry)
+    struct options_error again;
+    if (e->unknown || e->name_len + strlen(e->used) + 2 > sizeof entry)
         return;
-    snprintf(entry, sizeof entry, "%.*s=%s", (int)c->name_len, c->name, c->used);
+    snprintf(entry, sizeof entry, "%.*s=%s", (int)e->name_len, e->name, e->used);
     const char *const one[] = {entry, NULL};
     HOLDS(options_read(&o, one, &again, 1) == 0);
 }
@@ -62,7 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct options_complaint complaints[OPTIONS_COMPLAINTS_MAX];
+    struct options_error errors[OPTIONS_ERRORS_MAX];
     struct options o, again;
     const char *envp[STRINGS_MAX + 1];
     char *copy = malloc(size + 1);
@@ -74,11 +74,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     envp[count] = NULL;
 
     options_disabled(envp);
-    unsigned n = options_read(&o, envp, complaints, OPTIONS_COMPLAINTS_MAX);
+    unsigned n = options_read(&o, envp, errors, OPTIONS_ERRORS_MAX);
     within_bounds(&o);
     lets_its_own_pass(&o);
-    for (unsigned i = 0; i < n && i < OPTIONS_COMPLAINTS_MAX; i++)
-        is_about(&complaints[i], envp);
+    for (unsigned i = 0; i < n && i < OPTIONS_ERRORS_MAX; i++)
+        is_about(&errors[i], envp);
     HOLDS(options_read(&again, envp, NULL, 0) == n);
     HOLDS(again.signals == o.signals && again.timeout == o.timeout && again.listen_count == o.listen_count);
     free(copy);

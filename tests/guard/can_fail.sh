@@ -8,22 +8,23 @@ cc=${CC:-cc}
 
 make_tree()
 {
-    mkdir -p tree/shim/core tree/shim/sys tree/shim/hook tree/shim/cli tree/shim/man tree/tests/guard
+    mkdir -p tree/shim/core tree/shim/sys tree/shim/group tree/shim/hook tree/shim/launcher/host tree/shim/launcher/run tree/shim/man tree/tests/guard
     cp "$guards"/*.sh tree/tests/guard/
+    : >tree/tests/guard/layers.exceptions
     cd tree || exit 1
     echo 'typedef int word;' >shim/base.h
     cat >shim/core/options.c <<'END'
-#include "../base.h"
+#include "base.h"
 #include <stddef.h>
 void *memcpy(void *, const void *, size_t);
 struct row { const char *name, *fallback; };
 const struct row rows[] = {
     {"LASTCALL_LOG", "info"},
 };
-void copy(void *to, const void *from, size_t n) { memcpy(to, from, n); }
+void options_copy(void *to, const void *from, size_t n) { memcpy(to, from, n); }
 END
     cat >shim/sys/libc.c <<'END'
-#include "../base.h"
+#include "base.h"
 extern int *__errno_location(void) __attribute__((weak));
 void *memcpy(void *to, const void *from, unsigned long n)
 {
@@ -31,8 +32,12 @@ void *memcpy(void *to, const void *from, unsigned long n)
     while (n--) ((volatile char *)t)[n] = ((const char *)from)[n];
     return to;
 }
-int *where(void) { return __errno_location ? __errno_location() : 0; }
+int *libc_where(void) { return __errno_location ? __errno_location() : 0; }
 END
+    echo 'int group_size(void);' >shim/group/group.h
+    printf '#include "base.h"\n#include "group/group.h"\nint *libc_where(void);\nint group_size(void) { return *libc_where(); }\n' >shim/group/group.c
+    echo 'void run_all(void) {}' >shim/launcher/run/run.c
+    echo 'void clock_read(void) {}' >shim/launcher/host/clock.c
     cat >shim/hook/hooks.def <<'END'
 /* HOOK(returns, name, (parameters), (arguments), EARLY) */
 HOOK(int, close, (int fd), (fd), RAW(3, fd))
@@ -40,11 +45,11 @@ HOOK_ASM(long, syscall, (long nr), (nr), RAW(nr))
 HOOK_VARIADIC(int, execl, (const char *path, const char *arg, ...))
 END
     cat >shim/hook/body.c <<'END'
-#include "../base.h"
+#include "base.h"
 #define HOOK(r, name, params, args, early) __attribute__((visibility("default"))) r hook_##name params __asm__(#name);
 #define HOOK_ASM HOOK
 #define HOOK_VARIADIC(r, name, params) HOOK(r, name, params, (), LIBC)
-#include "hooks.def"
+#include "hook/hooks.def"
 struct { int (*close)(int); } real __attribute__((visibility("hidden")));
 int hook_close(int fd) { return real.close(fd); } /* never close(fd) itself */
 long hook_syscall(long nr) { return -nr; }
@@ -55,19 +60,46 @@ int go_begins(int a) { return a + 1; }
 int go_ends(int a) { return a + 2; }
 END
     printf '.TH lastcall 7\n.SH NAME\nlastcall \\- toy\n.SH ENVIRONMENT\n.TP\n.BR LASTCALL_LOG " (info)"\nLevel.\n' >shim/man/lastcall.7
+    printf '.TH lastcall 1\n.SH NAME\nlastcall \\- toy\n.SH COMMANDS\n.SS lastcall check [\\-\\-lines N]\n.TP\n.BI \\-\\-lines " N"\nDefault: 20.\n' >shim/man/lastcall.1
+    cat >lastcall <<'END'
+#!/bin/sh
+case $* in
+--help) echo '  check   looks' ;;
+*\ --help) printf 'usage: lastcall %s [--lines N]\n\n  --lines N  how many (20)\n' "$1" ;;
+esac
+END
+    chmod +x lastcall
     echo 'LASTCALL_LOG' >README.md
 }
 
+# compile BUILD SOURCE...: those that differ from the tree's, whose objects are there already
+compile()
+{
+    objects=$1
+    shift
+    for source; do
+        object=$objects/$source.o
+        [ "$objects" = build ] || object=$objects/${source%.c}.o
+        [ -z "$all" ] && cmp -s "$source" "$work/tree/$source" && continue
+        mkdir -p "${object%/*}"
+        # shellcheck disable=SC2086
+        "$cc" -O2 -g -iquote shim -fPIC -ffreestanding -fvisibility=hidden -fno-plt -fasynchronous-unwind-tables ${flags:-} -c -o "$object" "$source" || return 1
+    done
+}
+
+# build LINKED: what the guards look at; the layers' guard needs no linked object
 build()
 {
-    rm -rf build
-    for source in shim/*/*.c; do
-        mkdir -p "build/${source%/*}"
-        # shellcheck disable=SC2086
-        "$cc" -O2 -g -fPIC -ffreestanding -fvisibility=hidden -fno-plt -fasynchronous-unwind-tables ${flags:-} -c -o "build/$source.o" "$source" || return 1
-    done
-    # shellcheck disable=SC2086
-    "$cc" -shared -nostdlib ${symbolic--Wl,-Bsymbolic} -Wl,-z,now ${link:-} -o build/liblastcall.so build/shim/*/*.o
+    mkdir -p build
+    cp lastcall build/
+    all=${flags:-}
+    [ -e build/shim ] && cmp -s shim/hook/hooks.def "$work/tree/shim/hook/hooks.def" || all=yes
+    # shellcheck disable=SC2046
+    compile build $(find shim -name '*.c' ! -path 'shim/launcher/*') || return 1
+    # shellcheck disable=SC2046
+    compile build/host $(find shim/launcher -name '*.c') || return 1
+    # shellcheck disable=SC2046,SC2086
+    [ "$1" = no ] || "$cc" -shared -nostdlib ${symbolic--Wl,-Bsymbolic} -Wl,-z,now ${link:-} -o build/liblastcall.so $(find build/shim -name '*.o')
 }
 
 # expect GUARD WORDS VIOLATION: in a copy with the violation, the guard fails and says WORDS
@@ -78,7 +110,8 @@ expect()
     flags='' link='' symbolic=-Wl,-Bsymbolic
     cd "$work/copy" || exit 1
     eval "$3"
-    build >build.log 2>&1 || { echo "cannot build: $3: $(cat build.log)"; return; }
+    [ "$1" = layers ] && linked=no || linked=yes
+    build "$linked" >build.log 2>&1 || { echo "cannot build: $3: $(cat build.log)"; return; }
     if output=$("tests/guard/$1.sh" build 2>&1); then
         echo "$1 lets through: $3"
     elif ! echo "$output" | grep -qF -e "$2"; then
@@ -86,26 +119,63 @@ expect()
     fi
 }
 
+# accepts VIOLATION: the layers guard lets it through, as it is an exception
+accepts()
+{
+    rm -rf "$work/copy"
+    cp -R "$work/tree" "$work/copy"
+    cd "$work/copy" || exit 1
+    eval "$1"
+    flags=''
+    build no >build.log 2>&1 || { echo "cannot build: $1: $(cat build.log)"; return; }
+    tests/guard/layers.sh build | grep -v '^ok '
+}
+
 export CC="$cc"
 cd "$work" || exit 1
 make_tree
-build || verdict 'the toy cannot be built'
+build yes || verdict 'the toy cannot be built'
 tests/guard/dynamic_symbols.sh build --accept >/dev/null
 
 verdict "$({
-    for name in include_ladder core_purity dynamic_symbols no_self_call manpage go_small; do
+    for name in layers core_purity dynamic_symbols no_self_call manpage go_small; do
         tests/guard/$name.sh build | grep -v '^ok '
     done
 
-    expect include_ladder 'core may not include "../sys/x.h"' 'echo "#include \"../sys/x.h\"" >>shim/core/options.c; : >shim/sys/x.h'
-    expect include_ladder 'sys may not include "../core/x.h"' 'echo "#include \"../core/x.h\"" >>shim/sys/libc.c; : >shim/core/x.h'
-    expect include_ladder 'cli may not include "../hook/hook.h"' 'echo "#include \"../hook/hook.h\"" >shim/cli/check.c; : >shim/hook/hook.h'
-    expect include_ladder 'shim may not include "pump.h"' 'echo "#include \"pump.h\"" >shim/io.c'
-    expect include_ladder 'core may not include <string.h>' 'echo "#include <string.h>" >shim/core/x.h'
-    expect include_ladder 'has no rule' 'mkdir shim/misc; echo "int x;" >shim/misc/x.c'
+    expect layers 'shim/core/options.c includes "sys/x.h": core may only use: base' 'echo "#include \"sys/x.h\"" >>shim/core/options.c; : >shim/sys/x.h'
+    expect layers 'shim/sys/libc.c includes "core/x.h": sys may only use: base' 'echo "#include \"core/x.h\"" >>shim/sys/libc.c; : >shim/core/x.h'
+    expect layers 'shim/group/group.h includes "hook/x.h"' 'echo "#include \"hook/x.h\"" >>shim/group/group.h; : >shim/hook/x.h'
+    expect layers 'launcher/host may only use:' 'echo "#include \"launcher/run/x.h\"" >>shim/launcher/host/clock.c; : >shim/launcher/run/x.h'
+    expect layers 'shim/launcher/run/run.c includes "group/group.h"' 'echo "#include \"group/group.h\"" >>shim/launcher/run/run.c'
+    expect layers 'shim/group/x.h includes "group.h": includes are written from shim/' 'echo "#include \"group.h\"" >shim/group/x.h'
+    expect layers 'core is freestanding' 'echo "#include <string.h>" >shim/core/x.h'
+    expect layers 'shim/misc/x.c has no rule' 'mkdir shim/misc; echo "int x;" >shim/misc/x.c'
+    expect layers 'shim/io.c lies right in shim/' 'echo "int x;" >shim/io.c'
+    expect layers 'shim/cli/ is no layer' 'mkdir shim/cli; echo >shim/cli/x.h'
+
+    expect layers 'shim/sys/libc.c uses shim/core/options.c: by options_copy; sys may only use: base' 'echo "void options_copy(void *, const void *, unsigned long); void libc_f(void) { options_copy(0, 0, 0); }" >>shim/sys/libc.c'
+    expect layers 'shim/group/group.c uses shim/hook/body.c: by real' 'echo "extern struct { int (*close)(int); } real; int group_f(void) { return real.close(1); }" >>shim/group/group.c'
+    expect layers 'shim/launcher/host/clock.c uses shim/launcher/run/run.c: by run_all' 'echo "void run_all(void); void clock_f(void) { run_all(); }" >>shim/launcher/host/clock.c'
+
+    loop='echo "int group_b(void); int group_size(void) { return group_b(); }" >shim/group/group.c; echo "int group_size(void); int group_b(void) { return group_size(); }" >shim/group/b.c'
+    expect layers 'a loop: shim/group/b.c shim/group/group.c' "$loop"
+    accepts "$loop"'; printf "shim/group/%s stands in a loop\n" b.c group.c >tests/guard/layers.exceptions'
+    expect layers 'shim/group/group.c stands in a loop' "$loop; echo 'shim/group/b.c stands in a loop' >tests/guard/layers.exceptions"
+
+    expect layers 'shim/group/group.h is longer than 120 lines: 121' 'yes "" | head -n 120 >>shim/group/group.h'
+    expect layers 'shim/shim.h is longer than 90 lines: 91' 'yes "" | head -n 91 >>shim/shim.h'
+    expect layers 'shim/shim_*.c are longer than 400 lines in all: 401' 'yes "" | head -n 200 >shim/shim_a.c; yes "" | head -n 201 >shim/shim_b.c'
+    members=$(seq -f 'int m%.0f;' 31)
+    expect layers 'has a struct big with more than 32 members: 33' "echo 'struct big { /* ; */ $members struct { int x, y; } s; int (*f)(int, int); };' >>shim/group/group.h"
+    accepts "echo 'struct big { /* ; */ $members int (*f)(int, int); };' >>shim/group/group.h"
+    expect layers 'shim/group/group.c defines member_is: a name begins with that of its file or folder' 'echo "int member_is(void); int member_is(void) { return 1; }" >>shim/group/group.c'
+    accepts 'echo "int member_is(void); int member_is(void) { return 1; }" >>shim/group/members.c'
+
+    expect layers 'needed no longer, take it out of layers.exceptions: shim/io.c lies right in shim/' 'echo "shim/io.c lies right in shim/" >tests/guard/layers.exceptions'
+    accepts 'echo "int io_f(void) { return 1; }" >shim/io.c; echo "int io_f(void); int group_f(void) { return io_f(); }" >>shim/group/group.c; echo "shim/io.c lies right in shim/" >tests/guard/layers.exceptions'
 
     expect core_purity 'needs strlen' 'echo "size_t strlen(const char *); size_t f(const char *s) { return strlen(s); }" >>shim/core/options.c; link=-Wl,--unresolved-symbols=ignore-all'
-    expect core_purity 'needs where' 'echo "int *where(void); int *f(void) { return where(); }" >>shim/core/options.c'
+    expect core_purity 'needs libc_where' 'echo "int *libc_where(void); int *f(void) { return libc_where(); }" >>shim/core/options.c'
     expect core_purity 'writable section .bss' 'echo "int calls;" >>shim/core/options.c'
     expect core_purity 'writable section .data' 'echo "int calls = 1;" >>shim/core/options.c'
     expect core_purity 'writable section .tbss' 'echo "_Thread_local int calls;" >>shim/core/options.c'
@@ -133,6 +203,10 @@ verdict "$({
 
     expect manpage 'does not name LASTCALL_NEW' 'sed -i "s/^    {\"LASTCALL_LOG.*/&\n    {\"LASTCALL_NEW\", \"off\"},/" shim/core/options.c'
     expect manpage 'lacks: .BR LASTCALL_LOG " (warn)"' 'sed -i "s/info/warn/" shim/core/options.c'
+    expect manpage 'has no heading: lastcall drain [--lines N]' 'sed -i "s/^--help) /&echo \"  drain  it\"; /" lastcall'
+    expect manpage 'does not tell of check --long' 'sed -i "s/  --lines N/  --long  in full\\\\n&/" lastcall'
+    expect manpage 'lacks the default of check --lines: 30' 'sed -i s/20/30/ lastcall'
+    expect manpage 'names check --brief, which does not exist' 'echo ".B \\-\\-brief" >>shim/man/lastcall.1'
     expect manpage 'README.md names LASTCALL_OLD' 'echo LASTCALL_OLD >>README.md'
     expect manpage 'warning' 'printf ".nonsense\n" >>shim/man/lastcall.7'
 })"

@@ -48,11 +48,11 @@ uncommented()
 
 verdict "$({
     relocated "$so" | not_in "$(weak_names)" | sort -u | sed "s|^|$so has a relocation against |"
-    find "$BUILD/shim" -name '*.o' ! -path '*/hook/*' ! -path '*/cli/*' | sort | while read -r object; do
+    find "$BUILD/shim" -name '*.o' ! -path '*/hook/*' ! -path '*/launcher/*' | sort | while read -r object; do
         relocated "$object" | only_in "$names" | sort -u | sed "s|^|$object refers to |"
     done
     # shellcheck disable=SC2046
-    uncommented $(find shim -name '*.[ch]' ! -path 'shim/cli/*' | sort) |
+    uncommented $(find shim -name '*.[ch]' ! -path 'shim/launcher/*' | sort) |
         grep -E "^[^:]*:[0-9]*:(.*[^A-Za-z0-9_.>])?($(echo "$names" | paste -sd '|' -))[[:space:]]*\(" |
         sed 's|:[[:space:]]*\([^0-9]\)| uses an interposed name: \1|'
 } | sort -u)"

@@ -1,16 +1,16 @@
 /* races.c: the shim and its hooks under ThreadSanitizer: 64 threads read, write, copy and close one connection at once, while
- * the pump's work looks at it; in service, and in a drain. What TSan reports is a failure.
+ * the drain thread looks at it; in service, and in a drain. What TSan reports is a failure.
  *
  * The hooks are linked in under other names, and their real calls are the raw ones of before the constructor: TSan sees neither
  * these nor any order that they make, so nothing is hidden by it.
  *
  * races [ROUNDS]: connections in each part. */
 #include "hook/hook.h"
-#include "pump.h"
+#include "drain/scan.h"
 #include "track/conn_log.h"
 #include "shim.h"
 
-#include "group.h"
+#include "group/group.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -139,7 +139,7 @@ static void *look(void *unused)
     (void)unused;
     for (bool first = true; !__atomic_load_n(&looking_ends, __ATOMIC_ACQUIRE); first = false) {
         memset(&census, 0, sizeof census);
-        survey(&census, clock_now(), first);
+        scan_connections(&census, clock_now(), first);
         sys0(SYS_sched_yield);
     }
     return NULL;
@@ -178,7 +178,7 @@ int main(int argc, char **argv)
     static const char *const env[] = {"LASTCALL_IDLE=5ms", "LASTCALL_LINGER=5ms", "LASTCALL_REPORT=/dev/null",
                                       "LASTCALL_REPORT_CONNECTIONS=1", NULL};
     unsigned count = argc > 1 ? (unsigned)atoi(argv[1]) : 20;
-    struct options_complaint complaints[4];
+    struct options_error complaints[4];
     pthread_t threads[THREADS], looker;
     signal(SIGPIPE, SIG_IGN);
     CHECK(options_read(&config, env, complaints, 4) == 0);

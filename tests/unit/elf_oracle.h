@@ -2,14 +2,14 @@
 #ifndef LASTCALL_ELF_ORACLE_H
 #define LASTCALL_ELF_ORACLE_H
 
-#include "cli/verdict.h"
+#include "launcher/inspect/verdict.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-static struct elf_facts oracle_facts;
+static struct program_facts oracle_facts;
 static struct verdict oracle_verdict;
 
 /* Names that come from the file end, and are not longer than their room. */
@@ -27,14 +27,14 @@ static bool oracle_is_sentence(const char *s, size_t size)
     return n > 10 && n < size && !s[n];
 }
 
-static bool oracle_knows(const struct elf_facts *f, elf_importer who)
+static bool oracle_knows(const struct program_facts *f, elf_importer who)
 {
     return who < f->library_count + 2;
 }
 
 static const char *oracle_complaint(int status)
 {
-    const struct elf_facts *f = &oracle_facts;
+    const struct program_facts *f = &oracle_facts;
     const struct verdict *v = &oracle_verdict;
     if (status != 0 && status != -ENOEXEC)
         return "a status that is none";
@@ -52,9 +52,9 @@ static const char *oracle_complaint(int status)
             !oracle_ends(f->libraries[i].path, sizeof f->libraries[i].path))
             return "a library's name without end";
     for (unsigned i = 0; i < HOOKS; i++)
-        if (!oracle_knows(f, f->imports[i]))
+        if (!oracle_knows(f, f->calls.imports[i]))
             return "imported by nobody";
-    if (!oracle_ends(f->interpreter, sizeof f->interpreter) || !oracle_ends(f->go_version, ELF_VERSION_MAX) ||
+    if (!oracle_ends(f->interpreter, sizeof f->interpreter) || !oracle_ends(f->go.version, ELF_VERSION_MAX) ||
         !oracle_ends(f->libc_needed, ELF_VERSION_MAX) || !oracle_ends(f->libc_found, ELF_VERSION_MAX))
         return "a string without end";
     return NULL;
@@ -66,7 +66,7 @@ static const char *oracle_scan(int fd)
     memset(&oracle_facts, 0, sizeof oracle_facts);
     strcpy(oracle_facts.path, "/tmp/program");
     oracle_facts.executable = true;
-    int status = elfscan_file(fd, &oracle_facts);
+    int status = program_file(fd, &oracle_facts);
     verdict_of(&oracle_facts, &oracle_verdict);
     return oracle_complaint(status);
 }

@@ -54,15 +54,15 @@ static void reads_whole_files(void **state UNUSED)
     for (const struct seed *s = seeds; s < seeds + COUNT(seeds); s++) {
         assert_true(oracle_fill(fd, bytes, load(s)));
         assert_null(oracle_scan(fd));
-        const struct elf_facts *f = &oracle_facts;
+        const struct program_facts *f = &oracle_facts;
         assert_int_equal(f->kind, ELF_PROGRAM);
         assert_int_equal(f->machine, s->machine);
         assert_int_equal(f->bits, s->bits);
         assert_int_equal(f->link, s->link);
         assert_int_equal(f->big_endian, s->big_endian);
-        assert_int_equal(f->go, s->go);
-        assert_int_equal(f->go_cgo, s->go);
-        assert_string_equal(f->go_version, s->go_version);
+        assert_int_equal(f->go.built, s->go);
+        assert_int_equal(f->go.cgo, s->go);
+        assert_string_equal(f->go.version, s->go_version);
     }
     close(fd);
 }
@@ -72,17 +72,17 @@ static void reads_what_it_needs(void **state UNUSED)
     int fd = memory_file();
     assert_true(oracle_fill(fd, bytes, load(&seeds[0])));
     assert_null(oracle_scan(fd));
-    const struct elf_facts *f = &oracle_facts;
+    const struct program_facts *f = &oracle_facts;
     assert_string_equal(f->interpreter, "/lib64/ld-linux-x86-64.so.2");
     assert_int_equal(f->libc, ELF_LIBC_GLIBC);
     assert_string_equal(f->libc_needed, "2.34");
     assert_int_equal(f->library_count, 1);
     assert_string_equal(f->libraries[0].name, "libc.so.6");
-    assert_int_equal(f->dlopen, 1);
-    assert_int_equal(f->past[0], 1); /* fdopen */
+    assert_int_equal(f->calls.dlopen, 1);
+    assert_int_equal(f->calls.bypasses[0], 1); /* fdopen */
     for (unsigned i = 0; i < HOOKS; i++) {
         bool named = i == HOOK_accept4 || i == HOOK_read || i == HOOK_write || i == HOOK_exit;
-        assert_int_equal(f->imports[i], named);
+        assert_int_equal(f->calls.imports[i], named);
     }
     close(fd);
 }
@@ -170,7 +170,7 @@ static void real_program_mutated(void **state UNUSED)
     ssize_t n = read(self, image, sizeof image);
     assert_true(n > 4096 && oracle_fill(fd, image, (size_t)n));
     scan(fd, "itself", 0);
-    assert_int_equal(oracle_facts.imports[HOOK_read], 1);
+    assert_int_equal(oracle_facts.calls.imports[HOOK_read], 1);
     for (size_t i = 0; i < REAL_MUTATIONS; i++) {
         random_state = 0x9e3779b97f4a7c15u * (i + 1);
         uint64_t head = random_below(4) ? 0x4000 : (uint64_t)n - 8, odd = odd_number((size_t)n);
@@ -186,12 +186,12 @@ static void real_program_mutated(void **state UNUSED)
 
 static void compares_versions(void **state UNUSED)
 {
-    assert_true(elfscan_compare_versions("2.9", "2.36") < 0);
-    assert_true(elfscan_compare_versions("2.36", "2.9") > 0);
-    assert_true(elfscan_compare_versions("2.36", "2.36.1") < 0);
-    assert_true(elfscan_compare_versions("", "2.1") < 0);
-    assert_int_equal(elfscan_compare_versions("2.36", "2.36"), 0);
-    assert_int_equal(elfscan_compare_versions("", ""), 0);
+    assert_true(elf_needs_compare_versions("2.9", "2.36") < 0);
+    assert_true(elf_needs_compare_versions("2.36", "2.9") > 0);
+    assert_true(elf_needs_compare_versions("2.36", "2.36.1") < 0);
+    assert_true(elf_needs_compare_versions("", "2.1") < 0);
+    assert_int_equal(elf_needs_compare_versions("2.36", "2.36"), 0);
+    assert_int_equal(elf_needs_compare_versions("", ""), 0);
 }
 
 int main(void)

@@ -11,21 +11,21 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cli/outside_departed.h"
+#include "launcher/external/closed_conns.h"
 
 enum { REQUEST = 80, RESPONSE = 200 };
 
-static struct departures d;
+static struct closed_conns d;
 static int living, dead;
 
 /* It had asked when it was last seen. */
-static struct guest asking(uint64_t cookie)
+static struct activity asking(uint64_t cookie)
 {
-    struct guest g = {.word = WORD_CLIENT};
-    g.now.cookie = g.now.inode = cookie;
-    g.now.state = DIAG_ESTABLISHED;
-    g.now.received = REQUEST;
-    return g;
+    struct activity a = {.last_sender = SENDER_CLIENT};
+    a.now.cookie = a.now.inode = cookie;
+    a.now.state = DIAG_ESTABLISHED;
+    a.now.received = REQUEST;
+    return a;
 }
 
 static struct diag_socket ended(uint64_t cookie, unsigned answered)
@@ -35,15 +35,15 @@ static struct diag_socket ended(uint64_t cookie, unsigned answered)
 
 static void add(uint64_t cookie, int holder)
 {
-    const struct guest g = asking(cookie);
-    departed_add(&d, &g, holder, NULL);
+    const struct activity a = asking(cookie);
+    closed_conns_add(&d, &a, holder, NULL);
 }
 
-static unsigned cut(enum departed_why why)
+static unsigned cut(enum program_end why)
 {
     unsigned n = 0;
     for (unsigned i = 0; i < d.count; i++)
-        n += departed_was_cut(&d.at[i], why);
+        n += closed_conns_was_aborted(&d.at[i], why);
     return n;
 }
 
@@ -61,7 +61,7 @@ static int begin(void **state)
 static int end(void **state)
 {
     (void)state;
-    departed_free(&d);
+    closed_conns_free(&d);
     return waitpid(dead, NULL, 0) == dead ? 0 : -1;
 }
 
@@ -70,17 +70,17 @@ static void whose_process_has_died_is_cut(void **state)
     (void)state;
     add(1, dead);
     add(2, 0);
-    departed_sift(&d, dead);
-    assert_true(departed_waits(&d));
-    assert_int_equal(cut(DEPARTED_BY_SIGNAL), 2); /* their end is not known */
+    closed_conns_forget_settled(&d, dead);
+    assert_true(closed_conns_awaits_final(&d));
+    assert_int_equal(cut(PROGRAM_KILLED), 2); /* their end is not known */
     struct diag_socket last = ended(1, 0);
-    assert_true(departed_ended(&d, &last));
+    assert_true(closed_conns_set_final(&d, &last));
     last = ended(2, RESPONSE);
-    assert_true(departed_ended(&d, &last));
-    assert_false(departed_waits(&d));
-    departed_sift(&d, dead);
-    assert_int_equal(cut(DEPARTED_BY_SIGNAL), 2); /* was that answer all? */
-    assert_int_equal(cut(DEPARTED_BY_EXIT), 1);
+    assert_true(closed_conns_set_final(&d, &last));
+    assert_false(closed_conns_awaits_final(&d));
+    closed_conns_forget_settled(&d, dead);
+    assert_int_equal(cut(PROGRAM_KILLED), 2); /* was that answer all? */
+    assert_int_equal(cut(PROGRAM_EXITED), 1);
 }
 
 static void who_was_answered_is_forgotten(void **state)
@@ -88,10 +88,10 @@ static void who_was_answered_is_forgotten(void **state)
     (void)state;
     const struct diag_socket last = ended(1, RESPONSE);
     add(1, living);
-    departed_sift(&d, living);
+    closed_conns_forget_settled(&d, living);
     assert_int_equal(d.count, 1); /* until it is known */
-    departed_ended(&d, &last);
-    departed_sift(&d, living);
+    closed_conns_set_final(&d, &last);
+    closed_conns_forget_settled(&d, living);
     assert_int_equal(d.count, 0);
 }
 
@@ -101,21 +101,21 @@ static void a_worker_that_dies_cuts_its_own(void **state)
     const struct diag_socket one = ended(1, 0), other = ended(2, 0);
     add(1, dead);
     add(2, living); /* this client has left, maybe */
-    departed_ended(&d, &one);
-    departed_ended(&d, &other);
-    departed_sift(&d, living);
+    closed_conns_set_final(&d, &one);
+    closed_conns_set_final(&d, &other);
+    closed_conns_forget_settled(&d, living);
     assert_int_equal(d.count, 2);
-    assert_int_equal(cut(DEPARTED_IN_PEACE), 1);
+    assert_int_equal(cut(PROGRAM_LIVES), 1);
 }
 
 static void between_two_looks(void **state)
 {
     (void)state;
     const struct diag_socket one = ended(1, 0), other = ended(2, RESPONSE);
-    departed_unseen(&d, &one);
-    departed_unseen(&d, &other);
-    departed_sift(&d, dead);
-    assert_int_equal(cut(DEPARTED_BY_EXIT), 1);
+    closed_conns_add_unseen(&d, &one);
+    closed_conns_add_unseen(&d, &other);
+    closed_conns_forget_settled(&d, dead);
+    assert_int_equal(cut(PROGRAM_EXITED), 1);
 }
 
 int main(void)

@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "cli/outside_farewell.h"
+#include "launcher/external/cork_close.h"
 
 #define MS     NSEC_PER_MSEC
 #define BEGINS (1000 * MS)
@@ -21,7 +21,7 @@
 enum { ANSWER = 120 };
 
 static int client, server;
-static struct farewell f;
+static struct cork_close f;
 
 static int connect_them(void **unused)
 {
@@ -37,14 +37,14 @@ static int connect_them(void **unused)
         return -1;
     server = accept(listener, NULL, NULL);
     close(listener);
-    farewell_begin(&f, dup(server), BEGINS);
+    cork_close_begin(&f, dup(server), BEGINS);
     return server < 0;
 }
 
 static int close_them(void **unused)
 {
     (void)unused;
-    farewell_drop(&f);
+    cork_close_cancel(&f);
     close(server);
     close(client);
     return 0;
@@ -68,7 +68,7 @@ static void let_it_leave(void)
 
 static bool step(nsec_t ms)
 {
-    return farewell_step(&f, BEGINS + ms * MS);
+    return cork_close_step(&f, BEGINS + ms * MS);
 }
 
 /* The program reads an end of file, and closes: the client has the answer and the end in one. */

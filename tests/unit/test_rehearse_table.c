@@ -8,7 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "cli/rehearse_table.h"
+#include "launcher/rehearse/table.h"
 
 static char room[4096];
 static struct text out;

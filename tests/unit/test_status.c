@@ -9,18 +9,18 @@
 
 #include <cmocka.h>
 
-#include "cli/status_print.h"
+#include "launcher/status/print.h"
 
 #define NOW (100 * NSEC_PER_SEC)
 
-static struct members *m;
+static struct group_table *m;
 static struct conn_chunk *chunk;
 
 static int begin(void **unused UNUSED)
 {
     m = calloc(1, sizeof *m);
     chunk = calloc(1, sizeof *chunk);
-    members_init(m, 1);
+    group_table_init(m, 1);
     return 0;
 }
 
@@ -33,7 +33,7 @@ static int end(void **unused UNUSED)
 
 static int member(int parent)
 {
-    int at = members_claim(m, parent, MEMBER_SERVES, 1);
+    int at = group_table_claim(m, parent, MEMBER_SERVES, 1);
     m->member[at].pid = m->member[at].own_pid = 100 + at;
     m->member[at].timeout = 25 * NSEC_PER_SEC;
     return at;
@@ -59,7 +59,7 @@ static void a_table_is_told_from_others(void **unused UNUSED)
 {
     size_t size = sizeof *m;
     assert_null(status_table_problem(m, size, size));
-    assert_null(status_table_problem(m, size, sizeof(struct members_memory)));
+    assert_null(status_table_problem(m, size, sizeof(struct group_memory)));
     assert_string_equal(status_table_problem(m, size - 1, size - 1), "is a group's, but not all of it");
     assert_string_equal(status_table_problem(m, size, size + 1), "is a group's, but not all of it");
     assert_non_null(status_table_problem(m, 0, 0));
@@ -86,7 +86,7 @@ static void a_member_that_drains(void **unused UNUSED)
 {
     int at = member(MEMBER_NONE);
     drain(at, DRAIN_EMPTYING);
-    m->member[at].owed = SIGTERM;
+    m->member[at].deferred = SIGTERM;
     m->member[at].open = 3;
     struct status_process p = taken(at);
     assert_string_equal(status_state(&p), "draining");
@@ -110,7 +110,7 @@ static void numbers_out_of_range_are_not_shown(void **unused UNUSED)
     int at = member(MEMBER_NONE);
     drain(at, DRAIN_EMPTYING);
     m->member[at].signal = -1;
-    m->member[at].owed = 4711;
+    m->member[at].deferred = 4711;
     m->member[at].open = UINT32_MAX;
     m->member[at].signal_at = NOW + 1;
     m->member[at].timeout = UINT64_MAX;
@@ -215,7 +215,7 @@ static void half_a_method_is_none(void **unused UNUSED)
 
 static struct status_group group_of(int count)
 {
-    struct status_group g = {.ino = 1, .process = calloc(MEMBERS_MAX, sizeof *g.process)};
+    struct status_group g = {.ino = 1, .process = calloc(GROUP_TABLE_MAX, sizeof *g.process)};
     for (int at = 0; at < count; at++)
         if (status_is_shown(&m->member[at]))
             g.process[g.processes++] = taken(at);
@@ -228,7 +228,7 @@ static void the_master_comes_first(void **unused UNUSED)
     int old = member(MEMBER_NONE), master = member(MEMBER_NONE);
     member(master);
     m->member[old].state = MEMBER_FREE;
-    m->next_serial = MEMBERS_MAX + (uint32_t)old;
+    m->next_serial = GROUP_TABLE_MAX + (uint32_t)old;
     int worker = member(master); /* in the old one's slot */
     assert_int_equal(worker, old);
     struct status_group g = group_of(3);
@@ -383,9 +383,9 @@ static void show_all(const struct status *s)
 static void take_everything(void)
 {
     struct status_request request[POOL_CHUNK];
-    struct status_group g = {.ino = 1, .request = request, .process = calloc(MEMBERS_MAX, sizeof *g.process)};
+    struct status_group g = {.ino = 1, .request = request, .process = calloc(GROUP_TABLE_MAX, sizeof *g.process)};
     struct status s = {.group = &g, .groups = 1};
-    for (int at = 0; at < members_top(m); at++) {
+    for (int at = 0; at < group_table_top(m); at++) {
         char name[16];
         struct status_process *p = &g.process[g.processes];
         if (!status_is_shown(&m->member[at]))
@@ -410,7 +410,7 @@ static void take_everything(void)
 static void fill(void)
 {
     memset(m, 0, sizeof *m);
-    members_init(m, 1);
+    group_table_init(m, 1);
     int master = member(MEMBER_NONE);
     for (int i = 1; i < SLOTS; i++)
         member(master);
@@ -430,7 +430,7 @@ static void hostile_memory_is_only_shown(void **unused UNUSED)
     for (unsigned i = 0; i < MUTATIONS; i++) {
         fill();
         mutate(m->member, SLOTS * sizeof m->member[0]);
-        mutate(m, i % 4 ? sizeof *m : offsetof(struct members, member));
+        mutate(m, i % 4 ? sizeof *m : offsetof(struct group_table, member));
         mutate(chunk, sizeof *chunk);
         refused += status_table_problem(m, sizeof *m, random_word() % 9 ? sizeof *m : random_word()) != NULL;
         take_everything();

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "cli/timeline_layout.h"
+#include "launcher/timeline/layout.h"
 
 /* ---- an independent reader of XML: well-formed or not (XML 1.0, without declarations) ------------------- */
 

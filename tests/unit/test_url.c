@@ -7,7 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "cli/url.h"
+#include "launcher/load/url.h"
 
 static struct url url;
 

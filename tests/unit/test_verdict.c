@@ -6,13 +6,13 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "cli/verdict.h"
+#include "launcher/inspect/verdict.h"
 
-static struct elf_facts facts;
+static struct program_facts facts;
 static struct verdict verdict;
 
 /* A dynamic program with glibc that accepts by itself. */
-static struct elf_facts *plain(void)
+static struct program_facts *plain(void)
 {
     memset(&facts, 0, sizeof facts);
     strcpy(facts.path, "/usr/sbin/server");
@@ -25,20 +25,20 @@ static struct elf_facts *plain(void)
     facts.libc = ELF_LIBC_GLIBC;
     facts.bits = 64;
     facts.executable = true;
-    facts.imports[HOOK_accept4] = 1;
+    facts.calls.imports[HOOK_accept4] = 1;
     return &facts;
 }
 
-static struct elf_facts *plain_static(void)
+static struct program_facts *plain_static(void)
 {
-    struct elf_facts *f = plain();
+    struct program_facts *f = plain();
     f->link = ELF_STATIC;
     f->libc = ELF_LIBC_NONE;
-    memset(f->imports, 0, sizeof f->imports);
+    memset(f->calls.imports, 0, sizeof f->calls.imports);
     return f;
 }
 
-static void add_library(struct elf_facts *f, const char *name, const char *path)
+static void add_library(struct program_facts *f, const char *name, const char *path)
 {
     struct elf_library *l = &f->libraries[f->library_count++];
     strcpy(l->name, name);
@@ -76,28 +76,28 @@ static void names_the_library_that_accepts(void **state UNUSED)
 {
     add_library(plain(), "libc.so.6", "/lib/libc.so.6");
     add_library(&facts, "libuv.so.1", "/lib/libuv.so.1");
-    facts.imports[HOOK_accept4] = 3;
+    facts.calls.imports[HOOK_accept4] = 3;
     expect(VERDICT_FULL, VERDICT_BY_PRELOAD, "in \"libuv.so.1\"");
 }
 
 static void accepts_nowhere(void **state UNUSED)
 {
-    plain()->imports[HOOK_accept4] = 0;
-    facts.imports[HOOK_read] = 1;
+    plain()->calls.imports[HOOK_accept4] = 0;
+    facts.calls.imports[HOOK_read] = 1;
     expect(VERDICT_FULL, VERDICT_BY_PRELOAD, "no connection itself; what it starts");
-    facts.dlopen = 1;
+    facts.calls.dlopen = 1;
     expect(VERDICT_FULL, VERDICT_BY_PRELOAD, "what it loads as it runs (dlopen)");
 }
 
 static void calls_nothing(void **state UNUSED)
 {
-    plain()->imports[HOOK_accept4] = 0;
+    plain()->calls.imports[HOOK_accept4] = 0;
     expect(VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE, "none of the calls that are interposed");
 }
 
 static void partial(void **state UNUSED)
 {
-    plain()->io_uring = 1;
+    plain()->calls.io_uring = 1;
     expect(VERDICT_PARTIAL, VERDICT_BY_PRELOAD, "io_uring");
     plain()->libc = ELF_LIBC_OTHER;
     strcpy(facts.interpreter, "/lib/ld-\033uclibc");
@@ -152,6 +152,26 @@ static void none(void **state UNUSED)
     expect(VERDICT_NONE, VERDICT_NO_WAY, "its dynamic linker \"/lib64/ld-linux-x86-64.so.2\" does not exist");
 }
 
+static void sanitized(void **state UNUSED)
+{
+    plain();
+    assert_null(verdict_first_library(&facts));
+    add_library(&facts, "libasan.so.8", "/lib/libasan.so.8");
+    expect(VERDICT_PARTIAL, VERDICT_BY_PRELOAD, "\"libasan.so.8\", must be the first library");
+    assert_string_equal(verdict_first_library(&facts)->path, "/lib/libasan.so.8");
+    plain();
+    add_library(&facts, "libclang_rt.asan-x86_64.so", "/lib/c.so");
+    expect(VERDICT_PARTIAL, VERDICT_BY_PRELOAD, "must be the first library");
+}
+
+static void unexamined(void **state UNUSED)
+{
+    plain();
+    strcpy(facts.problem, "\"x\" may not be read");
+    facts.unexamined = true;
+    expect(VERDICT_UNEXAMINED, VERDICT_BY_PRELOAD, "may not be read");
+}
+
 static void compares_versions_as_numbers(void **state UNUSED)
 {
     strcpy(plain()->libc_needed, "2.38");
@@ -168,11 +188,11 @@ static void compares_versions_as_numbers(void **state UNUSED)
     expect(VERDICT_FULL, VERDICT_BY_PRELOAD, "");
 }
 
-static struct elf_facts *as_go(struct elf_facts *f)
+static struct program_facts *as_go(struct program_facts *f)
 {
-    f->go = f->go_marked = true;
-    f->go_entries = 1;
-    strcpy(f->go_version, "go1.22.3");
+    f->go.built = f->go.marked = true;
+    f->go.entries = 1;
+    strcpy(f->go.version, "go1.22.3");
     return f;
 }
 
@@ -180,15 +200,15 @@ static void go(void **state UNUSED)
 {
     as_go(plain());
     expect(VERDICT_FULL, VERDICT_BY_PRELOAD, "Go program (\"go1.22.3\"): the hooks stand before");
-    memset(facts.imports, 0, sizeof facts.imports); /* a PIE without libc */
+    memset(facts.calls.imports, 0, sizeof facts.calls.imports); /* a PIE without libc */
     expect(VERDICT_FULL, VERDICT_BY_PRELOAD, "the hooks stand before");
-    as_go(plain())->go_entries = 0;
+    as_go(plain())->go.entries = 0;
     expect(VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE, "none that is known");
-    as_go(plain())->go_entries = 2;
+    as_go(plain())->go.entries = 2;
     expect(VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE, "none that is known");
-    as_go(plain())->go_marked = false;
+    as_go(plain())->go.marked = false;
     expect(VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE, "without what our object knows Go by");
-    as_go(plain_static())->go_version[0] = '\0';
+    as_go(plain_static())->go.version[0] = '\0';
     expect(VERDICT_FULL, VERDICT_BY_LAUNCHER, "static Go program (\"an unknown version\")");
     as_go(plain_static())->by_env = true;
     expect(VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE, "executed by env");
@@ -196,7 +216,7 @@ static void go(void **state UNUSED)
     expect(VERDICT_FULL, VERDICT_BY_LAUNCHER, "whose libc, musl, runs no constructors");
     facts.by_env = true;
     expect(VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE, "no preload reaches, and executed by env");
-    as_go(plain_static())->go_entries = 0;
+    as_go(plain_static())->go.entries = 0;
     expect(VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE, "none that is known");
     as_go(plain_static())->capabilities = true; /* nobody may trace what gains privileges */
     facts.secure = true;
@@ -205,7 +225,7 @@ static void go(void **state UNUSED)
 
 static void remarks(void **state UNUSED)
 {
-    plain()->ssl = 1;
+    plain()->calls.ssl = 1;
     strcpy(facts.path, "/usr/bin/uwsgi-core");
     add_library(&facts, "libgone.so.1", "");
     expect(VERDICT_FULL, VERDICT_BY_PRELOAD, "");
@@ -229,6 +249,8 @@ int main(void)
         cmocka_unit_test(outside),
         cmocka_unit_test(privileged),
         cmocka_unit_test(none),
+        cmocka_unit_test(sanitized),
+        cmocka_unit_test(unexamined),
         cmocka_unit_test(compares_versions_as_numbers),
         cmocka_unit_test(go),
         cmocka_unit_test(remarks),

@@ -4,18 +4,7 @@ import asyncio
 import sys
 
 from aiohttp import web
-
-CHUNKS, CHUNK = 10, 160
-
-
-def lines(n):
-    """Many at a time: one by one they would take longer than the server's start."""
-    ends = [b'%03x\n' % i for i in range(4096)]
-    beginnings = (b'%012x' % i for i in range(n // (16 * 4096) + 1))
-    return b''.join(b + b.join(ends) for b in beginnings)[:n]
-
-
-SMALL, BIG = lines(64), lines(8 << 20)
+from pattern import BIG, SMALL, STREAM
 
 
 async def small(request):
@@ -28,12 +17,12 @@ async def big(request):
 
 
 async def stream(request):
-    response, body = web.StreamResponse(), lines(CHUNKS * CHUNK)
+    response = web.StreamResponse()
     response.enable_chunked_encoding()
     await response.prepare(request)
-    for i in range(CHUNKS):
-        await response.write(body[i * CHUNK:(i + 1) * CHUNK])
-        await asyncio.sleep(int(request.query.get('ms', 0)) / 1000 / CHUNKS)
+    for chunk in STREAM:
+        await response.write(chunk)
+        await asyncio.sleep(int(request.query.get('ms', 0)) / 1000 / len(STREAM))
     await response.write_eof()
     return response
 

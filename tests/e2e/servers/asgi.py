@@ -2,17 +2,7 @@
 import asyncio
 from urllib.parse import parse_qs
 
-CHUNKS, CHUNK = 10, 160
-
-
-def lines(n):
-    """Many at a time: one by one they would take longer than the server's start."""
-    ends = [b'%03x\n' % i for i in range(4096)]
-    beginnings = (b'%012x' % i for i in range(n // (16 * 4096) + 1))
-    return b''.join(b + b.join(ends) for b in beginnings)[:n]
-
-
-SMALL, BIG = lines(64), lines(8 << 20)
+from pattern import BIG, SMALL, STREAM
 
 
 async def uploaded(receive):
@@ -30,11 +20,10 @@ async def answer(send, status, body=b'', headers=()):
 
 
 async def stream(send, ms):
-    body = lines(CHUNKS * CHUNK)
     await send({'type': 'http.response.start', 'status': 200, 'headers': []})
-    for i in range(CHUNKS):
-        await send({'type': 'http.response.body', 'body': body[i * CHUNK:(i + 1) * CHUNK], 'more_body': True})
-        await asyncio.sleep(ms / 1000 / CHUNKS)
+    for chunk in STREAM:
+        await send({'type': 'http.response.body', 'body': chunk, 'more_body': True})
+        await asyncio.sleep(ms / 1000 / len(STREAM))
     await send({'type': 'http.response.body'})
 
 

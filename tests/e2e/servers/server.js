@@ -49,6 +49,7 @@ const make = {
   h2c: () => require('http2').createServer(answer),
 };
 const server = make[protocol]();
+server.keepAliveTimeout = 60000; // as that of the others: by default a connection may be closed before TERM comes
 if (protocol !== 'h2c') { // after this every byte comes back as it is
   server.on('upgrade', (req, socket) => {
     socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n');

@@ -6,17 +6,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from socketserver import ForkingMixIn, ThreadingMixIn
 from urllib.parse import parse_qs, urlsplit
 
-CHUNKS, CHUNK = 10, 160
-
-
-def lines(n):
-    """Many at a time: one by one they would take longer than the server's start."""
-    ends = [b'%03x\n' % i for i in range(4096)]
-    beginnings = (b'%012x' % i for i in range(n // (16 * 4096) + 1))
-    return b''.join(b + b.join(ends) for b in beginnings)[:n]
-
-
-SMALL, BIG = lines(64), lines(8 << 20)
+from pattern import BIG, SMALL, STREAM
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -36,13 +26,12 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def stream(self, ms):
-        body = lines(CHUNKS * CHUNK)
         self.send_response(200)
         self.send_header('Transfer-Encoding', 'chunked')
         self.end_headers()
-        for i in range(CHUNKS):
-            self.wfile.write(b'%x\r\n%b\r\n' % (CHUNK, body[i * CHUNK:(i + 1) * CHUNK]))
-            time.sleep(ms / 1000 / CHUNKS)
+        for chunk in STREAM:
+            self.wfile.write(b'%x\r\n%b\r\n' % (len(chunk), chunk))
+            time.sleep(ms / 1000 / len(STREAM))
         self.wfile.write(b'0\r\n\r\n')
 
     def do_GET(self):

@@ -4,17 +4,8 @@ import sys
 import time
 from urllib.parse import parse_qs
 
-CHUNKS, CHUNK = 10, 160
+from pattern import BIG, SENDFILE, SMALL, STREAM
 
-
-def lines(n):
-    """Many at a time: one by one they would take longer than the server's start."""
-    ends = [b'%03x\n' % i for i in range(4096)]
-    beginnings = (b'%012x' % i for i in range(n // (16 * 4096) + 1))
-    return b''.join(b + b.join(ends) for b in beginnings)[:n]
-
-
-SMALL, BIG = lines(64), lines(8 << 20)
 REASONS = {200: 'OK', 204: 'No Content', 304: 'Not Modified', 404: 'Not Found', 413: 'Content Too Large'}
 
 
@@ -23,10 +14,9 @@ def milliseconds(environ):
 
 
 def stream(environ):
-    body = lines(CHUNKS * CHUNK)
-    for i in range(CHUNKS):
-        yield body[i * CHUNK:(i + 1) * CHUNK]
-        time.sleep(milliseconds(environ) / 1000 / CHUNKS)
+    for chunk in STREAM:
+        yield chunk
+        time.sleep(milliseconds(environ) / 1000 / len(STREAM))
 
 
 def uploaded(environ):
@@ -38,7 +28,7 @@ def uploaded(environ):
 
 def a_file(environ):
     file = os.memfd_create('sendfile')
-    os.write(file, BIG[:1 << 20])
+    os.write(file, SENDFILE)
     os.lseek(file, 0, os.SEEK_SET)
     return environ['wsgi.file_wrapper'](os.fdopen(file, 'rb'))
 
@@ -63,7 +53,7 @@ def application(environ, start_response):
         body = uploaded(environ)
         return answer(200, [body], len(body))
     if path == '/sendfile':
-        return answer(200, a_file(environ), 1 << 20)
+        return answer(200, a_file(environ), len(SENDFILE))
     if path in ('/status/204', '/status/304'):
         return answer(int(path[8:]), [])
     return answer(413 if path == '/early' else 404, [SMALL], len(SMALL))

@@ -9,33 +9,14 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
+	"../pattern"
 	"github.com/valyala/fasthttp"
 	"github.com/valyala/fasthttp/prefork"
 )
-
-const chunks = 10
-
-func lines(n int) []byte { // many at a time: one by one they would take longer than the server's start
-	b := make([]byte, 0, n+16*4096)
-	ends := make([]string, 4097)
-	for i := range ends[1:] {
-		ends[i+1] = fmt.Sprintf("%03x\n", i)
-	}
-	for i := 0; len(b) < n; i++ {
-		begin := fmt.Sprintf("%012x", i)
-		b = append(b, strings.Join(ends, begin)...)
-	}
-	return b[:n]
-}
-
-var small, stream, big = lines(64), lines(1600), lines(8 << 20)
-var kept *os.File // opened anew by its name in /proc
 
 func send(ctx *fasthttp.RequestCtx, status int, body []byte) {
 	ctx.SetStatusCode(status)
@@ -50,20 +31,16 @@ func wait(ctx *fasthttp.RequestCtx, parts int) {
 func sendStream(ctx *fasthttp.RequestCtx) {
 	ms, _ := strconv.Atoi(string(ctx.QueryArgs().Peek("ms")))
 	ctx.SetBodyStreamWriter(func(w *bufio.Writer) {
-		for i := 0; i < chunks; i++ {
-			w.Write(stream[i*len(stream)/chunks : (i+1)*len(stream)/chunks])
+		for _, chunk := range pattern.Stream {
+			w.Write(chunk)
 			w.Flush()
-			time.Sleep(time.Duration(ms) * time.Millisecond / chunks)
+			time.Sleep(time.Duration(ms) * time.Millisecond / time.Duration(len(pattern.Stream)))
 		}
 	})
 }
 
 func sendFile(ctx *fasthttp.RequestCtx) {
-	f, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", kept.Fd()))
-	if err != nil {
-		panic(err)
-	}
-	ctx.SetBodyStream(f, 1<<20)
+	ctx.SetBodyStream(pattern.SendFile(), 1<<20)
 }
 
 // After this every byte comes back as it is.
@@ -78,12 +55,12 @@ func upgrade(ctx *fasthttp.RequestCtx) {
 func answer(ctx *fasthttp.RequestCtx) {
 	switch string(ctx.Path()) {
 	case "/":
-		send(ctx, 200, small)
+		send(ctx, 200, pattern.Small)
 	case "/sleep":
 		wait(ctx, 1)
-		send(ctx, 200, small)
+		send(ctx, 200, pattern.Small)
 	case "/big":
-		send(ctx, 200, big)
+		send(ctx, 200, pattern.Big)
 	case "/status/204":
 		ctx.SetStatusCode(204)
 	case "/status/304":
@@ -98,21 +75,11 @@ func answer(ctx *fasthttp.RequestCtx) {
 	case "/upgrade":
 		upgrade(ctx)
 	default:
-		send(ctx, 404, small)
+		send(ctx, 404, pattern.Small)
 	}
 }
 
 func main() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(20) // the collector at work while we are at ours
-	}
-	f, err := os.CreateTemp("", "lastcall-e2e-go")
-	if err != nil {
-		panic(err)
-	}
-	kept = f
-	f.Write(lines(1 << 20))
-	os.Remove(f.Name())
 	server := &fasthttp.Server{Handler: answer, MaxRequestBodySize: 1 << 30}
 	address := net.JoinHostPort(os.Args[2], os.Args[1])
 	if len(os.Args) > 3 && os.Args[3] == "prefork" {

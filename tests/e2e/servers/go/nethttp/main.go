@@ -10,30 +10,12 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
+
+	"../pattern"
 )
-
-const chunks = 10
-
-func lines(n int) []byte { // many at a time: one by one they would take longer than the server's start
-	b := make([]byte, 0, n+16*4096)
-	ends := make([]string, 4097)
-	for i := range ends[1:] {
-		ends[i+1] = fmt.Sprintf("%03x\n", i)
-	}
-	for i := 0; len(b) < n; i++ {
-		begin := fmt.Sprintf("%012x", i)
-		b = append(b, strings.Join(ends, begin)...)
-	}
-	return b[:n]
-}
-
-var small, stream, big = lines(64), lines(1600), lines(8 << 20)
-var kept *os.File // opened anew by its name in /proc
 
 func send(w http.ResponseWriter, status int, body []byte) {
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
@@ -47,17 +29,14 @@ func wait(r *http.Request, parts int) {
 }
 
 func headPieces(w http.ResponseWriter) { // net/http joins a head in one write; Flush at least parts it from the body
-	w.Header().Set("Content-Length", strconv.Itoa(len(small)))
+	w.Header().Set("Content-Length", strconv.Itoa(len(pattern.Small)))
 	w.(http.Flusher).Flush()
 	time.Sleep(60 * time.Millisecond)
-	w.Write(small)
+	w.Write(pattern.Small)
 }
 
 func sendFile(w http.ResponseWriter) {
-	f, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", kept.Fd()))
-	if err != nil {
-		panic(err)
-	}
+	f := pattern.SendFile()
 	defer f.Close()
 	w.Header().Set("Content-Length", strconv.Itoa(1<<20))
 	io.Copy(w, f)
@@ -77,15 +56,15 @@ func upgrade(w http.ResponseWriter) {
 func answer(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/":
-		send(w, 200, small)
+		send(w, 200, pattern.Small)
 	case "/sleep":
 		wait(r, 1)
-		send(w, 200, small)
+		send(w, 200, pattern.Small)
 	case "/big":
-		send(w, 200, big)
+		send(w, 200, pattern.Big)
 	case "/early":
 		w.Header().Set("Connection", "close")
-		send(w, 413, small)
+		send(w, 413, pattern.Small)
 	case "/status/204":
 		w.WriteHeader(204)
 	case "/status/304":
@@ -93,14 +72,14 @@ func answer(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(304)
 	case "/close-tokens":
 		w.Header().Set("Connection", "keep-alive, foo")
-		send(w, 200, small)
+		send(w, 200, pattern.Small)
 	case "/head-pieces":
 		headPieces(w)
 	case "/stream":
-		for i := 0; i < chunks; i++ {
-			w.Write(stream[i*len(stream)/chunks : (i+1)*len(stream)/chunks])
+		for _, chunk := range pattern.Stream {
+			w.Write(chunk)
 			w.(http.Flusher).Flush()
-			wait(r, chunks)
+			wait(r, len(pattern.Stream))
 		}
 	case "/sendfile":
 		sendFile(w)
@@ -110,21 +89,11 @@ func answer(w http.ResponseWriter, r *http.Request) {
 	case "/upgrade":
 		upgrade(w)
 	default:
-		send(w, 404, small)
+		send(w, 404, pattern.Small)
 	}
 }
 
 func main() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(20) // the collector at work while we are at ours
-	}
-	f, err := os.CreateTemp("", "lastcall-e2e-go")
-	if err != nil {
-		panic(err)
-	}
-	kept = f
-	f.Write(lines(1 << 20))
-	os.Remove(f.Name())
 	server := &http.Server{Handler: http.HandlerFunc(answer)}
 	l, err := net.Listen("tcp", net.JoinHostPort(os.Args[2], os.Args[1]))
 	if err != nil {

@@ -1,0 +1,67 @@
+/* node_cluster.h: a worker of node's cluster, whose primary accepts and hands the worker one connection after the other over
+ * a unix socket (core/node_cluster_lines.h). A connection that is handed over at the moment of the worker's end would be
+ * served by nobody. So a worker that drains alone first tells the primary what its own server.close() would tell it, and
+ * waits until no connection can be on its way any more.
+ *
+ * A process that does not fit the picture in any detail (no such variables, other lines) costs nothing and is left alone. */
+#ifndef LASTCALL_COMPAT_NODE_CLUSTER_H
+#define LASTCALL_COMPAT_NODE_CLUSTER_H
+
+#include "core/drain.h"
+#include "core/node_cluster_lines.h"
+#include "core/rewrite.h"
+#include "group/group.h"
+#include "track/slots.h"
+
+#include <sys/types.h>
+
+struct node_cluster {
+    int fd;          /* the socket to the primary, as the environment had named it; -1: none */
+    uint32_t calls;  /* the program's calls on the socket that are going on, and NODE_CLUSTER_OURS */
+    uint32_t handed; /* connections so far */
+    bool unanswered; /* the program has not written anything since the last of them */
+    bool whole;      /* what the program wrote last was whole, and the end of a message */
+    struct node_cluster_lines lines;
+};
+extern HIDDEN struct node_cluster node_cluster;
+
+enum { NODE_CLUSTER_OURS = 1 << 30 };
+
+/* The constructor: is this process a worker? */
+void node_cluster_bind(const char *const *environment);
+
+/* A fork's child: the socket is its parent's. */
+void node_cluster_after_fork(void);
+/* The program closes the socket, or puts another descriptor in its place: returns when no call of ours is at it. */
+void node_cluster_closed(int fd);
+
+/* ---- hooks ---- */
+
+static inline bool node_cluster_has(int fd)
+{
+    return fd == node_cluster.fd && fd >= 0;
+}
+
+static inline bool node_cluster_is(uint32_t slot)
+{
+    return slot == fd_slot_make(FD_SPECIAL, SPECIAL_HANDOFF);
+}
+
+/* Around the program's read and write of the socket: what it got (n < 0: nothing), what it had written of its bytes. Our
+ * own calls lie between the program's: the program waits for ours, for a few system calls. */
+void node_cluster_begin(void);
+void node_cluster_read(const struct rewrite_chunk *chunks, size_t count, ssize_t n);
+void node_cluster_wrote(const struct rewrite_chunk *chunks, size_t count, ssize_t n);
+
+/* ---- drain thread ---- */
+
+/* The socket's token in the private epoll set: below those of the group's processes (group/peers.h). */
+#define NODE_CLUSTER_TOKEN (UINT64_MAX - 1 - GROUP_TABLE_MAX)
+
+/* Have ourselves handed no more connections, if this process drains alone and it is time: siblings get them instead, or
+ * nothing else is outstanding (last). True: that has begun. */
+bool node_cluster_leave(bool last, nsec_t now);
+/* Add what may still be on its way to the census: before the connections are counted. */
+void node_cluster_census(struct census *census, nsec_t now);
+
+#endif

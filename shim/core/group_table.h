@@ -1,0 +1,157 @@
+/* group_table.h: the processes of a group, as a table in memory that they share (DESIGN section 8).
+ *
+ * Pure: the memory and the time are the caller's. Lock-free; any process, any thread, any signal handler. What another
+ * process has written is never trusted to be in range. */
+#ifndef LASTCALL_GROUP_TABLE_H
+#define LASTCALL_GROUP_TABLE_H
+
+#include "core/drain.h"
+#include "core/history.h"
+#include "core/report.h"
+
+enum {
+    GROUP_TABLE_VERSION = 2,
+    GROUP_TABLE_MAX = 512,
+    GROUP_TABLE_LISTENERS = 64,
+    GROUP_TABLE_ABORTED = 64,
+    MEMBER_NONE = -1
+};
+
+enum member_state {
+    MEMBER_FREE,
+    MEMBER_STARTING, /* forked, and has neither waited nor served yet: it may be about to exec */
+    MEMBER_SERVES,   /* one that drains with its group */
+    MEMBER_AWAY,     /* gone to another program, which has not joined */
+    MEMBER_LEFT,     /* ended in the middle of a drain; its counts are still wanted */
+};
+
+/* What a process has shown of itself. */
+enum {
+    MEMBER_EXECED = 1,           /* joined after an exec */
+    MEMBER_ACCEPTS = 2,          /* has accepted, or waits on a listener */
+    MEMBER_RECEIVED = 4,         /* has received sockets by SCM_RIGHTS */
+    MEMBER_FORKS = 8,            /* has made members of its own */
+    MEMBER_IGNORES_SIGNALS = 16, /* ignores all drain signals: no command reaches it */
+};
+
+struct member {
+    uint32_t state;  /* enum member_state */
+    uint32_t serial; /* unique in the group, never 0 while in use */
+    uint32_t parent; /* serial of the process that made it; 0: nobody here */
+    uint32_t parent_at;
+    int32_t pid;     /* as its parent sees it; 0: not known yet */
+    int32_t own_pid; /* as it sees itself; another number: it is in a PID namespace below */
+    uint32_t flags;
+    uint32_t phase;       /* enum drain_phase */
+    uint32_t confirm;     /* as coordinator: how often it has asked its participants to confirm that they are drained */
+    uint32_t coordinator; /* serial of the process that coordinates its drain; 0: nobody */
+    uint32_t confirmed;   /* as participant: the coordinator's `confirm` that it has said yes to */
+    uint32_t second_signal;  /* as coordinator: a second signal has ended its drain */
+    uint32_t end;            /* enum report_end, or MEMBER_KILLED */
+    int32_t signal;          /* that began its drain */
+    uint32_t open;           /* requests in flight now */
+    uint32_t missed;         /* connections of its drain that the history (history.h) has no room for */
+    uint32_t node_listeners; /* node_cluster_lines_sum() of the listeners that it is handed connections of; 0: none */
+    nsec_t born_at;          /* CLOCK_BOOTTIME, as in /proc/PID/stat; at most as exact as that */
+    nsec_t signal_at, last_done_at;
+    uint64_t wall_ms;
+    struct report_counts counts;
+    /* for those who look from outside (`lastcall status`) */
+    int32_t deferred; /* a signal that is to be delivered to it later; 0: none */
+    nsec_t timeout;   /* its deadline, from signal_at; 0: none */
+    uint64_t view;    /* where its struct view lies, in its own memory; 0: not known */
+};
+
+enum { MEMBER_KILLED = 100 };
+
+/* One request that was aborted, for the coordinator's report. */
+struct group_aborted {
+    uint32_t serial; /* of the member that served it; 0: free */
+    char peer[64], method[24];
+    struct report_cut facts; /* its pointers mean nothing here */
+};
+
+/* What the participants of one drain have found out about a listener that other processes may hold. */
+struct group_listener {
+    uint64_t inode;
+    uint32_t coordinator, members_only; /* members_only: no process outside of the coordinator's drain holds it */
+};
+
+struct group_table {
+    char magic[8];
+    uint32_t version, size;
+    uint64_t cookie;
+    uint32_t next_serial;
+    uint32_t top;           /* slots from here on were never used */
+    uint32_t events;        /* futex: something has changed that a coordinator waits for */
+    uint32_t commands;      /* futex: a coordinator has changed something */
+    uint32_t aborted_count; /* so many were reported, here or for want of room not */
+    struct member member[GROUP_TABLE_MAX];
+    struct group_listener listener[GROUP_TABLE_LISTENERS];
+    struct group_aborted aborted[GROUP_TABLE_ABORTED];
+};
+
+/* The table, and, where its founder was told to keep one, the history of the group's drains. A page of the history costs
+ * nothing before something is written there. */
+struct group_memory {
+    struct group_table table;
+    struct history history;
+};
+
+/* A new table in zeroed memory; is this memory one of ours, made with this cookie? */
+void group_table_init(struct group_table *m, uint64_t cookie);
+bool group_table_is_valid(const struct group_table *m, uint64_t cookie);
+
+/* How the environment names the table to the programs that are started: _LASTCALL_GROUP=<descriptor>:<cookie>. */
+#define GROUP_TABLE_VARIABLE "_LASTCALL_GROUP"
+void group_table_name(struct text *t, int fd, uint64_t cookie);
+
+/* Take a slot for a process that is being made by the one in slot `parent` (MEMBER_NONE: nobody). MEMBER_NONE: full. */
+int group_table_claim(struct group_table *m, int parent, enum member_state state, nsec_t now);
+
+/* The process with this serial has ended. Its children belong to its parent from now on. keep: its counts are still
+ * wanted. False: somebody else has said so before. */
+bool group_table_leave(struct group_table *m, int at, uint32_t serial, bool keep);
+
+/* The living member with this pid, as its parent sees it, or MEMBER_NONE. */
+int group_table_find(const struct group_table *m, int pid);
+
+/* The slot of the living parent of the process in slot `at`, or MEMBER_NONE. */
+int group_table_parent(const struct group_table *m, int at);
+
+/* The slot of the master that the process in slot `at` works for: its parent, or MEMBER_NONE if there is none or the
+ * process is a successor, which drains by itself:
+ *   forked                                                                     a worker
+ *   exec'd, and has received sockets, or accepts where its parent does not     a worker
+ *   exec'd, and accepts beside its parent, has members of its own, or
+ *   has shown nothing yet                                                      a successor (nginx USR2) */
+int group_table_master(const struct group_table *m, int at);
+
+/* Does a drain of `root` include `at`? It is the same process, or works for it, or for one that does. */
+bool group_table_in_scope(const struct group_table *m, int at, int root);
+
+/* The outermost process whose drain includes `at`, maybe itself; MEMBER_NONE: there is no drain. */
+int group_table_coordinator(const struct group_table *m, int at);
+
+/* Can `root` reach `at` by its pid? Not if another of its ancestors than `root` lives in a PID namespace below. */
+bool group_table_reachable(const struct group_table *m, int at, int root);
+
+/* What is known, in the drain of this coordinator (its serial), of the processes that hold a listener? */
+enum group_holders {
+    HOLDERS_UNKNOWN,
+    HOLDERS_MEMBERS,  /* only processes of the coordinator's drain */
+    HOLDERS_EXTERNAL, /* one that does not drain with them, too */
+};
+enum group_holders group_table_holders(const struct group_table *m, uint64_t inode, uint32_t coordinator);
+/* The first answer counts. */
+void group_table_set_holders(struct group_table *m, uint64_t inode, uint32_t coordinator, bool members_only);
+/* The process that was taken for an external one has shown that it is a member: only members hold the listener. */
+void group_table_clear_external(struct group_table *m, uint64_t inode, uint32_t coordinator);
+
+/* So many slots are worth a look. */
+int group_table_top(const struct group_table *m);
+
+/* A place for an aborted request of the member with this serial, or NULL: no room, it is only counted. */
+struct group_aborted *group_table_add_aborted(struct group_table *m, uint32_t serial);
+
+#endif

@@ -1,0 +1,40 @@
+/* drain.h: one drain, from its signal to the delivery of that signal. What the rest of the library asks of it. */
+#ifndef LASTCALL_DRAIN_DRAIN_H
+#define LASTCALL_DRAIN_DRAIN_H
+
+#include "base.h"
+
+/* The process begins to serve: reserve what a drain needs, for later there may be no memory. */
+void drain_prepare(void);
+
+/* A drain begins, wake_open is done: start its thread. False: there is neither thread nor timer, the signal is the program's.
+ * In the signal handler. */
+bool drain_start(void);
+
+/* Where a timer stands in for the thread: one step, without waiting. True: the signal is to be delivered now. In the signal
+ * handler. */
+bool drain_drive(void);
+
+/* ---- the program accepts while we drain: any thread, any signal handler ---- */
+
+/* The listener lfd does not accept any more. If the call can block, and there is no client left to wait for
+ * (drain_accept_wakes), it shall fail with ECONNABORTED: a thread may call accept because select reported the listener that
+ * the placeholder has replaced, and would block on the placeholder for ever. A thread that accepts in a loop comes again, and
+ * after ACCEPT_WAKES such answers may block. */
+enum { ACCEPT_WAKES = 8 };
+bool drain_accept_is_late(int lfd);
+bool drain_accept_wakes(int lfd);
+
+/* Around an accept: a connection that has left the queue and is not tracked yet is outstanding. False: the call can block, and
+ * is not counted. */
+bool drain_accept_begins(int lfd);
+void drain_accept_ends(int lfd);
+
+/* accept() on lfd failed with err. True: call it again. *err may be changed. */
+bool drain_accept_failed(int lfd, int *err);
+
+/* ---- a fork's child: the drain is its parent's ---- */
+void thread_after_fork(void);
+void drain_report_after_fork(void);
+
+#endif

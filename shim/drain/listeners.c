@@ -1,0 +1,301 @@
+/* listeners.c: listeners stop accepting, and no client that waits in their queues is reset (DESIGN section 5). */
+#include "drain/listeners.h"
+
+#include "drain/drain.h"
+#include "drain/holders.h"
+#include "group/member.h"
+#include "group/threads.h"
+#include "process/config.h"
+#include "process/stats.h"
+#include "process/wake.h"
+#include "sys/fd.h"
+#include "sys/syscall.h"
+#include "track/connections.h"
+#include "track/listeners.h"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+enum {
+    F_GETFD_ = 1,
+    F_GETFL_ = 3,
+    FD_CLOEXEC_ = 1,
+    O_NONBLOCK_ = 04000,
+    O_CLOEXEC_ = 02000000,
+    F_DUPFD_CLOEXEC_ = 1030
+};
+
+static bool nonblocking(int fd)
+{
+    long flags = sys2(SYS_fcntl, fd, F_GETFL_);
+    return flags >= 0 && (flags & O_NONBLOCK_) != 0;
+}
+
+/* The old listener leaves this descriptor. That may close the socket, which resets every client in its queue: the queue must be
+ * empty. Or an accept or a select that waits there keeps the socket open, to clients that nobody would serve: so the socket
+ * is shut, and the threads wake up. Where other processes hold the socket it is not ours to shut: our threads are interrupted. */
+static bool put_placeholder(struct listener *l, int fd)
+{
+    int stand_in = sock_placeholder(nonblocking(fd));
+    if (stand_in < 0)
+        return false;
+    long cloexec = sys2(SYS_fcntl, fd, F_GETFD_);
+    for (unsigned i = 0; i < l->epolls; i++)
+        sys4(SYS_epoll_ctl, l->epoll[i].fd, EPOLL_CTL_DEL, fd, 0);
+    int old = (int)sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC_, fd_high());
+    /* Known before it can be felt: a thread that wakes up and calls again finds the placeholder. */
+    __atomic_store_n(&l->state, LISTENER_PLACEHOLDER, __ATOMIC_SEQ_CST);
+    sys3(SYS_dup3, stand_in, fd, cloexec & FD_CLOEXEC_ ? O_CLOEXEC_ : 0);
+    sys1(SYS_close, stand_in);
+    if (old >= 0) {
+        if (!l->shared)
+            sys2(SYS_shutdown, old, SHUT_RDWR);
+        else if (!nonblocking(fd))
+            threads_interrupt();
+        sys1(SYS_close, old);
+    }
+    for (unsigned i = 0; i < l->epolls; i++) {
+        struct epoll_event event = {.events = l->epoll[i].events, .data.u64 = l->epoll[i].data};
+        sys4(SYS_epoll_ctl, l->epoll[i].fd, EPOLL_CTL_ADD, fd, &event);
+    }
+    return true;
+}
+
+static bool swap(struct listener *l)
+{
+    /* Several descriptors, or more epoll sets than were noted: leave it, the exit closes it. */
+    if (l->aliases != 1 || l->epolls > LISTENER_EPOLLS)
+        return false;
+    if (!conn_lock(&l->swapping))
+        return l->state == LISTENER_PLACEHOLDER;
+    bool ok = l->state == LISTENER_PLACEHOLDER || put_placeholder(l, l->fd);
+    __atomic_store_n(&l->swapping, 0, __ATOMIC_RELEASE);
+    return ok;
+}
+
+/* Sockets of others in our SO_REUSEPORT group: hiding one member black-holes SYNs while another lives. */
+static bool grouped_with_others(const struct listener *l)
+{
+    uint64_t inodes[LISTENERS_MAX];
+    struct sock_query q = {l->name.family, &l->port, 1, inodes, 0};
+    if (!l->reuseport)
+        return false;
+    for (unsigned i = 0; i < listeners.used; i++)
+        if (listeners.entry[i].live)
+            inodes[q.inode_count++] = listeners.entry[i].inode;
+    return sock_listeners(&q) > 0;
+}
+
+/* A listener that processes hold that do not drain with us is left to them. */
+static bool is_external(struct listener *l)
+{
+    if (l->shared)
+        holders_decide(l);
+    return l->external;
+}
+
+static uint8_t stop_one(struct listener *l)
+{
+    if (is_external(l))
+        return LISTENER_TO_LEAVE;
+    if (grouped_with_others(l))
+        return LISTENER_TO_EMPTY;
+    if (sock_hide(l->fd) == 0)
+        return LISTENER_HIDDEN;
+    if (sock_drop_syns(l->fd) == 0)
+        return LISTENER_FILTERED;
+    return LISTENER_TO_EMPTY;
+}
+
+/* Known before it can be felt: an accept that fails by it must not show the program its EINVAL. */
+static void shut_unix(struct listener *l)
+{
+    __atomic_store_n(&l->state, LISTENER_SHUT_UNIX, __ATOMIC_SEQ_CST);
+    sys2(SYS_shutdown, l->fd, SHUT_RD);
+}
+
+bool listeners_stop(void)
+{
+    bool any = false;
+    for (unsigned i = 0; i < listeners.used; i++) {
+        struct listener *l = &listeners.entry[i];
+        if (!l->live || l->ignored || l->state != LISTENER_ACCEPTS)
+            continue;
+        if (l->unix_ && !is_external(l))
+            shut_unix(l);
+        else
+            __atomic_store_n(&l->state, stop_one(l), __ATOMIC_RELEASE);
+        any = true;
+    }
+    return any;
+}
+
+/* An AF_UNIX queue that cannot be asked for (no unix_diag) may hold somebody until an accept says that it is empty; but
+ * late, nobody is left who would say so. */
+static unsigned queue_of(const struct listener *l, bool late)
+{
+    struct sock_counts k;
+    if (l->state == LISTENER_PLACEHOLDER)
+        return 0;
+    if (l->unix_) {
+        int n = sock_unix_queue((uint32_t)l->inode);
+        return n >= 0 ? (unsigned)n : !late;
+    }
+    return sock_counts(l->fd, &k) == 0 ? k.unacked : sock_acceptable(l->fd);
+}
+
+/* Handshakes under way on the ports that we have stopped; -1: cannot be known. */
+static int half_open(uint8_t family)
+{
+    uint16_t ports[LISTENERS_MAX];
+    struct sock_query q = {family, ports, 0, NULL, 0};
+    for (unsigned i = 0; i < listeners.used; i++) {
+        const struct listener *l = &listeners.entry[i];
+        if (l->live && l->name.family == family && (l->state == LISTENER_HIDDEN || l->state == LISTENER_FILTERED))
+            ports[q.port_count++] = l->port;
+    }
+    return q.port_count > 0 ? sock_half_open(&q) : 0;
+}
+
+/* Only workers take from this queue, and there is no worker any more: its clients would be waited for in vain. */
+static bool is_without_workers(const struct listener *l)
+{
+    return l->delegated && (group.flags & MEMBER_ACCEPTS) == 0 && !member_has_workers();
+}
+
+/* Connections in all accept queues. A listener whose queue had to empty first gets its placeholder when it is empty. */
+static unsigned queues(bool late)
+{
+    unsigned all = 0;
+    for (unsigned i = 0; i < listeners.used; i++) {
+        struct listener *l = &listeners.entry[i];
+        if (!l->live || l->ignored)
+            continue;
+        unsigned queued = queue_of(l, late);
+        if (l->state == LISTENER_TO_LEAVE && (queued == 0 || late))
+            swap(l);
+        else if (l->state == LISTENER_TO_EMPTY && queued == 0)
+            swap(l);
+        else if (l->state != LISTENER_TO_LEAVE && !(late && is_without_workers(l)))
+            all += queued;
+        all += __atomic_load_n(&l->swapping, __ATOMIC_SEQ_CST); /* by a thread of the program: not closed yet */
+    }
+    return all;
+}
+
+bool listeners_detach(void)
+{
+    bool closed = false;
+    for (unsigned i = 0; i < listeners.used; i++) {
+        struct listener *l = &listeners.entry[i];
+        if (l->live && !l->ignored && l->state == LISTENER_TO_LEAVE)
+            closed |= swap(l);
+    }
+    return closed;
+}
+
+static void count_queues(struct census *census, const struct drain *drain, nsec_t now)
+{
+    uint8_t phase = drain->phase;
+    bool late = phase >= DRAIN_DOOR && now >= drain->door_from + config.idle;
+    census->queued = queues(late);
+    if (census->queued > 0 && !late && phase >= DRAIN_DOOR)
+        census->next_expiry = drain->door_from + config.idle;
+    /* Dear, and of no interest before the listeners are stopped, or once their handshakes are known to be over. */
+    if (phase == DRAIN_DOOR && census->queued == 0) {
+        int v4 = half_open(4), v6 = half_open(6);
+        census->half_open = v4 < 0 || v6 < 0 ? -1 : v4 + v6;
+        census->queued = queues(late);
+    }
+}
+
+/* Is a thread on its way out of an accept? Two interrupts that meet in one thread are answered by one. */
+static bool is_any_interrupted(void)
+{
+    return __atomic_load_n(&stats.interrupts_answered, __ATOMIC_SEQ_CST) <
+           __atomic_load_n(&stats.interrupts, __ATOMIC_SEQ_CST);
+}
+
+void listeners_census(struct census *census, const struct drain *drain, nsec_t now)
+{
+    count_queues(census, drain, now);
+    /* After the placeholders came: a thread that is still in an accept of the old listener has counted itself before. */
+    census->queued += __atomic_load_n(&stats.accepting, __ATOMIC_SEQ_CST);
+    /* Or, if its accept blocks, was interrupted: until it answers it may take a connection that only the sweep finds. */
+    nsec_t until = drain->door_from + config.idle;
+    if (is_any_interrupted() && now < until) {
+        census->queued++;
+        drain_expires(census, until);
+    }
+}
+
+const char *listeners_how(void)
+{
+    static const char *const names[] = {
+        [LISTENER_ACCEPTS] = "none",    [LISTENER_HIDDEN] = "hide",    [LISTENER_FILTERED] = "filter",
+        [LISTENER_SHUT_UNIX] = "unix",  [LISTENER_TO_EMPTY] = "drain", [LISTENER_PLACEHOLDER] = "drain",
+        [LISTENER_TO_LEAVE] = "shared",
+    };
+    for (unsigned i = 0; i < listeners.used; i++) {
+        const struct listener *l = &listeners.entry[i];
+        if (!l->live || l->ignored)
+            continue;
+        if (l->state == LISTENER_HIDDEN ||
+            l->state == LISTENER_FILTERED) /* a child forked since shares it in this state */
+            return names[l->state];
+        return l->external ? "shared" : l->unix_ ? "unix" : names[l->state];
+    }
+    return "none";
+}
+
+bool drain_accept_begins(int lfd)
+{
+    if (!listeners_of(lfd) || !nonblocking(lfd))
+        return false;
+    __atomic_add_fetch(&stats.accepting, 1, __ATOMIC_SEQ_CST);
+    return true;
+}
+
+void drain_accept_ends(int lfd)
+{
+    const struct listener *l = listeners_of(lfd);
+    __atomic_sub_fetch(&stats.accepting, 1, __ATOMIC_SEQ_CST);
+    if (!l || l->state != LISTENER_ACCEPTS)
+        wake_changed(NULL);
+}
+
+bool drain_accept_is_late(int lfd)
+{
+    const struct listener *l = listeners_of(lfd);
+    return l && (l->state == LISTENER_SHUT_UNIX || l->state == LISTENER_PLACEHOLDER);
+}
+
+bool drain_accept_wakes(int lfd)
+{
+    struct listener *l = listeners_of(lfd);
+    return l && l->state == LISTENER_PLACEHOLDER && l->woken < ACCEPT_WAKES && !nonblocking(lfd) &&
+           __atomic_fetch_add(&l->woken, 1, __ATOMIC_RELAXED) < ACCEPT_WAKES;
+}
+
+bool drain_accept_failed(int lfd, int *err)
+{
+    struct listener *l = listeners_of(lfd);
+    if (!l)
+        return false;
+    /* Its queue is empty. A blocking accept says EINVAL, another one EAGAIN (unix_accept). */
+    if (l->state == LISTENER_SHUT_UNIX && (*err == EINVAL || *err == EAGAIN)) {
+        bool again = swap(l) && !nonblocking(lfd);
+        *err = EAGAIN;
+        wake_changed(NULL);
+        return again;
+    }
+    if ((l->state == LISTENER_TO_EMPTY || l->state == LISTENER_TO_LEAVE) && *err == EAGAIN) {
+        swap(l);
+        wake_changed(NULL);
+    }
+    if (l->state != LISTENER_PLACEHOLDER || *err != EINVAL)
+        return false;
+    /* An accept that was at the old listener while the placeholder came. */
+    *err = EAGAIN;
+    return !nonblocking(lfd);
+}

@@ -1,0 +1,34 @@
+/* report.h: what a drain says: a few log lines, and one report at its end. Drain thread only. */
+#ifndef LASTCALL_DRAIN_REPORT_H
+#define LASTCALL_DRAIN_REPORT_H
+
+#include "core/report.h"
+
+/* Open the log and the report. */
+void drain_report_open(void);
+
+void drain_report_signal(void);
+void drain_report_accept_stopped(nsec_t now);
+void drain_report_trace(void); /* what the hooks have decided since the last time */
+
+/* Count the connections that this process aborts by its end: before the others of its group are told. */
+void drain_report_count_aborted(void);
+/* Call f for each of them. Returns their number. */
+unsigned drain_report_each_aborted(void (*f)(const struct report_cut *aborted, void *arg), void *arg);
+
+void drain_report_end(nsec_t now, enum report_end end);
+
+/* ---- group_report.c: the same of all processes of our drain. Its coordinator only. ---- */
+
+/* Call f for every process, this one first; returns their number. And for every aborted connection of the others. */
+unsigned group_report_processes(void (*f)(const struct report_process *p, void *arg), void *arg);
+void group_report_aborted(void (*f)(const struct report_cut *aborted, void *arg), void *arg);
+
+/* And for every connection that was recorded, of all; once, then they are forgotten. Of how many there is nothing? */
+void group_report_connections(void (*f)(const struct report_connection *c, void *arg), void *arg);
+uint64_t group_report_left_out(void);
+
+/* When the last thing was done that was outstanding in any of them. */
+nsec_t group_report_last_done_at(void);
+
+#endif

@@ -1,0 +1,21 @@
+/* scan.h: the connections of a drain, all of them looked at. Drain thread only. */
+#ifndef LASTCALL_DRAIN_SCAN_H
+#define LASTCALL_DRAIN_SCAN_H
+
+#include "core/conn.h"
+#include "core/drain.h"
+
+/* Look at every connection: do what is due (idle windows, ends of lingering), add what is outstanding to the census. first:
+ * the look that tells what was so at the signal. */
+void scan_connections(struct census *census, nsec_t now, bool first);
+
+/* The private epoll set has an event for connection index/generation. True: a census is worth taking. */
+bool scan_event(uint64_t token, nsec_t now);
+
+/* verify.c: compare a connection's counts with the kernel's. Unequal: it becomes opaque; another socket: stale. Pinned. */
+void verify_counts(struct conn *c);
+
+/* sweep.c: search the descriptors for connections on our ports that are not tracked, and track them. */
+void sweep_descriptors(void);
+
+#endif

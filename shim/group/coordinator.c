@@ -1,0 +1,307 @@
+/* coordinator.c: see coordinator.h. */
+#include "group/coordinator.h"
+
+#include "process/clock.h"
+#include "process/config.h"
+#include "process/deferred.h"
+#include "process/stats.h"
+#include "sys/syscall.h"
+
+#include <linux/futex.h>
+#include <time.h>
+
+/* At a deadline all processes end by their own clocks: so long the coordinator waits for what they have to say. */
+#define SETTLE (50 * NSEC_PER_MSEC)
+
+static uint32_t said_confirmed; /* what the others were last told */
+
+/* ---- whose drain it is -------------------------------------------------------------------------------------------- */
+
+/* NULL: it is our own. */
+static const struct member *coordinator(void)
+{
+    if (!group_self() || group.coordinator == MEMBER_NONE ||
+        member_at(group.coordinator)->serial != group.coordinator_serial)
+        return NULL;
+    return member_at(group.coordinator);
+}
+
+bool coordinator_is_other(void)
+{
+    return coordinator() != NULL;
+}
+
+uint32_t coordinator_serial(void)
+{
+    const struct member *self = group_self();
+    return !self ? 0 : coordinator() ? group.coordinator_serial : self->serial;
+}
+
+/* The thread that waits shall look anew what it waits for. The words change, for it may be only about to wait. */
+static void wake_watcher(void)
+{
+    uint32_t bit = coordinator_futex_bit();
+    __atomic_add_fetch(&group.table->events, 1, __ATOMIC_SEQ_CST);
+    __atomic_add_fetch(&group.table->commands, 1, __ATOMIC_SEQ_CST);
+    sys6(SYS_futex, &group.table->events, FUTEX_WAKE_BITSET, INT32_MAX, 0, 0, bit);
+    sys6(SYS_futex, &group.table->commands, FUTEX_WAKE_BITSET, INT32_MAX, 0, 0, bit);
+}
+
+static void set_coordinator(int at)
+{
+    group.coordinator_serial = at == MEMBER_NONE ? 0 : member_at(at)->serial;
+    __atomic_store_n(&group_self()->coordinator, group.coordinator_serial, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&group.coordinator, at, __ATOMIC_SEQ_CST);
+}
+
+/* Our coordinator has died without a word: then its signal was meant for us too, for nobody will pass it on. */
+static void take_over(void)
+{
+    set_coordinator(MEMBER_NONE);
+    if (!deferred.pending) {
+        deferred.pending_signal = deferred.first_signal;
+        member_defer(deferred.pending_signal);
+        __atomic_store_n(&deferred.pending, 1, __ATOMIC_RELEASE);
+    }
+    wake_watcher();
+}
+
+/* Is the drain that we coordinate, or that ours is a part of, past its lame duck? Then it finishes by itself, even if an
+ * ancestor begins one now: our listeners may be left to the other processes, and while we waited for all of those nobody
+ * would serve the clients in the accept queues (nginx's worker that holds the accept mutex). The ancestor waits for us. */
+static bool keep_own_drain(uint8_t phase, const struct member *now)
+{
+    if (group.coordinator == MEMBER_NONE)
+        return phase >= DRAIN_DOOR;
+    return now && member_is_alive(now) && member_phase(now) >= DRAIN_DOOR;
+}
+
+/* True: our coordinator is lost. */
+static bool follow(uint8_t phase)
+{
+    int top = group_table_coordinator(group.table, group.at);
+    /* Looked at after `top`: a coordinator whose signal is delivered meanwhile coordinates no drain any more, but it has not
+     * died. */
+    const struct member *now = coordinator();
+    if (now && member_phase(now) == DRAIN_RELEASED)
+        return false;
+    if (top == MEMBER_NONE || top == group.at) {
+        bool lost = group.coordinator != MEMBER_NONE;
+        if (lost)
+            take_over();
+        return lost;
+    }
+    if ((top == group.coordinator && now) || keep_own_drain(phase, now))
+        return false;
+    set_coordinator(top);
+    wake_watcher();
+    return false;
+}
+
+void coordinator_begin(void)
+{
+    if (group_self())
+        follow(DRAIN_SERVING);
+}
+
+uint32_t coordinator_asked(void)
+{
+    const struct member *c = coordinator();
+    return c ? __atomic_load_n(&c->confirm, __ATOMIC_ACQUIRE) : 0;
+}
+
+uint32_t coordinator_futex_bit(void)
+{
+    return (uint32_t)1 << (group.at & 31);
+}
+
+uint32_t *coordinator_futex(uint32_t *value)
+{
+    /* The values before the choice: whoever changes the coordinator changes them afterwards. */
+    uint32_t events = __atomic_load_n(&group.table->events, __ATOMIC_SEQ_CST);
+    uint32_t commands = __atomic_load_n(&group.table->commands, __ATOMIC_SEQ_CST);
+    bool coordinates = __atomic_load_n(&group.coordinator, __ATOMIC_SEQ_CST) == MEMBER_NONE;
+    *value = coordinates ? events : commands;
+    return coordinates ? &group.table->events : &group.table->commands;
+}
+
+bool coordinator_delivered(void)
+{
+    const struct group_table *m = group.table;
+    if (!group_self())
+        return false;
+    int now = group.coordinator;
+    if (now != MEMBER_NONE && m->member[now].serial == group.coordinator_serial)
+        return m->member[now].phase == DRAIN_RELEASED;
+    for (int at = group_table_master(m, group.at), i = 0; at != MEMBER_NONE && i < GROUP_TABLE_MAX; i++) {
+        if (member_phase(&m->member[at]) == DRAIN_RELEASED)
+            return true;
+        at = group_table_master(m, at);
+    }
+    return false;
+}
+
+/* ---- a step -------------------------------------------------------------------------------------------------------- */
+
+/* If we live in a PID namespace below our coordinator's, the coordinator has no number here (pid_namespaces(7)), and we do
+ * not hear of its death. */
+static bool coordinator_has_a_number(void)
+{
+    const struct member *self = group_self();
+    return self->pid == self->own_pid && group_table_reachable(group.table, group.at, group.coordinator);
+}
+
+static void step_of_participant(const struct coordinator_part *part, struct census *census, struct peers_deaths *deaths)
+{
+    const struct member *c = coordinator();
+    struct member *self = group_self();
+    census->led = true;
+    census->leader_phase = (uint8_t)member_phase(c);
+    census->leader_again = c->second_signal != 0;
+    /* Confirmed is what was looked at after the question. */
+    self->confirmed = part->drained && part->phase >= DRAIN_EMPTYING ? part->asked : 0;
+    if (member_is_alive(c) && coordinator_has_a_number())
+        peers_watch(group.coordinator, c->own_pid, deaths);
+}
+
+static void expires(struct census *census, nsec_t at)
+{
+    if (census->next_expiry == 0 || at < census->next_expiry)
+        census->next_expiry = at;
+}
+
+/* Does our delivery wait for the process in slot `at`? */
+static bool is_awaited(int at, struct census *census, nsec_t now, struct peers_deaths *deaths)
+{
+    struct member *who = member_at(at);
+    uint32_t state = __atomic_load_n(&who->state, __ATOMIC_ACQUIRE);
+    if (state == MEMBER_STARTING) { /* just forked: it may have a connection that its parent has left to it */
+        nsec_t age = group_boottime() - who->born_at;
+        if (age >= config.idle)
+            return false;
+        expires(census, now + config.idle - age);
+        return true;
+    }
+    if (state != MEMBER_SERVES || (who->flags & MEMBER_IGNORES_SIGNALS) || !peers_watch(at, member_pid(who), deaths))
+        return false;
+    peers_command(at);
+    if (peers_out_of_reach(at) || member_phase(who) == DRAIN_RELEASED)
+        return false;
+    if (member_phase(who) != DRAIN_DRAINED)
+        return true;
+    const struct member *self = group_self();
+    bool ours = __atomic_load_n(&who->coordinator, __ATOMIC_ACQUIRE) == self->serial; /* else another one asks it */
+    return ours && (who->confirmed != self->confirm || who->confirmed == 0);
+}
+
+static void step_of_coordinator(const struct coordinator_part *part, struct census *census, struct peers_deaths *deaths)
+{
+    const struct group_table *m = group.table;
+    struct member *self = group_self();
+    unsigned unready = 0;
+    for (int i = 0; i < group_table_top(m); i++) {
+        if (i == group.at || !member_is_alive(member_at(i)) || !group_table_in_scope(m, i, group.at) ||
+            !group_table_reachable(m, i, group.at) || !is_awaited(i, census, part->now, deaths))
+            continue;
+        census->members++;
+        unready += member_phase(member_at(i)) != DRAIN_DRAINED;
+    }
+    /* All are drained, and nobody can come any more: let all confirm that this is still so. */
+    if (part->drained && census->members > 0 && unready == 0 && self->confirm == 0 && part->phase >= DRAIN_EMPTYING) {
+        __atomic_store_n(&self->confirm, 1, __ATOMIC_SEQ_CST);
+        group_wake_participants();
+    }
+    if (member_is_worker())
+        census->lone_until = deferred.signal_at + GROUP_LONE_GRACE;
+}
+
+void coordinator_step(const struct coordinator_part *part, struct census *census, struct coordinator_events *events)
+{
+    if (!group_self())
+        return;
+    events->coordinator_lost |= follow(part->phase);
+    if (coordinator())
+        step_of_participant(part, census, &events->deaths);
+    else
+        step_of_coordinator(part, census, &events->deaths);
+}
+
+void coordinator_publish(uint8_t phase, const struct census *census)
+{
+    struct member *self = group_self();
+    if (!self)
+        return;
+    bool changed = self->phase != phase || self->confirmed != said_confirmed;
+    said_confirmed = self->confirmed;
+    self->counts = stats.counts;
+    self->open = census->in_flight;
+    self->last_done_at = __atomic_load_n(&stats.last_done_at, __ATOMIC_ACQUIRE);
+    __atomic_store_n(&self->phase, phase, __ATOMIC_SEQ_CST);
+    if (!changed)
+        return;
+    if (coordinator())
+        group_wake_coordinators();
+    else
+        group_wake_participants();
+}
+
+/* ---- the end ------------------------------------------------------------------------------------------------------- */
+
+/* Has any participant of our drain still to say how its part has ended? */
+static bool is_unsettled(void)
+{
+    const struct group_table *m = group.table;
+    for (int i = 0; i < group_table_top(m); i++) {
+        uint32_t phase = member_phase(member_at(i));
+        if (i != group.at && member_at(i)->state == MEMBER_SERVES && phase > DRAIN_SERVING && phase < DRAIN_DRAINED &&
+            group_table_in_scope(m, i, group.at) && !peers_out_of_reach(i))
+            return true;
+    }
+    return false;
+}
+
+static void settle(void)
+{
+    nsec_t end = clock_now() + SETTLE;
+    for (;;) {
+        uint32_t seen = __atomic_load_n(&group.table->events, __ATOMIC_ACQUIRE);
+        nsec_t now = clock_now();
+        if (now >= end || !is_unsettled())
+            return;
+        struct timespec left = {0, (long)(end - now)};
+        sys4(SYS_futex, &group.table->events, FUTEX_WAIT, seen, &left);
+    }
+}
+
+void coordinator_end(enum report_end end)
+{
+    struct member *self = group_self();
+    if (!self)
+        return;
+    self->end = end;
+    self->counts = stats.counts;
+    self->open = 0;
+    self->last_done_at = __atomic_load_n(&stats.last_done_at, __ATOMIC_ACQUIRE);
+    if (coordinator()) {
+        __atomic_store_n(&self->phase, DRAIN_RELEASED, __ATOMIC_SEQ_CST);
+        group_wake_coordinators();
+        return;
+    }
+    if (end == REPORT_DRAINED)
+        return;
+    __atomic_store_n(&self->second_signal, end == REPORT_SECOND_SIGNAL, __ATOMIC_SEQ_CST);
+    group_wake_participants();
+    settle();
+}
+
+void coordinator_finish(void)
+{
+    struct member *self = group_self();
+    if (!self)
+        return;
+    if (!coordinator()) {
+        __atomic_store_n(&self->phase, DRAIN_RELEASED, __ATOMIC_SEQ_CST);
+        group_wake_participants();
+    }
+    wake_watcher();
+}

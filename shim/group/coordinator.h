@@ -1,0 +1,59 @@
+/* coordinator.h: the drain of a group (DESIGN section 8) in two phases. The process that gets the drain signal coordinates:
+ * it commands its descendants to drain too. All participants report that they are drained; the coordinator asks them to
+ * confirm it (a connection may have come meanwhile); when all have, its signal is delivered, and then theirs.
+ * Drain thread only, but for coordinator_delivered. */
+#ifndef LASTCALL_GROUP_COORDINATOR_H
+#define LASTCALL_GROUP_COORDINATOR_H
+
+#include "group/peers.h"
+
+/* Where no thread waits for the group's changes, look for them so often. */
+#define COORDINATOR_LOOK (20 * NSEC_PER_MSEC)
+
+/* The drain begins: find out whose drain ours is a part of. */
+void coordinator_begin(void);
+
+/* Our part of the drain at this moment. */
+struct coordinator_part {
+    uint8_t phase;  /* enum drain_phase */
+    bool drained;   /* nothing is outstanding here */
+    uint32_t asked; /* coordinator_asked(), taken before `drained` was */
+    nsec_t now;
+};
+
+/* What a step has found out. */
+struct coordinator_events {
+    bool coordinator_lost; /* ours has died without a word: we coordinate now, and have its signal */
+    struct peers_deaths deaths;
+};
+
+/* How often our coordinator has asked us to confirm that we are drained. */
+uint32_t coordinator_asked(void);
+
+/* Fill in the group's part of the census, and add what has happened to events. */
+void coordinator_step(const struct coordinator_part *part, struct census *census, struct coordinator_events *events);
+
+/* Tell the others how far we are. */
+void coordinator_publish(uint8_t phase, const struct census *census);
+
+/* The futex that tells of what we wait for, and its value now. */
+uint32_t *coordinator_futex(uint32_t *value);
+/* The bit by which its waiter can be woken alone (FUTEX_WAIT_BITSET). */
+uint32_t coordinator_futex_bit(void);
+
+/* Our part is over; a participant has added its aborted requests before (group_add_aborted), a coordinator waits a moment
+ * until the participants have said so too. */
+void coordinator_end(enum report_end end);
+/* The signal of a coordinator is about to be delivered: its participants may have theirs. */
+void coordinator_finish(void);
+
+/* Does another process coordinate our drain? */
+bool coordinator_is_other(void);
+/* The serial of the process that coordinates our drain, maybe ours; 0: we are alone. */
+uint32_t coordinator_serial(void);
+
+/* Has the signal been delivered to the process whose drain ours is a part of, or for which we work? Then a signal from it
+ * is not to be deferred. Any thread, any signal handler. */
+bool coordinator_delivered(void);
+
+#endif

@@ -1,0 +1,77 @@
+/* cork_close.c: see cork_close.h. Source: tcp(7), tcp_push and __tcp_push_pending_frames in the kernel. */
+#include "launcher/external/cork_close.h"
+
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* An answer may be written in pieces. It is late by this much, once. */
+#define SETTLED (5 * NSEC_PER_MSEC)
+
+/* The kernel holds an answer back for 200 ms (tcp_probe0_base), and within these the program has to close. One of which a
+ * part may have lain for so long already, since we were not there to look, leaves without its end: the next one will do. */
+#define STALE (100 * NSEC_PER_MSEC)
+
+static void cork(int fd, int on)
+{
+    setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on);
+}
+
+/* "HTTP/1.1 100 Continue" and an empty line are 25 bytes, a record of TLS adds 29 at most. Whoever was told that is about to
+ * send a body, and must not meet an end. */
+enum { INTERIM = 25 + 29 };
+
+/* What the cork holds back is less than a segment. More is a long response, for which the way is not free. *left: how many
+ * segments with data have left so far. */
+static uint32_t held_back(int fd, uint32_t *left)
+{
+    struct tcp_info info;
+    socklen_t n = sizeof info;
+    memset(&info, 0, sizeof info);
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) != 0)
+        return 0;
+    *left = info.tcpi_data_segs_out;
+    return info.tcpi_notsent_bytes < info.tcpi_snd_mss ? info.tcpi_notsent_bytes : 0;
+}
+
+void cork_close_begin(struct cork_close *c, int fd, nsec_t now)
+{
+    cork(fd, 1);
+    *c = (struct cork_close){.fd = fd, .since = now, .before = now, .looked = now};
+    c->held_bytes = held_back(fd, &c->segments_sent);
+}
+
+/* An answer as long as the last one is another one: that has left meanwhile. */
+static void look(struct cork_close *c, nsec_t now)
+{
+    uint32_t left = c->segments_sent, lies = held_back(c->fd, &left);
+    if (c->held_bytes == 0 || left != c->segments_sent)
+        c->before = c->looked;
+    if (lies != c->held_bytes || left != c->segments_sent)
+        c->since = now;
+    c->held_bytes = lies;
+    c->segments_sent = left;
+    c->looked = now;
+}
+
+bool cork_close_step(struct cork_close *c, nsec_t now)
+{
+    look(c, now);
+    if (c->held_bytes <= INTERIM || now < c->since + SETTLED || now > c->before + STALE ||
+        shutdown(c->fd, SHUT_RD) != 0)
+        return false;
+    close(c->fd); /* corked as it is: the FIN is what it waits for */
+    c->fd = -1;
+    return true;
+}
+
+void cork_close_cancel(struct cork_close *c)
+{
+    if (c->fd < 0)
+        return;
+    cork(c->fd, 0);
+    close(c->fd);
+    c->fd = -1;
+}

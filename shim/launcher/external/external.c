@@ -1,0 +1,422 @@
+/* external.c: see external.h. Each step is one look at all connections (sock_diag), a judgement of each
+ * (activity.h), and what the drain (core/drain.h) makes of the sum.
+ *
+ * A look is taken when the kernel says that a TCP socket of the program has ended, and, since it says nothing when bytes
+ * come or go, also in a cadence: every 5 to 50 ms, so that looking costs a twentieth of a processor (with thousands of
+ * connections more), and only while a drain is going on. Holding descriptors of the connections to be told sooner is out of
+ * the question: while we had one, the program's close would close nothing. */
+#include "launcher/external/external.h"
+
+#include "core/drain.h"
+#include "core/report.h"
+#include "launcher/external/close_conns.h"
+#include "launcher/external/report.h"
+#include "launcher/external/observe.h"
+#include "launcher/host/clock.h"
+#include "launcher/host/log.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { CUTS_MAX = 256 };
+
+struct external {
+    const struct options *options;
+    int signal;
+    uint64_t wall_ms;
+    struct drain drain;
+    struct observer observer;
+    int endings;
+    nsec_t owed_at;
+    bool owed; /* something was, at the last look */
+};
+
+#define CORK_STEP_EVERY (2 * NSEC_PER_MSEC) /* while closes wait under a cork */
+
+/* How long a pause may be at this time. In the last fifth before the deadline shorter and shorter pauses make a connection idle:
+ * at the deadline every connection would be aborted. (A connection that asks regularly was closed under a cork long before,
+ * unless its program corks and uncorks by itself.) */
+static struct activity_limits patience(const struct external *x, nsec_t now)
+{
+    const nsec_t shortest = 12 * NSEC_PER_MSEC; /* more than two looks and two ticks */
+    const struct options *o = x->options;
+    struct activity_limits p = {x->drain.signal_at, o->idle, o->linger};
+    nsec_t end = x->drain.signal_at + o->timeout, fifth = o->timeout / 5, left = now < end ? end - now : 0;
+    if (!o->timeout || left >= fifth)
+        return p;
+    nsec_t share = (nsec_t)((double)o->idle * ((double)left / (double)fifth));
+    p.idle = share > shortest ? share : p.idle < shortest ? p.idle : shortest;
+    p.since = 0; /* what counts now is the pause alone */
+    return p;
+}
+
+/* ---- the sum -------------------------------------------------------------------------------------------------------- */
+
+static void sooner(nsec_t *at, nsec_t other)
+{
+    if (other && (!*at || other < *at))
+        *at = other;
+}
+
+/* Where nothing can be let go, an idle one is left to the program: its signal will close it. */
+static void count_conn(const struct external *x, struct census *c, enum activity_state is, nsec_t until)
+{
+    sooner(&c->next_expiry, until);
+    switch (is) {
+    case ACTIVITY_QUEUED: c->queued++; break;
+    case ACTIVITY_IN_FLIGHT:
+    case ACTIVITY_UNSURE: c->in_flight++; break;
+    case ACTIVITY_ENDING: c->ending++; break;
+    case ACTIVITY_QUIET: c->idle += !x->observer.cannot_take; break;
+    case ACTIVITY_IDLE:
+        c->idle += !x->observer.cannot_take;
+        break; /* not let go yet: it has just spoken, or it is too early */
+    case ACTIVITY_READ_SHUT: c->idle++; break;
+    case ACTIVITY_DONE: break;
+    }
+}
+
+static struct census take_census(struct external *x, nsec_t now)
+{
+    struct census c = {.last_accept = x->observer.last_accept};
+    const struct activity_limits p = patience(x, now);
+    for (unsigned i = 0; i < x->observer.here.count; i++) {
+        struct observed_conn *conn = &x->observer.here.at[i];
+        nsec_t until;
+        if (conn->foreign)
+            continue;
+        if (conn->activity.now.state == DIAG_SYN_RECV) {
+            c.half_open++;
+            continue;
+        }
+        close_conns_uncork(&x->observer, conn, now);
+        if (conn->cork.fd >= 0 && close_conns_has_no_other_holder(&x->observer, conn))
+            observe_drop_cork(&x->observer, conn);
+        enum activity_state is = activity_state(&conn->activity, &p, now, &until);
+        if (is == ACTIVITY_IDLE && drain_may_close_idle(&x->drain)) {
+            close_conns_shut_idle(&x->observer, conn, now);
+            is = activity_state(&conn->activity, &p, now, &until);
+        } else if (conn->cork.fd < 0 && drain_may_close_idle(&x->drain) && activity_is_regular(&conn->activity)) {
+            close_conns_begin_cork(&x->observer, conn, now);
+        }
+        count_conn(x, &c, is, until);
+    }
+    /* What the kernel lists is not of one moment: one that is missing may be there at the next look. */
+    bool owed = c.queued + c.in_flight + c.idle + c.ending > 0;
+    c.ending += !owed && x->owed;
+    x->owed = owed;
+    if (owed)
+        x->owed_at = now;
+    return c;
+}
+
+/* At the signal. Those of which it cannot be told are opaque. */
+static void count_first(struct external *x, nsec_t now)
+{
+    const struct activity_limits p = patience(x, now);
+    for (unsigned i = 0; i < x->observer.here.count; i++) {
+        const struct observed_conn *conn = &x->observer.here.at[i];
+        nsec_t until;
+        if (conn->foreign || conn->activity.now.state == DIAG_SYN_RECV)
+            continue;
+        x->observer.counts.opaque++;
+        switch (activity_state(&conn->activity, &p, now, &until)) {
+        case ACTIVITY_QUEUED:
+        case ACTIVITY_IN_FLIGHT: x->observer.counts.in_flight++; break;
+        default: break;
+        }
+    }
+}
+
+/* ---- those that end ------------------------------------------------------------------------------------------------- */
+
+struct reading {
+    struct external *x;
+    bool any; /* of ours */
+};
+
+static bool is_ours(const struct listeners *d, uint16_t port)
+{
+    for (unsigned i = 0; i < d->count; i++)
+        if (d->at[i].ours && d->at[i].diag.local_port == port)
+            return true;
+    return false;
+}
+
+static void take_ending(const struct diag_socket *s, void *arg)
+{
+    struct reading *r = arg;
+    if (!is_ours(&r->x->observer.listeners, s->local_port))
+        return;
+    r->any = true;
+    observe_ended(&r->x->observer, s);
+}
+
+/* Returns whether a connection has ended, or may have. */
+static bool read_endings(struct external *x)
+{
+    struct reading r = {.x = x};
+    if (x->endings < 0)
+        return false;
+    bool lost = sock_diag_read_endings(x->endings, take_ending, &r);
+    return r.any || lost;
+}
+
+/* The kernel says it a little later than it is so. Without its word what was owed counts as cut. */
+static void read_all_endings(struct external *x)
+{
+    enum { TIMES = 10, PATIENCE_MS = 5 };
+    read_endings(x);
+    for (int i = 0; i < TIMES && x->endings >= 0 && closed_conns_awaits_final(&x->observer.closed); i++) {
+        struct pollfd said = {x->endings, POLLIN, 0};
+        poll(&said, 1, PATIENCE_MS);
+        read_endings(x);
+    }
+}
+
+/* ---- the report ----------------------------------------------------------------------------------------------------- */
+
+static bool is_owed(const struct external *x, const struct observed_conn *conn, nsec_t now)
+{
+    const struct activity_limits p = patience(x, now);
+    nsec_t until;
+    if (conn->foreign || conn->activity.now.state == DIAG_SYN_RECV)
+        return false;
+    enum activity_state is = activity_state(&conn->activity, &p, now, &until);
+    bool may_be =
+        conn->activity.last_sender == SENDER_CLIENT || conn->activity.now.unread > 0 || conn->activity.now.unsent > 0;
+    return is == ACTIVITY_QUEUED || is == ACTIVITY_IN_FLIGHT || is == ACTIVITY_UNSURE ||
+           (is == ACTIVITY_IDLE && may_be);
+}
+
+struct cuts {
+    unsigned count;
+    struct report_cut at[CUTS_MAX];
+    char peer[CUTS_MAX][64];
+};
+
+static void add_cut(struct external *x, struct cuts *cuts, const struct diag_socket *s, int pid)
+{
+    x->observer.counts.cut++;
+    x->observer.counts.unread_bytes += s->unread;
+    if (cuts->count == CUTS_MAX)
+        return;
+    unsigned i = cuts->count++;
+    sock_diag_text(s->family, s->peer, s->peer_port, cuts->peer[i]);
+    cuts->at[i] = (struct report_cut){
+        .peer = cuts->peer[i], .pid = pid, .method = "", .age = s->quiet_ms * NSEC_PER_MSEC, .unread_bytes = s->unread};
+}
+
+/* Those that are still here, and those whose process has died. */
+static void find_cuts(struct external *x, struct cuts *cuts, enum report_end end, enum program_end why, nsec_t now)
+{
+    for (unsigned i = 0; end != REPORT_DRAINED && i < x->observer.here.count; i++) {
+        const struct observed_conn *conn = &x->observer.here.at[i];
+        const struct process_socket *holder = process_sockets_find(&x->observer.sockets, conn->activity.now.inode);
+        if (is_owed(x, conn, now))
+            add_cut(x, cuts, &conn->activity.now, holder ? holder->pid : 0);
+    }
+    for (unsigned i = 0; i < x->observer.closed.count; i++) {
+        const struct closed_conn *one = &x->observer.closed.at[i];
+        if (closed_conns_was_aborted(one, why))
+            add_cut(x, cuts, &one->activity.now, one->holder);
+    }
+}
+
+static void report_end_of_drain(struct external *x, enum report_end end, enum program_end why, nsec_t now)
+{
+    static struct cuts cuts;
+    cuts.count = 0;
+    read_all_endings(x);
+    find_cuts(x, &cuts, end, why, now);
+    for (unsigned i = 0; i < x->observer.here.count; i++) {
+        const struct activity *a = &x->observer.here.at[i].activity;
+        x->observer.counts.crossed += a->late_data;
+        x->observer.counts.served_late += a->requests;
+        x->observer.counts.idle_closed += a->read_shut_at && !a->now.inode && !x->observer.here.at[i].corked;
+    }
+    const struct drain *d = &x->drain;
+    const struct report r = {
+        .pid = x->observer.root,
+        .signal = x->signal,
+        .processes = x->observer.sockets.processes,
+        .wall_start_ms = x->wall_ms,
+        .took = now - d->signal_at,
+        .door = d->door_closed_at && x->observer.listeners.accept_stop ? d->door_closed_at - d->signal_at : 0,
+        .tail = x->owed_at ? now - x->owed_at : now - d->signal_at,
+        .end = end,
+        .how = "outside",
+        .hidden = x->observer.listeners.accept_stop,
+        .counts = x->observer.counts,
+    };
+    external_report(x->options, &r, cuts.at, cuts.count);
+}
+
+/* ---- the face ------------------------------------------------------------------------------------------------------- */
+
+static bool names_unix(const struct options *o)
+{
+    for (unsigned i = 0; i < o->listen_count; i++)
+        if (o->listen[i].family == 1)
+            return true;
+    return false;
+}
+
+static void log_beginning(const struct external *x)
+{
+    char number[16];
+    snprintf(number, sizeof number, "%d", x->signal);
+    host_log(LOG_INFO, "signal withheld, draining from outside", "signal", number, NULL);
+    if (names_unix(x->options))
+        host_log(LOG_WARN, "listeners of AF_UNIX are not drained from outside", NULL);
+    if (x->observer.sockets.hidden)
+        host_log(LOG_WARN,
+                 "the command's descriptors may not be looked at: what LASTCALL_LISTEN names is taken for its own",
+                 NULL);
+}
+
+struct external *external_begin(int root, int signal, const struct options *o, nsec_t now)
+{
+    struct external *x = calloc(1, sizeof *x);
+    if (!x)
+        return NULL;
+    x->options = o;
+    x->observer.root = root;
+    x->signal = signal;
+    x->wall_ms = clock_wall_ms();
+    drain_signal(&x->drain, now);
+    x->endings = sock_diag_endings();
+    bool found = listeners_find(&x->observer.listeners, &x->observer.sockets, o);
+    if (found && listeners_count_ours(&x->observer.listeners) > 0) {
+        log_beginning(x);
+        return x;
+    }
+    if (x->observer.listeners.unknown)
+        host_log(LOG_WARN,
+                 "the command's descriptors may not be looked at, so that its listeners are not known and nothing is "
+                 "waited for; "
+                 "LASTCALL_LISTEN can name them",
+                 NULL);
+    else if (!found)
+        host_log(LOG_WARN, "the command's sockets cannot be seen, so that nothing is waited for", "because",
+                 "no sock_diag or no /proc", NULL);
+    else
+        host_log(LOG_DEBUG, "nothing to drain from outside: the command has no TCP listener that LASTCALL_LISTEN names",
+                 NULL);
+    external_end(x);
+    return NULL;
+}
+
+void external_again(struct external *x, nsec_t now)
+{
+    drain_signal(&x->drain, now);
+}
+
+int external_fd(const struct external *x)
+{
+    return x->endings;
+}
+
+static int signal_to_pass_on(const struct external *x)
+{
+    return x->options->forward ? x->options->forward : x->signal;
+}
+
+static void send_to(int pid, void *arg)
+{
+    const struct external *x = arg;
+    if (pid != x->observer.root)
+        kill(pid, signal_to_pass_on(x));
+}
+
+void external_pass_on(struct external *x)
+{
+    if (observe_sockets(&x->observer))
+        listeners_each_server(&x->observer.listeners, &x->observer.sockets, send_to, x);
+    kill(x->observer.root, signal_to_pass_on(x));
+}
+
+static void stop_accepting(struct external *x)
+{
+    char why[64];
+    struct listeners found = {0};
+    if (listeners_find(&found, &x->observer.sockets, x->options)) { /* the lame duck may have made new ones */
+        listeners_free(&x->observer.listeners);
+        x->observer.listeners = found;
+    } else {
+        listeners_free(&found);
+    }
+    listeners_stop_accepting(&x->observer.listeners, &x->observer.sockets);
+    if (!x->observer.listeners.error)
+        return;
+    if (x->observer.listeners.error == EPERM || x->observer.listeners.error == ENOSYS) {
+        close_conns_cannot_take(&x->observer, x->observer.listeners.error);
+        return;
+    }
+    snprintf(why, sizeof why, "%s", strerrordesc_np(x->observer.listeners.error));
+    host_log(LOG_WARN, "a listener stays open: the kernel will not hide it", "because", why, NULL);
+}
+
+static enum report_end end_of(const struct drain *d)
+{
+    return d->again ? REPORT_SECOND_SIGNAL : d->expired ? REPORT_DEADLINE : REPORT_DRAINED;
+}
+
+/* One look and what follows from it; again at once when the doors have been closed, since those who came meanwhile
+ * are in their queues. */
+static struct drain_actions look_and_act(struct external *x, nsec_t now)
+{
+    for (;;) {
+        bool first = !x->observer.looked;
+        struct census c = {.in_flight = 1}; /* so much is assumed of what cannot be seen, until the deadline */
+        if (observe_connections(&x->observer, now)) {
+            if (first)
+                count_first(x, now);
+            c = take_census(x, now);
+        }
+        struct drain_actions act = drain_step(&x->drain, &c, x->options, now);
+        if (!act.hide)
+            return act;
+        stop_accepting(x);
+    }
+}
+
+enum external_next external_step(struct external *x, nsec_t now, nsec_t *wake_at)
+{
+    if (read_endings(x))
+        x->observer.look_at = x->observer.looked_at + OBSERVE_LEAST;
+    close_conns_step_corks(&x->observer, now);
+    if (now >= x->observer.look_at || x->drain.again) {
+        struct drain_actions act = look_and_act(x, now);
+        if (act.release) {
+            report_end_of_drain(x, end_of(&x->drain), PROGRAM_LIVES, now);
+            return EXTERNAL_PASS_ON;
+        }
+        if (act.wake_at && act.wake_at < x->observer.look_at)
+            x->observer.look_at = act.wake_at > now + OBSERVE_LEAST ? act.wake_at : now + OBSERVE_LEAST;
+    }
+    *wake_at = x->observer.look_at;
+    if (x->observer.corks > 0)
+        sooner(wake_at, now + CORK_STEP_EVERY);
+    return EXTERNAL_WAIT;
+}
+
+void external_program_ended(struct external *x, bool killed, nsec_t now)
+{
+    read_endings(x);
+    observe_connections(&x->observer, now);
+    report_end_of_drain(x, REPORT_EXIT, killed ? PROGRAM_KILLED : PROGRAM_EXITED, now);
+}
+
+void external_end(struct external *x)
+{
+    if (x->endings >= 0)
+        close(x->endings);
+    observe_free(&x->observer);
+    free(x);
+}

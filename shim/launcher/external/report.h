@@ -1,0 +1,10 @@
+/* report.h: the report of an external drain. */
+#ifndef LASTCALL_LAUNCHER_EXTERNAL_REPORT_H
+#define LASTCALL_LAUNCHER_EXTERNAL_REPORT_H
+
+#include "core/report.h"
+
+/* The report to the log and, if there is to be one, to LASTCALL_REPORT. */
+void external_report(const struct options *o, const struct report *r, const struct report_cut *cuts, unsigned count);
+
+#endif

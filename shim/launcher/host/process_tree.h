@@ -1,0 +1,50 @@
+/* process_tree.h: the processes that descend from this one, orphans included (it must be their subreaper, or PID 1), and what
+ * can be done to all of them. */
+#ifndef LASTCALL_LAUNCHER_HOST_PROCESS_TREE_H
+#define LASTCALL_LAUNCHER_HOST_PROCESS_TREE_H
+
+#include "base.h"
+
+struct process {
+    int pid, parent;
+    char state;      /* as in /proc/PID/stat: 'Z' and 'X' have ended */
+    bool descendant; /* of this process */
+};
+
+struct processes { /* all that there are, by pid */
+    struct process *at;
+    unsigned count, room;
+};
+
+/* False: there is no /proc, or no memory. What was read is to be given to process_tree_free all the same. */
+bool process_tree_read_all(struct processes *all);
+void process_tree_free(struct processes *all);
+
+enum { PROCESS_TREE_MAX = 4096 };
+
+struct process_tree {
+    unsigned count;
+    int pid[PROCESS_TREE_MAX]; /* the descendants that live */
+};
+
+void process_tree_read(struct process_tree *t);
+
+/* From now on orphans become children of this process. */
+void process_tree_adopt_orphans(void);
+
+/* Send a signal to every descendant but one (0 = to all). The tree is read again once each process is held by a pidfd, since
+ * a pid may be another process's by now. */
+void process_tree_signal(int signo, int but);
+
+/* Stop all descendants but one (0 = all); returns when none runs, or after a second. SIGCONT by process_tree_signal lets
+ * them go on. */
+void process_tree_stop(int but);
+
+/* Is this signal pending for a descendant but one (which takes it when it is continued)? */
+bool process_tree_has_pending(int signo, int but);
+
+/* End all descendants, also those that they still start, and reap the children of this process. False: some did not go
+ * in 5 s. */
+bool process_tree_end(void);
+
+#endif

@@ -1,0 +1,48 @@
+/* tracee_aarch64.h: how this architecture's registers say where a stopped process is, and what it asks of the kernel. Facts
+ * only. Source: ptrace(2), syscall(2). */
+#ifndef LASTCALL_LAUNCHER_RUN_TRACEE_AARCH64_H
+#define LASTCALL_LAUNCHER_RUN_TRACEE_AARCH64_H
+
+#include <elf.h>
+#include <string.h>
+#include <sys/user.h>
+
+typedef struct user_regs_struct tracee_regs;
+
+/* svc 0; brk 0: after the call it stops. */
+static const uint8_t tracee_code[] = {0x01, 0x00, 0x00, 0xd4, 0x00, 0x00, 0x20, 0xd4};
+enum { TRACEE_TRAP = 4 };
+
+enum { TRACEE_RELATIVE = R_AARCH64_RELATIVE, TRACEE_SLOT = R_AARCH64_GLOB_DAT, TRACEE_ADDRESS = R_AARCH64_ABS64 };
+
+static inline uint64_t tracee_at(const tracee_regs *r)
+{
+    return r->pc;
+}
+
+static inline void tracee_go_to(tracee_regs *r, uint64_t address)
+{
+    r->pc = address;
+}
+
+static inline void tracee_ask(tracee_regs *r, long nr, const long a[6])
+{
+    r->regs[8] = (unsigned long)nr;
+    for (unsigned i = 0; i < 6; i++)
+        r->regs[i] = (unsigned long)a[i];
+}
+
+static inline long tracee_answer(const tracee_regs *r)
+{
+    return (long)r->regs[0];
+}
+
+/* What go_injected (hook/go_aarch64.S) wants to know when it has stopped: at its brk, which is not passed by itself. */
+static inline void tracee_tell(tracee_regs *r, int tracer, uint64_t entry)
+{
+    r->regs[19] = (unsigned long)tracer;
+    r->regs[20] = entry;
+    r->pc += 4;
+}
+
+#endif

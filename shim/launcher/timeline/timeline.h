@@ -1,0 +1,66 @@
+/* timeline.h: one drain as its report tells of it, for the picture that `lastcall timeline` draws. */
+#ifndef LASTCALL_LAUNCHER_TIMELINE_TIMELINE_H
+#define LASTCALL_LAUNCHER_TIMELINE_TIMELINE_H
+
+#include "core/history.h"
+
+#include <stdio.h>
+
+enum { TIMELINE_CONNECTIONS = 20000, TIMELINE_CHANGES = 64, TIMELINE_PROCESSES = 1024 };
+
+/* Ten years: no time in a report is later. Times are microseconds from the signal. */
+#define TIMELINE_LATEST (UINT64_C(10) * 366 * 24 * 3600 * 1000000)
+
+struct timeline_change {
+    uint64_t at;
+    unsigned state; /* enum history_state, not HISTORY_NONE */
+};
+
+struct timeline_connection {
+    int pid;
+    const char *peer, *method; /* "" if not known; anything may be in them */
+    uint64_t in_bytes, out_bytes;
+    uint64_t left_out; /* changes */
+    bool cut;
+    unsigned changes; /* at least one; their times do not fall */
+    const struct timeline_change *change;
+};
+
+struct timeline_process {
+    int pid;
+    const char *how;
+};
+
+struct timeline {
+    void *owner; /* of the strings and arrays */
+    int pid;
+    const char *signal, *end, *version; /* "" if not said */
+    uint64_t wall_ms;
+    uint64_t took, tail;
+    uint64_t door, hidden_at, deadline; /* 0: not closed, not hidden (or not told), none (or not told) */
+    uint64_t in_flight, served_late, idle_closed, cut, opaque;
+    bool recorded;       /* it tells of connections; else there are those that were cut */
+    uint64_t left_out;   /* connections that it does not tell of */
+    unsigned unreadable; /* connections that could not be read */
+    struct timeline_connection *connection;
+    unsigned connections;
+    struct timeline_process *process;
+    unsigned processes; /* 0: one, which is `pid` */
+};
+
+/* Read drain number `wanted` (from 1; 0: the last) from a file of reports, one JSON object a line. What else is in it is
+ * passed over; what cannot be read is said to `warn`, one sentence a call. False: there is none; why was said. */
+struct timeline_reader {
+    const char *name; /* of the file, for the sentences */
+    unsigned wanted;
+    void (*warn)(const char *sentence);
+};
+bool timeline_read(struct timeline *t, FILE *in, const struct timeline_reader *how);
+void timeline_free(struct timeline *t);
+
+/* Draw it. title: instead of the sentence that says how it went, or NULL. False: no memory; what went wrong with the file
+ * is for ferror to say. */
+enum timeline_format { TIMELINE_SVG, TIMELINE_HTML };
+bool timeline_draw(FILE *out, const struct timeline *t, enum timeline_format format, const char *title);
+
+#endif

@@ -1,0 +1,31 @@
+/* deliver.h: the program has its signal. */
+#ifndef LASTCALL_SIGNAL_DELIVER_H
+#define LASTCALL_SIGNAL_DELIVER_H
+
+#include "process/config.h"
+#include "process/deferred.h"
+
+#include <signal.h>
+
+/* The signal that is delivered for the deferred one. */
+static inline int deliver_which(void)
+{
+    return config.forward ? config.forward : deferred.pending_signal;
+}
+
+/* In our handler of sig, with its context (NULL: elsewhere): give the program its dispositions, and the signal that is
+ * deferred for it, in the thread that the kernel has picked: the kernel delivers it, with all of its flags, as our handler
+ * returns. False: it was delivered by hand, or not at all. */
+bool deliver_here(int sig, void *context);
+
+/* In our handler of sig, where nothing is deferred: the signal passes as it came. False: likewise. */
+bool deliver_as_it_came(int sig, siginfo_t *info, void *context);
+
+/* In our handler of sig, in a child between its birth and exec, which has nothing to drain: exec forgets a deferred signal, so
+ * the child gets it now, as without us. The memory may be the parent's (vfork): only the kernel's table is touched. */
+void deliver_before_exec(int sig, siginfo_t *info, void *context);
+
+/* What is deferred, if anything is, to this thread, now. */
+void deliver_deferred(void);
+
+#endif

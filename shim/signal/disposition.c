@@ -1,0 +1,193 @@
+/* disposition.c: see disposition.h. */
+#include "signal/disposition.h"
+
+#include "process/config.h"
+#include "process/log.h"
+#include "process/self.h"
+#include "sys/sigmask.h"
+#include "sys/syscall.h"
+
+#define SA_RESTORER_ 0x04000000ul
+
+extern HIDDEN void signal_return(void);
+
+HIDDEN struct dispositions dispositions;
+
+void dispositions_init(disposition_handler *handler, disposition_handler *on_command)
+{
+    dispositions.handler = handler;
+    dispositions.on_command = on_command;
+}
+
+void dispositions_after_fork(void)
+{
+    dispositions.lock = 0;
+}
+
+/* ---- the kernel's table -------------------------------------------------------------------------------------------- */
+
+static bool get_action(int sig, struct ksigaction *now)
+{
+    return sys4(SYS_rt_sigaction, sig, 0, now, 8) == 0;
+}
+
+static bool put_action(int sig, const struct ksigaction *act)
+{
+    return sys4(SYS_rt_sigaction, sig, act, 0, 8) == 0;
+}
+
+/* libc puts in the restorer that the kernel wants; where the program has given none, it is ours. */
+static void complete(struct ksigaction *own)
+{
+    if ((own->flags & SA_RESTORER_) != 0)
+        return;
+    own->flags |= SA_RESTORER_;
+    own->restorer = (uintptr_t)signal_return;
+}
+
+bool dispositions_put(int sig, struct ksigaction own)
+{
+    complete(&own);
+    return put_action(sig, &own) || put_action(sig, &own);
+}
+
+/* All signals are blocked in our handlers. */
+static struct ksigaction ours(disposition_handler *handler, unsigned long restart)
+{
+    return (struct ksigaction){
+        .handler = (uintptr_t)handler,
+        .flags = SA_SIGINFO | SA_ONSTACK | SA_RESTORER_ | restart,
+        .restorer = (uintptr_t)signal_return,
+        .mask = ~(uint64_t)0,
+    };
+}
+
+static bool put_ours(int sig, unsigned long restart)
+{
+    struct ksigaction act = ours(dispositions.handler, restart);
+    return put_action(sig, &act);
+}
+
+/* ---- the lock of the view ------------------------------------------------------------------------------------------- */
+
+/* One change of a disposition at a time. The holder of the lock is never interrupted; it makes a few system calls. */
+static uint64_t lock_view(void)
+{
+    uint64_t mask = sigmask_block_all();
+    while (__atomic_exchange_n(&dispositions.lock, 1, __ATOMIC_ACQUIRE))
+        sys0(SYS_sched_yield);
+    return mask;
+}
+
+static void unlock_view(uint64_t mask)
+{
+    __atomic_store_n(&dispositions.lock, 0, __ATOMIC_RELEASE);
+    sigmask_restore(mask);
+}
+
+/* ---- holding, and giving back --------------------------------------------------------------------------------------- */
+
+static bool take(int sig)
+{
+    struct ksigaction now;
+    if (!get_action(sig, &now))
+        return false;
+    if (dispositions_is_ours(now.handler))
+        return true; /* a fork's child: inherited, and so is its view */
+    signal_view_hold(&dispositions.view, sig, &now);
+    if (now.handler == SIGNAL_VIEW_IGNORE || put_ours(sig, SA_RESTART))
+        return true;
+    signal_view_release(&dispositions.view, sig);
+    return false;
+}
+
+void dispositions_take(void)
+{
+    for (int sig = 1; sig < SIGNAL_VIEW_MAX; sig++)
+        if ((config.signals >> sig & 1) != 0 && !take(sig))
+            log_warning("a signal cannot be withheld: it ends the process as without lastcall");
+}
+
+/* Where our handler is no longer in the kernel, the program has set its own by means that are not seen (Go's runtime, by a
+ * system call of its own): that one stands. Where our handler cannot be replaced, the signal stays held. */
+struct ksigaction dispositions_release(int sig)
+{
+    struct ksigaction own = signal_view_release(&dispositions.view, sig), now;
+    if (own.handler != SIGNAL_VIEW_IGNORE && get_action(sig, &now) && !dispositions_is_ours(now.handler))
+        return now;
+    if (!dispositions_put(sig, own))
+        signal_view_hold(&dispositions.view, sig, &own);
+    return own;
+}
+
+void dispositions_give_back(void)
+{
+    uint64_t mask = lock_view();
+    for (int sig = 1; sig < SIGNAL_VIEW_MAX; sig++)
+        if (signal_is_held(sig))
+            dispositions_release(sig);
+    unlock_view(mask);
+}
+
+bool dispositions_are_ignored(void)
+{
+    uint64_t mask = lock_view();
+    bool ignored = dispositions.view.held != 0;
+    for (int sig = 1; sig < SIGNAL_VIEW_MAX; sig++)
+        if (signal_is_held(sig) && dispositions.view.program[sig].handler != SIGNAL_VIEW_IGNORE)
+            ignored = false;
+    unlock_view(mask);
+    return ignored;
+}
+
+/* ---- the program's calls --------------------------------------------------------------------------------------------- */
+
+/* A child of vfork (python's subprocess resets all handlers in it) has the view of its parent in its memory, and a table
+ * of its own in the kernel: only the table is changed. */
+static void change_of_vfork_child(int sig, const struct ksigaction *act, struct ksigaction *old)
+{
+    struct ksigaction kernel, own;
+    if (act) {
+        own = *act;
+        complete(&own);
+    }
+    sys4(SYS_rt_sigaction, sig, act ? &own : NULL, &kernel, 8);
+    if (old)
+        *old = dispositions_is_ours(kernel.handler) ? dispositions.view.program[sig] : kernel;
+}
+
+bool dispositions_change(int sig, const struct ksigaction *act, struct ksigaction *old)
+{
+    if (signal_is_held(sig) && !self_is_our_process()) {
+        change_of_vfork_child(sig, act, old);
+        return true;
+    }
+    uint64_t mask = lock_view();
+    bool held = signal_is_held(sig);
+    if (held && old)
+        *old = dispositions.view.program[sig];
+    if (held && act && signal_view_set(&dispositions.view, sig, act))
+        put_ours(sig, SA_RESTART);
+    else if (held && act)
+        put_action(sig, act);
+    unlock_view(mask);
+    return held;
+}
+
+/* ---- for a drain ------------------------------------------------------------------------------------------------------ */
+
+void dispositions_accept_commands(void)
+{
+    struct ksigaction now, act = ours(dispositions.on_command, SA_RESTART);
+    if (get_action(SIGCONT, &now) && now.handler == SIGNAL_VIEW_DEFAULT)
+        put_action(SIGCONT, &act);
+}
+
+void dispositions_interrupt(int first, int delivered)
+{
+    uint64_t mask = lock_view();
+    const struct ksigaction *program = &dispositions.view.program[delivered];
+    if (signal_is_held(first) && program->handler > SIGNAL_VIEW_IGNORE && (program->flags & SA_RESTART) == 0)
+        put_ours(first, 0);
+    unlock_view(mask);
+}

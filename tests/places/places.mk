@@ -1,8 +1,0 @@
-# places.mk: the same object in other places.
-#   make matrix                               every server x every scenario, here and in each root: an hour and a half
-#   make matrix MATRIX='--place musl --server nginx'
-# A root is made when it is missing, and kept in BUILD/roots; `rm -r` it to have it made anew.
-matrix: $(BUILD)/liblastcall.so $(BUILD)/lastcall e2e-build
-	$(Q)$(E2E_PYTHON) tests/places/matrix.py --build $(BUILD) $(MATRIX) $(E2E)
-
-.PHONY: matrix
