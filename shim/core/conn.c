@@ -379,6 +379,30 @@ bool conn_in_flight(const struct conn *c)
     return __atomic_load_n(&c->pending, __ATOMIC_ACQUIRE) > 0 || conn_request_open(c) || !http1_between(&c->out);
 }
 
+bool conn_opaque_unseen(const struct conn *c)
+{
+    return LOAD(c->opaque_reason) == OPAQUE_COUNTS || LOAD(c->opaque.last) == OPAQUE_NOBODY;
+}
+
+enum opaque_state conn_opaque_state(const struct conn *c)
+{
+    return LOAD(c->opaque_reason) == OPAQUE_COUNTS ? OPAQUE_ANSWERED : opaque_state(&c->opaque);
+}
+
+bool conn_is_waited_for(const struct conn *c)
+{
+    if (conn_is_opaque(c))
+        return !LOAD(c->fin) && conn_opaque_state(c) == OPAQUE_IN_FLIGHT;
+    return conn_in_flight(c);
+}
+
+bool conn_may_shut_read(const struct conn *c)
+{
+    uint8_t protocol = LOAD(c->opaque.protocol);
+    return !conn_is_opaque(c) || LOAD(c->opaque_reason) == OPAQUE_TUNNEL || protocol == OPAQUE_FASTCGI ||
+           protocol == OPAQUE_HTTP2;
+}
+
 /* Is the response that begins now the last one owed, if `answered` more were complete before it? */
 static bool is_last(const struct conn *c, unsigned answered, bool more)
 {

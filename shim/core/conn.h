@@ -205,6 +205,18 @@ static INLINE unsigned conn_sent(struct conn *c, const void *data, size_t n, uin
 /* A request has begun to arrive and its response is not complete. False for opaque connections. */
 bool conn_in_flight(const struct conn *c);
 
+/* An opaque connection: what is outstanding, by its bytes. One whose bytes pass where no hook sees them (conn_opaque_unseen): the
+ * kernel has to be asked when each side spoke last. */
+enum opaque_state conn_opaque_state(const struct conn *c);
+bool conn_opaque_unseen(const struct conn *c);
+
+/* Does a client wait for the program, as far as the bytes tell: in flight, or opaque and the client spoke last? */
+bool conn_is_waited_for(const struct conn *c);
+
+/* Once it is quiet, may the program be made to read end of file? Where silence may be a pause in a response, the program could take
+ * that for a client who has gone (TLS, unknown bytes); its own shutdown closes such a connection. */
+bool conn_may_shut_read(const struct conn *c);
+
 /* Is a request half arrived (its head or body incomplete)? */
 bool conn_request_open(const struct conn *c);
 
