@@ -19,10 +19,37 @@ void conn_init(struct conn *c, int fd, uint16_t listener, bool unix_)
     http1_init(&c->out, HTTP1_RESPONSE);
 }
 
-void conn_set_opaque(struct conn *c, enum opaque_reason why)
+/* c->opaque is as it shall be: others may look at it. */
+static void publish_opaque(struct conn *c, enum opaque_reason why)
 {
     uint8_t none = OPAQUE_NOT;
     __atomic_compare_exchange_n(&c->opaque_reason, &none, (uint8_t)why, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+}
+
+static void set_opaque(struct conn *c, enum opaque_reason why, enum opaque_speaker last)
+{
+    if (conn_is_opaque(c))
+        return;
+    opaque_begin_unknown(&c->opaque, last);
+    publish_opaque(c, why);
+}
+
+void conn_set_opaque(struct conn *c, enum opaque_reason why)
+{
+    enum opaque_speaker last = OPAQUE_NOBODY; /* bytes have passed that no hook has seen */
+    if (why == OPAQUE_CONCURRENT_IO)
+        last = conn_in_flight(c) ? OPAQUE_CLIENT : OPAQUE_SERVER;
+    set_opaque(c, why, last);
+}
+
+void conn_follow_opaque_in(struct conn *c, const void *data, size_t n)
+{
+    opaque_received(&c->opaque, data, n);
+}
+
+void conn_follow_opaque_out(struct conn *c, const void *data, size_t n)
+{
+    opaque_sent(&c->opaque, data, n);
 }
 
 /* ---- ownership ---------------------------------------------------------------------------------- */
@@ -134,6 +161,72 @@ static inline size_t feed(struct http1 *p, const char *data, size_t n, enum http
 
 /* ---- in ----------------------------------------------------------------------------------------- */
 
+/* What the client sent before the byte at offset `at` of its first message, as far as http1 keeps it: digits, or the beginning of
+ * HTTP/2's preface, look like a method. NULL: it cannot be told. */
+static const char *first_bytes(const struct conn *c, uint64_t at)
+{
+    static const char preface[] = "PRI * HTTP/";
+    const struct http1_facts *f = &c->in.facts;
+    if (c->ring.head != 0 || at >= OPAQUE_FIRST)
+        return NULL;
+    if (at == 0)
+        return "";
+    if (at + 1 == f->method_len) /* the refused byte was kept too */
+        return f->method;
+    return at == sizeof preface - 1 && memcmp(f->method, "PRI", 4) == 0 ? preface : NULL;
+}
+
+/* http1 has refused the byte before data[0], at `offset` of the connection; n bytes follow it. */
+static void follow_refused(struct conn *c, const uint8_t *data, size_t n, uint64_t offset)
+{
+    uint64_t at = offset - c->proxy_len;
+    const char *first = offset >= c->proxy_len ? first_bytes(c, at) : NULL;
+    if (conn_is_opaque(c))
+        return;
+    if (!first) {
+        set_opaque(c, OPAQUE_REQUEST, OPAQUE_CLIENT);
+        return;
+    }
+    opaque_init(&c->opaque);
+    opaque_received(&c->opaque, first, (size_t)at);
+    opaque_received(&c->opaque, data - 1, n + 1);
+    publish_opaque(c, OPAQUE_REQUEST);
+}
+
+/* n bytes that begin in a load balancer's header. */
+static void follow_proxy_header(struct conn *c, const char *data, size_t n)
+{
+    enum proxy_protocol_result result;
+    size_t took = proxy_protocol_feed(&c->proxy, (const uint8_t *)data, n, &result);
+    if (result == PROXY_PROTOCOL_MORE)
+        return;
+    c->proxy.version = 0;
+    if (result == PROXY_PROTOCOL_BAD) {
+        set_opaque(c, OPAQUE_REQUEST, OPAQUE_CLIENT);
+        return;
+    }
+    c->proxy_len = (uint32_t)(c->read_bytes - (n - took));
+    c->request_bytes = 0;
+    http1_init(&c->in, HTTP1_REQUEST);
+    if (n > took)
+        conn_follow_requests(c, data + took, n - took);
+}
+
+/* n bytes that http1 does not take: the last one before data[0] is the one that it has refused, if this is the call in which it
+ * has. */
+static void follow_no_http1(struct conn *c, const char *data, size_t n, bool now)
+{
+    uint64_t offset = c->read_bytes - n - 1;
+    if (now && c->proxy_len == 0 && proxy_protocol_begin(&c->proxy, offset, (uint8_t)data[-1], c->in.facts.method)) {
+        if (n > 0)
+            follow_proxy_header(c, data, n);
+    } else if (c->proxy.version != 0) {
+        follow_proxy_header(c, data, n);
+    } else {
+        follow_refused(c, (const uint8_t *)data, n, offset);
+    }
+}
+
 /* The first http1_feed of a read took `took` bytes and made `event`; and so on. */
 static NOINLINE void follow_more_requests(struct conn *c, const char *data, size_t n, size_t took,
                                           enum http1_event event)
@@ -153,7 +246,7 @@ static NOINLINE void follow_more_requests(struct conn *c, const char *data, size
             flags = run_flags(&c->in.facts);
             run++;
         } else if (event == HTTP1_BAD) {
-            conn_set_opaque(c, OPAQUE_REQUEST);
+            follow_no_http1(c, data, n, took > 0);
             break;
         }
         if (n == 0)
@@ -165,7 +258,7 @@ static NOINLINE void follow_more_requests(struct conn *c, const char *data, size
     if (run > 0)
         room = ring_push(c, flags, run) && room;
     if (!room)
-        conn_set_opaque(c, OPAQUE_DEPTH);
+        set_opaque(c, OPAQUE_DEPTH, OPAQUE_CLIENT);
 }
 
 void conn_follow_requests(struct conn *c, const void *data, size_t n)
@@ -183,14 +276,14 @@ void conn_follow_requests(struct conn *c, const void *data, size_t n)
     uint8_t flags = run_flags(&c->in.facts);
     http1_ends_here(&c->in);
     if (!ring_push_run(c, flags, 1))
-        conn_set_opaque(c, OPAQUE_DEPTH);
+        set_opaque(c, OPAQUE_DEPTH, OPAQUE_CLIENT);
 }
 
 void conn_skip_requests(struct conn *c, size_t n)
 {
     enum http1_event event;
     if (!http1_skip(&c->in, n, &event))
-        conn_set_opaque(c, OPAQUE_UNSEEN);
+        set_opaque(c, OPAQUE_UNSEEN, OPAQUE_CLIENT);
     else
         c->request_bytes += n;
 }
@@ -221,7 +314,7 @@ static NOINLINE unsigned follow_more_responses(struct conn *c, const char *data,
             ring_pop(c);
             done++;
         } else if (event == HTTP1_BAD || event == HTTP1_TUNNEL) {
-            conn_set_opaque(c, event == HTTP1_BAD ? OPAQUE_RESPONSE : OPAQUE_TUNNEL);
+            set_opaque(c, event == HTTP1_BAD ? OPAQUE_RESPONSE : OPAQUE_TUNNEL, OPAQUE_SERVER);
             break;
         }
         if (n == 0)
@@ -253,7 +346,7 @@ static NOINLINE unsigned skip_more_responses(struct conn *c, size_t n)
 {
     enum http1_event event;
     if (!http1_skip(&c->out, n, &event)) {
-        conn_set_opaque(c, OPAQUE_UNSEEN);
+        set_opaque(c, OPAQUE_UNSEEN, OPAQUE_SERVER);
         return 0;
     }
     c->response_bytes += n;
@@ -284,6 +377,30 @@ bool conn_in_flight(const struct conn *c)
     if (LOAD(c->fin) || conn_is_opaque(c))
         return false;
     return __atomic_load_n(&c->pending, __ATOMIC_ACQUIRE) > 0 || conn_request_open(c) || !http1_between(&c->out);
+}
+
+bool conn_opaque_unseen(const struct conn *c)
+{
+    return LOAD(c->opaque_reason) == OPAQUE_COUNTS || LOAD(c->opaque.last) == OPAQUE_NOBODY;
+}
+
+enum opaque_state conn_opaque_state(const struct conn *c)
+{
+    return LOAD(c->opaque_reason) == OPAQUE_COUNTS ? OPAQUE_ANSWERED : opaque_state(&c->opaque);
+}
+
+bool conn_is_waited_for(const struct conn *c)
+{
+    if (conn_is_opaque(c))
+        return !LOAD(c->fin) && conn_opaque_state(c) == OPAQUE_IN_FLIGHT;
+    return conn_in_flight(c);
+}
+
+bool conn_may_shut_read(const struct conn *c)
+{
+    uint8_t protocol = LOAD(c->opaque.protocol);
+    return !conn_is_opaque(c) || LOAD(c->opaque_reason) == OPAQUE_TUNNEL || protocol == OPAQUE_FASTCGI ||
+           protocol == OPAQUE_HTTP2;
 }
 
 /* Is the response that begins now the last one owed, if `answered` more were complete before it? */

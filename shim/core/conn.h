@@ -7,6 +7,8 @@
 #define LASTCALL_CONN_H
 
 #include "core/http1.h"
+#include "core/opaque.h"
+#include "core/proxy_protocol.h"
 #include "core/rewrite.h"
 
 /* How a connection ends under a drain; only ever moves down this list. */
@@ -82,6 +84,9 @@ struct conn {
     bool stale;     /* closed where we could not see it: the number is another connection's now. Hands off */
     struct http1 in, out;
     struct conn_ring ring;
+    struct proxy_protocol proxy;            /* the header of a load balancer, while it comes */
+    uint32_t proxy_len;                     /* its length, once it has come; the client's own bytes begin behind it */
+    struct opaque opaque;                   /* an opaque connection: who spoke last */
     uint32_t pending;                       /* requests whose response is not complete */
     uint64_t read_bytes, written_bytes;     /* on the wire, by the program's calls that we saw */
     uint64_t request_bytes, response_bytes; /* of the message that is current or was last */
@@ -123,7 +128,7 @@ static inline bool conn_is_alive(const struct conn *c)
     return __atomic_load_n(&c->live, __ATOMIC_ACQUIRE) && !LOAD(c->dead);
 }
 
-/* From now on it is opaque, unless it is so already. Any thread. */
+/* From now on it is opaque, unless it is so already: for a reason that its bytes do not show. Any thread. */
 void conn_set_opaque(struct conn *c, enum opaque_reason why);
 static inline bool conn_is_opaque(const struct conn *c)
 {
@@ -165,19 +170,21 @@ static inline void conn_report_clear(struct conn *c, enum conn_report bit)
     __atomic_fetch_and(&c->report.said, ~bit, __ATOMIC_RELAXED);
 }
 
-/* What the next two do for a connection that is not opaque. */
+/* What the next two do for a connection that is not opaque; and for one that is. */
 void conn_follow_requests(struct conn *c, const void *data, size_t n);
 void conn_skip_requests(struct conn *c, size_t n);
 unsigned conn_follow_responses(struct conn *c, const void *data, size_t n);
 unsigned conn_skip_responses(struct conn *c, size_t n);
+void conn_follow_opaque_in(struct conn *c, const void *data, size_t n);
+void conn_follow_opaque_out(struct conn *c, const void *data, size_t n);
 
 /* n bytes were read by the program, now or (data NULL) unseen. Holder of the lock in calls_in. */
 static INLINE void conn_received(struct conn *c, const void *data, size_t n)
 {
     STORE(c->read_bytes, c->read_bytes + n);
     if (UNLIKELY(LOAD(c->opaque_reason) != OPAQUE_NOT))
-        return;
-    if (LIKELY(data != NULL))
+        conn_follow_opaque_in(c, data, n);
+    else if (LIKELY(data != NULL))
         conn_follow_requests(c, data, n);
     else
         conn_skip_requests(c, n);
@@ -188,13 +195,27 @@ static INLINE void conn_received(struct conn *c, const void *data, size_t n)
 static INLINE unsigned conn_sent(struct conn *c, const void *data, size_t n, uint64_t wire)
 {
     STORE(c->written_bytes, c->written_bytes + wire);
-    if (UNLIKELY(LOAD(c->opaque_reason) != OPAQUE_NOT))
+    if (UNLIKELY(LOAD(c->opaque_reason) != OPAQUE_NOT)) {
+        conn_follow_opaque_out(c, data, n);
         return 0;
+    }
     return data ? conn_follow_responses(c, data, n) : conn_skip_responses(c, n);
 }
 
 /* A request has begun to arrive and its response is not complete. False for opaque connections. */
 bool conn_in_flight(const struct conn *c);
+
+/* An opaque connection: what is outstanding, by its bytes. One whose bytes pass where no hook sees them (conn_opaque_unseen): the
+ * kernel has to be asked when each side spoke last. */
+enum opaque_state conn_opaque_state(const struct conn *c);
+bool conn_opaque_unseen(const struct conn *c);
+
+/* Does a client wait for the program, as far as the bytes tell: in flight, or opaque and the client spoke last? */
+bool conn_is_waited_for(const struct conn *c);
+
+/* Once it is quiet, may the program be made to read end of file? Where silence may be a pause in a response, the program could take
+ * that for a client who has gone (TLS, unknown bytes); its own shutdown closes such a connection. */
+bool conn_may_shut_read(const struct conn *c);
 
 /* Is a request half arrived (its head or body incomplete)? */
 bool conn_request_open(const struct conn *c);

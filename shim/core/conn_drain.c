@@ -44,6 +44,8 @@ void conn_drain_look(struct conn_facts *f, const struct conn *c)
     f->stale = c->stale;
     f->opaque = conn_is_opaque(c);
     f->fin = LOAD(c->fin);
+    f->state = f->opaque ? (uint8_t)conn_opaque_state(c) : OPAQUE_ANSWERED;
+    f->keeps_reading = !conn_may_shut_read(c);
     f->busy = f->stage < CONN_ENDED && conn_drain_busy(c);
     /* After `busy`: a writer puts the new time down before its response is complete, so that no idle connection is seen with
      * the time of the response before. */
@@ -138,8 +140,8 @@ static struct conn_decision drain_idle(const struct conn_facts *f, const struct 
         if (spoken)
             return decide(OUTSTANDING_IN_FLIGHT, now < latest ? latest : 0);
     }
-    if (f->stage == CONN_EOF)
-        return decide(OUTSTANDING_NOTHING, 0); /* the program does not care for it: the exit closes it */
+    if (f->stage == CONN_EOF || f->keeps_reading)
+        return decide(OUTSTANDING_NOTHING, 0); /* the program's own shutdown, or its exit, closes it */
     if (f->shared && is_unknown(f, ASK_SHARED))
         return ask(ASK_SHARED);
     if (f->shared)
@@ -149,13 +151,24 @@ static struct conn_decision drain_idle(const struct conn_facts *f, const struct 
     return d;
 }
 
-/* What cannot be read is judged by its silence alone. */
+/* Does the client of what cannot be read wait for an answer? Bytes that the program has not read are the client's. */
+static bool client_waits(const struct conn_facts *f)
+{
+    return !f->fin && (f->state == OPAQUE_IN_FLIGHT || f->client_last || f->unread);
+}
+
+/* What cannot be read: who spoke last decides, and silence only after the server's word. A client that may want no answer (a small
+ * record of HTTP/2 over TLS) is waited for twice as long. */
 static struct conn_decision drain_opaque(const struct conn_facts *f, const struct conn_policy *p, nsec_t now)
 {
     if (is_unknown(f, ASK_MOVED))
         return ask(ASK_MOVED);
     if (f->gone)
         return decide(OUTSTANDING_NOTHING, 0);
+    if (is_unknown(f, ASK_UNREAD))
+        return ask(ASK_UNREAD);
+    if (client_waits(f))
+        return decide(OUTSTANDING_IN_FLIGHT, 0);
     if (f->stage == CONN_EOF)
         return drain_idle(f, p, f->since + p->idle, now);
     if (is_unknown(f, ASK_UNSENT))
@@ -163,7 +176,7 @@ static struct conn_decision drain_opaque(const struct conn_facts *f, const struc
     nsec_t quiet_since = later(later(p->signal_at, f->since), f->moved_at);
     if (f->unsent)
         quiet_since = now; /* a reader that pauses: output is bounded by the deadline only */
-    return drain_idle(f, p, quiet_since + p->idle, now);
+    return drain_idle(f, p, quiet_since + (f->state == OPAQUE_BUSY ? 2 : 1) * p->idle, now);
 }
 
 static struct conn_decision drain_open(const struct conn_facts *f, const struct conn_policy *p, nsec_t now)

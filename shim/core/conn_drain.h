@@ -24,7 +24,7 @@ enum conn_question {
     ASK_PEER_DONE,  /* half-closed, and the peer was still sending. must_linger */
     ASK_ACKED,      /* acked, acked_at */
     ASK_ONLY_FIN,   /* once watched: only_fin, acked_at */
-    ASK_MOVED,      /* opaque: gone, moved_at, since */
+    ASK_MOVED,      /* opaque: gone, moved_at, since; client_last, where no hook sees the bytes */
     ASK_UNSENT,     /* opaque: unsent */
     ASK_UNREAD,     /* unread */
     ASK_UNFOLLOWED, /* unfollowed */
@@ -36,25 +36,28 @@ enum conn_question {
 struct conn_facts {
     uint32_t known; /* answered questions: 1 << enum conn_question */
     /* of our own tables, all at one moment: conn_drain_look */
-    uint8_t stage;    /* enum conn_stage */
-    bool inherited;   /* by fork, and this process has not used it since */
-    bool used;        /* bytes have passed */
-    bool stale;       /* the descriptor is another connection's by now */
-    bool opaque, fin; /* as in struct conn */
-    bool busy;        /* a request is in flight, or bytes are being followed in this moment */
-    bool must_linger; /* the peer is still sending */
-    bool acked;       /* all output is acknowledged, our FIN too ... */
-    nsec_t acked_at;  /* ... since; or since when only our FIN is not; 0: neither */
-    nsec_t since;     /* accepted, last response complete, or stage entered */
+    uint8_t stage;      /* enum conn_stage */
+    bool inherited;     /* by fork, and this process has not used it since */
+    bool used;          /* bytes have passed */
+    bool stale;         /* the descriptor is another connection's by now */
+    bool opaque, fin;   /* as in struct conn */
+    uint8_t state;      /* opaque: enum opaque_state */
+    bool keeps_reading; /* not conn_may_shut_read */
+    bool busy;          /* a request is in flight, or bytes are being followed in this moment */
+    bool must_linger;   /* the peer is still sending */
+    bool acked;         /* all output is acknowledged, our FIN too ... */
+    nsec_t acked_at;    /* ... since; or since when only our FIN is not; 0: neither */
+    nsec_t since;       /* accepted, last response complete, or stage entered */
     /* of the kernel: answers */
-    bool peer_ended; /* the peer's end of file has come, or the connection is reset */
-    bool only_fin;   /* nothing but our FIN is unacknowledged */
-    bool gone;       /* the socket is closed, or the descriptor is something else by now */
-    bool unsent;     /* output is not acknowledged */
-    bool unread;     /* the program has not read all that has come */
-    bool unfollowed; /* a read of the program's has bytes that have not come to the parser yet */
-    bool shared;     /* another process holds it: a shutdown would be felt there */
-    nsec_t moved_at; /* when bytes last passed in either direction; 0: not known */
+    bool peer_ended;  /* the peer's end of file has come, or the connection is reset */
+    bool only_fin;    /* nothing but our FIN is unacknowledged */
+    bool gone;        /* the socket is closed, or the descriptor is something else by now */
+    bool client_last; /* opaque, its bytes unseen: the client has spoken later than the server */
+    bool unsent;      /* output is not acknowledged */
+    bool unread;      /* the program has not read all that has come */
+    bool unfollowed;  /* a read of the program's has bytes that have not come to the parser yet */
+    bool shared;      /* another process holds it: a shutdown would be felt there */
+    nsec_t moved_at;  /* when bytes last passed in either direction; 0: not known */
 };
 
 struct conn_policy {

@@ -881,8 +881,29 @@ static enum http1_event take_head_byte(struct http1 *p, uint8_t c)
     return good && count_head_byte(p) ? HTTP1_MORE : go_bad(p);
 }
 
+/* May a line of a head end here? */
+static bool line_may_end(const struct http1 *p)
+{
+    switch (p->state) {
+    case START: return p->kind == HTTP1_REQUEST;
+    case REQUEST_CR:
+    case STATUS_END:
+    case REASON:
+    case FIELD:
+    case VALUE: return !p->trailers;
+    default: return false;
+    }
+}
+
 static NOINLINE enum http1_event take_byte(struct http1 *p, uint8_t c)
 {
+    /* RFC 9112 2.2: a single LF ends a line of a head as CRLF does: take the CR that is not there first. In chunks and trailers
+     * a single LF stays bad, since recipients differ in what they make of it. */
+    if (UNLIKELY(c == '\n') && line_may_end(p)) {
+        if (take_byte(p, '\r') == HTTP1_BAD)
+            return HTTP1_BAD;
+        p->head_len -= p->head_len > 0;
+    }
     if (p->state >= CHUNK_FIRST)
         return take_chunk_byte(p, c) ? HTTP1_MORE : go_bad(p);
     if (p->state > START_LF)

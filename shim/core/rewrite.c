@@ -111,6 +111,9 @@ static enum state next_state(struct rewrite *r, uint8_t c)
 /* One byte on the wire. Behind an odd one there is nothing more for us to do. */
 static void step(struct rewrite *r, uint8_t c)
 {
+    /* A single LF ends a line as CRLF does (RFC 9112 2.2): first the CR that is not there. */
+    if (c == '\n' && r->state != LINE_LF && r->state != END_LF)
+        r->state = (uint8_t)next_state(r, '\r');
     r->state = (uint8_t)next_state(r, c);
     if (r->state == ODD)
         r->done = true;
@@ -137,7 +140,7 @@ static size_t keep_alive_word(const uint8_t *s, size_t n)
         return 0;
     for (size_t i = word; i < n; i++)
         if (s[i] != ' ' && s[i] != '\t')
-            return s[i] == ',' || s[i] == '\r' ? word : 0;
+            return s[i] == ',' || s[i] == '\r' || s[i] == '\n' ? word : 0;
     return 0;
 }
 
@@ -164,7 +167,7 @@ static bool edit_due(const struct rewrite *r, const uint8_t *s, size_t n, struct
     }
     if (r->state != LINE)
         return false;
-    if (*s == '\r' && !r->said) {
+    if ((*s == '\r' || *s == '\n') && !r->said) {
         *edit = (struct edit){CLOSE_FIELD, sizeof CLOSE_FIELD - 1, 0};
         return true;
     }

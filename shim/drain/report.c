@@ -116,7 +116,7 @@ static bool is_aborted(const struct conn *c)
         return false;
     if (c->stage >= CONN_ENDED)
         return !__atomic_load_n(&c->acked, __ATOMIC_ACQUIRE) && sock_unsent(c->fd) > 1;
-    if (conn_in_flight(c))
+    if (conn_is_waited_for(c))
         return true;
     return sock_unread(c->fd) > 0;
 }

@@ -82,6 +82,7 @@ static void answer_moved(struct conn_facts *f, struct conn *c, nsec_t now)
         if (err == 0 && k.timed) {
             uint32_t quiet_ms = k.quiet_in_ms < k.quiet_out_ms ? k.quiet_in_ms : k.quiet_out_ms;
             f->moved_at = now - (nsec_t)quiet_ms * NSEC_PER_MSEC;
+            f->client_last = conn_opaque_unseen(c) && k.quiet_in_ms < k.quiet_out_ms;
         }
     }
     f->since = LOAD(c->since);
@@ -239,7 +240,7 @@ static struct conn_decision look_at(struct conn *c, const struct conn_policy *p,
  * wakes us; to look again and again until it comes would take the program's processor.) */
 static bool is_still_in_flight(const struct conn *c)
 {
-    return conn_in_flight(c) || sock_unread(c->fd) > 0 || is_unfollowed(c);
+    return conn_is_waited_for(c) || sock_unread(c->fd) > 0 || is_unfollowed(c);
 }
 
 /* Publish the blocker, then look again: a change in between would have woken nobody. */

@@ -84,6 +84,8 @@ static ssize_t read_while_draining(struct conn *c, ssize_t n, bool was_in_flight
         close_count_late(c, (uint64_t)n);
         return 0;
     }
+    if (n > 0 && conn_is_opaque(c))
+        STORE(c->since, clock_now());
     if (n > 0 && !was_in_flight && conn_in_flight(c)) {
         if (!conn_report_has(c, CONN_FROM_BEFORE))
             conn_report_set(c, CONN_LATE);

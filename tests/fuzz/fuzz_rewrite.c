@@ -10,7 +10,7 @@
 static bool has_names(const char *s, size_t n)
 {
     const char *end = s + n;
-    for (s = memchr(s, '\n', n); s && ++s < end && *s != '\r'; s = memchr(s, '\n', (size_t)(end - s))) {
+    for (s = memchr(s, '\n', n); s && ++s < end && *s != '\r' && *s != '\n'; s = memchr(s, '\n', (size_t)(end - s))) {
         const char *name = s;
         while (s < end && http1_is_tchar((uint8_t)*s))
             s++;

@@ -150,6 +150,65 @@ static void stories_whole_and_in_pieces(void **unused UNUSED)
         tell_story(&stories[i], 100000);
 }
 
+/* ---- what is not HTTP/1 ---- */
+
+#define V2                                 \
+    "\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c" \
+    "abcdefghijkl"
+
+static const struct other {
+    const char *name, *bytes;
+    size_t len;
+    bool opaque;
+    enum opaque_protocol protocol;
+    unsigned pending;
+} others[] = {
+#define O(name, bytes, opaque, protocol, pending)                \
+    {                                                            \
+        name, bytes, sizeof bytes - 1, opaque, protocol, pending \
+    }
+    O("tls", "\x16\x03\x01\x00\x05hello", true, OPAQUE_TLS, 0),
+    O("fastcgi",
+      "\x01\x01\x00\x01\x00\x08\x00\x00"
+      "abcdefgh",
+      true, OPAQUE_FASTCGI, 0),
+    O("uwsgi", "\x00\x60\x01\x00\x0c\x00QUERY_STRING", true, OPAQUE_ONE_REQUEST, 0),
+    O("scgi", "70:CONTENT_LENGTH", true, OPAQUE_ONE_REQUEST, 0),
+    O("http/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", true, OPAQUE_HTTP2, 0),
+    O("redis", "*1\r\n$4\r\nPING\r\n", true, OPAQUE_UNKNOWN, 0),
+    O("garbage behind a request", GET "\x16\x03\x01\x00\x05hello", true, OPAQUE_UNKNOWN, 1),
+    O("a proxy's line", "PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\n" GET GET, false, OPAQUE_UNDECIDED, 2),
+    O("a proxy's block", V2 GET, false, OPAQUE_UNDECIDED, 1),
+    O("a proxy's block alone", V2, false, OPAQUE_UNDECIDED, 0),
+    O("a proxy's block before tls", V2 "\x16\x03\x01\x00\x05hello", true, OPAQUE_TLS, 0),
+    O("a proxy's block before http/2", V2 "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", true, OPAQUE_HTTP2, 0),
+    O("two of a proxy's blocks", V2 V2, true, OPAQUE_UNKNOWN, 0),
+    O("a proxy's line that is too long",
+      "PROXY TCP4 "
+      "1234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890\r\n",
+      true, OPAQUE_UNKNOWN, 0),
+};
+
+static void other_protocols(void **unused UNUSED)
+{
+    for (size_t i = 0; i < COUNT(others); i++)
+        for (size_t piece = 1; piece <= others[i].len; piece++) {
+            const struct other *o = &others[i];
+            struct conn c = {.index = 7};
+            conn_init(&c, 5, 1, false);
+            for (size_t at = 0, len; at < o->len; at += len) {
+                len = o->len - at < piece ? o->len - at : piece;
+                char *copy = malloc(len);
+                memcpy(copy, o->bytes + at, len);
+                conn_received(&c, copy, len);
+                free(copy);
+            }
+            if (conn_is_opaque(&c) != o->opaque || c.opaque.protocol != o->protocol || c.pending != o->pending)
+                fail_msg("%s, pieces of %zu: opaque %d, protocol %d, pending %u", o->name, piece, conn_is_opaque(&c),
+                         c.opaque.protocol, c.pending);
+        }
+}
+
 /* ---- the ring ---- */
 
 static void fill(struct conn *c, const char *request, unsigned count)
@@ -374,17 +433,12 @@ static void invariants_can_fail(void **unused UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(stories_whole_and_in_pieces),
-        cmocka_unit_test(a_thousand_alike_in_one_read),
-        cmocka_unit_test(ring_wraps),
-        cmocka_unit_test(full_ring_is_a_doubt),
-        cmocka_unit_test(too_many_kinds_are_a_doubt),
-        cmocka_unit_test(places_the_farewell),
-        cmocka_unit_test(empty_chunks_are_nothing),
-        cmocka_unit_test(init_keeps_its_identity),
-        cmocka_unit_test(tells_the_method),
-        cmocka_unit_test(counts_the_bytes_of_a_message),
-        cmocka_unit_test(counts_the_wire_and_not_the_program),
+        cmocka_unit_test(stories_whole_and_in_pieces),   cmocka_unit_test(other_protocols),
+        cmocka_unit_test(a_thousand_alike_in_one_read),  cmocka_unit_test(ring_wraps),
+        cmocka_unit_test(full_ring_is_a_doubt),          cmocka_unit_test(too_many_kinds_are_a_doubt),
+        cmocka_unit_test(places_the_farewell),           cmocka_unit_test(empty_chunks_are_nothing),
+        cmocka_unit_test(init_keeps_its_identity),       cmocka_unit_test(tells_the_method),
+        cmocka_unit_test(counts_the_bytes_of_a_message), cmocka_unit_test(counts_the_wire_and_not_the_program),
         cmocka_unit_test(invariants_can_fail),
     };
     return cmocka_run_group_tests_name("conn", tests, NULL, NULL);
