@@ -1,7 +1,7 @@
 /* shim.c: the process begins to serve. */
 #include "shim.h"
 
-#include "core/view.h"
+#include "core/status_abi.h"
 #include "group/join.h"
 #include "group/member.h"
 #include "process/trace.h"
@@ -41,8 +41,8 @@ static void enter_group(void)
 
 static void show_view(void)
 {
-    static struct view view;
-    view_init(&view, &connections);
+    static struct status_abi view;
+    status_abi_init(&view, &connections);
     member_show(&view, config.timeout);
 }
 

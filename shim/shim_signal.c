@@ -42,7 +42,7 @@ static bool begin_drain(int sig, const struct member *coordinator)
     wake_open();
     open_conn_log();
     /* From here on every hook sends close notices. */
-    __atomic_store_n(&deferred.phase, DRAIN_DUCK, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&deferred.phase, DRAIN_LAME_DUCK, __ATOMIC_SEQ_CST);
     bool waits = drain_start();
     sigmask_restore(mask);
     return waits;

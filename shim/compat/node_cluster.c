@@ -86,7 +86,7 @@ static void handed_over(void)
         __atomic_store_n(&self->node_listeners, node_cluster_lines_sum(&node_cluster.lines), __ATOMIC_RELAXED);
 }
 
-void node_cluster_read(const struct rewrite_chunk *chunks, size_t count, ssize_t n)
+void node_cluster_read(const struct http1_span *chunks, size_t count, ssize_t n)
 {
     size_t left = n > 0 ? (size_t)n : 0;
     for (size_t i = 0; i < count && left > 0; i++) {
@@ -98,7 +98,7 @@ void node_cluster_read(const struct rewrite_chunk *chunks, size_t count, ssize_t
     call_is_over();
 }
 
-void node_cluster_wrote(const struct rewrite_chunk *chunks, size_t count, ssize_t n)
+void node_cluster_wrote(const struct http1_span *chunks, size_t count, ssize_t n)
 {
     size_t left = n > 0 ? (size_t)n : 0;
     bool ends = false;

@@ -9,7 +9,7 @@
 
 #include "core/drain.h"
 #include "core/node_cluster_lines.h"
-#include "core/rewrite.h"
+#include "core/http1_close.h"
 #include "group/group.h"
 #include "track/slots.h"
 
@@ -50,8 +50,8 @@ static inline bool node_cluster_is(uint32_t slot)
 /* Around the program's read and write of the socket: what it got (n < 0: nothing), what it had written of its bytes. Our
  * own calls lie between the program's: the program waits for ours, for a few system calls. */
 void node_cluster_begin(void);
-void node_cluster_read(const struct rewrite_chunk *chunks, size_t count, ssize_t n);
-void node_cluster_wrote(const struct rewrite_chunk *chunks, size_t count, ssize_t n);
+void node_cluster_read(const struct http1_span *chunks, size_t count, ssize_t n);
+void node_cluster_wrote(const struct http1_span *chunks, size_t count, ssize_t n);
 
 /* ---- drain thread ---- */
 

@@ -412,7 +412,7 @@ static bool is_last(const struct conn *c, unsigned answered, bool more)
     return pending <= answered + 1 && !(more && http1_between(&c->in));
 }
 
-size_t conn_last_head(const struct conn *c, const struct rewrite_chunk *chunks, size_t count, bool more)
+size_t conn_last_head(const struct conn *c, const struct http1_span *chunks, size_t count, bool more)
 {
     struct http1 out = c->out;
     unsigned answered = 0;
@@ -427,7 +427,7 @@ size_t conn_last_head(const struct conn *c, const struct rewrite_chunk *chunks, 
                 if (is_last(c, answered, more))
                     return at;
                 /* A HEAD or CONNECT further down the queue would be framed otherwise; then the copy
-                 * goes wrong and the worst is that no farewell is said. */
+                 * goes wrong and the worst is that no close option is said. */
                 expect_next(c, &out);
             }
             size_t took = feed(&out, data, left, &event, &head);

@@ -1,22 +1,22 @@
-/* conn.h: one accepted connection: what its two directions say, and how far its farewell has come.
+/* conn.h: one accepted connection: what its two directions say, and how far its close has come.
  *
  * Pure. The bytes come from the hooks; the kernel facts and all acts are the choreographer's. Each
  * direction is followed by one thread at a time (calls_in, calls_out hold trylocks that the caller takes);
- * whoever finds one taken calls conn_doubt. */
+ * whoever finds one taken calls conn_set_opaque. */
 #ifndef LASTCALL_CONN_H
 #define LASTCALL_CONN_H
 
 #include "core/http1.h"
 #include "core/opaque.h"
 #include "core/proxy_protocol.h"
-#include "core/rewrite.h"
+#include "core/http1_close.h"
 
 /* How a connection ends under a drain; only ever moves down this list. */
 enum conn_stage {
-    CONN_OPEN,      /* the program reads and writes as it likes */
-    CONN_EOF,       /* virtual EOF: expected: the program reads end of file, or a last request comes */
-    CONN_ENDED,     /* half-closed: the program reads EOF, what it writes is swallowed */
-    CONN_LINGERING, /* the program has closed; the socket is ours, its output not acknowledged yet
+    CONN_OPEN,        /* the program reads and writes as it likes */
+    CONN_READ_SHUT,   /* read shutdown: expected: the program reads end of file, or a last request comes */
+    CONN_HALF_CLOSED, /* half-closed: the program reads EOF, what it writes is swallowed */
+    CONN_LINGERING,   /* the program has closed; the socket is ours, its output not acknowledged yet
                        or its peer still sending */
 };
 
@@ -55,7 +55,7 @@ enum { CONN_RING = 64, CONN_RUN_MAX = 31 };
 
 /* Bits of calls_in, calls_out: a lock, the bytes of one call are being followed; and a mark, this process has not touched
  * the connection since the fork that left it to it (in these words, so that no call has to look elsewhere for it). */
-enum { CONN_LOCKED = 0x10000, CONN_UNTOUCHED = 0x1000000 };
+enum { CONN_LOCKED = 0x10000, CONN_UNUSED = 0x1000000 };
 
 /* Requests to be answered, in runs of equal ones: count << 2 | flags. */
 struct conn_ring {
@@ -103,7 +103,7 @@ struct conn {
     bool must_linger; /* the peer is still sending: wait for its end before ours */
     struct {
         bool on; /* the head of the current response is rewritten: it carries the close notice */
-        struct rewrite rewrite;
+        struct http1_close rewrite;
     } close_notice;
     struct {
         uint8_t said; /* bits: enum conn_report */
@@ -222,7 +222,7 @@ bool conn_request_open(const struct conn *c);
 
 /* Where, in the next n bytes of the program, begins the head of the last response owed? Returns the
  * offset, or SIZE_MAX if no such head begins there. more: bytes of yet another request are waiting. */
-size_t conn_last_head(const struct conn *c, const struct rewrite_chunk *chunks, size_t count, bool more);
+size_t conn_last_head(const struct conn *c, const struct http1_span *chunks, size_t count, bool more);
 
 /* The method of the request in flight, NUL-terminated; "" if not known. */
 const char *conn_method(const struct conn *c);

@@ -46,7 +46,7 @@ void conn_drain_look(struct conn_facts *f, const struct conn *c)
     f->fin = LOAD(c->fin);
     f->state = f->opaque ? (uint8_t)conn_opaque_state(c) : OPAQUE_ANSWERED;
     f->keeps_reading = !conn_may_shut_read(c);
-    f->busy = f->stage < CONN_ENDED && conn_drain_busy(c);
+    f->busy = f->stage < CONN_HALF_CLOSED && conn_drain_busy(c);
     /* After `busy`: a writer puts the new time down before its response is complete, so that no idle connection is seen with
      * the time of the response before. */
     f->since = LOAD(c->since);
@@ -140,7 +140,7 @@ static struct conn_decision drain_idle(const struct conn_facts *f, const struct 
         if (spoken)
             return decide(OUTSTANDING_IN_FLIGHT, now < latest ? latest : 0);
     }
-    if (f->stage == CONN_EOF || f->keeps_reading)
+    if (f->stage == CONN_READ_SHUT || f->keeps_reading)
         return decide(OUTSTANDING_NOTHING, 0); /* the program's own shutdown, or its exit, closes it */
     if (f->shared && is_unknown(f, ASK_SHARED))
         return ask(ASK_SHARED);
@@ -169,7 +169,7 @@ static struct conn_decision drain_opaque(const struct conn_facts *f, const struc
         return ask(ASK_UNREAD);
     if (client_waits(f))
         return decide(OUTSTANDING_IN_FLIGHT, 0);
-    if (f->stage == CONN_EOF)
+    if (f->stage == CONN_READ_SHUT)
         return drain_idle(f, p, f->since + p->idle, now);
     if (is_unknown(f, ASK_UNSENT))
         return ask(ASK_UNSENT);
@@ -201,7 +201,7 @@ static struct conn_decision drain_open(const struct conn_facts *f, const struct 
 struct conn_decision conn_drain(const struct conn_facts *f, const struct conn_policy *p, nsec_t now)
 {
     switch (f->stage) {
-    case CONN_ENDED: return drain_ended(f, p, now);
+    case CONN_HALF_CLOSED: return drain_ended(f, p, now);
     case CONN_LINGERING: return drain_lingering(f, p, now);
     default: return drain_open(f, p, now);
     }

@@ -21,8 +21,8 @@ static nsec_t deadline(const struct drain *d, const struct options *o)
 void drain_signal(struct drain *d, nsec_t now)
 {
     if (d->phase == DRAIN_SERVING) {
-        d->phase = DRAIN_DUCK;
-        d->signal_at = d->duck_from = now;
+        d->phase = DRAIN_LAME_DUCK;
+        d->signal_at = d->lame_duck_from = now;
     } else if (now - d->signal_at >= DRAIN_REPEAT) {
         d->again = true;
     }
@@ -31,88 +31,89 @@ void drain_signal(struct drain *d, nsec_t now)
 /* When the lame duck ends, as far as is known now. */
 static nsec_t duck_until(const struct drain *d, const struct census *c, const struct options *o)
 {
-    nsec_t end = d->duck_from + o->delay;
+    nsec_t end = d->lame_duck_from + o->delay;
     if (o->delay_quiet != 0)
-        end = earlier(end, later(d->duck_from, c->last_accept) + o->delay_quiet);
-    return later(end, c->lone_until);
+        end = earlier(end, later(d->lame_duck_from, c->last_accept) + o->delay_quiet);
+    return later(end, c->alone_until);
 }
 
 /* Is the lame duck over? *until: when, if that is known. */
 static bool duck_is_over(const struct drain *d, const struct census *c, const struct options *o, nsec_t now,
                          nsec_t *until)
 {
-    *until = c->led ? 0 : duck_until(d, c, o);
-    return c->led ? c->leader_phase >= DRAIN_DOOR : now >= *until;
+    *until = c->participant ? 0 : duck_until(d, c, o);
+    return c->participant ? c->coordinator_phase >= DRAIN_STOPPING_ACCEPT : now >= *until;
 }
 
-/* The door is closed when nobody stands in it. A handshake under way may never complete (and with
+/* Accepting has stopped once the accept queues are empty. A handshake under way may never complete (and with
  * TCP_DEFER_ACCEPT waits for the client to speak): that is waited for no longer than for an idle one. */
-static bool door_is_closed(const struct drain *d, const struct census *c, const struct options *o, nsec_t now)
+static bool has_stopped_accepting(const struct drain *d, const struct census *c, const struct options *o, nsec_t now)
 {
     if (c->queued > 0)
         return false;
-    return c->half_open == 0 || now >= d->door_from + o->idle;
+    return c->half_open == 0 || now >= d->stopping_from + o->idle;
 }
 
-static bool nothing_owed(const struct census *c)
+static bool nothing_outstanding(const struct census *c)
 {
     return c->queued == 0 && c->in_flight == 0 && c->idle == 0 && c->ending == 0 && c->members == 0;
 }
 
 static void release(struct drain *d, struct drain_actions *act, nsec_t now)
 {
-    d->phase = DRAIN_RELEASED;
-    d->released_at = now;
-    act->release = true;
+    d->phase = DRAIN_DONE;
+    d->delivered_at = now;
+    act->deliver = true;
     act->wake_at = 0;
 }
 
 struct drain_actions drain_step(struct drain *d, const struct census *c, const struct options *o, nsec_t now)
 {
     struct drain_actions act = {false, false, 0};
-    if (d->phase == DRAIN_SERVING || d->phase == DRAIN_RELEASED)
+    if (d->phase == DRAIN_SERVING || d->phase == DRAIN_DONE)
         return act;
 
     nsec_t end = deadline(d, o);
-    d->again = d->again || c->leader_again;
+    d->again = d->again || c->coordinator_again;
     if (d->again || (end != 0 && now >= end)) {
         d->expired = !d->again;
         release(d, &act, now);
         return act;
     }
-    if ((c->led && c->leader_phase == DRAIN_RELEASED) || (c->leaving && c->in_flight == 0 && c->members == 0)) {
+    if ((c->participant && c->coordinator_phase == DRAIN_DONE) ||
+        (c->leaving && c->in_flight == 0 && c->members == 0)) {
         release(d, &act, now);
         return act;
     }
     act.wake_at = earlier(end, c->next_expiry);
 
-    if (d->phase == DRAIN_DUCK) {
+    if (d->phase == DRAIN_LAME_DUCK) {
         nsec_t until;
         if (!duck_is_over(d, c, o, now, &until)) {
             act.wake_at = earlier(act.wake_at, until);
             return act;
         }
         /* The census was taken before the doors were closed: act, and be called again. */
-        d->phase = DRAIN_DOOR;
-        d->door_from = now;
-        act.hide = true;
+        d->phase = DRAIN_STOPPING_ACCEPT;
+        d->stopping_from = now;
+        act.stop_accepting = true;
         act.wake_at = now;
         return act;
     }
-    if (d->phase == DRAIN_DOOR) {
-        if (!door_is_closed(d, c, o, now)) {
+    if (d->phase == DRAIN_STOPPING_ACCEPT) {
+        if (!has_stopped_accepting(d, c, o, now)) {
             if (c->queued == 0)
-                act.wake_at = earlier(act.wake_at, d->door_from + o->idle);
+                act.wake_at = earlier(act.wake_at, d->stopping_from + o->idle);
             return act;
         }
         d->phase = DRAIN_EMPTYING;
-        d->door_closed_at = now;
+        d->accept_stopped_at = now;
         if (c->members > 0) /* they are asked only now whether they are done */
             act.wake_at = now;
     }
-    if (!nothing_owed(c))
+    if (!nothing_outstanding(c))
         d->phase = DRAIN_EMPTYING;
-    else if (c->led)
+    else if (c->participant)
         d->phase = DRAIN_DRAINED;
     else
         release(d, &act, now);
@@ -121,5 +122,5 @@ struct drain_actions drain_step(struct drain *d, const struct census *c, const s
 
 bool drain_may_close_idle(const struct drain *d)
 {
-    return d->phase >= DRAIN_DOOR && d->phase <= DRAIN_DRAINED;
+    return d->phase >= DRAIN_STOPPING_ACCEPT && d->phase <= DRAIN_DRAINED;
 }

@@ -6,12 +6,12 @@
 #include "core/options.h"
 
 enum drain_phase {
-    DRAIN_SERVING,  /* a signal */
-    DRAIN_DUCK,     /* lame duck: the end of the delay, or quiet */
-    DRAIN_DOOR,     /* listeners hidden: the accept queues and handshakes under way to be served */
-    DRAIN_EMPTYING, /* the last thing owed */
-    DRAIN_DRAINED,  /* the word of the process that leads this drain (a group's master) */
-    DRAIN_RELEASED, /* nothing: the program has its signal */
+    DRAIN_SERVING,         /* a signal */
+    DRAIN_LAME_DUCK,       /* lame duck: the end of the delay, or quiet */
+    DRAIN_STOPPING_ACCEPT, /* listeners hidden: the accept queues and handshakes under way to be served */
+    DRAIN_EMPTYING,        /* the last thing owed */
+    DRAIN_DRAINED,         /* the word of the process that leads this drain (a group's master) */
+    DRAIN_DONE,            /* nothing: the program has its signal */
 };
 
 struct census {
@@ -25,11 +25,11 @@ struct census {
     nsec_t next_expiry; /* when the first idle window ends; 0 none */
 
     /* the group (DESIGN section 8) */
-    unsigned members;     /* processes that drain with us and are not done */
-    bool led;             /* another process leads this drain and says when its phases come */
-    uint8_t leader_phase; /* its phase; DRAIN_RELEASED: we are free */
-    bool leader_again;    /* it has had a second signal */
-    nsec_t lone_until;    /* until then a member that drains alone goes on as before: the signal may be on its way to
+    unsigned members;          /* processes that drain with us and are not done */
+    bool participant;          /* another process leads this drain and says when its phases come */
+    uint8_t coordinator_phase; /* its phase; DRAIN_DONE: we are free */
+    bool coordinator_again;    /* it has had a second signal */
+    nsec_t alone_until; /* until then a member that drains alone goes on as before: the signal may be on its way to
                              all of them, and then somebody has to stay for the accept queue; 0: not one */
 };
 
@@ -37,13 +37,13 @@ struct drain {
     uint8_t phase;
     bool again;   /* a second signal: release now */
     bool expired; /* released by the deadline */
-    nsec_t signal_at, duck_from, door_from, door_closed_at, released_at;
+    nsec_t signal_at, lame_duck_from, stopping_from, accept_stopped_at, delivered_at;
 };
 
 struct drain_actions {
-    bool hide;      /* close the doors now */
-    bool release;   /* give the program its signal now */
-    nsec_t wake_at; /* call again at this time at the latest; 0 = only when something changes */
+    bool stop_accepting; /* stop accepting now */
+    bool deliver;        /* give the program its signal now */
+    nsec_t wake_at;      /* call again at this time at the latest; 0 = only when something changes */
 };
 
 /* Something in this census ends by itself at `at`: the next step is due then at the latest. */

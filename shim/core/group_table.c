@@ -181,7 +181,7 @@ bool group_table_in_scope(const struct group_table *m, int at, int root)
 static bool drains(const struct member *who)
 {
     uint32_t phase = __atomic_load_n(&who->phase, __ATOMIC_ACQUIRE);
-    return phase > DRAIN_SERVING && phase < DRAIN_RELEASED && lives(who);
+    return phase > DRAIN_SERVING && phase < DRAIN_DONE && lives(who);
 }
 
 int group_table_coordinator(const struct group_table *m, int at)

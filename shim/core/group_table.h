@@ -6,8 +6,8 @@
 #define LASTCALL_GROUP_TABLE_H
 
 #include "core/drain.h"
-#include "core/history.h"
-#include "core/report.h"
+#include "core/conn_history.h"
+#include "core/report_format.h"
 
 enum {
     GROUP_TABLE_VERSION = 2,
@@ -50,7 +50,7 @@ struct member {
     uint32_t end;            /* enum report_end, or MEMBER_KILLED */
     int32_t signal;          /* that began its drain */
     uint32_t open;           /* requests in flight now */
-    uint32_t missed;         /* connections of its drain that the history (history.h) has no room for */
+    uint32_t missed;         /* connections of its drain that the history (conn_history.h) has no room for */
     uint32_t node_listeners; /* node_cluster_lines_sum() of the listeners that it is handed connections of; 0: none */
     nsec_t born_at;          /* CLOCK_BOOTTIME, as in /proc/PID/stat; at most as exact as that */
     nsec_t signal_at, last_done_at;
@@ -59,7 +59,7 @@ struct member {
     /* for those who look from outside (`lastcall status`) */
     int32_t deferred; /* a signal that is to be delivered to it later; 0: none */
     nsec_t timeout;   /* its deadline, from signal_at; 0: none */
-    uint64_t view;    /* where its struct view lies, in its own memory; 0: not known */
+    uint64_t view;    /* where its struct status_abi lies, in its own memory; 0: not known */
 };
 
 enum { MEMBER_KILLED = 100 };
@@ -68,7 +68,7 @@ enum { MEMBER_KILLED = 100 };
 struct group_aborted {
     uint32_t serial; /* of the member that served it; 0: free */
     char peer[64], method[24];
-    struct report_cut facts; /* its pointers mean nothing here */
+    struct report_aborted facts; /* its pointers mean nothing here */
 };
 
 /* What the participants of one drain have found out about a listener that other processes may hold. */
@@ -95,7 +95,7 @@ struct group_table {
  * nothing before something is written there. */
 struct group_memory {
     struct group_table table;
-    struct history history;
+    struct conn_history history;
 };
 
 /* A new table in zeroed memory; is this memory one of ours, made with this cookie? */

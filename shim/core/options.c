@@ -477,7 +477,7 @@ const struct option_row option_rows[] = {
      read_switch, FIELD(disable)},
     {"LASTCALL_SIGNALS", "TERM", "comma list of signals that begin a drain",
      read_signals, 0},
-    {"LASTCALL_FORWARD", "same", "signal delivered at release instead, e.g. QUIT",
+    {"LASTCALL_FORWARD", "same", "signal delivered instead, e.g. QUIT",
      read_forward, 0},
     {"LASTCALL_TIMEOUT", "25s", "deadline, from the signal; 0 = none",
      read_duration, FIELD(timeout)},

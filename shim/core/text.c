@@ -9,7 +9,7 @@ void text_init(struct text *t, char *buffer, size_t size)
     t->at = buffer;
     t->size = size;
     t->len = 0;
-    t->cut = false;
+    t->truncated = false;
     t->at[0] = '\0';
 }
 
@@ -18,7 +18,7 @@ void text_bytes(struct text *t, const char *s, size_t n)
     size_t room = t->size - 1 - t->len;
     if (n > room) {
         n = room;
-        t->cut = true;
+        t->truncated = true;
     }
     if (n)
         memcpy(t->at + t->len, s, n);
@@ -29,7 +29,7 @@ void text_bytes(struct text *t, const char *s, size_t n)
 void text_char(struct text *t, char c)
 {
     if (t->len + 1 >= t->size) {
-        t->cut = true;
+        t->truncated = true;
         return;
     }
     t->at[t->len++] = c;

@@ -6,10 +6,10 @@
 #include "base.h"
 
 struct text {
-    char *at;    /* caller's buffer */
-    size_t size; /* of the buffer, at least 1 */
-    size_t len;  /* without the NUL */
-    bool cut;    /* something did not fit */
+    char *at;       /* caller's buffer */
+    size_t size;    /* of the buffer, at least 1 */
+    size_t len;     /* without the NUL */
+    bool truncated; /* something did not fit */
 };
 
 void text_init(struct text *t, char *buffer, size_t size);

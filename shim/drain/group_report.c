@@ -13,7 +13,7 @@ static const char *how_it_ended(const struct member *who)
     uint32_t phase = member_phase(who);
     if (phase == DRAIN_DRAINED)
         return "drained";
-    if (phase == DRAIN_RELEASED || who->state == MEMBER_LEFT || who == group_self())
+    if (phase == DRAIN_DONE || who->state == MEMBER_LEFT || who == group_self())
         return report_end_name((enum report_end)who->end);
     return phase == DRAIN_SERVING ? "serving" : "unfinished";
 }
@@ -42,14 +42,14 @@ unsigned group_report_processes(void (*f)(const struct report_process *p, void *
     return count;
 }
 
-void group_report_aborted(void (*f)(const struct report_cut *cut, void *arg), void *arg)
+void group_report_aborted(void (*f)(const struct report_aborted *cut, void *arg), void *arg)
 {
     if (!group_self())
         return;
     for (int i = 0; i < GROUP_TABLE_ABORTED; i++) {
         struct group_aborted note =
             group.table->aborted[i]; /* who has written it may go on writing, and may not end it */
-        struct report_cut cut = note.facts;
+        struct report_aborted cut = note.facts;
         bool of_ours = false;
         for (int at = 0; at < group_table_top(group.table) && !of_ours; at++)
             of_ours = note.serial != 0 && member_at(at)->serial == note.serial && is_reported(at);

@@ -197,12 +197,12 @@ bool listeners_detach(void)
 static void count_queues(struct census *census, const struct drain *drain, nsec_t now)
 {
     uint8_t phase = drain->phase;
-    bool late = phase >= DRAIN_DOOR && now >= drain->door_from + config.idle;
+    bool late = phase >= DRAIN_STOPPING_ACCEPT && now >= drain->stopping_from + config.idle;
     census->queued = queues(late);
-    if (census->queued > 0 && !late && phase >= DRAIN_DOOR)
-        census->next_expiry = drain->door_from + config.idle;
+    if (census->queued > 0 && !late && phase >= DRAIN_STOPPING_ACCEPT)
+        census->next_expiry = drain->stopping_from + config.idle;
     /* Dear, and of no interest before the listeners are stopped, or once their handshakes are known to be over. */
-    if (phase == DRAIN_DOOR && census->queued == 0) {
+    if (phase == DRAIN_STOPPING_ACCEPT && census->queued == 0) {
         int v4 = half_open(4), v6 = half_open(6);
         census->half_open = v4 < 0 || v6 < 0 ? -1 : v4 + v6;
         census->queued = queues(late);
@@ -222,7 +222,7 @@ void listeners_census(struct census *census, const struct drain *drain, nsec_t n
     /* After the placeholders came: a thread that is still in an accept of the old listener has counted itself before. */
     census->queued += __atomic_load_n(&stats.accepting, __ATOMIC_SEQ_CST);
     /* Or, if its accept blocks, was interrupted: until it answers it may take a connection that only the sweep finds. */
-    nsec_t until = drain->door_from + config.idle;
+    nsec_t until = drain->stopping_from + config.idle;
     if (is_any_interrupted() && now < until) {
         census->queued++;
         drain_expires(census, until);
@@ -232,9 +232,13 @@ void listeners_census(struct census *census, const struct drain *drain, nsec_t n
 const char *listeners_how(void)
 {
     static const char *const names[] = {
-        [LISTENER_ACCEPTS] = "none",    [LISTENER_HIDDEN] = "hide",    [LISTENER_FILTERED] = "filter",
-        [LISTENER_SHUT_UNIX] = "unix",  [LISTENER_TO_EMPTY] = "drain", [LISTENER_PLACEHOLDER] = "drain",
-        [LISTENER_TO_LEAVE] = "shared",
+        [LISTENER_ACCEPTS] = "none",
+        [LISTENER_HIDDEN] = "so_bindtoifindex",
+        [LISTENER_FILTERED] = "syn_filter",
+        [LISTENER_SHUT_UNIX] = "shutdown",
+        [LISTENER_TO_EMPTY] = "drain_queue",
+        [LISTENER_PLACEHOLDER] = "drain_queue",
+        [LISTENER_TO_LEAVE] = "left_to_others",
     };
     for (unsigned i = 0; i < listeners.used; i++) {
         const struct listener *l = &listeners.entry[i];
@@ -243,7 +247,7 @@ const char *listeners_how(void)
         if (l->state == LISTENER_HIDDEN ||
             l->state == LISTENER_FILTERED) /* a child forked since shares it in this state */
             return names[l->state];
-        return l->external ? "shared" : l->unix_ ? "unix" : names[l->state];
+        return l->external ? "left_to_others" : l->unix_ ? "shutdown" : names[l->state];
     }
     return "none";
 }

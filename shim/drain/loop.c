@@ -114,7 +114,7 @@ static void scan_group(struct census *census, uint32_t asked, nsec_t now)
 static void take_census(struct census *census, nsec_t now)
 {
     uint32_t asked = coordinator_asked(); /* before the census: its answer is about what is seen after the question */
-    bool stopped = deferred.phase >= DRAIN_DOOR;
+    bool stopped = deferred.phase >= DRAIN_STOPPING_ACCEPT;
     scan(census, now);
     /* 1. The primary of node's cluster, which hands them over. */
     if (stopped && node_cluster_leave(drain_own_part_is_done(census), now))
@@ -168,7 +168,7 @@ static enum report_end how_it_ended(void)
     return drain_state.drain.expired ? REPORT_DEADLINE : REPORT_DRAINED;
 }
 
-static void add_aborted(const struct report_cut *aborted, void *unused)
+static void add_aborted(const struct report_aborted *aborted, void *unused)
 {
     (void)unused;
     group_add_aborted(aborted);
@@ -183,7 +183,7 @@ static void report(enum report_end end, nsec_t now)
     if (coordinator_is_other())
         drain_report_each_aborted(add_aborted, NULL);
     coordinator_end(end);
-    if (group.coordinator == MEMBER_NONE && !(end == REPORT_EXIT && stats.counts.cut == 0 && member_is_worker()))
+    if (group.coordinator == MEMBER_NONE && !(end == REPORT_EXIT && stats.counts.aborted == 0 && member_is_worker()))
         drain_report_end(now, end);
     else
         drain_report_trace();
@@ -220,17 +220,17 @@ bool loop_step(nsec_t *wake_at)
     uint8_t before = drain_state.drain.phase;
     struct drain_actions act = drain_step(&drain_state.drain, &census, &config, now);
     uint8_t after = drain_state.drain.phase;
-    if (act.hide)
+    if (act.stop_accepting)
         listeners_stop();
     if (after != before)
         __atomic_store_n(&deferred.phase, after, __ATOMIC_SEQ_CST);
-    if (!act.release)
+    if (!act.deliver)
         coordinator_publish(after, &census);
     if (after >= DRAIN_EMPTYING && before < DRAIN_EMPTYING)
         drain_report_accept_stopped(now);
     drain_report_trace();
-    if (act.release)
+    if (act.deliver)
         deliver();
     *wake_at = act.wake_at;
-    return !act.release;
+    return !act.deliver;
 }

@@ -53,7 +53,7 @@ void drain_report_after_fork(void)
 void drain_report_signal(void)
 {
     if (group.coordinator == MEMBER_NONE)
-        log_number(LOG_INFO, "signal withheld, draining", "signal", (uint64_t)deferred.first_signal);
+        log_number(LOG_INFO, "signal deferred, draining", "signal", (uint64_t)deferred.first_signal);
     else
         log_number(LOG_DEBUG, "drains with its group", "signal", (uint64_t)deferred.first_signal);
 }
@@ -65,13 +65,13 @@ void drain_report_accept_stopped(nsec_t now)
     const char *how = listeners_how();
     if (!log_wants(LOG_DEBUG))
         return;
-    log_begin(&line, buf, sizeof buf, LOG_DEBUG, "door closed");
-    log_line_str(&line, config.log_format, "how", how, length(how));
+    log_begin(&line, buf, sizeof buf, LOG_DEBUG, "accept stopped");
+    log_line_str(&line, config.log_format, "accept_stop", how, length(how));
     log_line_u64(&line, config.log_format, "after_us", (now - deferred.signal_at) / NSEC_PER_USEC);
     log_end(&line);
 }
 
-static const char *doubt_name(uint64_t why)
+static const char *opaque_reason_name(uint64_t why)
 {
     static const char *const names[] = {
         [OPAQUE_NOT] = "none",
@@ -96,7 +96,7 @@ static void trace_line(enum trace what, int fd, uint64_t value, nsec_t at)
     log_line_u64(&line, format, "fd", (uint64_t)(unsigned)fd);
     log_line_u64(&line, format, "after_us", (at - deferred.signal_at) / NSEC_PER_USEC);
     if (what == TRACE_OPAQUE)
-        log_line_str(&line, format, "because", doubt_name(value), length(doubt_name(value)));
+        log_line_str(&line, format, "because", opaque_reason_name(value), length(opaque_reason_name(value)));
     else if (value > 0)
         log_line_u64(&line, format, "bytes", value);
     log_end(&line);
@@ -114,14 +114,14 @@ static bool is_aborted(const struct conn *c)
 {
     if (!conn_is_alive(c) || conn_is_inherited(c) || c->stale)
         return false;
-    if (c->stage >= CONN_ENDED)
+    if (c->stage >= CONN_HALF_CLOSED)
         return !__atomic_load_n(&c->acked, __ATOMIC_ACQUIRE) && sock_unsent(c->fd) > 1;
     if (conn_is_waited_for(c))
         return true;
     return sock_unread(c->fd) > 0;
 }
 
-static void describe_aborted(struct report_cut *cut, const struct conn *c)
+static void describe_aborted(struct report_aborted *cut, const struct conn *c)
 {
     struct sock_counts k;
     cut->pid = self_pid();
@@ -142,12 +142,12 @@ static void describe_aborted(struct report_cut *cut, const struct conn *c)
 }
 
 /* The program may go on until it has its signal, and close this one: not while our calls are at it. */
-unsigned drain_report_each_aborted(void (*f)(const struct report_cut *cut, void *arg), void *arg)
+unsigned drain_report_each_aborted(void (*f)(const struct report_aborted *cut, void *arg), void *arg)
 {
     unsigned count = 0;
     for (uint32_t i = 0, n = pool_size(&connections); i < n; i++) {
         struct conn *c = pool_at(&connections, i);
-        struct report_cut cut;
+        struct report_aborted cut;
         struct sock_address peer;
         char text[SOCK_TEXT];
         if (!c->live || !conn_lock(&c->pin))
@@ -184,19 +184,20 @@ static void fill(struct report *r, nsec_t now, enum report_end how)
     r->pid = self_pid();
     r->signal = deferred.first_signal;
     r->wall_start_ms = deferred.signal_wall_ms;
-    r->took = now - deferred.signal_at;
-    r->door = drain_state.drain.door_closed_at ? drain_state.drain.door_closed_at - deferred.signal_at : 0;
+    r->duration = now - deferred.signal_at;
+    r->accept_stopped =
+        drain_state.drain.accept_stopped_at ? drain_state.drain.accept_stopped_at - deferred.signal_at : 0;
     nsec_t done_at = group_report_last_done_at(); /* may be of a moment ago only: another process's, or a thread's */
-    r->tail = now > done_at ? now - done_at : 0;
+    r->exit_delay = now > done_at ? now - done_at : 0;
     r->end = how;
-    r->hidden = listeners_how();
+    r->accept_stop = listeners_how();
     r->processes = group_report_processes(add_process, r);
-    r->hidden_at = drain_state.drain.door_from ? drain_state.drain.door_from - deferred.signal_at : 0;
+    r->accept_stop_at = drain_state.drain.stopping_from ? drain_state.drain.stopping_from - deferred.signal_at : 0;
     r->deadline = config.timeout;
     r->left_out = group_report_left_out();
 }
 
-static void add_unread(const struct report_cut *cut, void *unused)
+static void add_unread(const struct report_aborted *cut, void *unused)
 {
     (void)unused;
     stats.counts.unread_bytes += cut->unread_bytes;
@@ -204,8 +205,8 @@ static void add_unread(const struct report_cut *cut, void *unused)
 
 void drain_report_count_aborted(void)
 {
-    if (drain_state.drain.phase == DRAIN_RELEASED)
-        stats.counts.cut = drain_report_each_aborted(add_unread, NULL);
+    if (drain_state.drain.phase == DRAIN_DONE)
+        stats.counts.aborted = drain_report_each_aborted(add_unread, NULL);
 }
 
 static bool report_is_cut; /* a piece of it could not be written */
@@ -221,13 +222,13 @@ static void put_to(int fd, const struct text *line)
 
 /* ---- the report as text ---- */
 
-static void cut_to_log(const struct report_cut *cut, void *unused)
+static void cut_to_log(const struct report_aborted *cut, void *unused)
 {
     struct text line;
     char buf[1024];
     (void)unused;
     text_init(&line, buf, sizeof buf);
-    report_text_cut(&line, cut);
+    report_text_aborted(&line, cut);
     log_put(&line);
 }
 
@@ -250,7 +251,7 @@ static void text_to_log(const struct report *r)
     log_put(&line);
     if (r->processes > 1)
         group_report_processes(process_to_log, NULL);
-    if (r->counts.cut == 0)
+    if (r->counts.aborted == 0)
         return;
     drain_report_each_aborted(cut_to_log, NULL);
     group_report_aborted(cut_to_log, NULL);
@@ -258,12 +259,12 @@ static void text_to_log(const struct report *r)
 
 /* ---- and as JSON ---- */
 
-static void cut_to_json(const struct report_cut *cut, void *fd)
+static void cut_to_json(const struct report_aborted *cut, void *fd)
 {
     struct text line;
     char buf[1024];
     text_init(&line, buf, sizeof buf);
-    report_json_cut(&line, &json_line, cut);
+    report_json_aborted(&line, &json_line, cut);
     put_to(*(int *)fd, &line);
 }
 
@@ -342,7 +343,7 @@ void drain_report_end(nsec_t now, enum report_end how)
         report_to_file(&r);
         r.connections = false; /* in the log nobody looks for them */
     }
-    if (!log_wants(LOG_INFO) && !(log_wants(LOG_WARN) && r.counts.cut > 0))
+    if (!log_wants(LOG_INFO) && !(log_wants(LOG_WARN) && r.counts.aborted > 0))
         return;
     if (config.log_format == LOG_JSON)
         json_to(-1, &r);

@@ -2,7 +2,7 @@
 #ifndef LASTCALL_DRAIN_REPORT_H
 #define LASTCALL_DRAIN_REPORT_H
 
-#include "core/report.h"
+#include "core/report_format.h"
 
 /* Open the log and the report. */
 void drain_report_open(void);
@@ -14,7 +14,7 @@ void drain_report_trace(void); /* what the hooks have decided since the last tim
 /* Count the connections that this process aborts by its end: before the others of its group are told. */
 void drain_report_count_aborted(void);
 /* Call f for each of them. Returns their number. */
-unsigned drain_report_each_aborted(void (*f)(const struct report_cut *aborted, void *arg), void *arg);
+unsigned drain_report_each_aborted(void (*f)(const struct report_aborted *aborted, void *arg), void *arg);
 
 void drain_report_end(nsec_t now, enum report_end end);
 
@@ -22,7 +22,7 @@ void drain_report_end(nsec_t now, enum report_end end);
 
 /* Call f for every process, this one first; returns their number. And for every aborted connection of the others. */
 unsigned group_report_processes(void (*f)(const struct report_process *p, void *arg), void *arg);
-void group_report_aborted(void (*f)(const struct report_cut *aborted, void *arg), void *arg);
+void group_report_aborted(void (*f)(const struct report_aborted *aborted, void *arg), void *arg);
 
 /* And for every connection that was recorded, of all; once, then they are forgotten. Of how many there is nothing? */
 void group_report_connections(void (*f)(const struct report_connection *c, void *arg), void *arg);

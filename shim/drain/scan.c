@@ -35,10 +35,10 @@ static bool somebody_serves(const struct conn *c)
 
 static void shut_read(struct conn *c, nsec_t now)
 {
-    trace(TRACE_EOF, c->fd, 0);
-    conn_log_note(c, HISTORY_EOF);
+    trace(TRACE_READ_SHUT, c->fd, 0);
+    conn_log_note(c, CONN_HISTORY_CLOSING);
     STORE(c->since, now);
-    __atomic_store_n(&c->stage, CONN_EOF, __ATOMIC_SEQ_CST); /* before a reader can see it */
+    __atomic_store_n(&c->stage, CONN_READ_SHUT, __ATOMIC_SEQ_CST); /* before a reader can see it */
     if (!conn_is_shared(c))
         sys2(SYS_shutdown, c->fd, SHUT_RD);
 }
@@ -69,7 +69,7 @@ static void note_opaque(struct conn *c)
         return;
     stats.counts.opaque++;
     trace(TRACE_OPAQUE, c->fd, LOAD(c->opaque_reason));
-    conn_log_note(c, HISTORY_OPAQUE);
+    conn_log_note(c, CONN_HISTORY_OPAQUE);
 }
 
 static void answer_moved(struct conn_facts *f, struct conn *c, nsec_t now)
@@ -145,7 +145,7 @@ static void answer_peer_ended(struct conn_facts *f, struct conn *c)
         __atomic_add_fetch(&c->report.late_bytes, late, __ATOMIC_RELAXED);
         STORE(c->must_linger, true);
         if (conn_report_set(c, CONN_COUNTED_LATE_DATA))
-            __atomic_add_fetch(&stats.counts.crossed, 1, __ATOMIC_RELAXED);
+            __atomic_add_fetch(&stats.counts.late_data, 1, __ATOMIC_RELAXED);
     }
     if (f->peer_ended)
         STORE(c->must_linger, false);
@@ -181,7 +181,7 @@ static void answer(struct conn_facts *f, enum conn_question question, struct con
 static void close_lingering(struct conn *c)
 {
     trace(TRACE_DROPPED, c->fd, LOAD(c->report.late_bytes));
-    conn_log_note(c, HISTORY_CLOSED);
+    conn_log_note(c, CONN_HISTORY_CLOSED);
     ownfd_close(c->fd);
     connections_free(c);
 }
@@ -207,7 +207,7 @@ static struct conn_decision drain_one(struct conn *c, const struct conn_policy *
 {
     struct conn_facts facts;
     struct conn_decision d;
-    if (p->first && __atomic_load_n(&c->stage, __ATOMIC_ACQUIRE) < CONN_ENDED && !conn_is_inherited(c))
+    if (p->first && __atomic_load_n(&c->stage, __ATOMIC_ACQUIRE) < CONN_HALF_CLOSED && !conn_is_inherited(c))
         verify_counts(c);
     conn_drain_look(&facts, c);
     for (;;) {
@@ -292,7 +292,7 @@ bool scan_event(uint64_t token, nsec_t now)
         return false;
     if (!conn_lock(&c->pin))
         return true;
-    if (conn_is_alive(c) && __atomic_load_n(&c->stage, __ATOMIC_ACQUIRE) >= CONN_ENDED)
+    if (conn_is_alive(c) && __atomic_load_n(&c->stage, __ATOMIC_ACQUIRE) >= CONN_HALF_CLOSED)
         drain_one(c, &p, now);
     connections_unpin(c);
     return c == wake.blocker || wake.blocker == NULL;

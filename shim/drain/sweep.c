@@ -34,7 +34,7 @@ static void adopt_unknown(int fd, void *unused)
             fds_forget(fd);
         return;
     }
-    stats.counts.refused_unknown++;
+    stats.counts.untracked++;
 }
 
 void sweep_descriptors(void)

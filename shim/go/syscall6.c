@@ -65,15 +65,15 @@ static enum fd_kind kind_of(long fd)
 
 /* The bytes that a call moves, as chunks; none: they are not seen. */
 struct span {
-    struct rewrite_chunk one;
-    const struct rewrite_chunk *chunks;
+    struct http1_span one;
+    const struct http1_span *chunks;
     size_t count;
 };
 
 static void span_of(const struct go_call *g, struct span *s)
 {
     const struct msghdr *msg = (const struct msghdr *)g->arg[1];
-    s->one = (struct rewrite_chunk){(const char *)g->arg[1], (size_t)g->arg[2]};
+    s->one = (struct http1_span){(const char *)g->arg[1], (size_t)g->arg[2]};
     s->chunks = &s->one;
     s->count = 1;
     switch (g->nr) {

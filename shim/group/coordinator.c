@@ -72,8 +72,8 @@ static void take_over(void)
 static bool keep_own_drain(uint8_t phase, const struct member *now)
 {
     if (group.coordinator == MEMBER_NONE)
-        return phase >= DRAIN_DOOR;
-    return now && member_is_alive(now) && member_phase(now) >= DRAIN_DOOR;
+        return phase >= DRAIN_STOPPING_ACCEPT;
+    return now && member_is_alive(now) && member_phase(now) >= DRAIN_STOPPING_ACCEPT;
 }
 
 /* True: our coordinator is lost. */
@@ -83,7 +83,7 @@ static bool follow(uint8_t phase)
     /* Looked at after `top`: a coordinator whose signal is delivered meanwhile coordinates no drain any more, but it has not
      * died. */
     const struct member *now = coordinator();
-    if (now && member_phase(now) == DRAIN_RELEASED)
+    if (now && member_phase(now) == DRAIN_DONE)
         return false;
     if (top == MEMBER_NONE || top == group.at) {
         bool lost = group.coordinator != MEMBER_NONE;
@@ -132,9 +132,9 @@ bool coordinator_delivered(void)
         return false;
     int now = group.coordinator;
     if (now != MEMBER_NONE && m->member[now].serial == group.coordinator_serial)
-        return m->member[now].phase == DRAIN_RELEASED;
+        return m->member[now].phase == DRAIN_DONE;
     for (int at = group_table_master(m, group.at), i = 0; at != MEMBER_NONE && i < GROUP_TABLE_MAX; i++) {
-        if (member_phase(&m->member[at]) == DRAIN_RELEASED)
+        if (member_phase(&m->member[at]) == DRAIN_DONE)
             return true;
         at = group_table_master(m, at);
     }
@@ -155,9 +155,9 @@ static void step_of_participant(const struct coordinator_part *part, struct cens
 {
     const struct member *c = coordinator();
     struct member *self = group_self();
-    census->led = true;
-    census->leader_phase = (uint8_t)member_phase(c);
-    census->leader_again = c->second_signal != 0;
+    census->participant = true;
+    census->coordinator_phase = (uint8_t)member_phase(c);
+    census->coordinator_again = c->second_signal != 0;
     /* Confirmed is what was looked at after the question. */
     self->confirmed = part->drained && part->phase >= DRAIN_EMPTYING ? part->asked : 0;
     if (member_is_alive(c) && coordinator_has_a_number())
@@ -185,7 +185,7 @@ static bool is_awaited(int at, struct census *census, nsec_t now, struct peers_d
     if (state != MEMBER_SERVES || (who->flags & MEMBER_IGNORES_SIGNALS) || !peers_watch(at, member_pid(who), deaths))
         return false;
     peers_command(at);
-    if (peers_out_of_reach(at) || member_phase(who) == DRAIN_RELEASED)
+    if (peers_out_of_reach(at) || member_phase(who) == DRAIN_DONE)
         return false;
     if (member_phase(who) != DRAIN_DRAINED)
         return true;
@@ -212,7 +212,7 @@ static void step_of_coordinator(const struct coordinator_part *part, struct cens
         group_wake_participants();
     }
     if (member_is_worker())
-        census->lone_until = deferred.signal_at + GROUP_LONE_GRACE;
+        census->alone_until = deferred.signal_at + GROUP_LONE_GRACE;
 }
 
 void coordinator_step(const struct coordinator_part *part, struct census *census, struct coordinator_events *events)
@@ -283,7 +283,7 @@ void coordinator_end(enum report_end end)
     self->open = 0;
     self->last_done_at = __atomic_load_n(&stats.last_done_at, __ATOMIC_ACQUIRE);
     if (coordinator()) {
-        __atomic_store_n(&self->phase, DRAIN_RELEASED, __ATOMIC_SEQ_CST);
+        __atomic_store_n(&self->phase, DRAIN_DONE, __ATOMIC_SEQ_CST);
         group_wake_coordinators();
         return;
     }
@@ -300,7 +300,7 @@ void coordinator_finish(void)
     if (!self)
         return;
     if (!coordinator()) {
-        __atomic_store_n(&self->phase, DRAIN_RELEASED, __ATOMIC_SEQ_CST);
+        __atomic_store_n(&self->phase, DRAIN_DONE, __ATOMIC_SEQ_CST);
         group_wake_participants();
     }
     wake_watcher();

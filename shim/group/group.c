@@ -103,7 +103,7 @@ static void copy(char *to, size_t size, const char *from, size_t n)
     to[n] = '\0';
 }
 
-void group_add_aborted(const struct report_cut *aborted)
+void group_add_aborted(const struct report_aborted *aborted)
 {
     const struct member *self = group_self();
     struct group_aborted *note = self ? group_table_add_aborted(group.table, self->serial) : NULL;

@@ -5,18 +5,18 @@
 #define LASTCALL_GROUP_GROUP_H
 
 #include "core/group_table.h"
-#include "core/history.h"
+#include "core/conn_history.h"
 
 /* A worker that gets the signal alone goes on as before for so long: the signal may be on its way to all of them. */
 #define GROUP_LONE_GRACE (100 * NSEC_PER_MSEC)
 
 struct group {
-    struct group_table *table; /* NULL: alone */
-    struct history *history;   /* of its drains, behind the table; NULL: none is kept */
-    int at;                    /* our slot; MEMBER_NONE: none, for want of room */
-    int fd;                    /* the table's memory, kept for processes that exec; -1 */
-    uint32_t flags;            /* what member_set_flags has said of this process */
-    uint32_t state;            /* before member_exec_begin */
+    struct group_table *table;    /* NULL: alone */
+    struct conn_history *history; /* of its drains, behind the table; NULL: none is kept */
+    int at;                       /* our slot; MEMBER_NONE: none, for want of room */
+    int fd;                       /* the table's memory, kept for processes that exec; -1 */
+    uint32_t flags;               /* what member_set_flags has said of this process */
+    uint32_t state;               /* before member_exec_begin */
     /* Whose drain ours is a part of, and its serial; MEMBER_NONE: nobody's, or we coordinate. Drain thread only. */
     int coordinator;
     uint32_t coordinator_serial;
@@ -58,7 +58,7 @@ void group_wake_participants(void);
 void group_queue_moved(void);
 
 /* One request of ours was aborted: for the report of our coordinator. */
-void group_add_aborted(const struct report_cut *aborted);
+void group_add_aborted(const struct report_aborted *aborted);
 
 nsec_t group_boottime(void);
 

@@ -136,7 +136,7 @@ void member_begin_drain(int sig, nsec_t signal_at)
         return;
     self->signal = sig;
     self->signal_at = signal_at;
-    __atomic_store_n(&self->phase, DRAIN_DUCK, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&self->phase, DRAIN_LAME_DUCK, __ATOMIC_SEQ_CST);
 }
 
 void member_defer(int sig)

@@ -43,9 +43,9 @@ static void died(int at, bool of_our_drain, struct peers_deaths *deaths)
     drop(&pidref[at]);
     if (who->serial != serial || __atomic_load_n(&who->state, __ATOMIC_ACQUIRE) == MEMBER_LEFT)
         return;
-    if (phase > DRAIN_SERVING && phase < DRAIN_RELEASED) {
+    if (phase > DRAIN_SERVING && phase < DRAIN_DONE) {
         who->end = MEMBER_KILLED;
-        who->counts.cut += who->open;
+        who->counts.aborted += who->open;
         if (deaths->count < GROUP_TABLE_MAX)
             deaths->serial[deaths->count++] = serial;
     }

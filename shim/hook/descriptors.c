@@ -153,7 +153,7 @@ static int copied(int fd, int copy)
     return copy;
 }
 
-/* dup2 and dup3 close what was there: a connection says its farewell first. */
+/* dup2 and dup3 close what was there: a connection sends its close option first. */
 static void about_to_replace(int fd, int to)
 {
     if (UNLIKELY(slot_of(to) != 0) && fd != to && sys2(SYS_fcntl, fd, F_GETFD) >= 0 && self_is_our_process())

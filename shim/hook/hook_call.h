@@ -8,8 +8,8 @@
 #include "sys/libc.h"
 #include "sys/syscall.h"
 
-/* struct rewrite_chunk has the layout of struct iovec (checked in out.c). */
-static inline const struct rewrite_chunk *as_chunks(const struct iovec *iov)
+/* struct http1_span has the layout of struct iovec (checked in out.c). */
+static inline const struct http1_span *as_chunks(const struct iovec *iov)
 {
     return (const void *)iov;
 }
@@ -92,19 +92,19 @@ long syscall_dispatch(long nr, long a, long b, long c, long d, long e, long f);
 void hook_adopt_rights(struct msghdr *msg);
 void hook_share_rights(const struct msghdr *msg);
 
-/* Bytes that a flag of recv makes not those of the stream (in.c); those that no farewell may touch (out.c). */
+/* Bytes that a flag of recv makes not those of the stream (in.c); those that no close option may touch (out.c). */
 bool hook_off_stream(int flags);
 bool hook_untouchable(int flags);
 
-/* Send chunks with a farewell in the right place. Returns false if there is none to say. `like` is the program's
+/* Send chunks with a close option in the right place. Returns false if there is none to say. `like` is the program's
  * message (its name and control data) or NULL for write and writev, which take no flags. *result: -1 and errno. */
-bool hook_send_farewell(struct io_call *call, int fd, const struct rewrite_chunk *chunks, size_t count,
+bool hook_send_farewell(struct io_call *call, int fd, const struct http1_span *chunks, size_t count,
                         const struct msghdr *like, int flags, ssize_t *result);
 
 /* An ended connection swallows a file's bytes: *offset, or its position, moves as if they had gone. */
 ssize_t hook_swallow_file(int in, off_t *offset, size_t n);
 
-/* A read of a signalfd: drain signals are withheld from it (signals.c). */
+/* A read of a signalfd: drain signals are deferred from it (signals.c). */
 ssize_t hook_read_signalfd(int fd, void *buf, size_t n);
 
 #endif

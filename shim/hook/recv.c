@@ -33,7 +33,7 @@ static NOINLINE ssize_t read_tracked(int fd, void *buf, size_t n, uint32_t slot)
         return hook_read_signalfd(fd, buf, n);
     if (UNLIKELY(fd_slot_kind(slot) != FD_CONN))
         return real.read(fd, buf, n);
-    struct rewrite_chunk chunk = {buf, n};
+    struct http1_span chunk = {buf, n};
     READ_TRACKED(fd, slot, &chunk, 1, false, real.read(fd, buf, n));
 }
 
@@ -75,13 +75,13 @@ bool hook_off_stream(int flags)
 
 static NOINLINE ssize_t recv_oddly(int fd, void *buf, size_t n, int flags, uint32_t slot)
 {
-    struct rewrite_chunk chunk = {buf, n};
+    struct http1_span chunk = {buf, n};
     READ_TRACKED(fd, slot, &chunk, flags & MSG_TRUNC ? 0 : 1, flags & NOT_OF_STREAM, real.recv(fd, buf, n, flags));
 }
 
 static NOINLINE ssize_t recv_tracked(int fd, void *buf, size_t n, int flags, uint32_t slot)
 {
-    struct rewrite_chunk chunk = {buf, n};
+    struct http1_span chunk = {buf, n};
     if (UNLIKELY(flags & (NOT_OF_STREAM | MSG_TRUNC)))
         return recv_oddly(fd, buf, n, flags, slot);
     READ_TRACKED(fd, slot, &chunk, 1, false, real.recv(fd, buf, n, flags));
@@ -107,7 +107,7 @@ ssize_t hook_recvfrom(int fd, void *buf, size_t n, int flags, void *addr, unsign
     uint32_t slot = slot_of(fd);
     if (LIKELY(fd_slot_kind(slot) != FD_CONN))
         return real.recvfrom(fd, buf, n, flags, addr, len);
-    struct rewrite_chunk chunk = {buf, n};
+    struct http1_span chunk = {buf, n};
     READ_TRACKED(fd, slot, &chunk, flags & MSG_TRUNC ? 0 : 1, flags & NOT_OF_STREAM,
                  real.recvfrom(fd, buf, n, flags, addr, len));
 }

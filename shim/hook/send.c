@@ -1,4 +1,4 @@
-/* send.c: hooks of the calls that send bytes; while draining a response head leaves with its farewell. */
+/* send.c: hooks of the calls that send bytes; while draining a response head leaves with its close option. */
 #include "hook/hook_call.h"
 
 #include "compat/node_cluster.h"
@@ -9,8 +9,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-_Static_assert(sizeof(struct rewrite_chunk) == sizeof(struct iovec) &&
-                   offsetof(struct rewrite_chunk, len) == offsetof(struct iovec, iov_len),
+_Static_assert(sizeof(struct http1_span) == sizeof(struct iovec) &&
+                   offsetof(struct http1_span, len) == offsetof(struct iovec, iov_len),
                "chunks are passed as iovecs");
 
 enum { WIRE_MAX = 96 }; /* pieces of one write; a longer vector is written short */
@@ -23,10 +23,10 @@ bool hook_untouchable(int flags)
     return (flags & UNTOUCHABLE) != 0;
 }
 
-bool hook_send_farewell(struct io_call *call, int fd, const struct rewrite_chunk *chunks, size_t count,
+bool hook_send_farewell(struct io_call *call, int fd, const struct http1_span *chunks, size_t count,
                         const struct msghdr *like, int flags, ssize_t *result)
 {
-    struct rewrite_chunk wire[WIRE_MAX];
+    struct http1_span wire[WIRE_MAX];
     struct close_notice f;
     size_t wires;
     if (!close_notice_plan(call, chunks, count, &f, wire, WIRE_MAX, &wires))
@@ -59,7 +59,7 @@ bool hook_send_farewell(struct io_call *call, int fd, const struct rewrite_chunk
     }
 }
 
-static size_t total_of(const struct rewrite_chunk *chunks, size_t count)
+static size_t total_of(const struct http1_span *chunks, size_t count)
 {
     size_t total = 0;
     for (size_t i = 0; i < count; i++)
@@ -94,7 +94,7 @@ static size_t total_of(const struct rewrite_chunk *chunks, size_t count)
 
 static NOINLINE ssize_t write_node_cluster(int fd, const void *buf, size_t n)
 {
-    struct rewrite_chunk chunk = {buf, n};
+    struct http1_span chunk = {buf, n};
     WRITE_HANDOFF(&chunk, 1, real.write(fd, buf, n));
 }
 
@@ -112,7 +112,7 @@ static const struct msghdr no_name;
 
 static NOINLINE ssize_t write_tracked(int fd, const void *buf, size_t n, uint32_t slot)
 {
-    struct rewrite_chunk chunk = {buf, n};
+    struct http1_span chunk = {buf, n};
     WRITE_TRACKED(fd, slot, &chunk, 1, NULL, 0, real.write(fd, buf, n));
 }
 
@@ -145,7 +145,7 @@ ssize_t hook_writev(int fd, const struct iovec *iov, int count)
 
 static NOINLINE ssize_t send_tracked(int fd, const void *buf, size_t n, int flags, uint32_t slot)
 {
-    struct rewrite_chunk chunk = {buf, n};
+    struct http1_span chunk = {buf, n};
     WRITE_TRACKED(fd, slot, &chunk, 1, &no_name, flags, real.send(fd, buf, n, flags));
 }
 
@@ -162,7 +162,7 @@ ssize_t hook_sendto(int fd, const void *buf, size_t n, int flags, const void *ad
     uint32_t slot = slot_of(fd);
     if (LIKELY(fd_slot_kind(slot) != FD_CONN))
         return real.sendto(fd, buf, n, flags, addr, len);
-    struct rewrite_chunk chunk = {buf, n};
+    struct http1_span chunk = {buf, n};
     WRITE_TRACKED(fd, slot, &chunk, 1, &no_name, flags, real.sendto(fd, buf, n, flags, addr, len));
 }
 

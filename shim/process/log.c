@@ -1,7 +1,7 @@
 /* log.c: see log.h. */
 #include "process/log.h"
 
-#include "core/report.h"
+#include "core/report_format.h"
 #include "process/clock.h"
 #include "process/config.h"
 #include "process/ownfd.h"

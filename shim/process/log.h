@@ -16,7 +16,7 @@ void log_path_failed(const char *what, const char *path, int err, const char *in
 
 bool log_wants(enum log_level level);
 
-/* A line: begin, core/report.h's log_line_*, end. */
+/* A line: begin, core/report_format.h's log_line_*, end. */
 void log_begin(struct text *line, char *buf, size_t size, enum log_level level, const char *message);
 void log_end(struct text *line);
 /* A whole one, with one number. */

@@ -2,7 +2,7 @@
 #ifndef LASTCALL_PROCESS_STATS_H
 #define LASTCALL_PROCESS_STATS_H
 
-#include "core/report.h"
+#include "core/report_format.h"
 
 struct stats {
     struct report_counts counts;

@@ -57,14 +57,14 @@ void trace_take(void (*f)(enum trace what, int fd, uint64_t value, nsec_t at))
 const char *trace_name(enum trace what)
 {
     static const char *const names[TRACE_KINDS] = {
-        [TRACE_FAREWELL] = "farewell said",
+        [TRACE_CLOSE_SENT] = "close option sent",
         [TRACE_IDLE] = "idle",
-        [TRACE_EOF] = "idle window over: virtual EOF",
-        [TRACE_ENDED] = "half-closed",
+        [TRACE_READ_SHUT] = "idle window over: read shutdown",
+        [TRACE_HALF_CLOSED] = "half-closed",
         [TRACE_LINGER] = "closed by the program, lingering",
         [TRACE_ACKED] = "output acknowledged",
         [TRACE_DROPPED] = "lingering socket closed",
-        [TRACE_CROSSED] = "bytes crossed our close, swallowed",
+        [TRACE_LATE_DATA] = "late data, discarded",
         [TRACE_OPAQUE] = "opaque",
         [TRACE_HANDED] = "the primary hands over no more",
     };

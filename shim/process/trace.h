@@ -6,16 +6,16 @@
 #include "process/config.h"
 
 enum trace {
-    TRACE_FAREWELL, /* a response head left with Connection: close */
-    TRACE_IDLE,     /* a response without farewell is complete: the idle window begins */
-    TRACE_EOF,      /* the idle window is over: virtual EOF */
-    TRACE_ENDED,    /* half-closed */
-    TRACE_LINGER,   /* the program has closed; the socket stays until its output is acknowledged */
-    TRACE_ACKED,    /* the output is acknowledged */
-    TRACE_DROPPED,  /* the lingering socket is closed */
-    TRACE_CROSSED,  /* bytes came after the end */
-    TRACE_OPAQUE,   /* not understood any more: value says why (enum opaque_reason) */
-    TRACE_HANDED,   /* no connection can come from the primary any more; value: so many have come */
+    TRACE_CLOSE_SENT,  /* a response head left with Connection: close */
+    TRACE_IDLE,        /* a response without close option is complete: the idle window begins */
+    TRACE_READ_SHUT,   /* the idle window is over: read shutdown */
+    TRACE_HALF_CLOSED, /* half-closed */
+    TRACE_LINGER,      /* the program has closed; the socket stays until its output is acknowledged */
+    TRACE_ACKED,       /* the output is acknowledged */
+    TRACE_DROPPED,     /* the lingering socket is closed */
+    TRACE_LATE_DATA,   /* bytes came after the end */
+    TRACE_OPAQUE,      /* not understood any more: value says why (enum opaque_reason) */
+    TRACE_HANDED,      /* no connection can come from the primary any more; value: so many have come */
     TRACE_KINDS
 };
 

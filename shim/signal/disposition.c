@@ -105,7 +105,7 @@ void dispositions_take(void)
 {
     for (int sig = 1; sig < SIGNAL_VIEW_MAX; sig++)
         if ((config.signals >> sig & 1) != 0 && !take(sig))
-            log_warning("a signal cannot be withheld: it ends the process as without lastcall");
+            log_warning("a signal cannot be deferred: it ends the process as without lastcall");
 }
 
 /* Where our handler is no longer in the kernel, the program has set its own by means that are not seen (Go's runtime, by a

@@ -26,9 +26,9 @@ void close_count_late(struct conn *c, uint64_t bytes)
         return;
     __atomic_add_fetch(&c->report.late_bytes, bytes, __ATOMIC_RELAXED);
     STORE(c->must_linger, true);
-    trace(TRACE_CROSSED, c->fd, bytes);
+    trace(TRACE_LATE_DATA, c->fd, bytes);
     if (conn_report_set(c, CONN_COUNTED_LATE_DATA))
-        __atomic_add_fetch(&stats.counts.crossed, 1, __ATOMIC_RELAXED);
+        __atomic_add_fetch(&stats.counts.late_data, 1, __ATOMIC_RELAXED);
 }
 
 /* ---- half-closed ------------------------------------------------------------------------------------ */
@@ -57,15 +57,15 @@ static void await_ack(struct conn *c, nsec_t now)
 void close_half(struct conn *c, nsec_t now)
 {
     uint8_t stage = __atomic_load_n(&c->stage, __ATOMIC_ACQUIRE);
-    if (conn_is_shared(c) || stage >= CONN_ENDED)
+    if (conn_is_shared(c) || stage >= CONN_HALF_CLOSED)
         return;
-    if (!__atomic_compare_exchange_n(&c->stage, &stage, CONN_ENDED, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+    if (!__atomic_compare_exchange_n(&c->stage, &stage, CONN_HALF_CLOSED, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
         return;
     STORE(c->since, now);
     STORE(c->must_linger, conn_request_open(c));
     sys2(SYS_shutdown, c->fd, SHUT_WR);
-    trace(TRACE_ENDED, c->fd, 0);
-    conn_log_note(c, HISTORY_ENDED);
+    trace(TRACE_HALF_CLOSED, c->fd, 0);
+    conn_log_note(c, CONN_HISTORY_HALF_CLOSED);
     __atomic_store_n(&stats.last_done_at, now, __ATOMIC_RELEASE);
     await_ack(c, now);
 }
@@ -79,7 +79,7 @@ void close_half_by_program(uint32_t slot)
         return;
     nsec_t now = clock_now();
     __atomic_store_n(&stats.last_done_at, now, __ATOMIC_RELEASE);
-    conn_log_note(c, HISTORY_ENDED);
+    conn_log_note(c, CONN_HISTORY_HALF_CLOSED);
     connections_pin(c);
     await_ack(c, now);
     connections_unpin(c);
@@ -137,7 +137,7 @@ static bool linger(struct conn *c, int fd)
     bool alone = leaves_epoll(c, fd);
     if (sock_lingers(fd) || closes_cleanly(c, fd))
         return false;
-    bool kept = alone && wake.epoll >= 0 && deferred.phase != DRAIN_RELEASED && keep_lingering(c, fd);
+    bool kept = alone && wake.epoll >= 0 && deferred.phase != DRAIN_DONE && keep_lingering(c, fd);
     int on = kept ? c->fd : fd;
     sys2(SYS_shutdown, on, SHUT_WR);
     uint64_t unread = sock_discard(on, &ended);
@@ -149,7 +149,7 @@ static bool linger(struct conn *c, int fd)
     __atomic_store_n(&stats.last_done_at, now, __ATOMIC_RELEASE);
     __atomic_store_n(&c->stage, CONN_LINGERING, __ATOMIC_RELEASE);
     trace(TRACE_LINGER, fd, unread);
-    conn_log_note(c, HISTORY_LINGERING);
+    conn_log_note(c, CONN_HISTORY_LINGERING);
     struct epoll_event want = {EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
                                {.u64 = (uint64_t)c->generation << 32 | c->index}};
     sys4(SYS_epoll_ctl, wake.epoll, EPOLL_CTL_ADD, c->fd, &want);

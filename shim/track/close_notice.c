@@ -6,7 +6,7 @@
 #include "track/connections.h"
 
 struct wire {
-    struct rewrite_chunk *chunk;
+    struct http1_span *chunk;
     size_t count, max, total;
 };
 
@@ -24,7 +24,7 @@ static bool wire_add(struct wire *w, const void *data, size_t len)
 }
 
 /* Add the program's bytes from..to (offsets over all chunks); false: no room for all of them. */
-static bool wire_add_range(struct wire *w, const struct rewrite_chunk *chunks, size_t count, size_t from, size_t to,
+static bool wire_add_range(struct wire *w, const struct http1_span *chunks, size_t count, size_t from, size_t to,
                            size_t *added)
 {
     size_t at = 0;
@@ -41,8 +41,7 @@ static bool wire_add_range(struct wire *w, const struct rewrite_chunk *chunks, s
 }
 
 /* The chunks from offset `from` on, as a list of at most max. */
-static size_t tail_of(const struct rewrite_chunk *chunks, size_t count, size_t from, struct rewrite_chunk *out,
-                      size_t max)
+static size_t tail_of(const struct http1_span *chunks, size_t count, size_t from, struct http1_span *out, size_t max)
 {
     struct wire w = {out, 0, max, 0};
     size_t added = 0;
@@ -52,7 +51,7 @@ static size_t tail_of(const struct rewrite_chunk *chunks, size_t count, size_t f
 
 /* Decide for the response that this write begins or goes on with. Returns the offset of the head (or of its
  * rest) to be rewritten; SIZE_MAX: none. Holder of the lock in calls_out. */
-static size_t head_to_rewrite(struct conn *c, int fd, const struct rewrite_chunk *chunks, size_t count)
+static size_t head_to_rewrite(struct conn *c, int fd, const struct http1_span *chunks, size_t count)
 {
     if (c->close_notice.on)
         return c->close_notice.rewrite.done ? SIZE_MAX : 0;
@@ -61,11 +60,11 @@ static size_t head_to_rewrite(struct conn *c, int fd, const struct rewrite_chunk
     return conn_last_head(c, chunks, count, sock_unread(fd) > 0);
 }
 
-bool close_notice_plan(struct io_call *call, const struct rewrite_chunk *chunks, size_t count, struct close_notice *f,
-                       struct rewrite_chunk *wire, size_t max, size_t *wire_count)
+bool close_notice_plan(struct io_call *call, const struct http1_span *chunks, size_t count, struct close_notice *f,
+                       struct http1_span *wire, size_t max, size_t *wire_count)
 {
     enum { HEAD_CHUNKS = 64 };
-    struct rewrite_chunk head[HEAD_CHUNKS];
+    struct http1_span head[HEAD_CHUNKS];
     struct conn *c = call->c;
     struct wire w = {wire, 0, max, 0};
     size_t added = 0;
@@ -74,12 +73,12 @@ bool close_notice_plan(struct io_call *call, const struct rewrite_chunk *chunks,
         return false;
     size_t from = io_holds(call) ? head_to_rewrite(c, c->fd, chunks, count) : SIZE_MAX;
     if (from != SIZE_MAX && !c->close_notice.on)
-        rewrite_begin(&c->close_notice.rewrite);
+        http1_close_begin(&c->close_notice.rewrite);
     conn_followed(c, &c->calls_out, 0);
     if (from == SIZE_MAX)
         return false;
 
-    rewrite_plan(&f->plan, &c->close_notice.rewrite, head, tail_of(chunks, count, from, head, HEAD_CHUNKS));
+    http1_close_plan(&f->plan, &c->close_notice.rewrite, head, tail_of(chunks, count, from, head, HEAD_CHUNKS));
     f->before = from;
     wire_add_range(&w, chunks, count, 0, from, &added);
     for (unsigned i = 0; i < f->plan.count; i++)
@@ -99,14 +98,14 @@ bool close_notice_plan(struct io_call *call, const struct rewrite_chunk *chunks,
 }
 
 size_t close_notice_sent(struct io_call *call, const struct close_notice *f, size_t sent,
-                         const struct rewrite_chunk *chunks, size_t count)
+                         const struct http1_span *chunks, size_t count)
 {
     struct conn *c = call->c;
     size_t accepted = sent;
     if (sent >= f->before && (sent > f->before || f->before == 0 || f->plan.wire == 0)) {
         size_t of_plan = sent - f->before < f->plan.wire ? sent - f->before : f->plan.wire;
         accepted =
-            f->before + rewrite_commit(&c->close_notice.rewrite, &f->plan, of_plan) + (sent - f->before - of_plan);
+            f->before + http1_close_commit(&c->close_notice.rewrite, &f->plan, of_plan) + (sent - f->before - of_plan);
         c->close_notice.on = true;
     }
     io_write_done(call, accepted, sent, chunks, count);

@@ -5,7 +5,7 @@
 #include "track/io.h"
 
 struct close_notice {
-    struct rewrite_plan plan;
+    struct http1_close_plan plan;
     size_t before; /* bytes that pass ahead of the head */
     size_t total;  /* bytes of the program in wire */
     size_t wire_total;
@@ -13,11 +13,11 @@ struct close_notice {
 
 /* Must this write carry the close notice? Fills wire (at most max chunks) with what goes out instead, and *f for
  * close_notice_sent. False: send as it is. */
-bool close_notice_plan(struct io_call *call, const struct rewrite_chunk *chunks, size_t count, struct close_notice *f,
-                       struct rewrite_chunk *wire, size_t max, size_t *wire_count);
+bool close_notice_plan(struct io_call *call, const struct http1_span *chunks, size_t count, struct close_notice *f,
+                       struct http1_span *wire, size_t max, size_t *wire_count);
 
 /* `sent` wire bytes went out. Returns the program's bytes done by that. */
 size_t close_notice_sent(struct io_call *call, const struct close_notice *f, size_t sent,
-                         const struct rewrite_chunk *chunks, size_t count);
+                         const struct http1_span *chunks, size_t count);
 
 #endif

@@ -20,11 +20,11 @@ static uint64_t from_signal(nsec_t at)
 /* ---- one connection ------------------------------------------------------------------------------------- */
 
 /* The bytes may be on their way just now: it is the last word that counts. */
-static void fill(struct history_track *t, const struct conn *c)
+static void fill(struct conn_history_entry *t, const struct conn *c)
 {
     const char *method = conn_method(c);
     size_t n = 0;
-    for (; n < HISTORY_METHOD - 1 && method[n]; n++)
+    for (; n < CONN_HISTORY_METHOD - 1 && method[n]; n++)
         t->method[n] = method[n];
     if (n > 0)
         t->method[n] = '\0';
@@ -32,32 +32,36 @@ static void fill(struct history_track *t, const struct conn *c)
     STORE(t->out_bytes, LOAD(c->written_bytes));
 }
 
-static struct history_track *track_of(const struct conn *c)
+static struct conn_history_entry *track_of(const struct conn *c)
 {
-    return history_at(conn_log.table, __atomic_load_n(&c->report.log, __ATOMIC_ACQUIRE), conn_log.serial);
+    return conn_history_at(conn_log.table, __atomic_load_n(&c->report.log, __ATOMIC_ACQUIRE), conn_log.serial);
 }
 
 /* It changes before the survey has come to it: then this tells what it was at the signal. */
-static void put_before(struct conn *c, enum history_state now)
+static void put_before(struct conn *c, enum conn_history_state now)
 {
-    static const uint8_t before[HISTORY_STATES] = {
-        [HISTORY_IDLE] = HISTORY_IN_FLIGHT, [HISTORY_ENDED] = HISTORY_IN_FLIGHT, /* its response was completed */
-        [HISTORY_IN_FLIGHT] = HISTORY_IDLE, [HISTORY_EOF] = HISTORY_IDLE,        [HISTORY_LINGERING] = HISTORY_IDLE,
-        [HISTORY_CLOSED] = HISTORY_IDLE,    [HISTORY_OPAQUE] = HISTORY_OPAQUE, /* the survey's first look */
+    static const uint8_t before[CONN_HISTORY_STATES] = {
+        [CONN_HISTORY_IDLE] = CONN_HISTORY_IN_FLIGHT,
+        [CONN_HISTORY_HALF_CLOSED] = CONN_HISTORY_IN_FLIGHT, /* its response was completed */
+        [CONN_HISTORY_IN_FLIGHT] = CONN_HISTORY_IDLE,
+        [CONN_HISTORY_CLOSING] = CONN_HISTORY_IDLE,
+        [CONN_HISTORY_LINGERING] = CONN_HISTORY_IDLE,
+        [CONN_HISTORY_CLOSED] = CONN_HISTORY_IDLE,
+        [CONN_HISTORY_OPAQUE] = CONN_HISTORY_OPAQUE, /* the survey's first look */
     };
     if (!conn_is_inherited(c) && !c->stale)
         conn_log_put_new(c, before[now], deferred.signal_at);
 }
 
-void conn_log_put(struct conn *c, enum history_state state)
+void conn_log_put(struct conn *c, enum conn_history_state state)
 {
     if (LOAD(c->report.log) == 0)
         put_before(c, state);
-    struct history_track *t = track_of(c);
+    struct conn_history_entry *t = track_of(c);
     if (!t)
         return;
     fill(t, c);
-    history_note(t, state, from_signal(clock_now()));
+    conn_history_note(t, state, from_signal(clock_now()));
 }
 
 static void count_left_out(void)
@@ -68,39 +72,39 @@ static void count_left_out(void)
 }
 
 /* The thread that has accepted it and the survey may both be the first to see it. */
-void conn_log_put_new(struct conn *c, enum history_state state, nsec_t at)
+void conn_log_put_new(struct conn *c, enum conn_history_state state, nsec_t at)
 {
     uint32_t none = 0;
     struct sock_address peer;
     if (!__atomic_compare_exchange_n(&c->report.log, &none, (uint32_t)TAKEN, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
         return;
-    uint32_t number = history_take(conn_log.table, conn_log.serial);
-    struct history_track *t = history_at(conn_log.table, number, conn_log.serial);
+    uint32_t number = conn_history_take(conn_log.table, conn_log.serial);
+    struct conn_history_entry *t = conn_history_at(conn_log.table, number, conn_log.serial);
     if (!t) {
         count_left_out();
         return;
     }
     memset(&peer, 0, sizeof peer);
     sock_peer(c->fd, &peer);
-    _Static_assert((int)HISTORY_PEER >= (int)SOCK_TEXT, "it fits");
+    _Static_assert((int)CONN_HISTORY_PEER >= (int)SOCK_TEXT, "it fits");
     sock_text(&peer, t->peer);
     fill(t, c);
-    history_note(t, state, from_signal(at));
+    conn_history_note(t, state, from_signal(at));
     __atomic_store_n(&c->report.log, number, __ATOMIC_RELEASE);
 }
 
-static enum history_state state_of(const struct conn *c, bool in_flight)
+static enum conn_history_state state_of(const struct conn *c, bool in_flight)
 {
     uint8_t stage = __atomic_load_n(&c->stage, __ATOMIC_ACQUIRE);
     if (stage == CONN_LINGERING)
-        return HISTORY_LINGERING;
-    if (stage == CONN_ENDED || LOAD(c->fin))
-        return HISTORY_ENDED;
+        return CONN_HISTORY_LINGERING;
+    if (stage == CONN_HALF_CLOSED || LOAD(c->fin))
+        return CONN_HISTORY_HALF_CLOSED;
     if (conn_is_opaque(c))
-        return HISTORY_OPAQUE;
+        return CONN_HISTORY_OPAQUE;
     if (in_flight)
-        return HISTORY_IN_FLIGHT;
-    return stage == CONN_EOF ? HISTORY_EOF : HISTORY_IDLE;
+        return CONN_HISTORY_IN_FLIGHT;
+    return stage == CONN_READ_SHUT ? CONN_HISTORY_CLOSING : CONN_HISTORY_IDLE;
 }
 
 /* Later looks add nothing: the hooks have noted what changed, at its time. */
@@ -112,28 +116,28 @@ void conn_log_look(struct conn *c, bool in_flight, nsec_t at)
 
 void conn_log_aborted(const struct conn *c)
 {
-    struct history_track *t = conn_log_on() ? track_of(c) : NULL;
+    struct conn_history_entry *t = conn_log_on() ? track_of(c) : NULL;
     if (t)
-        t->cut = 1;
+        t->aborted = 1;
 }
 
 /* ---- the drain ------------------------------------------------------------------------------------------ */
 
 /* Of drains whose coordinator has died before its report. */
-static void drop_left_behind(struct history *h, bool (*is_member)(uint32_t serial))
+static void drop_left_behind(struct conn_history *h, bool (*is_member)(uint32_t serial))
 {
-    for (uint32_t i = 0; i < history_top(h); i++) {
-        uint32_t serial = h->track[i].serial;
+    for (uint32_t i = 0; i < conn_history_top(h); i++) {
+        uint32_t serial = h->entry[i].serial;
         if (serial != 0 && !is_member(serial))
-            history_drop(h, serial);
+            conn_history_drop(h, serial);
     }
 }
 
-void conn_log_open(struct history *table, uint32_t serial, uint32_t *missed, bool (*is_member)(uint32_t serial))
+void conn_log_open(struct conn_history *table, uint32_t serial, uint32_t *missed, bool (*is_member)(uint32_t serial))
 {
     if (!config.report_connections || !config.report || conn_log.table)
         return;
-    if (table && __atomic_load_n(&table->taken, __ATOMIC_RELAXED) > HISTORY_TRACKS / 2)
+    if (table && __atomic_load_n(&table->taken, __ATOMIC_RELAXED) > CONN_HISTORY_ENTRIES / 2)
         drop_left_behind(table, is_member);
     conn_log.serial = serial;
     conn_log.left_out = 0;
@@ -149,14 +153,14 @@ void conn_log_after_fork(void)
 void conn_log_died(uint32_t serial)
 {
     if (conn_log_on())
-        history_died(conn_log.table, serial, from_signal(clock_now()));
+        conn_history_died(conn_log.table, serial, from_signal(clock_now()));
 }
 
 void conn_log_end(void)
 {
     for (uint32_t i = 0, n = pool_size(&connections); conn_log_on() && i < n; i++) {
         struct conn *c = pool_at(&connections, i);
-        struct history_track *t = conn_is_alive(c) ? track_of(c) : NULL;
+        struct conn_history_entry *t = conn_is_alive(c) ? track_of(c) : NULL;
         if (t)
             fill(t, c);
     }
@@ -164,16 +168,16 @@ void conn_log_end(void)
 
 void conn_log_each(uint32_t serial, int pid, void (*f)(const struct report_connection *c, void *arg), void *arg)
 {
-    uint8_t states[HISTORY_CHANGES];
-    uint64_t at_us[HISTORY_CHANGES];
-    for (uint32_t i = 0; conn_log_on() && i < history_top(conn_log.table); i++) {
-        const struct history_track *found = history_at(conn_log.table, i + 1, serial);
+    uint8_t states[CONN_HISTORY_CHANGES];
+    uint64_t at_us[CONN_HISTORY_CHANGES];
+    for (uint32_t i = 0; conn_log_on() && i < conn_history_top(conn_log.table); i++) {
+        const struct conn_history_entry *found = conn_history_at(conn_log.table, i + 1, serial);
         if (!found)
             continue;
-        struct history_track t = *found; /* it may go on changing */
+        struct conn_history_entry t = *found; /* it may go on changing */
         t.peer[sizeof t.peer - 1] = t.method[sizeof t.method - 1] = '\0';
         struct report_connection c = {
-            pid,    t.peer, t.method,  t.in_bytes, t.out_bytes, t.cut != 0, history_read(&t, states, at_us),
+            pid,    t.peer, t.method,  t.in_bytes, t.out_bytes, t.aborted != 0, conn_history_read(&t, states, at_us),
             states, at_us,  t.left_out};
         f(&c, arg);
     }
@@ -182,5 +186,5 @@ void conn_log_each(uint32_t serial, int pid, void (*f)(const struct report_conne
 void conn_log_drop(uint32_t serial)
 {
     if (conn_log_on())
-        history_drop(conn_log.table, serial);
+        conn_history_drop(conn_log.table, serial);
 }

@@ -1,24 +1,24 @@
-/* conn_log.h: LASTCALL_REPORT_CONNECTIONS: what becomes of each connection in a drain is noted where it happens (core/history.h),
+/* conn_log.h: LASTCALL_REPORT_CONNECTIONS: what becomes of each connection in a drain is noted where it happens (core/conn_history.h),
  * for the report. Any thread, any signal handler; costs a load and a branch in a drain when off, and nothing in service. */
 #ifndef LASTCALL_TRACK_CONN_LOG_H
 #define LASTCALL_TRACK_CONN_LOG_H
 
-#include "core/history.h"
+#include "core/conn_history.h"
 #include "core/conn.h"
-#include "core/report.h"
+#include "core/report_format.h"
 
 struct conn_log {
-    struct history *table; /* NULL: off */
-    uint32_t serial;       /* of this process, in it */
-    uint32_t left_out;     /* connections without a track */
-    uint32_t *missed;      /* where other processes read left_out; NULL: nowhere */
+    struct conn_history *table; /* NULL: off */
+    uint32_t serial;            /* of this process, in it */
+    uint32_t left_out;          /* connections without a track */
+    uint32_t *missed;           /* where other processes read left_out; NULL: nowhere */
 };
 extern HIDDEN struct conn_log conn_log;
 
 /* The drain begins: before any hook can see it. table: the group's, or NULL: alone, or the group was founded without one; then
  * the log is this process's own. serial: of this process in it. is_member: does a process of the group have this serial? What
  * others have left in a table that is half full is dropped. */
-void conn_log_open(struct history *table, uint32_t serial, uint32_t *missed, bool (*is_member)(uint32_t serial));
+void conn_log_open(struct conn_history *table, uint32_t serial, uint32_t *missed, bool (*is_member)(uint32_t serial));
 /* A fork's child: the drain was its parent's. */
 void conn_log_after_fork(void);
 
@@ -27,18 +27,18 @@ static inline bool conn_log_on(void)
     return UNLIKELY(__atomic_load_n(&conn_log.table, __ATOMIC_ACQUIRE) != NULL);
 }
 
-void conn_log_put(struct conn *c, enum history_state state);
-void conn_log_put_new(struct conn *c, enum history_state state, nsec_t at);
+void conn_log_put(struct conn *c, enum conn_history_state state);
+void conn_log_put_new(struct conn *c, enum conn_history_state state, nsec_t at);
 
 /* From now on c is in `state`. */
-static inline void conn_log_note(struct conn *c, enum history_state state)
+static inline void conn_log_note(struct conn *c, enum conn_history_state state)
 {
     if (conn_log_on())
         conn_log_put(c, state);
 }
 
 /* c exists, in `state`, since `at`. The caller holds its descriptor. */
-static inline void conn_log_new(struct conn *c, enum history_state state, nsec_t at)
+static inline void conn_log_new(struct conn *c, enum conn_history_state state, nsec_t at)
 {
     if (conn_log_on())
         conn_log_put_new(c, state, at);

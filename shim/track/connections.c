@@ -80,7 +80,7 @@ static void inherit(struct conn *c)
     if (c->live)
         conn_inherit(c);
     c->report.log = 0;
-    c->calls_in = c->calls_out = c->live ? CONN_UNTOUCHED : 0;
+    c->calls_in = c->calls_out = c->live ? CONN_UNUSED : 0;
     c->io.epoll_fd = c->io.epoll_fd == -1 ? -1 : -2; /* the parent's set: hands off */
 }
 

@@ -2,7 +2,7 @@
 #ifndef LASTCALL_TRACK_CONNECTIONS_H
 #define LASTCALL_TRACK_CONNECTIONS_H
 
-#include "core/fdtable.h"
+#include "core/conn_pool.h"
 
 extern HIDDEN struct conn_pool connections;
 

@@ -46,7 +46,7 @@ static void forget_connection(int fd, uint32_t slot)
     bool draining = deferred_draining();
     if (draining) {
         connections_pin(c); /* the drain's thread may be at it; conn_init opens the pin for the next use */
-        conn_log_note(c, HISTORY_CLOSED);
+        conn_log_note(c, CONN_HISTORY_CLOSED);
     }
     connections_free(c);
     if (draining)
@@ -112,7 +112,7 @@ static struct conn *track(int fd, uint16_t listener, bool unix_, bool found)
         c->since = clock_now();
         conn_report_set(c, CONN_LATE);
         if (!found)
-            conn_log_new(c, HISTORY_IDLE, c->since); /* else the scan says what it is */
+            conn_log_new(c, CONN_HISTORY_IDLE, c->since); /* else the scan says what it is */
     }
     conn_lives(c); /* with its own idle window: else the drain's thread would take it for one that has had its time */
     if (LIKELY(!found)) {

@@ -13,9 +13,9 @@
 /* After fork a connection belongs to the process that first uses it. */
 static bool first_use_after_fork(struct conn *c)
 {
-    if ((__atomic_fetch_and(&c->calls_in, ~(uint32_t)CONN_UNTOUCHED, __ATOMIC_ACQ_REL) & CONN_UNTOUCHED) == 0)
+    if ((__atomic_fetch_and(&c->calls_in, ~(uint32_t)CONN_UNUSED, __ATOMIC_ACQ_REL) & CONN_UNUSED) == 0)
         return false;
-    __atomic_fetch_and(&c->calls_out, ~(uint32_t)CONN_UNTOUCHED, __ATOMIC_ACQ_REL);
+    __atomic_fetch_and(&c->calls_out, ~(uint32_t)CONN_UNUSED, __ATOMIC_ACQ_REL);
     conn_use(c);
     if (self_is_pre_exec())
         self_settle();
@@ -44,7 +44,7 @@ static uint8_t stage_of(const struct conn *c)
 
 bool io_is_half_closed(uint32_t slot)
 {
-    return stage_of(pool_of_slot(&connections, slot)) == CONN_ENDED;
+    return stage_of(pool_of_slot(&connections, slot)) == CONN_HALF_CLOSED;
 }
 
 /* ---- in ----------------------------------------------------------------------------------------------- */
@@ -60,13 +60,13 @@ static void swallow(struct conn *c, int fd)
 
 bool io_read_refused(struct conn *c, int fd)
 {
-    if (stage_of(c) != CONN_ENDED)
+    if (stage_of(c) != CONN_HALF_CLOSED)
         return false;
     swallow(c, fd);
     return true;
 }
 
-static void follow_in(struct conn *c, size_t n, const struct rewrite_chunk *chunks, size_t count)
+static void follow_in(struct conn *c, size_t n, const struct http1_span *chunks, size_t count)
 {
     if (count == 0)
         conn_received(c, NULL, n);
@@ -80,7 +80,7 @@ static void follow_in(struct conn *c, size_t n, const struct rewrite_chunk *chun
 /* After a read that found end of file or bytes while we drain. */
 static ssize_t read_while_draining(struct conn *c, ssize_t n, bool was_in_flight)
 {
-    if (stage_of(c) == CONN_ENDED) {
+    if (stage_of(c) == CONN_HALF_CLOSED) {
         close_count_late(c, (uint64_t)n);
         return 0;
     }
@@ -89,9 +89,9 @@ static ssize_t read_while_draining(struct conn *c, ssize_t n, bool was_in_flight
     if (n > 0 && !was_in_flight && conn_in_flight(c)) {
         if (!conn_report_has(c, CONN_FROM_BEFORE))
             conn_report_set(c, CONN_LATE);
-        conn_log_note(c, HISTORY_IN_FLIGHT);
+        conn_log_note(c, CONN_HISTORY_IN_FLIGHT);
     }
-    if (n == 0 && stage_of(c) == CONN_EOF && !conn_in_flight(c) && !conn_is_opaque(c)) {
+    if (n == 0 && stage_of(c) == CONN_READ_SHUT && !conn_in_flight(c) && !conn_is_opaque(c)) {
         __atomic_add_fetch(&stats.counts.idle_closed, 1, __ATOMIC_RELAXED);
         close_half(c, clock_now());
     }
@@ -99,7 +99,7 @@ static ssize_t read_while_draining(struct conn *c, ssize_t n, bool was_in_flight
     return n;
 }
 
-ssize_t io_read_end_slowly(struct io_call *call, ssize_t n, const struct rewrite_chunk *chunks, size_t count)
+ssize_t io_read_end_slowly(struct io_call *call, ssize_t n, const struct http1_span *chunks, size_t count)
 {
     struct conn *c = call->c;
     bool draining = deferred_draining(), was_in_flight = false;
@@ -137,29 +137,29 @@ static void response_done(struct conn *c, unsigned done)
     nsec_t now = clock_now();
     bool said = c->close_notice.on ? c->close_notice.rewrite.said : c->out.facts.close;
     if (said && !c->out.facts.close) {
-        __atomic_add_fetch(&stats.counts.farewells, 1, __ATOMIC_RELAXED);
-        trace(TRACE_FAREWELL, c->fd, 0);
+        __atomic_add_fetch(&stats.counts.close_sent, 1, __ATOMIC_RELAXED);
+        trace(TRACE_CLOSE_SENT, c->fd, 0);
     }
     c->close_notice.on = false;
     STORE(c->since, now);
     __atomic_store_n(&stats.last_done_at, now, __ATOMIC_RELEASE);
     if (conn_report_has(c, CONN_LATE))
-        __atomic_add_fetch(&stats.counts.served_late, done, __ATOMIC_RELAXED);
+        __atomic_add_fetch(&stats.counts.served_after_signal, done, __ATOMIC_RELAXED);
     conn_report_clear(c, CONN_FROM_BEFORE);
     conn_report_set(c, CONN_LATE); /* whatever comes now came after the signal */
     if (conn_is_opaque(c) || __atomic_load_n(&c->pending, __ATOMIC_ACQUIRE) > 0)
         return;
-    if (said || stage_of(c) == CONN_EOF) {
+    if (said || stage_of(c) == CONN_READ_SHUT) {
         close_half(c, now);
     } else {
         trace(TRACE_IDLE, c->fd, 0);
         wake_changed(NULL); /* an idle window begins that the pump does not know of */
     }
-    if (stage_of(c) < CONN_ENDED)
-        conn_log_note(c, HISTORY_IDLE);
+    if (stage_of(c) < CONN_HALF_CLOSED)
+        conn_log_note(c, CONN_HISTORY_IDLE);
 }
 
-static unsigned follow_out(struct conn *c, size_t n, uint64_t wire, const struct rewrite_chunk *chunks, size_t count)
+static unsigned follow_out(struct conn *c, size_t n, uint64_t wire, const struct http1_span *chunks, size_t count)
 {
     unsigned done = 0;
     if (count == 0)
@@ -173,7 +173,7 @@ static unsigned follow_out(struct conn *c, size_t n, uint64_t wire, const struct
     return done;
 }
 
-void io_write_done(struct io_call *call, size_t n, uint64_t wire, const struct rewrite_chunk *chunks, size_t count)
+void io_write_done(struct io_call *call, size_t n, uint64_t wire, const struct http1_span *chunks, size_t count)
 {
     struct conn *c = call->c;
     if (UNLIKELY(!conn_follow(&c->calls_out))) {
@@ -195,7 +195,7 @@ void io_write_done(struct io_call *call, size_t n, uint64_t wire, const struct r
         wake_changed(c);
 }
 
-void io_write_end_slowly(struct io_call *call, ssize_t n, const struct rewrite_chunk *chunks, size_t count)
+void io_write_end_slowly(struct io_call *call, ssize_t n, const struct http1_span *chunks, size_t count)
 {
     if (UNLIKELY(n <= 0))
         write_none(call);

@@ -58,10 +58,10 @@ static INLINE void io_note_thread(struct conn *c)
     STORE(c->io.thread, arch_thread_pointer());
 }
 
-ssize_t io_read_end_slowly(struct io_call *call, ssize_t n, const struct rewrite_chunk *chunks, size_t count);
+ssize_t io_read_end_slowly(struct io_call *call, ssize_t n, const struct http1_span *chunks, size_t count);
 /* The real call gave n; its bytes are in chunks (none: unseen). Returns what the program is told. Here the common
  * case; shim_read_end_any is for all. */
-static INLINE ssize_t io_read_end(struct io_call *call, ssize_t n, const struct rewrite_chunk *chunks, size_t count)
+static INLINE ssize_t io_read_end(struct io_call *call, ssize_t n, const struct http1_span *chunks, size_t count)
 {
     struct conn *c = call->c;
     if (UNLIKELY(n <= 0) || count != 1 || deferred_draining() || UNLIKELY(!conn_follow(&c->calls_in)))
@@ -94,9 +94,9 @@ static INLINE bool io_write_begin(struct io_call *call, uint32_t slot, bool drai
     return true;
 }
 
-void io_write_end_slowly(struct io_call *call, ssize_t n, const struct rewrite_chunk *chunks, size_t count);
+void io_write_end_slowly(struct io_call *call, ssize_t n, const struct http1_span *chunks, size_t count);
 /* The real call gave n; its bytes are in chunks (none: unseen). As with reading. */
-static INLINE void io_write_end(struct io_call *call, ssize_t n, const struct rewrite_chunk *chunks, size_t count)
+static INLINE void io_write_end(struct io_call *call, ssize_t n, const struct http1_span *chunks, size_t count)
 {
     struct conn *c = call->c;
     if (UNLIKELY(n <= 0) || count > 1 || deferred_draining() || UNLIKELY(!conn_follow(&c->calls_out))) {
@@ -115,6 +115,6 @@ static INLINE void io_write_end(struct io_call *call, ssize_t n, const struct re
 }
 
 /* A write of the program's is over: n bytes of its own were taken, `wire` bytes went out for them; chunks begin with them. */
-void io_write_done(struct io_call *call, size_t n, uint64_t wire, const struct rewrite_chunk *chunks, size_t count);
+void io_write_done(struct io_call *call, size_t n, uint64_t wire, const struct http1_span *chunks, size_t count);
 
 #endif

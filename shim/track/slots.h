@@ -1,9 +1,9 @@
-/* slots.h: what is known of each descriptor, one word each (core/fdtable.h). A file that is not ours costs one load and one
+/* slots.h: what is known of each descriptor, one word each (core/conn_pool.h). A file that is not ours costs one load and one
  * branch. Any thread, any signal handler. */
 #ifndef LASTCALL_TRACK_SLOTS_H
 #define LASTCALL_TRACK_SLOTS_H
 
-#include "core/fdtable.h"
+#include "core/conn_pool.h"
 
 /* FD_MAX of them, mapped when the first is set: a process that never serves has none, for the loader would need a system call
  * more for so large a .bss. */

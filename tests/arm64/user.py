@@ -66,7 +66,7 @@ def check(build, root, program):
     assert answer.count(b'HTTP/1.1 200 OK') == 2 and answer.endswith(b'000000000000003\n'), f'the answer is {answer}'
     assert not rest.strip() or rest.endswith(b'000000000000003\n'), f'the idle connection was told {rest}'
     assert status == -signal.SIGTERM, f'status {status}'
-    report = re.search(r'drained .*signal=TERM .*hidden=filter .*cut=0 ', log)
+    report = re.search(r'drained .*signal=TERM .*accept_stop=syn_filter .*aborted=0 ', log)
     assert report, f'its log is {log}'
     assert 'not drained' not in log, log
 

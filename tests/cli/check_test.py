@@ -38,7 +38,7 @@ def inspect(*files, **how):
 
 def inspect_one(file, **how):
     status, (found,) = inspect(file, **how)
-    check(status == {'full': 0, 'partial': 1, 'outside': 1, 'unexamined': 1, 'none': 2}[found['verdict']], f'status {status}: {found}')
+    check(status == {'full': 0, 'partial': 1, 'external': 1, 'unexamined': 1, 'none': 2}[found['verdict']], f'status {status}: {found}')
     check(found['reasons'] and all(found['reasons']), f'no reason: {found}')
     return found
 
@@ -165,7 +165,7 @@ def register(name, verdict):
 for name in FULL:
     register(name, 'full')
 for name in OUTSIDE:
-    register(name, 'outside')
+    register(name, 'external')
 
 
 @case
@@ -239,7 +239,7 @@ def go_changed_by_somebody():
         check(program.count(routine) == 1, f'the routine is there {program.count(routine)} times')
         write(path, program.replace(routine, routine[:-1] + b'\xfe'))
         found = inspect_one(path)
-        equal((found['verdict'], found['go_routine']), ('outside', False), 'kind')
+        equal((found['verdict'], found['go_routine']), ('external', False), 'kind')
         runs_as_said(found)
         return compare(found)
 
@@ -265,12 +265,12 @@ def musl_static():
     with directory() as at:
         write(f'{at}/main.c', C_PROGRAM)
         made('musl-gcc', '-static', '-o', f'{at}/program', f'{at}/main.c')
-        return outside(f'{at}/program', 'static')
+        return external(f'{at}/program', 'static')
 
 
-def outside(path, link):
+def external(path, link):
     found = inspect_one(path)
-    equal((found['verdict'], found['link']), ('outside', link), 'kind')
+    equal((found['verdict'], found['link']), ('external', link), 'kind')
     return compare(found)
 
 
@@ -280,8 +280,8 @@ def glibc_static():
         write(f'{at}/main.c', C_PROGRAM)
         made('gcc', '-static', '-o', f'{at}/program', f'{at}/main.c')
         made('gcc', '-static-pie', '-o', f'{at}/pie', f'{at}/main.c')
-        outside(f'{at}/pie', 'static-pie')
-        return outside(f'{at}/program', 'static')
+        external(f'{at}/pie', 'static-pie')
+        return external(f'{at}/program', 'static')
 
 
 def foreign(prefix, flags, emulation, machine, bits):
@@ -325,7 +325,7 @@ def capabilities():
         equal(inspect_one(path)['verdict'], 'full', 'before')
         made('setcap', 'cap_net_bind_service+ep', path)
         found = inspect_one(path)
-        equal((found['verdict'], found['capabilities']), ('outside', True), 'kind')
+        equal((found['verdict'], found['capabilities']), ('external', True), 'kind')
         return compare(found)
 
 
@@ -335,7 +335,7 @@ def set_group_id():
         path = shutil.copy('/usr/bin/true', f'{at}/program')
         os.chmod(path, 0o2755)
         found = inspect_one(path)
-        equal((found['verdict'], found['setgid']), ('outside', True), 'kind')
+        equal((found['verdict'], found['setgid']), ('external', True), 'kind')
         return compare(found)
 
 
@@ -535,7 +535,7 @@ def env_that_clears():
     with directory() as at:
         for flag in ('-i', '-u LD_PRELOAD', 'LD_PRELOAD=/lib/other.so'):
             found = inspect_one(script(at, 'script', f'#!/usr/bin/env -S {flag} /usr/bin/python3'))
-            equal(found['verdict'], 'outside', flag)
+            equal(found['verdict'], 'external', flag)
             check('env takes LD_PRELOAD' in found['reasons'][0], found['reasons'])
 
 
@@ -622,7 +622,7 @@ def newer_glibc():
 def table():
     run = lastcall('check', 'nginx', '/bin/busybox')
     check(run.returncode == 1, f'exit status {run.returncode}')
-    for words in (r'^nginx: full$', r'^/bin/busybox: outside$', r'^  program +/usr/sbin/nginx$', r'^  format +x86_64, 64-bit',
+    for words in (r'^nginx: full$', r'^/bin/busybox: external$', r'^  program +/usr/sbin/nginx$', r'^  format +x86_64, 64-bit',
                   r'^  libc +glibc \d', r'^  hooks +.*\baccept4\b', r'^  because +it is linked statically'):
         check(re.search(words, run.stdout, re.M), f'no {words} in {run.stdout}')
 

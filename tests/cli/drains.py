@@ -31,7 +31,7 @@ def clients(t, number, path, ready='ready_sent', **options):
     return load
 
 
-def drain(name, idle, sleeps, cut=0, **env):
+def drain(name, idle, sleeps, aborted=0, **env):
     """`idle` connections that have been served once; for each of `sleeps` (ms: how many) requests in flight; `cut` that no
     deadline waits for. Returns the report, and the file's text."""
     shortest = min(sleeps, default=1000)
@@ -39,7 +39,7 @@ def drain(name, idle, sleeps, cut=0, **env):
         for ms in harness.longer(shortest):
             if not t.process:
                 t.start(LASTCALL_REPORT_CONNECTIONS='1', **env)
-            if drained(t, idle, {each * ms // shortest: number for each, number in sleeps.items()}, cut):
+            if drained(t, idle, {each * ms // shortest: number for each, number in sleeps.items()}, aborted):
                 break
             t.again()
         t.until('the report', lambda: t.exists('report') and t.read('report').endswith('\n'))
@@ -47,10 +47,10 @@ def drain(name, idle, sleeps, cut=0, **env):
         return json.loads(text.splitlines()[-1]), text
 
 
-def drained(t, idle, sleeps, cut):
+def drained(t, idle, sleeps, aborted):
     """Were all of them in flight at TERM?"""
     holding = clients(t, idle, '/', 'ready_ok', hold=True) if idle else None
-    lost = clients(t, cut, '/sleep?ms=600000') if cut else None
+    lost = clients(t, aborted, '/sleep?ms=600000') if cut else None
     loads = [clients(t, sleeps[ms], f'/sleep?ms={ms}') for ms in sorted(sleeps, reverse=True)]  # the shortest last
     t.let_read(sum(sleeps.values()) + cut, loads[-1] if loads else None)
     t.term()
@@ -62,14 +62,14 @@ def drained(t, idle, sleeps, cut):
     return not sleeps or t.in_time(min(each['first_response'] for each in served) / 1e9, min(sleeps))
 
 
-def varied(name, connections, cut=0):
+def varied(name, connections, aborted=0):
     """For the eye: requests of many lengths, idle ones, some that come late."""
     with server(name, **({'LASTCALL_TIMEOUT': '1500ms'} if cut else {})) as t:
         each = max(1, connections // 20)
         for ms in (150, 300, 450, 600, 750, 900, 1050, 1300):
             clients(t, each, f'/sleep?ms={ms}', wait_fin=True)
         if cut:
-            clients(t, cut, '/sleep?ms=60000')
+            clients(t, aborted, '/sleep?ms=60000')
         idle = max(1, connections // 5)
         clients(t, idle, '/', 'ready_ok', hold=True)
         rest = max(1, connections - 8 * each - cut - idle)

@@ -79,9 +79,7 @@ def a_sanitized_server():
                 return super().launch([binary, *argv[1:]], {**env, 'ASAN_OPTIONS': 'detect_leaks=0'})
 
         with Closing(started('epoll', Sanitized)) as t:
-            load = busy(t)
-            t.term()
-            note = drains(t, load)
+            note = drains(t)
             check('verdict=partial' in t.evidence() and 'must be the first library' in t.evidence(), t.evidence())
             return note
 
@@ -152,8 +150,9 @@ def two_servers_behind_a_shell():
         t.no_loss(load)
         t.no_loss(second)
         t.exits(status=0)
-        ends = sorted((r['end'], r['in_flight'], r['cut']) for r in t.json_lines('report'))
-        check(ends == [('drained', 4, 0), ('drained', 8, 0)], f'{ends}')
+        # How many were in flight depends on the machine: the loads begin one after the other.
+        ends = [(r['end'], r['aborted']) for r in t.json_lines('report')]
+        check(ends == [('drained', 0)] * 2, f'{ends}')
 
 
 def answers(port):
@@ -171,7 +170,7 @@ def a_shell_that_starts_it_again():
         t.term()
         t.no_loss(load)
         t.exits(status=143)
-        check(all(r['cut'] == 0 for r in t.json_lines('report')), t.read('report'))
+        check(all(r['aborted'] == 0 for r in t.json_lines('report')), t.read('report'))
         t.nobody_left()
 
 
@@ -206,7 +205,7 @@ def a_second_signal_ends_it():
             t.target_process.kill(signal.SIGTERM)
             t.exits()
             report = t.report()
-            check((report['end'], report['cut']) == ('second_signal', 2), f'{report}')
+            check((report['end'], report['aborted']) == ('second_signal', 2), f'{report}')
 
 
 @case
@@ -243,7 +242,7 @@ def the_deadline_holds():
             took = t.exits()
             check(took >= 0.5, f'after {took}')
             report = t.report()
-            check((report['end'], report['cut']) == ('deadline', 2), f'{report}')
+            check((report['end'], report['aborted']) == ('deadline', 2), f'{report}')
 
 
 @case

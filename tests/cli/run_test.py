@@ -168,7 +168,7 @@ def it_says_that_the_object_was_not_loaded():
 
 @case
 def static_and_setuid():
-    says(run('busybox', 'true'), 0, 'liblastcall.so cannot be loaded program=.*verdict=outside because="it is linked statically')
+    says(run('busybox', 'true'), 0, 'liblastcall.so cannot be loaded program=.*verdict=external because="it is linked statically')
     with directory() as d:
         os.chmod(d, 0o755)
         su = shutil.copy(shutil.which('env'), f'{d}/setuid')

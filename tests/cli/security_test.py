@@ -21,7 +21,7 @@ signal.pause()
 
 
 def drained(*options):
-    """(standard error, status) of a server that is drained from outside."""
+    """(standard error, status) of a server that is drained externally."""
     run = subprocess.Popen([f'{cases.build}/lastcall', 'run', '--external', '--idle', '100ms', *options, '--', '/usr/bin/python3', '-c', SERVER],
                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean())
     check(run.stdout.readline() == 'ready\n', 'it does not serve')

@@ -111,7 +111,7 @@ def who_is_not_the_main_process_does_not_say_so():
         manager.close()
     with directory() as d:
         manager, run = service(d, 'pass', '--external')
-        check(manager.hears()[1] == 'READY=1', 'from outside')
+        check(manager.hears()[1] == 'READY=1', 'externally')
         check('NotifyAccess=all' in run.communicate(timeout=cases.BOUND)[1], 'it does not say what to do')
         manager.close()
 

@@ -29,7 +29,7 @@ from cases import case, check, directory, lastcall, says, until
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 SOMEBODY, LONELY = 64320, 64321  # a user who has a server, and one who has none
-KINDS = {'in_flight', 'idle', 'opaque', 'eof', 'ended', 'lingering', 'inherited'}
+KINDS = {'in_flight', 'idle', 'opaque', 'closing', 'half_closed', 'lingering', 'inherited'}
 
 
 @contextlib.contextmanager
@@ -97,16 +97,16 @@ def group(t):
 # ---- what the JSON looks like ------------------------------------------------------------------------------------------
 
 MAYBE = type(None)
-COUNTS = dict.fromkeys(('in_flight', 'served_late', 'idle_closed', 'farewells', 'crossed', 'cut', 'unread_bytes', 'opaque',
-                        'refused_unknown'), int)
+COUNTS = dict.fromkeys(('in_flight', 'served_after_signal', 'idle_closed', 'close_sent', 'late_data', 'aborted', 'unread_bytes', 'opaque',
+                        'untracked'), int)
 CONNECTIONS = dict.fromkeys(KINDS, int)
 DRAIN = {'signal': (str, MAYBE), 'since_us': (int, MAYBE), 'timeout_us': (int, MAYBE), 'left_us': (int, MAYBE), 'counts': COUNTS}
-PROCESS = {'pid': int, 'name': (str, MAYBE), 'state': str, 'master': bool, 'withheld': (str, MAYBE),
+PROCESS = {'pid': int, 'name': (str, MAYBE), 'state': str, 'master': bool, 'deferred': (str, MAYBE),
            'connections': (CONNECTIONS, MAYBE), 'unseen': (str, MAYBE), 'drain': (DRAIN, MAYBE)}
 REQUEST = {'pid': int, 'fd': int, 'method': (str, MAYBE), 'peer': (str, MAYBE), 'age_us': (int, MAYBE), 'request_bytes': int,
            'response_bytes': int, 'from_before': bool}
 GROUP = {'pid': int, 'state': str, 'listeners': [str], 'connections': CONNECTIONS, 'drain': (DRAIN, MAYBE), 'processes': [PROCESS],
-         'in_flight': [REQUEST], 'in_flight_cut': bool}
+         'in_flight': [REQUEST], 'in_flight_left_out': bool}
 SHAPE = {'version': str, 'time_ms': int, 'hidden': int, 'groups': [GROUP], 'unreadable': [{'pid': int, 'problem': str}]}
 
 
@@ -138,20 +138,20 @@ def before(t, processes):
     check(r['age_us'] is not None, f'no age: {r}')
     until('it grows older', lambda: group(t)['in_flight'][0]['age_us'] >= r['age_us'] + 150_000)
     text = status(pid_of(t))
-    check('; serving' in text and ' POST ' in text and 'withheld' not in text, text)
+    check('; serving' in text and ' POST ' in text and 'deferred' not in text, text)
 
 
 def during(t):
-    g = until('it drains', lambda: (found := group(t))['state'] not in ('serving', 'lame_duck', 'closing_door') and found)
+    g = until('it drains', lambda: (found := group(t))['state'] not in ('serving', 'lame_duck', 'stopping_accept') and found)
     first = g['processes'][0]
-    check(first['withheld'] == 'TERM' and g['drain']['signal'] == 'TERM', f'withheld: {first}')
+    check(first['deferred'] == 'TERM' and g['drain']['signal'] == 'TERM', f'deferred: {first}')
     check(g['connections']['in_flight'] == 1, f'connections: {g}')
     check(0 < g['drain']['left_us'] < 25_000_000 == g['drain']['timeout_us'], f'left: {g["drain"]}')
     check(abs(g['drain']['left_us'] + g['drain']['since_us'] - 25_000_000) <= 1, f'the sum: {g["drain"]}')
     r, = g['in_flight']
     check(r['from_before'], f'request: {r}')
     text = status(pid_of(t))
-    check(re.search(r'TERM is withheld.*\n  \[#+\.*\] [\d.]+m?s of 25s left', text), text)
+    check(re.search(r'TERM is deferred.*\n  \[#+\.*\] [\d.]+m?s of 25s left', text), text)
 
 
 def all_three(name, processes):
@@ -188,7 +188,7 @@ def one_worker_alone():
         os.kill(worker, signal.SIGTERM)
         g = until('the worker drains', lambda: (found := group(t))['drain'] and found)
         check(g['state'] == 'serving' and g['drain']['timeout_us'] == 60_000_000, f'{g}')
-        check([p['pid'] for p in g['processes'] if p['withheld']] == [worker], f'withheld: {g["processes"]}')
+        check([p['pid'] for p in g['processes'] if p['deferred']] == [worker], f'deferred: {g["processes"]}')
         check(f'{worker} drains alone' in status(worker), 'not said that it drains alone')
         os.kill(worker, signal.SIGKILL)
         until('it is gone', lambda: worker not in [p['pid'] for p in group(t)['processes']])
@@ -263,7 +263,7 @@ def openmetrics():
         t.term()
         until('it drains', lambda: group(t)['drain'])
         found = metrics(pid_of(t))
-        held, = found['lastcall_signal_withheld']
+        held, = found['lastcall_signal_deferred']
         check(held.labels == {'group': str(pid_of(t)), 'pid': str(pid_of(t)), 'signal': 'TERM'}, f'{held}')
         left, elapsed = (found[f'lastcall_drain_{name}_seconds'][0].value for name in ('left', 'elapsed'))
         check(0 < left < 25 and abs(left + elapsed - 25) < 0.001, f'{found}')
@@ -673,12 +673,12 @@ def watching(*words):
 def watched_without_a_terminal():
     with serving('epoll') as t, clients(t) as (asked,), watching(pid_of(t)) as lines, watching('--json', pid_of(t)) as objects:
         first = lines.stdout.readline()
-        check(re.fullmatch(rf'lastcall: group pid={pid_of(t)} name="epoll" processes=1 state=serving withheld=none in_flight=1 idle=2 .*\n',
+        check(re.fullmatch(rf'lastcall: group pid={pid_of(t)} name="epoll" processes=1 state=serving deferred=none in_flight=1 idle=2 .*\n',
                            first), first)
         has_shape(json.loads(objects.stdout.readline()), SHAPE)
         t.term()
         drains = next((line for line in lines.stdout if 'state=draining' in line), 'not that it drains')
-        check('state=draining withheld=TERM in_flight=1' in drains and ' left=' in drains, drains)
+        check('state=draining deferred=TERM in_flight=1' in drains and ' left=' in drains, drains)
         finish(asked)
         t.exits()
         rest = lines.communicate(timeout=cases.BOUND)[0].splitlines()

@@ -33,9 +33,9 @@ def main():
         sys.exit('timeline_shots.py: chromium is missing: scripts/deps shots')
     shots = f'{cases.build}/shots'
     os.makedirs(shots, exist_ok=True)
-    for name, (server, connections, cut) in DRAINS.items():
+    for name, (server, connections, aborted) in DRAINS.items():
         base = f'{shots}/{name}'
-        report = drains.put(shots, f'{name}.json', drains.varied(server, connections, cut))
+        report = drains.put(shots, f'{name}.json', drains.varied(server, connections, aborted))
         for kind in ('svg', 'html'):
             cases.says(cases.lastcall('timeline', report, '-o', f'{base}.{kind}'), 0, '')
         width, height = (int(float(n)) for n in ET.parse(f'{base}.svg').getroot().get('viewBox').split()[2:])

@@ -13,7 +13,7 @@ import groups
 from cases import case, check, directory, lastcall, says
 
 SVG = '{http://www.w3.org/2000/svg}'
-LOOKS = {'f': 'in_flight', 'i': 'idle', 'o': 'opaque', 'e': 'eof', 'n': 'ended', 'l': 'lingering', 'm': 'many', 'x': 'cut'}
+LOOKS = {'f': 'in_flight', 'i': 'idle', 'o': 'opaque', 'e': 'closing', 'n': 'half_closed', 'l': 'lingering', 'm': 'many', 'x': 'aborted'}
 
 
 class Picture:
@@ -78,8 +78,8 @@ def drawn(report_text, *words):
 def check_times(picture, report):
     """Every bar lies between the signal and the release, or the last close after it."""
     start, end = picture.marks['k0'][0], picture.marks['k4'][0]
-    last = max([us for c in report['connections'] for _, us in c['changes']] + [report['took_us']])
-    most = start + (end - start) * last / report['took_us'] + 3.1
+    last = max([us for c in report['connections'] for _, us in c['changes']] + [report['duration_us']])
+    most = start + (end - start) * last / report['duration_us'] + 3.1
     for row in picture.rows:
         check(row.bars and all(start - 0.1 <= a < b <= most for _, a, b in row.bars), f'outside {start}..{most}: {row.bars}')
         check(all(p[2] <= q[1] + 3.1 for p, q in zip(row.bars, row.bars[1:])), f'bars overlap: {row.bars}')
@@ -93,18 +93,18 @@ def check_rows(picture, report):
         mine = [story for story in told if f"from {c['peer']}\nprocess {c['pid']}," in story]
         check(len(mine) == 1, f"{len(mine)} rows for {c['peer']}")
         check(mine[0].count(' ms: ') == len(c['changes']) and mine[0].startswith(c['method'] or 'no request'), f'{mine[0]} of {c}')
-        check((', cut' in mine[0]) == c['cut'], f'{mine[0]} of {c}')
+        check((', aborted' in mine[0]) == c['aborted'], f'{mine[0]} of {c}')
 
 
 def served(picture, report, requests):
     """So many requests were in flight for a while, for as long as the report says. (One of the suite's own may have been so for a
     moment.)"""
     start, end = picture.marks['k0'][0], picture.marks['k4'][0]
-    drawn_us = sorted((b - a) * report['took_us'] / (end - start) for row in picture.rows for look, a, b in row.bars if look == 'in_flight')
+    drawn_us = sorted((b - a) * report['duration_us'] / (end - start) for row in picture.rows for look, a, b in row.bars if look == 'in_flight')
     told_us = sorted(until - us for c in report['connections'] for (state, us), (_, until) in zip(c['changes'], c['changes'][1:])
                      if state == 'in_flight')
     check(len(drawn_us) == len(told_us) >= requests, f'{len(drawn_us)} bars, {len(told_us)} in the report')
-    room = 3.1 * report['took_us'] / (end - start)  # what is too short to be seen is drawn longer
+    room = 3.1 * report['duration_us'] / (end - start)  # what is too short to be seen is drawn longer
     check(all(abs(a - b) <= room for a, b in zip(drawn_us, told_us)), f'drawn {drawn_us}, told {told_us}')
     return drawn_us[-requests:]
 
@@ -122,13 +122,13 @@ def nginx_of_two_workers():
     check_times(picture, report)
     took = served(picture, report, 5)
     check(took[2] - took[1] > 500_000, f'two of {took} us were to end 1.5 s before the others')
-    check(len(told_to_end(picture)) == 5 and not picture.looks()['cut'], f'{[row.story for row in picture.rows]}')
+    check(len(told_to_end(picture)) == 5 and not picture.looks()['aborted'], f'{[row.story for row in picture.rows]}')
     workers = {c['pid'] for c in report['connections']}
     check(all(any(t.startswith(f'process {pid}, drained') for t in picture.texts) for pid in workers), f'{picture.texts}')
     check(any('without connections: process ' in t for t in picture.texts), f'no word of the master: {picture.texts}')
-    check(re.match(r'1\d connections drained in [0-9,]+ ms, nothing cut', picture.texts[0]), picture.texts[0])
+    check(re.match(r'1\d connections drained in [0-9,]+ ms, none aborted', picture.texts[0]), picture.texts[0])
     check('GET ' + report['connections'][0]['peer'] in picture.texts, f'{picture.texts}')
-    return f"{len(picture.rows)} rows, {report['took_us'] / 1000:.0f} ms"
+    return f"{len(picture.rows)} rows, {report['duration_us'] / 1000:.0f} ms"
 
 
 @case
@@ -155,20 +155,20 @@ def a_thousand_connections():
 
 @case
 def cut_by_the_deadline():
-    report, text = drains.drain('thread', 4, {}, cut=2, LASTCALL_TIMEOUT='700ms', LASTCALL_IDLE='200ms')
+    report, text = drains.drain('thread', 4, {}, aborted=2, LASTCALL_TIMEOUT='700ms', LASTCALL_IDLE='200ms')
     picture = drawn(text)
     check_rows(picture, report)
     check_times(picture, report)
-    red = [row for row in picture.rows if 'cut' in {look for look, _, _ in row.bars}]
-    check(len(red) == 2 and all(', cut' in row.story and 'open at the end' in row.story for row in red), f'{picture.looks()}')
+    red = [row for row in picture.rows if 'aborted' in {look for look, _, _ in row.bars}]
+    check(len(red) == 2 and all(', aborted' in row.story and 'open at the end' in row.story for row in red), f'{picture.looks()}')
     release = picture.marks['k4'][0]
     check(all(abs(row.bars[-1][2] - release) < 1 for row in red), 'the red does not end at the release')
     start = picture.marks['k0'][0]
-    deadline = start + (release - start) * report['deadline_us'] / report['took_us']
+    deadline = start + (release - start) * report['deadline_us'] / report['duration_us']
     check(len(picture.marks['k3']) == 1 and abs(picture.marks['k3'][0] - deadline) < 1.1, f'the deadline is at {picture.marks}')
     check(re.match(r'2 of \d connections cut', picture.texts[0]), picture.texts[0])
-    took = next(int(m[1]) for t in picture.texts if (m := re.match(r'released by the deadline (\d+)', t)))
-    check(700 <= took <= report['took_us'] / 1000 + 1, f'{picture.texts}')
+    took = next(int(m[1]) for t in picture.texts if (m := re.match(r'delivered at the deadline (\d+)', t)))
+    check(700 <= took <= report['duration_us'] / 1000 + 1, f'{picture.texts}')
 
 
 @case
@@ -182,10 +182,10 @@ def a_worker_that_is_killed():
         t.until('the report', lambda: t.exists('report') and t.read('report').endswith('\n'))
         text = t.read('report')
     report = json.loads(text)
-    cut = [c for c in report['connections'] if c['cut']]
-    check(len(report['connections']) >= len(wires) and len(cut) == report['cut'] == lost > 0, f"{len(cut)} of {len(report['connections'])} cut, report: {report['cut']}")
+    cut = [c for c in report['connections'] if c['aborted']]
+    check(len(report['connections']) >= len(wires) and len(cut) == report['aborted'] == lost > 0, f"{len(cut)} of {len(report['connections'])} cut, report: {report['aborted']}")
     picture = drawn(text)
-    check(picture.looks()['cut'] == len(cut), f'{picture.looks()}')
+    check(picture.looks()['aborted'] == len(cut), f'{picture.looks()}')
     check(any(re.match(r'process \d+, killed', t) for t in picture.texts), f'{picture.texts}')
     return f'{len(cut)} cut'
 
@@ -211,7 +211,7 @@ def status_sees_a_group_with_a_history():
 @case
 def one_of_several_drains():
     """The last, or the one that is asked for; what is between them and no report is passed over."""
-    lines = [json.dumps({'event': 'drain', 'took_us': ms * 1000, 'connections_left_out': 0}) for ms in (100, 200, 300)]
+    lines = [json.dumps({'event': 'drain', 'duration_us': ms * 1000, 'connections_left_out': 0}) for ms in (100, 200, 300)]
     with directory() as d:
         report = drains.put(d, 'report', '\n{"msg":"x"}\n'.join(lines) + '\n')
         for words, ms in (((), 300), (('--drain', '1'), 100), (('--drain', '2'), 200)):
@@ -226,21 +226,21 @@ def one_of_several_drains():
 @case
 def reports_without_connections():
     """What there is is drawn, and the variable named."""
-    text = json.dumps({'event': 'drain', 'took_us': 900000, 'end': 'deadline', 'cut': 1, 'cuts': [
+    text = json.dumps({'event': 'drain', 'duration_us': 900000, 'end': 'deadline', 'aborted': 1, 'aborts': [
         {'peer': '1.2.3.4:5', 'method': 'GET', 'request_bytes': 5, 'response_bytes': 0, 'age_us': 100000}]}) + '\n'
     with directory() as d:
         run = lastcall('timeline', drains.put(d, 'report', text))
     says(run, 0, 'set LASTCALL_REPORT_CONNECTIONS=1')
     picture = Picture(ET.fromstring(run.stdout))
-    check(picture.looks() == {'cut': 1} and len(picture.rows) == 1, f'{picture.looks()}')
+    check(picture.looks() == {'aborted': 1} and len(picture.rows) == 1, f'{picture.looks()}')
 
 
 @case
 def bad_input():
     """One sentence each, and no picture."""
     with directory() as d:
-        good = drains.put(d, 'good', '{"event":"drain","took_us":5,"connections_left_out":0}\n')
-        empty, cut = drains.put(d, 'empty', ''), drains.put(d, 'cut', '{"event":"drain","took_us":5,"conn')
+        good = drains.put(d, 'good', '{"event":"drain","duration_us":5,"connections_left_out":0}\n')
+        empty, aborted = drains.put(d, 'empty', ''), drains.put(d, 'aborted', '{"event":"drain","duration_us":5,"conn')
         long = drains.put(d, 'long', 'x' * (17 << 20))
         for words, status, pattern in (
                 ((), 2, 'one report is wanted, not 0'),

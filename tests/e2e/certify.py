@@ -69,14 +69,14 @@ class Certificate:
         now = t.counters()
         change = {name: now[name] - t.before[name] for name in (*netns.WATCHED, 'OutRsts')}
         report = t.report()
-        lost, resets = result['lost'] + report['cut'], t.resets()
+        lost, resets = result['lost'] + report['aborted'], t.resets()
         counts = {'restarts': 1, 'served': result['ok'], 'refused': result['refused'], 'lost': lost,
                   'aborted_close': change['TCPAbortOnClose'], 'aborted_data': change['TCPAbortOnData'],
                   'resets': resets, 'strays': change['OutRsts'] - result['refused'] - resets,
                   'failed': report['end'] != 'drained'}
         self.add(server.name, **counts)
         with self.lock:
-            self.tails.append(report['tail_us'] / 1e3)
+            self.tails.append(report['exit_delay_us'] / 1e3)
             self.ends.append((t.process.ended - t.termed) * 1e3)
         if any(counts[key] for key in LOST):
             self.note(f'{server.name}/{load_name}: {counts}\n{harness.losses(result) if result["lost"] else ""}{t.evidence()}')
@@ -86,7 +86,7 @@ def wanted(build):
     """Every server that speaks HTTP/1 over TCP, with us in it, and is here; the others by name."""
     missing = []
     for server in servers.SERVERS.values():
-        if 'http' not in server.speaks or server.family != 'ipv4' or server.outside:
+        if 'http' not in server.speaks or server.family != 'ipv4' or server.external:
             continue
         if lacks := server.missing(build):
             missing.append(f'{server.name} ({lacks})')

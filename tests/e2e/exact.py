@@ -155,7 +155,7 @@ def alike(t, when, bare, ours):
 
 def quiet_ends(t):
     """Its connections are let go when they have been quiet for LASTCALL_IDLE, which is waited for."""
-    return 'farewell' in t.server.lacks or 'tls' in t.server.speaks
+    return 'close_option' in t.server.lacks or 'tls' in t.server.speaks
 
 
 def compared(t):

@@ -43,7 +43,7 @@ def upstream_story(t):
     t.drained(unread_bytes=0)
     if t.bare:
         return
-    tail = t.report()['tail_us']
+    tail = t.report()['exit_delay_us']
     t.again()
     t.server = servers.SERVERS['go-fasthttp-shutdown']
     t.start(bare=True)
@@ -289,19 +289,19 @@ def drains_from_outside(t):
     t.term()
     t.no_loss(load)
     t.exits()
-    t.drained(how='outside')
+    t.drained(mode='external')
 
 
 @scenario(only=('go-nethttp-static', 'go-fasthttp-stripped'))
 def go_behind_shell(t):
-    """`lastcall run` and a shell that stays as parent: what that starts is drained from outside."""
+    """`lastcall run` and a shell that stays as parent: what that starts is drained externally."""
     under_launcher(t, behind=('/bin/sh', '-c', launcher.PARENT, 'sh'))
     drains_from_outside(t)
 
 
 @scenario(only=('go-nethttp-static',))
 def go_denied_to_launcher(t):
-    """`lastcall run` where ptrace is denied: it says so, and drains from outside."""
+    """`lastcall run` where ptrace is denied: it says so, and drains externally."""
     under_launcher(t, *STRACE)
     drains_from_outside(t)
     t.check('ptrace: Operation not permitted' in t.read('log'), 'it does not say that ptrace is denied')
@@ -348,7 +348,7 @@ def go_prefork(t):
         t.exits(outlived=True)
         if not t.bare:
             report = next(r for r in t.json_lines('report') if r['pid'] == t.process.pid)
-            t.check(report['cut'] == 0 and len(report['processes']) >= 2, f'it was no group: {report}')
+            t.check(report['aborted'] == 0 and len(report['processes']) >= 2, f'it was no group: {report}')
         t.again()
 
 
@@ -362,7 +362,7 @@ def go_prefork_static(t):
     t.no_loss(held)
     load.stop()
     t.no_loss(load)
-    t.check(t.bare or t.report()['hidden'] == 'shared', f'it has closed the door of others: {t.report()}')
+    t.check(t.bare or t.report()['accept_stop'] == 'left_to_others', f'it has closed the door of others: {t.report()}')
     t.check(t.get().status == 200 and all(map(procfs.lives, workers)), 'a worker has ended')
 
 
@@ -376,7 +376,7 @@ class Contained(launcher.Contained):
         super().__init__(server, options, uid=65534, **container)
 
     def drained(self, **expected):
-        super().drained(how=self.how, **expected)
+        super().drained(mode=self.how, **expected)
         self.check(self.bare or self.says in self.read('log'), f"it does not say {self.says!r}: {self.read('log')}")
 
 
@@ -389,5 +389,5 @@ def contained(variant, names, **how):
 
 DENIED = 'ptrace: Operation not permitted'
 contained('traced', ('churn',), says='starting with', how=None, but=('ptrace',))
-contained('untraced', ('inflight', 'churn', 'idle'), says=DENIED, how='outside', but=('pidfd_getfd',))
-contained('refused', ('inflight',), says=DENIED, how='outside')
+contained('untraced', ('inflight', 'churn', 'idle'), says=DENIED, how='external', but=('pidfd_getfd',))
+contained('refused', ('inflight',), says=DENIED, how='external')

@@ -120,7 +120,7 @@ def last_report(t):
     """Of several, when a worker was drained alone before; none of them cut anything, nor had to wait for its deadline."""
     if not t.bare:
         reports = t.json_lines('report')
-        t.check(reports and all(r['end'] == 'drained' and not r['cut'] for r in reports), f'the reports are {reports}')
+        t.check(reports and all(r['end'] == 'drained' and not r['aborted'] for r in reports), f'the reports are {reports}')
 
 
 def ends_under_load(t):
@@ -222,9 +222,9 @@ def reported_cut(t, victim, lost):
     if t.bare:
         return
     report = t.report()
-    t.check(report['cut'] == lost, f"{report['cut']} of {lost} are reported as cut: {report}")
+    t.check(report['aborted'] == lost, f"{report['aborted']} of {lost} are reported as cut: {report}")
     process = [p for p in report['processes'] if p['pid'] == victim]
-    t.check(len(process) == 1 and process[0]['cut'] == lost, f"the report does not say {lost} of process {victim}: {report['processes']}")
+    t.check(len(process) == 1 and process[0]['aborted'] == lost, f"the report does not say {lost} of process {victim}: {report['processes']}")
 
 
 @scenario(group=True)
@@ -347,7 +347,7 @@ def cgi(t):
 
 # ---- what is said, how long it takes ------------------------------------------------------------------
 
-COUNTS = ('in_flight', 'served_late', 'idle_closed', 'farewells', 'crossed', 'cut', 'unread_bytes', 'opaque', 'refused_unknown')
+COUNTS = ('in_flight', 'served_after_signal', 'idle_closed', 'close_sent', 'late_data', 'aborted', 'unread_bytes', 'opaque', 'untracked')
 
 
 @scenario(group=True)
@@ -377,7 +377,7 @@ def report(t):
     processes = said['processes']
     wrong = [name for name in COUNTS if said[name] != sum(p[name] for p in processes)]
     t.check(not wrong, f'the sums of {wrong} are others: {said}')
-    # Where there is a process for each connection, those that looked at the door may have had one.
+    # Where there is a process for each connection, those that looked whether it accepts may have had one.
     t.check({p['pid'] for p in processes} <= set(pids) or not t.server.group.workers, f'of {pids} it names {[p["pid"] for p in processes]}')
     for wire, pid in wires.items():
         want = list(wires.values()).count(pid)

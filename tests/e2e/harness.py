@@ -239,7 +239,7 @@ class Load:
 
 
 def losses(result):
-    names = ('reset', 'truncated', 'bad', 'crossing', 'timeout')
+    names = ('reset', 'truncated', 'bad', 'keepalive_race', 'timeout')
     kinds = ', '.join(f'{result[n]} {n}' for n in names if result[n])
     asked = result['lost'] + result['ok']
     lines = ''.join(f"\n    client {l['client']} request {l['request']} port {l['port']} after {l['reused']} responses: {l['class']}, "
@@ -284,7 +284,7 @@ class Test:
         clean.update(self.server.env)
         if not bare:
             clean.update(LASTCALL_REPORT=self.path('report'), LASTCALL_LOG='debug')
-            if not self.server.outside:
+            if not self.server.external:
                 clean['LD_PRELOAD'] = os.path.join(self.options.build, 'liblastcall.so')
             if self.server.family == 'unix':
                 clean['LASTCALL_LISTEN'] = self.address  # AF_UNIX is ours only where it is named
@@ -330,7 +330,7 @@ class Test:
         self.process = Daemon(pid)
 
     def launch(self, argv, env):
-        if self.server.outside and 'LASTCALL_LOG' in env:
+        if self.server.external and 'LASTCALL_LOG' in env:
             argv = self.launcher(argv)
         return Process(self.place.command(argv), env, self.path('log'), self.prefix)
 
@@ -457,7 +457,7 @@ class Test:
         time.sleep(moment * SLOW)
         if self.server.family != 'unix':
             self.until('all that was sent is read', lambda: not self.unread())
-        if in_flight and not self.bare and not self.server.outside:
+        if in_flight and not self.bare and not self.server.external:
             self.until(f'{in_flight} requests are in flight', lambda: self.in_flight() >= in_flight or load and load.is_over())
 
     def term_in_flight(self, request, clients, ms=2000, start=None, number=signal.SIGTERM, **options):
@@ -503,7 +503,7 @@ class Test:
                 raise Failure('a new connection is neither taken nor refused') from None
             time.sleep(pause)
             pause *= 1.5
-        raise Failure('the door stays open')
+        raise Failure('it goes on accepting')
 
     def wait_orders(self):
         """Until all of its processes have heard that they drain, and have looked at their connections: the master may close the door a
@@ -549,7 +549,7 @@ class Test:
         self.check(got is not None, f'it does not end: {BOUND:.0f} s after what had to end it')
         self.took = self.process.ended - (since or self.termed)
         want = self.server.exit if status is None else status
-        if self.server.outside and not self.bare and want < 0:
+        if self.server.external and not self.bare and want < 0:
             want = 128 - want  # as its parent says it
         self.check(got in (want, *self.server.exit_also), f'it ended with {got}, not {want}')
         if not outlived:
@@ -590,7 +590,7 @@ class Test:
         if self.bare:
             return
         report = self.report()
-        expected = {'end': 'drained', 'cut': 0, **expected}
+        expected = {'end': 'drained', 'aborted': 0, **expected}
         wrong = {k: report.get(k) for k, v in expected.items() if report.get(k) != v}
         self.check(not wrong, f'the report says {wrong}, expected {expected}')
 

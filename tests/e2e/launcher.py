@@ -8,7 +8,7 @@ import container
 import harness
 import netns
 import activation
-import outside as _  # noqa: F401  (fills the table)
+import external as _  # noqa: F401  (fills the table)
 import scenarios
 import servers
 
@@ -98,12 +98,12 @@ for _name in ('inflight', 'churn'):
                                           heavy=scenarios.SCENARIOS[_name].heavy, make_test=Activated)
 
 
-# ---- from outside: servers in which nothing of ours can live ------------------------------------------------------------
+# ---- external drains: servers in which nothing of ours can live ------------------------------------------------------------
 
 ALLOWED = [name for name in container.REFUSED if name not in ('pidfd_getfd', 'ptrace')]
 
 
-class Outside(Contained):
+class External(Contained):
     """With `refused`, the seccomp filter of docker's default profile: sockets cannot be taken over."""
 
     def __init__(self, server, options, refused=False, **how):
@@ -121,14 +121,14 @@ class Outside(Contained):
             json.dump(config, f)
 
 
-def outside(names, variant='', **how):
+def external(names, variant='', **how):
     for name in names:
-        full = f'container-outside-{variant}{name.removeprefix("outside-")}'
+        full = f'container-external-{variant}{name.removeprefix("external-")}'
         run = netns.witnessed(scenarios.SCENARIOS[name].run)
         scenarios.SCENARIOS[full] = Scenario(full, run, only=('static-epoll', 'static-go'),
-                                             heavy=scenarios.SCENARIOS[name].heavy, make_test=Outside, how=how)
+                                             heavy=scenarios.SCENARIOS[name].heavy, make_test=External, how=how)
 
 
-outside(('inflight', 'churn', 'idle', 'outside-think'))
-outside(('inflight', 'churn', 'outside-think'), 'user-', uid=1000)
-outside(('inflight',), 'refused-', refused=True)
+external(('inflight', 'churn', 'idle', 'external-think'))
+external(('inflight', 'churn', 'external-think'), 'user-', uid=1000)
+external(('inflight',), 'refused-', refused=True)

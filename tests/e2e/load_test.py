@@ -57,12 +57,12 @@ def says(*answers, byte_by_byte=False, then=None, wait=0.0):
     return serve
 
 
-CROSSING = 'crossing'  # the server has a moment to be so early in; on a busy machine it may miss it
+CROSSING = 'keepalive_race'  # the server has a moment to be so early in; on a busy machine it may miss it
 
 CASES = [
     # name, what each connection does, options, what must be counted
     ('ok', says(OK, OK, OK), ['--limit', '3'], {'ok': 3, 'connections': 1}),
-    ('ok, a byte at a time', says(OK, CLOSE, byte_by_byte=True), ['--limit', '2'], {'ok': 2, 'farewells': 1}),
+    ('ok, a byte at a time', says(OK, CLOSE, byte_by_byte=True), ['--limit', '2'], {'ok': 2, 'close_sent': 1}),
     ('chunked with a trailer', says(CHUNKED + b'8\r\n' + BODY[:8] + b'\r\n8\r\n' + BODY[8:] + b'\r\n0\r\nX: y\r\n\r\n', byte_by_byte=True),
      [], {'ok': 1}),
     ('until close', says(b'HTTP/1.1 200 OK\r\n\r\n' + BODY), ['--limit', '2'], {'ok': 2, 'connections': 2}),
@@ -91,15 +91,15 @@ CASES = [
     ('close and keep-alive', says(OK.replace(b'\r\n\r\n', b'\r\nConnection: keep-alive, close\r\n\r\n')), [], {'bad': 1}),
     ('two lengths', says(OK.replace(b'\r\n\r\n', b'\r\nContent-Length: 17\r\n\r\n')), [], {'bad': 1}),
     ('length and chunked', says(OK.replace(b'\r\n\r\n', b'\r\nTransfer-Encoding: chunked\r\n\r\n')), [], {'bad': 1}),
-    (CROSSING, says(OK, then='abort at request'), ['--limit', '2'], {'ok': 1, 'crossing': 1}),
-    ('no crossing: too late', says(OK, then='abort at request', wait=0.05), ['--limit', '2'], {'ok': 1, 'reset': 1}),
+    (CROSSING, says(OK, then='abort at request'), ['--limit', '2'], {'ok': 1, 'keepalive_race': 1}),
+    ('no keepalive_race: too late', says(OK, then='abort at request', wait=0.05), ['--limit', '2'], {'ok': 1, 'reset': 1}),
     ('idle, closed', says(OK), ['--hold'], {'ok': 1, 'idle_closed': 1}),
     ('idle, reset', says(OK, then='abort', wait=0.05), ['--hold'], {'ok': 1, 'idle_reset': 1}),
     ('idle, closed, and on', says(OK), ['--limit', '2', '--think-min', '50'], {'ok': 2, 'idle_closed': 1, 'connections': 2}),
     ('closed with the response, looked for after a pause', says(OK, then='end with it'), ['--limit', '20', '--think-min', '0.001'],
      {'ok': 20, 'idle_closed': 19, 'connections': 20}),
     ('no FIN after close', says(CLOSE, then='hold'), ['--wait-fin', '--timeout', '200'], {'ok': 1, 'unclosed': 1}),
-    ('held, and asked once more', says(OK, CLOSE, OK), ['--hold', '--resume', '--stop-on-stdin'], {'ok': 2, 'connections': 1, 'farewells': 1}),
+    ('held, and asked once more', says(OK, CLOSE, OK), ['--hold', '--resume', '--stop-on-stdin'], {'ok': 2, 'connections': 1, 'close_sent': 1}),
     ('timeout', says(then='hold'), ['--timeout', '200'], {'timeout': 1}),
     ('timeout inside a body', says(OK[:-1], then='hold'), ['--timeout', '200'], {'timeout': 1}),
 ]
@@ -146,7 +146,7 @@ def run_case(serve, options):
 def early_enough(serve, options):
     for _ in range(100):
         result = run_case(serve, options)
-        if result['crossing']:
+        if result['keepalive_race']:
             break
     return result
 
@@ -170,8 +170,8 @@ def reset_in_queue():
 
 
 def verdict(name, result, expected):
-    lost = sum(expected.get(c, 0) for c in ('reset', 'truncated', 'bad', 'crossing', 'timeout'))
-    want = {**{c: 0 for c in ('ok', 'refused', 'reset', 'truncated', 'bad', 'crossing', 'timeout')}, 'lost': lost, **expected}
+    lost = sum(expected.get(c, 0) for c in ('reset', 'truncated', 'bad', 'keepalive_race', 'timeout'))
+    want = {**{c: 0 for c in ('ok', 'refused', 'reset', 'truncated', 'bad', 'keepalive_race', 'timeout')}, 'lost': lost, **expected}
     wrong = {k: result[k] for k in want if result[k] != want[k]}
     print(f'FAIL load/{name}: {wrong}, expected {want}' if wrong else f'ok load/{name}', flush=True)
     return not wrong

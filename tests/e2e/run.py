@@ -36,7 +36,7 @@ import launcher  # noqa: F401
 import hostile  # noqa: F401
 import netns
 import opaque  # noqa: F401
-import outside  # noqa: F401
+import external  # noqa: F401
 import place
 import scenarios
 import servers
@@ -89,9 +89,9 @@ def elsewhere(scenario):
 
 
 def suits(options, server, scenario):
-    if options.root and (server.outside or not elsewhere(scenario)):
+    if options.root and (server.external or not elsewhere(scenario)):
         return False
-    if server.outside and scenario.name not in server.plain:
+    if server.external and scenario.name not in server.plain:
         return False
     if scenario.needs in server.lacking() or scenario.speaks not in server.speaks:
         return False

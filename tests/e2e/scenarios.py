@@ -108,7 +108,7 @@ def churn(t):
 def reuse(t):
     """One connection with a request every 20 ms for ever: it is told to close, and that ends it, not that it falls silent."""
     result = until_refused(t, 1, 15, {'LASTCALL_IDLE': NEVER}, think_min=20, think_max=20)
-    t.check(not result or result['farewells'], 'it was never told to close')
+    t.check(not result or result['close_sent'], 'it was never told to close')
 
 
 @scenario(racing=True, needs='stop')
@@ -191,7 +191,7 @@ def upload(t):
 
 @scenario(needs='pipeline')
 def pipeline(t):
-    """3 requests in one write; the first takes 800 ms, the farewell belongs on the last."""
+    """3 requests in one write; the first takes 800 ms, the close option belongs on the last."""
     for ms in longer(800):
         t.start()
         load = t.load([f'GET /sleep?ms={ms} {EXACT}', f'GET / {EXACT}', f'GET / {EXACT}'], clients=4, limit=3, pipeline=3, wait_fin=True,
@@ -204,7 +204,7 @@ def pipeline(t):
             break
         t.again()
     t.check(result['ok'] == 12, f"{result['ok']} of 12 were served")
-    t.check(t.bare or result['farewells'] == 4, f"{result['farewells']} of 4 connections were told to close")
+    t.check(t.bare or result['close_sent'] == 4, f"{result['close_sent']} of 4 connections were told to close")
     t.exits()
     t.drained()
 
@@ -220,7 +220,7 @@ def stream(t):
     result = t.no_loss(load)
     t.check(result['ok'] == clients, f"{result['ok']} of {clients} were served")
     t.exits()
-    t.drained(**({} if t.server.outside else {'in_flight': clients}))  # from outside its pauses look like idleness
+    t.drained(**({} if t.server.external else {'in_flight': clients}))  # externally its pauses look like idleness
 
 
 @scenario(needs='/sendfile', only=('nginx', 'epoll', 'select', 'thread'))
@@ -278,13 +278,13 @@ def forever(t):
     if t.bare:
         return t.no_loss(load)
     report = t.report()
-    t.check(report['end'] == 'deadline' and report['cut'] == 1, f'the report says {report}')
+    t.check(report['end'] == 'deadline' and report['aborted'] == 1, f'the report says {report}')
     if t.server.own_grace or t.server.group:
         t.end()
     port = load.finish()['losses'][0]['port']
-    cut = report['cuts'][0]
+    cut = report['aborts'][0]
     peer = cut['peer'] == 'unix' if t.server.family == 'unix' else cut['peer'].endswith(f':{port}')
-    t.check(cut['method'] == ('' if t.server.outside else 'GET') and peer, f'the report does not name port {port}: {cut}')
+    t.check(cut['method'] == ('' if t.server.external else 'GET') and peer, f'the report does not name port {port}: {cut}')
     t.check(not t.server.group or not t.server.group.workers or cut['pid'] in pids, f'the report names no process of {pids}: {cut}')
     return None
 
@@ -302,7 +302,7 @@ def second_signal(t):
     t.term()
     t.released()
     report = t.report()
-    t.check(report['end'] == 'second_signal' and report['cut'] == 1, f'the report says {report}')
+    t.check(report['end'] == 'second_signal' and report['aborted'] == 1, f'the report says {report}')
 
 
 @scenario()
@@ -343,11 +343,11 @@ def alone(t):
 
 # ---- byte by byte -------------------------------------------------------------------------------------
 
-def farewell(t, wire, response, http10=False):
+def close_option(t, wire, response, http10=False):
     """The response told us to close, in words that are not at odds, and the FIN follows."""
     tokens = response.tokens()
     t.check('keep-alive' not in tokens and 'keep-alive' not in response.headers, f'it says keep-alive: {response.headers}')
-    t.check(t.bare or http10 or 'farewell' in t.server.lacks or 'close' in tokens, f'it does not say close: {response.headers}')
+    t.check(t.bare or http10 or 'close_option' in t.server.lacks or 'close' in tokens, f'it does not say close: {response.headers}')
     wire.end()
 
 
@@ -379,7 +379,7 @@ def simple(t, path, status=200, body=b'', method='GET', *headers, version='1.1',
         t.check(response.status == status, f'status {response.status}')
         t.check(response.body == body, f'a body of {len(response.body)} bytes, not the {len(body)} expected')
         t.check(not token or token in response.tokens(), f'{token} is missing: {response.headers}')
-        farewell(t, wire, response, version == '1.0')
+        close_option(t, wire, response, version == '1.0')
     finish_late(t, request(method, path, *headers, version=version), answer)
 
 
@@ -419,7 +419,7 @@ def half_closed_clients(t, clients, ms):
             if t.in_time(first, ms):
                 for wire, response in zip(wires, answers):
                     t.check(response.status == 200 and response.body == pattern(SMALL), f'{response.status} {response.body!r}')
-                    farewell(t, wire, response)
+                    close_option(t, wire, response)
         except WireError as e:
             t.check(False, str(e))
     return first
@@ -465,7 +465,7 @@ def sendfile(t):
 
 @scenario()
 def continue_100(t):
-    """Expect: 100-continue: the 100 goes out untouched, the farewell is on the 200."""
+    """Expect: 100-continue: the 100 goes out untouched, the close option is on the 200."""
     body = pattern(1000)
 
     def answer(wire):
@@ -474,7 +474,7 @@ def continue_100(t):
         wire.send(body)
         response = wire.response()
         t.check(response.status == 200 and response.body == b'1000\n', f'{response.status} {response.body!r}')
-        farewell(t, wire, response)
+        close_option(t, wire, response)
     finish_late(t, request('POST', '/upload', 'Content-Length: 1000', 'Expect: 100-continue'), answer)
 
 
@@ -486,7 +486,7 @@ def early(t):
     def answer(wire):
         response = wire.response()
         t.check(response.status == 413, f'status {response.status}')
-        farewell(t, wire, response)
+        close_option(t, wire, response)
     finish_late(t, request('POST', '/early', f'Content-Length: {len(body)}'), answer, rest=body[:200_000])
 
 
@@ -603,7 +603,7 @@ def crowd(t, requests, idle, **options):
 def crowd_ends(t, load, served):
     result = t.no_loss(load)
     t.check(result['ok'] == served, f"{result['ok']} of {served} were served")
-    t.check(t.bare or result['farewells'] == CROWD, f"{result['farewells']} of {CROWD} were told to close")
+    t.check(t.bare or result['close_sent'] == CROWD, f"{result['close_sent']} of {CROWD} were told to close")
     took = t.exits(result['last_response'] / 1e9)
     t.note = f'{served} served, ended {took * 1e3:.0f} ms after the last response'
 

@@ -66,7 +66,7 @@ class Server:
     daemon: str = ''                         # it puts itself in the background, and its process id in this file
     plain: tuple = ()                        # scenarios of a plain run, if not all
     exit_also: tuple = ()                    # after TERM, if it has connections then and that may differ
-    outside: bool = False                    # no object of ours can live in it: `lastcall run` drains it from outside
+    external: bool = False                    # no object of ours can live in it: `lastcall run` drains it externally
 
     def lacking(self):
         """What a scenario may need and it does not have."""
@@ -216,15 +216,15 @@ def go(library, build='', shutdown=False):
         plain=GO_PLAIN if build or shutdown else ())
 
 
-# From outside nothing can be said to a client but by the end of its connection.
-NO_WORDS = {'farewell', '/close-tokens'}
+# In an external drain nothing can be said to a client but by the end of its connection.
+NO_WORDS = {'close_option', '/close-tokens'}
 STATIC = ('static-epoll', 'static-thread', 'static-go')
 # What holds there all the same, and the only scenarios for these servers. Those that ask to be told to close, or that never
-# give a pause, are in outside.py, with what holds instead.
-OUTSIDE_PLAIN = ('inflight', 'churn', 'backlog', 'idle', 'vanished', 'big', 'upload', 'stream', 'half-head', 'forever', 'second-signal',
-                 'repeated-signal', 'alone', 'early', 'continue-100', 'bytes', 'outside-think', 'outside-reuse', 'outside-hammer',
-                 'outside-blind', 'outside-slow')
-OUTSIDE_CONTAINED = tuple(f'container-outside-{n}' for n in (
+# give a pause, are in external.py, with what holds instead.
+EXTERNAL_PLAIN = ('inflight', 'churn', 'backlog', 'idle', 'vanished', 'big', 'upload', 'stream', 'half-head', 'forever', 'second-signal',
+                 'repeated-signal', 'alone', 'early', 'continue-100', 'bytes', 'external-think', 'external-reuse', 'external-hammer',
+                 'external-blind', 'external-slow')
+EXTERNAL_CONTAINED = tuple(f'container-external-{n}' for n in (
     'inflight', 'churn', 'idle', 'think', 'user-inflight', 'user-churn', 'user-think', 'refused-inflight'))
 # The launcher puts our object into a Go program, where it may trace it: then all is as it is elsewhere.
 INJECTED_CONTAINED = tuple(f'container-strict-run-{n}' for n in (
@@ -233,10 +233,10 @@ GO_CONTAINED = tuple(f'container-go-{n}' for n in (
     'traced-churn', 'untraced-inflight', 'untraced-churn', 'untraced-idle', 'refused-inflight'))
 
 
-def static(name, program, lacks=(), plain=OUTSIDE_PLAIN):
+def static(name, program, lacks=(), plain=EXTERNAL_PLAIN):
     """As it is built for the smallest images: nothing can be preloaded into it."""
     return Server(f'static-{name}', lambda build, directory, host, port, backend: [f'{build}/e2e/{program}', str(port), host],
-                  [f'$BUILD/e2e/{program}'], -15, NO_WORDS | set(lacks), outside=True, plain=plain)
+                  [f'$BUILD/e2e/{program}'], -15, NO_WORDS | set(lacks), external=True, plain=plain)
 
 
 SERVERS = {s.name: s for s in (
@@ -260,8 +260,8 @@ SERVERS = {s.name: s for s in (
     small('epoll', -15, 'unix'),
     small('thread', -15, 'unix'),
     static('thread', 'static-thread', {'/early', 'chunked'}),  # it closes over unread bytes
-    static('epoll', 'static-epoll', plain=('inflight', 'outside-think', *OUTSIDE_CONTAINED)),
-    static('go', 'go-nethttp-static', plain=OUTSIDE_PLAIN + OUTSIDE_CONTAINED + INJECTED_CONTAINED + GO_CONTAINED),
+    static('epoll', 'static-epoll', plain=('inflight', 'external-think', *EXTERNAL_CONTAINED)),
+    static('go', 'go-nethttp-static', plain=EXTERNAL_PLAIN + EXTERNAL_CONTAINED + INJECTED_CONTAINED + GO_CONTAINED),
     Server('nginx-tls', nginx_tls, ['nginx', '$BUILD/e2e/thread', '$BUILD/e2e/key.pem'], 0, backend=True, speaks=('tls', 'h2')),
     Server('node-tls', node('https', '$BUILD/e2e/key.pem', '$BUILD/e2e/cert.pem'), ['node', '$BUILD/e2e/key.pem'], -15,
            speaks=('tls',)),

@@ -17,7 +17,7 @@ def lame_duck(t):
     load = t.load(f'GET / {EXACT}', clients=4, until_refused=True, think_min=20, think_max=40)
     result = t.no_loss(load)
     t.check(result['ok'] > 20, f"only {result['ok']} were served")
-    t.check(result['farewells'] == result['ok'], f"{result['farewells']} of {result['ok']} responses said close")
+    t.check(result['close_sent'] == result['ok'], f"{result['close_sent']} of {result['ok']} responses said close")
     took = t.exits()
     t.check(t.bare or took >= 4, f'it ended after {took:.2f} s, before the delay')
     t.drained()
@@ -113,7 +113,7 @@ def idle_time(t):
 
 def took_at_least(t, ms):
     if not t.bare:
-        took = t.report()['took_us'] / 1e3
+        took = t.report()['duration_us'] / 1e3
         t.check(took >= ms, f'the drain took {took:.0f} ms, less than {ms}')
 
 
@@ -172,9 +172,9 @@ def close_notice_off(t):
     t.check(before == after, f'{after!r} in a drain, {before!r} before')
     result = t.no_loss(load)
     t.check(result['ok'] == 8 * 40 and result['idle_closed'] == 8, f"{result['ok']} served, {result['idle_closed']} idle closed")
-    t.check(not result['farewells'], f"{result['farewells']} responses said close")
+    t.check(not result['close_sent'], f"{result['close_sent']} responses said close")
     t.exits()
-    t.drained(farewells=0)
+    t.drained(close_sent=0)
 
 
 # ---- what is said -------------------------------------------------------------------------------------
@@ -223,12 +223,12 @@ def check_connections(t, report):
     for c in found:
         at = [us for _, us in c['changes']]
         t.check(at == sorted(at) and at[-1] <= t.took * 1e6, f'out of order, or after its end: {c}')
-        t.check('opaque' in dict(c['changes']) or (c['method'] == 'GET' and c['in_bytes'] > 20 and c['out_bytes'] > 64 and not c['cut']),
+        t.check('opaque' in dict(c['changes']) or (c['method'] == 'GET' and c['in_bytes'] > 20 and c['out_bytes'] > 64 and not c['aborted']),
                 f'it says {c}')
     # A request that its worker has not read at the signal is idle first.
     ends = [[c['changes'][i + 1] for i, change in enumerate(c['changes'][:-1]) if change[0] == 'in_flight'] for c in found]
-    served = [us for end in ends for state, us in end if state == 'ended']
-    told = [c['changes'][1][1] for c in found if c['changes'][0] == ['idle', 0] and c['changes'][1][0] == 'eof']
+    served = [us for end in ends for state, us in end if state == 'half_closed']
+    told = [c['changes'][1][1] for c in found if c['changes'][0] == ['idle', 0] and c['changes'][1][0] == 'closing']
     t.check(len([us for us in served if us > 100_000]) == 4, f'the responses came later: {found}')
     t.check(len(told) == 4 and min(told) >= 300_000, f'let go after 300 ms: {found}')
 
@@ -307,8 +307,8 @@ def hostile_names(t):
         if not t.bare:
             t.check(len(t.json_lines(form) if form == 'json' else plain_lines(t, form)) >= 2, 'nothing is said')
             report = t.report()
-            t.check(any(cut['method'] == 'PATCH' for cut in report['cuts']), f"no PATCH: {report['cuts']}")
-            t.note += f"{len(report['cuts'])} cut "
+            t.check(any(cut['method'] == 'PATCH' for cut in report['aborts']), f"no PATCH: {report['aborts']}")
+            t.note += f"{len(report['aborts'])} cut "
         t.again()
 
 

@@ -22,7 +22,7 @@ drain.c   s/if (c->members > 0) .*/if (false)/
 drain.c   s/d->phase = DRAIN_DRAINED/release(d, \&act, now)/
 drain.c   s/^        act.wake_at = now;//
 drain.c   s/(end != 0 && now >= end)/(end != 0 \&\& now > end)/
-drain.c   s/nsec_t end = d->duck_from + o->delay/nsec_t end = d->duck_from/
+drain.c   s/nsec_t end = d->lame_duck_from + o->delay/nsec_t end = d->lame_duck_from/
 group_table.c s/if (drains(&m->member\[at\]))/if (coordinator == MEMBER_NONE \&\& drains(\&m->member[at]))/
 conn.c    s/return __atomic_load_n(&c->pending, __ATOMIC_ACQUIRE) > 0 ||/return/
 conn.c    s/|| conn_request_open(c) ||/||/
@@ -31,7 +31,7 @@ group/coordinator.c s/if (part->drained && census->members > 0 && unready == 0/i
 group/coordinator.c s/^    bool changed = .*/    bool changed = false;/
 group/coordinator.c s/^    wake_watcher();//
 group/coordinator.c /^static bool follow/,/^}/{/int top = /d;s/^    if (top == MEMBER_NONE/    int top = group_table_coordinator(group.table, group.at);\n&/}
-conn_drain.c s/^    if (!f->opaque) {.*/    if (!f->opaque \&\& f->stage != CONN_EOF) {/
+conn_drain.c s/^    if (!f->opaque) {.*/    if (!f->opaque \&\& f->stage != CONN_READ_SHUT) {/
 conn_drain.c s/^    if (!f->acked && !f->only_fin)/    if (false)/
 conn_drain.c s/^        return decide(OUTSTANDING_IDLE, until);/        return decide(OUTSTANDING_IDLE, 0);/
 conn_drain.c s/later(p->signal_at, f->since) + p->idle, now/p->signal_at + p->idle, now/

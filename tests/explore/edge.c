@@ -188,7 +188,7 @@ void drain_report_count_aborted(void)
 {
 }
 
-unsigned drain_report_each_aborted(void (*f)(const struct report_cut *aborted, void *arg), void *arg)
+unsigned drain_report_each_aborted(void (*f)(const struct report_aborted *aborted, void *arg), void *arg)
 {
     (void)f, (void)arg;
     return 0;
@@ -199,7 +199,7 @@ void drain_report_end(nsec_t now, enum report_end end)
     (void)now, (void)end;
 }
 
-void group_add_aborted(const struct report_cut *aborted)
+void group_add_aborted(const struct report_aborted *aborted)
 {
     (void)aborted;
 }
@@ -414,10 +414,10 @@ bool edge_step(struct process *p)
 static int torn_coordinator(struct group_table *m, int at)
 {
     if (torn == BEFORE)
-        m->member[0].phase = DRAIN_RELEASED;
+        m->member[0].phase = DRAIN_DONE;
     int top = group_table_coordinator(m, at);
     if (torn == AFTER)
-        m->member[0].phase = DRAIN_RELEASED;
+        m->member[0].phase = DRAIN_DONE;
     return top;
 }
 
@@ -434,7 +434,7 @@ bool edge_survives_torn_look(struct world *w)
         table.member[1].phase = DRAIN_DRAINED;
         memset(&census, 0, sizeof census);
         coordinator_step(&part, &census, &events);
-        survives = survives && group.coordinator == 0 && !deferred.pending && census.leader_phase == DRAIN_RELEASED;
+        survives = survives && group.coordinator == 0 && !deferred.pending && census.coordinator_phase == DRAIN_DONE;
     }
     torn = WHOLE;
     return survives;
@@ -450,10 +450,10 @@ void edge_begin(struct process *p, const struct member *leader, nsec_t now)
         return;
     p->begun = 1;
     deferred.signal_at = leader ? leader->signal_at : now;
-    deferred.phase = DRAIN_DUCK;
+    deferred.phase = DRAIN_LAME_DUCK;
     if (self) {
         self->signal_at = deferred.signal_at;
-        self->phase = DRAIN_DUCK;
+        self->phase = DRAIN_LAME_DUCK;
     }
 }
 

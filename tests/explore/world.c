@@ -22,7 +22,7 @@ const char *const event_names[EVENTS] = {
     [SENDS] = "sends",
     [IS_READ] = "is read",
     [IS_ANSWERED] = "is answered",
-    [READS_EOF] = "is read to its end",
+    [READS_END] = "is read to its end",
     [IS_CLOSED] = "is closed",
     [IS_ACKED] = "acknowledges",
     [HANGS_UP] = "hangs up",
@@ -120,12 +120,12 @@ static const char *lost_with(const struct world *w, unsigned who, bool with_idle
 {
     const struct process *p = &w->proc[who];
     for (const struct client *c = w->client; c < w->client + CLIENTS; c++) {
-        if (c->place != AT_TABLE || c->owner != who || c->crossed)
+        if (c->place != ACCEPTED || c->owner != who || c->crossed)
             continue;
         const struct conn k = conn_of(c);
-        if (stage_of(c) < CONN_ENDED && is_owed_an_answer(c))
+        if (stage_of(c) < CONN_HALF_CLOSED && is_owed_an_answer(c))
             return "released with a request in flight";
-        if (stage_of(c) >= CONN_ENDED && c->unsent == UNSENT_BYTES)
+        if (stage_of(c) >= CONN_HALF_CLOSED && c->unsent == UNSENT_BYTES)
             return "released with output that is not acknowledged";
         nsec_t window = (k.since > p->signal_at ? k.since : p->signal_at) + game->options.idle;
         if (with_idle && stage_of(c) == CONN_OPEN && w->now < window)
@@ -136,9 +136,9 @@ static const char *lost_with(const struct world *w, unsigned who, bool with_idle
 
 static const char *lost_in_queue(const struct world *w, unsigned who)
 {
-    bool closed = w->now >= w->proc[who].drain.door_from + game->options.idle;
+    bool closed = w->now >= w->proc[who].drain.stopping_from + game->options.idle;
     for (const struct client *c = w->client; c < w->client + CLIENTS; c++)
-        if ((c->place == QUEUED && !c->crossed) || (c->place == KNOCKING && !closed))
+        if ((c->place == QUEUED && !c->crossed) || (c->place == SYN_SENT && !closed))
             return "released with a connection in the accept queue";
     return NULL;
 }
@@ -177,8 +177,8 @@ void world_queues(const struct world *w, unsigned who, struct census *census)
     for (const struct client *c = w->client; c < w->client + CLIENTS; c++) {
         if (p->door != 2 && !p->left)
             census->queued += c->place == QUEUED;
-        if (drain_state.drain.phase == DRAIN_DOOR)
-            census->half_open += c->place == KNOCKING;
+        if (drain_state.drain.phase == DRAIN_STOPPING_ACCEPT)
+            census->half_open += c->place == SYN_SENT;
     }
 }
 
@@ -218,7 +218,7 @@ static void scan_one(struct client *c, const struct conn_policy *policy, struct 
 {
     struct conn k;
     struct conn_facts f = facts_of(c, &conns[c->conn]);
-    bool ended = f.stage >= CONN_ENDED, acked = ended && !f.acked && !c->unsent;
+    bool ended = f.stage >= CONN_HALF_CLOSED, acked = ended && !f.acked && !c->unsent;
     bool only_fin = ended && !f.acked && f.only_fin && f.acked_at == 0;
     if (acked)
         f.acked = true;
@@ -236,7 +236,7 @@ static void scan_one(struct client *c, const struct conn_policy *policy, struct 
         k.acked_at = f.acked ? 0 : f.acked_at; /* nothing depends on it any more */
         if (d.action == CONN_SHUT_READ) {
             k.since = now;
-            k.stage = CONN_EOF;
+            k.stage = CONN_READ_SHUT;
         }
         c->conn = keep_conn(&k);
     }
@@ -249,7 +249,7 @@ void world_scan(struct world *w, unsigned who, struct census *census, bool first
     bool exits = w->proc[who].exits;
     census->leaving = exits;
     for (struct client *c = w->client; c < w->client + CLIENTS; c++)
-        if (c->place == AT_TABLE && c->owner == who)
+        if (c->place == ACCEPTED && c->owner == who)
             scan_one(c, &policy, census, exits, w->now);
 }
 
@@ -262,7 +262,7 @@ static const char *judge_step(const struct world *w, const struct process *p, ui
     uint8_t after = drain_state.drain.phase;
     if (after < before && !(before == DRAIN_DRAINED && after == DRAIN_EMPTYING))
         return "a phase comes back";
-    if ((after == DRAIN_RELEASED) != delivered || delivered != deferred.delivering)
+    if ((after == DRAIN_DONE) != delivered || delivered != deferred.delivering)
         return "released without saying so, or the other way round";
     if (stopped && game->options.delay_quiet == 0 && w->now < duck && group.coordinator == MEMBER_NONE)
         return "the door is closed in the lame duck's time";
@@ -307,13 +307,13 @@ static bool can_step(const struct world *w, unsigned who)
 static void free_clients(struct world *w, unsigned who)
 {
     for (struct client *c = w->client; c < w->client + CLIENTS; c++)
-        if (c->place == AT_TABLE && c->owner == who)
+        if (c->place == ACCEPTED && c->owner == who)
             c->place = GONE;
     bool somebody = false;
     for (unsigned q = 0; q < PROCS; q++)
         somebody = somebody || (w->proc[q].life == ALIVE && !w->proc[q].left);
     for (struct client *c = w->client; c < w->client + CLIENTS && !somebody; c++)
-        if (c->place == QUEUED || c->place == KNOCKING)
+        if (c->place == QUEUED || c->place == SYN_SENT)
             c->place = GONE;
 }
 
@@ -401,7 +401,7 @@ static bool process_event(struct world *w, enum event e, unsigned who, const cha
                 memset(&k, 0, sizeof k);
                 conn_init(&k, 3, 0, false);
                 k.since = w->now;
-                c->place = AT_TABLE;
+                c->place = ACCEPTED;
                 c->owner = (uint8_t)who;
                 c->conn = keep_conn(&k);
                 p->poked = p->begun;
@@ -423,40 +423,40 @@ static bool process_event(struct world *w, enum event e, unsigned who, const cha
 static void end_conn(struct client *c, struct conn *k, uint8_t unsent, nsec_t now)
 {
     k->since = now;
-    k->stage = CONN_ENDED;
+    k->stage = CONN_HALF_CLOSED;
     c->unsent = unsent;
 }
 
 static void read_pieces(struct client *c, struct conn *k)
 {
     for (; c->read < c->sent; c->read++)
-        if (k->stage < CONN_ENDED)
+        if (k->stage < CONN_HALF_CLOSED)
             conn_received(k, pieces[c->read], strlen(pieces[c->read]));
 }
 
-/* The whole response; it says farewell if it is the last that is owed (io.c, conn_last_head). */
+/* The whole response; it sends the close option if it is the last that is owed (io.c, conn_last_head). */
 static void answer(struct client *c, struct conn *k, const struct process *p, nsec_t now)
 {
-    struct rewrite_chunk chunk = {response, sizeof response - 1};
+    struct http1_span chunk = {response, sizeof response - 1};
     bool last = p->phase != DRAIN_SERVING && conn_last_head(k, &chunk, 1, c->sent > c->read) == 0;
     conn_sent(k, response, sizeof response - 1, sizeof response - 1);
     c->answered++;
     k->since = now;
-    if (p->phase != DRAIN_SERVING && k->pending == 0 && (last || k->stage == CONN_EOF))
+    if (p->phase != DRAIN_SERVING && k->pending == 0 && (last || k->stage == CONN_READ_SHUT))
         end_conn(c, k, UNSENT_BYTES, now);
 }
 
 static bool is_last_chance_over(const struct client *c, nsec_t now)
 {
     const struct conn k = conn_of(c);
-    return k.stage >= CONN_ENDED || (k.stage == CONN_EOF && now >= k.since + game->options.idle);
+    return k.stage >= CONN_HALF_CLOSED || (k.stage == CONN_READ_SHUT && now >= k.since + game->options.idle);
 }
 
 static bool taken_event(struct client *c, enum event e, struct world *w)
 {
     struct process *p = &w->proc[c->owner];
     struct conn k = conn_of(c);
-    bool drains = p->phase >= DRAIN_DOOR;
+    bool drains = p->phase >= DRAIN_STOPPING_ACCEPT;
     if (p->life != ALIVE || p->releasing)
         return false;
     switch (e) {
@@ -466,18 +466,18 @@ static bool taken_event(struct client *c, enum event e, struct world *w)
         read_pieces(c, &k);
         break;
     case IS_ANSWERED:
-        if (k.stage >= CONN_ENDED || requests_whole(c->read) <= c->answered)
+        if (k.stage >= CONN_HALF_CLOSED || requests_whole(c->read) <= c->answered)
             return false;
         answer(c, &k, p, w->now);
         break;
-    case READS_EOF: /* the virtual one */
-        if (k.stage != CONN_EOF || c->read < c->sent || conn_in_flight(&k) || !drains)
+    case READS_END: /* the virtual one */
+        if (k.stage != CONN_READ_SHUT || c->read < c->sent || conn_in_flight(&k) || !drains)
             return false;
         end_conn(c, &k, UNSENT_FIN, w->now);
         break;
     case IS_CLOSED: /* because it was ended, or the client has gone */
-        if (c->read < c->sent || k.stage == CONN_LINGERING || (k.stage != CONN_ENDED && !c->hung_up) ||
-            (k.stage != CONN_ENDED && requests_whole(c->read) > c->answered))
+        if (c->read < c->sent || k.stage == CONN_LINGERING || (k.stage != CONN_HALF_CLOSED && !c->hung_up) ||
+            (k.stage != CONN_HALF_CLOSED && requests_whole(c->read) > c->answered))
             return false;
         k.stage = CONN_LINGERING;
         if (!c->unsent)
@@ -498,15 +498,15 @@ static bool taken_event(struct client *c, enum event e, struct world *w)
 static bool client_event(struct world *w, enum event e, unsigned who)
 {
     struct client *c = &w->client[who];
-    bool talks = c->place == QUEUED || (c->place == AT_TABLE && !w->proc[c->owner].releasing);
+    bool talks = c->place == QUEUED || (c->place == ACCEPTED && !w->proc[c->owner].releasing);
     switch (e) {
     case CONNECTS:
-        if (c->place != AT_HOME || w->hidden)
+        if (c->place != CLOSED || w->hidden)
             return false;
-        c->place = KNOCKING;
+        c->place = SYN_SENT;
         return true;
     case IS_QUEUED:
-        if (c->place != KNOCKING)
+        if (c->place != SYN_SENT)
             return false;
         c->place = QUEUED;
         c->crossed = w->hidden && w->now >= w->hidden + game->options.idle; /* so long a handshake is waited for */
@@ -516,16 +516,16 @@ static bool client_event(struct world *w, enum event e, unsigned who)
     case SENDS:
         if (!talks || c->hung_up || c->sent >= (game->requests > 1 ? SECOND : FIRST))
             return false;
-        if (c->place == AT_TABLE && is_last_chance_over(c, w->now))
+        if (c->place == ACCEPTED && is_last_chance_over(c, w->now))
             c->crossed = 1;
         c->sent++;
         return true;
     case HANGS_UP:
-        if (c->place != AT_TABLE || c->hung_up || is_owed_an_answer(c))
+        if (c->place != ACCEPTED || c->hung_up || is_owed_an_answer(c))
             return false;
         c->hung_up = 1;
         return true;
-    default: return c->place == AT_TABLE && taken_event(c, e, w);
+    default: return c->place == ACCEPTED && taken_event(c, e, w);
     }
 }
 
@@ -603,7 +603,7 @@ bool world_done(const struct world *w)
 bool world_fair(const struct world *w, enum event *e, unsigned *who)
 {
     static const enum event order[] = {THREAD_STEPS, GETS_ORDER,  ENDS,      ACCEPTS,   IS_QUEUED, IS_READ,
-                                       SENDS,        IS_ANSWERED, READS_EOF, IS_CLOSED, IS_ACKED,  TIME_PASSES};
+                                       SENDS,        IS_ANSWERED, READS_END, IS_CLOSED, IS_ACKED,  TIME_PASSES};
     if (world_done(w))
         return false;
     for (unsigned i = 0; i < COUNT(order); i++)

@@ -11,10 +11,10 @@
 enum { PROCS = 2, CLIENTS = 3, WORDS_MAX = 160 };
 
 enum place {
-    AT_HOME,  /* has not connected */
-    KNOCKING, /* its handshake is under way */
+    CLOSED,   /* has not connected */
+    SYN_SENT, /* its handshake is under way */
     QUEUED,   /* in the accept queue */
-    AT_TABLE, /* accepted */
+    ACCEPTED, /* accepted */
     GONE,
 };
 
@@ -108,7 +108,7 @@ enum event {
     SENDS,
     IS_READ,
     IS_ANSWERED,
-    READS_EOF,
+    READS_END,
     IS_CLOSED,
     IS_ACKED,
     HANGS_UP,

@@ -6,8 +6,8 @@ FUZZ_CC      ?= clang
 FUZZ_FLAGS    = -std=c11 -D_GNU_SOURCE -g -O1 $(WARN) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 
 # For each target tests/fuzz/fuzz_X.c: what it is linked with, and libFuzzer's options.
-FUZZ            = http1 rewrite options drain group_table elfscan
-FUZZ_HTTP1      = shim/core/http1.c shim/core/rewrite.c
+FUZZ            = http1 http1_close options drain group_table elfscan
+FUZZ_HTTP1      = shim/core/http1.c shim/core/http1_close.c
 FUZZ_LINE       = -max_len=2048 -dict=tests/fuzz/http1.dict
 FUZZ_SRC_http1  = $(FUZZ_HTTP1) -lhttp_parser
 FUZZ_OPT_http1  = $(FUZZ_LINE)

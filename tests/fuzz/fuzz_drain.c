@@ -39,15 +39,15 @@ static struct census take(const uint8_t *data, nsec_t now, const struct drain *d
         .last_accept = data[5] & 1 ? now - data[5] * NSEC_PER_MSEC : 0,
         .next_expiry = data[6] & 1 ? now + data[6] * NSEC_PER_MSEC : 0,
         .members = data[7] & 1,
-        .led = data[7] & 2,
-        .leader_phase = data[8] % (DRAIN_RELEASED + 1),
-        .leader_again = data[9] == 1,
-        .lone_until = data[10] & 1 ? d->signal_at + data[10] * NSEC_PER_MSEC : 0,
+        .participant = data[7] & 2,
+        .coordinator_phase = data[8] % (DRAIN_DONE + 1),
+        .coordinator_again = data[9] == 1,
+        .alone_until = data[10] & 1 ? d->signal_at + data[10] * NSEC_PER_MSEC : 0,
     };
     return c;
 }
 
-static bool nothing_owed(const struct census *c)
+static bool nothing_outstanding(const struct census *c)
 {
     return c->queued + c->in_flight + c->idle + c->ending + c->members == 0;
 }
@@ -59,22 +59,24 @@ static void judge(const struct drain *before, const struct drain *after, struct 
     nsec_t end = o->timeout ? after->signal_at + o->timeout : 0;
     bool forward = after->phase >= before->phase;
     HOLDS(forward || (before->phase == DRAIN_DRAINED && after->phase == DRAIN_EMPTYING));
-    if (before->phase == DRAIN_SERVING || before->phase == DRAIN_RELEASED) {
-        HOLDS(!act.hide && !act.release && act.wake_at == 0 && after->phase == before->phase);
+    if (before->phase == DRAIN_SERVING || before->phase == DRAIN_DONE) {
+        HOLDS(!act.stop_accepting && !act.deliver && act.wake_at == 0 && after->phase == before->phase);
         return;
     }
-    HOLDS(act.release == (after->phase == DRAIN_RELEASED));
-    HOLDS(act.hide == (before->phase == DRAIN_DUCK && after->phase >= DRAIN_DOOR && !act.release));
-    if (!act.release) {
+    HOLDS(act.deliver == (after->phase == DRAIN_DONE));
+    HOLDS(act.stop_accepting ==
+          (before->phase == DRAIN_LAME_DUCK && after->phase >= DRAIN_STOPPING_ACCEPT && !act.deliver));
+    if (!act.deliver) {
         HOLDS(end == 0 || (now < end && act.wake_at != 0 && act.wake_at <= end));
         HOLDS(c->next_expiry == 0 || act.wake_at <= c->next_expiry);
-        HOLDS(!nothing_owed(c) || c->led || before->phase < DRAIN_DOOR || c->half_open != 0);
+        HOLDS(!nothing_outstanding(c) || c->participant || before->phase < DRAIN_STOPPING_ACCEPT || c->half_open != 0);
         return;
     }
-    HOLDS(after->released_at == now);
+    HOLDS(after->delivered_at == now);
     if (after->again || after->expired || c->leaving)
         return;
-    HOLDS(c->led ? c->leader_phase == DRAIN_RELEASED : nothing_owed(c) && before->phase >= DRAIN_DOOR);
+    HOLDS(c->participant ? c->coordinator_phase == DRAIN_DONE
+                         : nothing_outstanding(c) && before->phase >= DRAIN_STOPPING_ACCEPT);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -166,7 +166,7 @@ static void drained(const char *hardship, const char *how, const char *clone, st
     if (!e.silent)
         child_drains(&c);
     else
-        CHECK(await(refuses_clients, &port)); /* there is nobody who could say that it is withheld */
+        CHECK(await(refuses_clients, &port)); /* there is nobody who could say that it is deferred */
     child_tell(&c, "go");
     client_expect(fd, "done", true);
     if (strcmp(how, "handler") == 0)

@@ -602,7 +602,7 @@ void child_logs(struct child *c, const char *name, const char *text)
 
 void child_drains(struct child *c)
 {
-    child_logs(c, "stderr", "signal withheld");
+    child_logs(c, "stderr", "signal deferred");
 }
 
 /* ---- the report ---------------------------------------------------------------------------------------- */
@@ -705,7 +705,7 @@ void client_expect(int fd, const char *body, bool close)
     client_answer(fd, &a);
     CHECK(a.status == 200 && a.whole && strcmp(a.body, body) == 0, "status %d, whole %d, body '%s', not '%s'", a.status,
           a.whole, a.body, body);
-    CHECK(a.close || !close, "no farewell");
+    CHECK(a.close || !close, "no close option");
 }
 
 void client_expect_end(int fd)

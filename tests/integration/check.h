@@ -139,7 +139,7 @@ const char *child_file(struct child *c, const char *name);
 /* Wait until its standard error or log (name: "stderr" or a file in dir) contains text. */
 void child_logs(struct child *c, const char *name, const char *text);
 
-/* "withheld": our handler has run, and hooks say farewells from here on. */
+/* "deferred": our handler has run, and hooks send close options from here on. */
 void child_drains(struct child *c);
 
 /* ---- the report ---------------------------------------------------------------------------------------- */
@@ -164,7 +164,7 @@ struct answer {
 };
 /* Read one response with a Content-Length. */
 void client_answer(int fd, struct answer *a);
-/* A whole 200 with this body and, if close is wanted, the farewell; fails otherwise. */
+/* A whole 200 with this body and, if close is wanted, the close option; fails otherwise. */
 void client_expect(int fd, const char *body, bool close);
 /* The connection ends cleanly: end of file, no byte, no reset. */
 void client_expect_end(int fd);

@@ -199,7 +199,7 @@ static void no_ghosts_of_what_is_held(void)
     client_expect(other, "hello", true);
     close(other);
     child_dies(&c, SIGTERM);
-    CHECK(report_says(&c, "end", "drained") && report_number(&c, "cut") == 0, "%s", child_file(&c, "report"));
+    CHECK(report_says(&c, "end", "drained") && report_number(&c, "aborted") == 0, "%s", child_file(&c, "report"));
 }
 
 static int aborter(char **args)
@@ -224,7 +224,7 @@ static void own_linger_is_respected(void)
     child_dies(&c, SIGTERM);
 }
 
-/* ---- what crosses our farewell ---- */
+/* ---- what comes after our close option ---- */
 
 static int crossed_server(char **args)
 {
@@ -272,7 +272,7 @@ static void crossing_bytes(void)
     client_expect(other, "hello", true);
     close(other);
     child_dies(&c, SIGTERM);
-    CHECK(report_number(&c, "crossed") == 1 && report_number(&c, "cut") == 0, "%s", child_file(&c, "report"));
+    CHECK(report_number(&c, "late_data") == 1 && report_number(&c, "aborted") == 0, "%s", child_file(&c, "report"));
 }
 
 /* 413 while the body is still arriving; "close": the program closes at once, "read": it reads on first. */
@@ -315,7 +315,7 @@ static void early_answer(const char *const *how)
     client_expect_end(fd);
     close(fd);
     child_dies(&c, SIGTERM);
-    CHECK(report_says(&c, "end", "drained") && report_number(&c, "cut") == 0, "%s", child_file(&c, "report"));
+    CHECK(report_says(&c, "end", "drained") && report_number(&c, "aborted") == 0, "%s", child_file(&c, "report"));
 }
 
 /* A peer that stops reading is waited for until the deadline, and no longer; a slow one as long as it takes. */
@@ -352,7 +352,7 @@ static void never_read(const char *const *how)
     child_tell(&c, "go");
     child_dies(&c, SIGTERM);
     took_at_least("from TERM to the end", start, 1.5);
-    CHECK(report_says(&c, "end", "deadline") && report_number(&c, "cut") == 1, "%s", child_file(&c, "report"));
+    CHECK(report_says(&c, "end", "deadline") && report_number(&c, "aborted") == 1, "%s", child_file(&c, "report"));
 }
 
 int main(int argc, char **argv)

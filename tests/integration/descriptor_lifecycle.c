@@ -172,7 +172,7 @@ static void written(const char *const *how)
     child_tell(&c, "go");
     CHECK(memcmp(whole_answer(fd, BODY, true), body, BODY) == 0);
     ends_drained(&c);
-    CHECK(report_number(&c, "farewells") == 1);
+    CHECK(report_number(&c, "close_sent") == 1);
 }
 
 /* ---- what we cannot see ---- */
@@ -208,7 +208,7 @@ static void by_stdio(void)
     CHECK(memcmp(whole_answer(fd, 10, false), "0123456789", 10) == 0);
     close(fd);
     child_dies(&c, SIGTERM);
-    CHECK(report_says(&c, "end", "drained") && report_number(&c, "cut") == 0, "%s", child_file(&c, "report"));
+    CHECK(report_says(&c, "end", "drained") && report_number(&c, "aborted") == 0, "%s", child_file(&c, "report"));
 }
 
 static int shared_socket;
@@ -252,7 +252,7 @@ static void by_two_threads(void)
     for (int i = 0; i < 26; i++)
         CHECK(letters[i] == 0);
     child_dies(&c, SIGTERM);
-    CHECK(report_number(&c, "cut") == 0);
+    CHECK(report_number(&c, "aborted") == 0);
 }
 
 /* ---- shared with other processes: no shutdown() of ours ---- */

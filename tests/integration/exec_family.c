@@ -442,7 +442,7 @@ static void serves_on(const char *where)
     child_says(&c, "failed");
     child_signal(&c, SIGTERM);
     child_dies(&c, SIGTERM);
-    CHECK(strstr(child_errors(&c), "withheld") != NULL, "it has not drained: %s", child_errors(&c));
+    CHECK(strstr(child_errors(&c), "deferred") != NULL, "it has not drained: %s", child_errors(&c));
 }
 
 static void serves_on_itself(void)

@@ -54,7 +54,7 @@ static void held_by(const char *how)
     child_tell(&c, "go");
     client_expect(fd, "done", true);
     child_exits(&c, 7);
-    CHECK(report_says(&c, "end", "exit") && report_number(&c, "cut") == 0, "%s: %s", how, child_file(&c, "report"));
+    CHECK(report_says(&c, "end", "exit") && report_number(&c, "aborted") == 0, "%s: %s", how, child_file(&c, "report"));
     close(fd);
 }
 
@@ -93,7 +93,7 @@ static void the_deadline_bounds_it(void)
     child_tell(&c, "7");
     child_exits(&c, 7);
     took_at_least("from TERM to exit", at, 0.5);
-    CHECK(report_number(&c, "cut") == 1, "%s", child_file(&c, "report"));
+    CHECK(report_number(&c, "aborted") == 1, "%s", child_file(&c, "report"));
     close(fd);
 }
 
@@ -147,7 +147,8 @@ static void never_held(const char *role)
     child_tell(&c, "leave");
     child_exits(&c, 6);
     took("exit", at);
-    CHECK(report_says(&c, "end", "exit") && report_number(&c, "cut") == 1, "%s: %s", role, child_file(&c, "report"));
+    CHECK(report_says(&c, "end", "exit") && report_number(&c, "aborted") == 1, "%s: %s", role,
+          child_file(&c, "report"));
     close(fd);
 }
 
@@ -272,7 +273,7 @@ static int births(char **args)
     return 0;
 }
 
-static void processes_are_born_as_without_us(void)
+static void processes_start_as_without_lastcall(void)
 {
     struct child bare, us;
     struct setup without = {.bare = true};
@@ -294,7 +295,7 @@ int main(int argc, char **argv)
         {"exit-guard/own-request", not_held_for_its_own},
         {"exit-guard/dead-thread", not_held_for_the_dead},
         {"exit-guard/pthread_cancel", cancellation_cleans_up},
-        {"exit-guard/births", processes_are_born_as_without_us},
+        {"exit-guard/births", processes_start_as_without_lastcall},
         {NULL, NULL},
     };
     static const struct check_role roles[] = {{"server", server},   {"alone", alone},   {"orphan", orphan},

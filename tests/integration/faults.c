@@ -173,7 +173,7 @@ static bool all_end(const struct child *c, int *status)
 /* Whoever is not answered can read why. */
 static bool says_so(struct child *c)
 {
-    const char *cut = strstr(child_file(c, "report"), "\"cut\":");
+    const char *cut = strstr(child_file(c, "report"), "\"aborted\":");
     if (cut && cut[6] != '0')
         return true;
     return strstr(child_errors(c), " warn: ") != NULL;

@@ -130,7 +130,8 @@ static void ends_well(struct group *g, int fd[2], double since)
     /* Who hears nothing of its leader for some seconds goes its own way, and reports that. */
     if (times(child_file(&g->c, "report"), "\"event\":\"drain\"") > 1)
         check_again("a worker was not reached in time: %s", child_file(&g->c, "report"));
-    CHECK(report_says(&g->c, "end", "drained") && report_number(&g->c, "cut") == 0, "%s", child_file(&g->c, "report"));
+    CHECK(report_says(&g->c, "end", "drained") && report_number(&g->c, "aborted") == 0, "%s",
+          child_file(&g->c, "report"));
     CHECK(report_number(&g->c, "in_flight") == (g->sibling ? 2 : 1), "%s", child_file(&g->c, "report"));
     reports(&g->c, g->sibling ? 3 : 2, "drained");
 }
@@ -174,7 +175,7 @@ static void is_killed(const char *hardship)
     double at = now_s();
     child_dies(&g.c, SIGTERM);
     took("the end", at);
-    CHECK(report_says(&g.c, "end", "drained") && report_number(&g.c, "cut") == 1, "%s", child_file(&g.c, "report"));
+    CHECK(report_says(&g.c, "end", "drained") && report_number(&g.c, "aborted") == 1, "%s", child_file(&g.c, "report"));
     reports(&g.c, 1, "killed");
 }
 

@@ -292,7 +292,7 @@ static void blocked_call(const char *call, bool restart)
     child_signal(&c, SIGTERM);
     child_drains(&c);
     given_time(c.pid, 30);
-    CHECK(!child_said(&c, "returned") && !child_said(&c, "handled"), "%s: the signal was not withheld", call);
+    CHECK(!child_said(&c, "returned") && !child_said(&c, "handled"), "%s: the signal was not deferred", call);
     finish(fd, holder, true);
     child_says(&c, "handled");
     if (restart) {

@@ -154,7 +154,7 @@ static void late_reader(const char *how, bool to_all)
     client_expect(fd, "hello", true);
     close(fd);
     child_dies(&c, SIGTERM);
-    CHECK(report_says(&c, "end", "drained") && report_number(&c, "cut") == 0, "%s", child_file(&c, "report"));
+    CHECK(report_says(&c, "end", "drained") && report_number(&c, "aborted") == 0, "%s", child_file(&c, "report"));
 }
 
 static void late_reader_to_the_parent(void)
@@ -203,7 +203,8 @@ static void made_in_the_look(void)
         close(fd[i]);
     }
     child_dies(&c, SIGTERM);
-    CHECK(report_says(&c, "hidden", "hide") && report_number(&c, "cut") == 0, "%s", child_file(&c, "report"));
+    CHECK(report_says(&c, "accept_stop", "so_bindtoifindex") && report_number(&c, "aborted") == 0, "%s",
+          child_file(&c, "report"));
 }
 
 static void polled_to_all(void)
@@ -228,18 +229,19 @@ static void accepted_late(void)
     poll(NULL, 0, 300); /* longer than a newborn child is waited for */
     finish(fd, holder, true);
     child_dies(&c, SIGTERM);
-    CHECK(report_says(&c, "end", "drained") && report_says(&c, "hidden", "hide") && report_number(&c, "cut") == 0, "%s",
-          child_file(&c, "report"));
+    CHECK(report_says(&c, "end", "drained") && report_says(&c, "accept_stop", "so_bindtoifindex") &&
+              report_number(&c, "aborted") == 0,
+          "%s", child_file(&c, "report"));
     /* The child may have gone when the report is made, or be about to. */
     const char *report = child_file(&c, "report");
-    CHECK(times(report, "\"how\":\"drained\"") + times(report, "\"how\":\"exit\"") == 2, "%s", report);
+    CHECK(times(report, "\"end\":\"drained\"") + times(report, "\"end\":\"exit\"") == 2, "%s", report);
 }
 
 /* ---- a child grows up by what it waits for ---- */
 
 static const char *const waits[] = {"accept", "poll", "epoll_wait", "select"};
 
-/* A child that is forked in a drain takes part in it a moment later; an answer that is quicker says no farewell. */
+/* A child that is forked in a drain takes part in it a moment later; an answer that is quicker says no close option. */
 static void served_by_the_newborn(int fd)
 {
     struct answer a;
@@ -448,7 +450,7 @@ static void worker_starts(const char *how)
     finish(fd, holder, true);
     child_dies(&c, SIGTERM);
     reports(&c, 3, "drained");
-    CHECK(report_number(&c, "cut") == 0, "%s", child_file(&c, "report"));
+    CHECK(report_number(&c, "aborted") == 0, "%s", child_file(&c, "report"));
 }
 
 static void exec_worker_starts(void)
@@ -474,7 +476,7 @@ static void exec_worker_starts_too_late(void)
     pid_t forked = next_worker(&c), late = (pid_t)child_says_number(&c, "joined");
     int held = hold_one(&c, port, &holder);
     child_signal(&c, SIGTERM);
-    snprintf(line, sizeof line, "lastcall[%d] debug: door closed how=shared", (int)forked);
+    snprintf(line, sizeof line, "lastcall[%d] debug: accept stopped accept_stop=left_to_others", (int)forked);
     child_logs(&c, "stderr", line);
     given_time(forked, 0); /* it has let go of the listener */
     for (int i = 0; i < QUEUED; i++)
@@ -490,7 +492,7 @@ static void exec_worker_starts_too_late(void)
     finish(held, holder, true);
     child_dies(&c, SIGTERM);
     reports(&c, 3, "drained");
-    CHECK(report_number(&c, "cut") == 0, "%s", child_file(&c, "report"));
+    CHECK(report_number(&c, "aborted") == 0, "%s", child_file(&c, "report"));
 }
 
 static void heir(void)
@@ -508,12 +510,13 @@ static void heir(void)
         finish(fd, heir_pid, false);
     goes_on(port, 3);
     child_signal(&c, SIGTERM);
-    child_logs(&c, "stderr", "door closed how=shared");
+    child_logs(&c, "stderr", "accept stopped accept_stop=left_to_others");
     given_time(c.pid, 0); /* it has let go of the listener */
     goes_on(port, 10);
     finish(fd, c.pid, true);
     child_dies(&c, SIGTERM);
-    CHECK(report_says(&c, "end", "drained") && report_says(&c, "hidden", "shared"), "%s", child_file(&c, "report"));
+    CHECK(report_says(&c, "end", "drained") && report_says(&c, "accept_stop", "left_to_others"), "%s",
+          child_file(&c, "report"));
     CHECK(!strstr(child_file(&c, "report"), "\"processes\""), "%s", child_file(&c, "report"));
     goes_on(port, 10);
     CHECK(kill(heir_pid, SIGTERM) == 0);

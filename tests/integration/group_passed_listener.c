@@ -49,7 +49,7 @@ static int parent(char **args)
     return 1;
 }
 
-static void door_is_closed(const char *what, const char *how)
+static void has_stopped_accepting(const char *what, const char *how)
 {
     struct child c;
     struct setup s = {.env = {"LASTCALL_LOG=debug"}};
@@ -66,12 +66,12 @@ static void door_is_closed(const char *what, const char *how)
 static void a_worker_shows_itself(void)
 {
     for (int i = 0; i < repeats(3); i++)
-        door_is_closed("sends", "hide");
+        has_stopped_accepting("sends", "so_bindtoifindex");
 }
 
-static void an_heir_does_not(void)
+static void a_successor_does_not(void)
 {
-    door_is_closed("keeps", "shared");
+    has_stopped_accepting("keeps", "left_to_others");
 }
 
 /* ---- the parent only binds -------------------------------------------------------------------------------- */
@@ -143,7 +143,7 @@ int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"group/passed-listener/a-worker-shows-itself", a_worker_shows_itself},
-        {"group/passed-listener/an-heir-does-not", an_heir_does_not},
+        {"group/passed-listener/an-heir-does-not", a_successor_does_not},
         {"group/passed-listener/a-queue-waits-for-a-worker", queue_waits_for_a_worker},
         {"group/passed-listener/but-not-for-ever", but_not_for_ever},
         {NULL, NULL}};

@@ -73,7 +73,7 @@ static void all_given_time(const struct group *g)
 static void leaves_the_listener(struct child *c, pid_t pid)
 {
     char line[64];
-    snprintf(line, sizeof line, "lastcall[%d] debug: door closed how=shared", (int)pid);
+    snprintf(line, sizeof line, "lastcall[%d] debug: accept stopped accept_stop=left_to_others", (int)pid);
     child_logs(c, "stderr", line);
 }
 
@@ -155,7 +155,7 @@ static void to_the_middle(void)
     finish(fd, second, true);
     child_dies(&c, SIGTERM);
     CHECK(times(child_file(&c, "report"), "\"end\":\"drained\"") == 2, "%s", child_file(&c, "report"));
-    CHECK(times(child_file(&c, "report"), "\"how\":\"drained\"") == 5, "%s", child_file(&c, "report"));
+    CHECK(times(child_file(&c, "report"), "\"end\":\"drained\"") == 5, "%s", child_file(&c, "report"));
 }
 
 static void second_signal(void)
@@ -172,9 +172,9 @@ static void second_signal(void)
     child_signal(&g.c, SIGTERM);
     child_dies(&g.c, SIGTERM);
     took("the end", at);
-    CHECK(report_says(&g.c, "end", "second_signal") && report_number(&g.c, "cut") == 1, "%s",
+    CHECK(report_says(&g.c, "end", "second_signal") && report_number(&g.c, "aborted") == 1, "%s",
           child_file(&g.c, "report"));
-    CHECK(strstr(child_file(&g.c, "report"), "\"how\":\"second_signal\",\"in_flight\":1"), "%s",
+    CHECK(strstr(child_file(&g.c, "report"), "\"end\":\"second_signal\",\"in_flight\":1"), "%s",
           child_file(&g.c, "report"));
     close(fd);
 }
@@ -191,7 +191,8 @@ static void deadline(void)
     child_signal(&g.c, SIGTERM);
     child_dies(&g.c, SIGTERM);
     took_at_least("the end", at, 0.3);
-    CHECK(report_says(&g.c, "end", "deadline") && report_number(&g.c, "cut") == 1, "%s", child_file(&g.c, "report"));
+    CHECK(report_says(&g.c, "end", "deadline") && report_number(&g.c, "aborted") == 1, "%s",
+          child_file(&g.c, "report"));
     snprintf(owner, sizeof owner, "\"pid\":%d,\"method\":\"GET\"", (int)holder);
     CHECK(strstr(child_file(&g.c, "report"), owner), "no %s: %s", owner, child_file(&g.c, "report"));
     close(fd);
@@ -213,8 +214,8 @@ static void to_one_worker(void)
     goes_on(g.port, 10);
     finish(fd, holder, true);
     gone_by(&g.c, holder, SIGTERM);
-    CHECK(!strstr(child_file(&g.c, "report"), "\"processes\"") && report_says(&g.c, "hidden", "shared"), "%s",
-          child_file(&g.c, "report"));
+    CHECK(!strstr(child_file(&g.c, "report"), "\"processes\"") && report_says(&g.c, "accept_stop", "left_to_others"),
+          "%s", child_file(&g.c, "report"));
     goes_on(g.port, 10);
     child_signal(&g.c, SIGTERM);
     child_dies(&g.c, SIGTERM);
@@ -242,7 +243,7 @@ static void to_one_worker_then_to_the_parent(void)
     finish(second, other, true);
     child_dies(&g.c, SIGTERM);
     CHECK(times(child_file(&g.c, "report"), "\"end\":\"drained\"") == 2, "%s", child_file(&g.c, "report"));
-    CHECK(times(child_file(&g.c, "report"), "\"cut\":0") >= 4, "%s", child_file(&g.c, "report"));
+    CHECK(times(child_file(&g.c, "report"), "\"aborted\":0") >= 4, "%s", child_file(&g.c, "report"));
 }
 
 /* The same with a whole branch: it goes on following the one that ordered it. */
@@ -306,7 +307,7 @@ static void to_all(bool parent_first, int gap_ms)
     CHECK(kill(holder, 0) == 0 && !child_said(&g.c, "gone"), "a worker is gone");
     finish(fd, holder, true);
     child_dies(&g.c, SIGTERM);
-    CHECK(report_says(&g.c, "end", "drained") && report_number(&g.c, "cut") == 0, "%s", child_file(&g.c, "report"));
+    CHECK(report_says(&g.c, "end", "drained") && report_number(&g.c, "aborted") == 0, "%s", child_file(&g.c, "report"));
     reports(&g.c, 3, "drained");
 }
 
@@ -341,7 +342,7 @@ static void worker_killed(void)
     CHECK(!child_said(&g.c, "gone"), "the other worker is gone");
     finish(fd, second, true);
     child_dies(&g.c, SIGTERM);
-    CHECK(report_says(&g.c, "end", "drained") && report_number(&g.c, "cut") == 1, "%s", child_file(&g.c, "report"));
+    CHECK(report_says(&g.c, "end", "drained") && report_number(&g.c, "aborted") == 1, "%s", child_file(&g.c, "report"));
     reports(&g.c, 1, "killed");
     reports(&g.c, 2, "drained");
 }
@@ -361,7 +362,7 @@ static void all_workers_killed(void)
     CHECK(kill(first, SIGKILL) == 0 && kill(second, SIGKILL) == 0);
     child_dies(&g.c, SIGTERM);
     took("the end", at);
-    CHECK(report_number(&g.c, "cut") == 2, "%s", child_file(&g.c, "report"));
+    CHECK(report_number(&g.c, "aborted") == 2, "%s", child_file(&g.c, "report"));
     reports(&g.c, 2, "killed");
 }
 

@@ -114,7 +114,7 @@ UNUSED_ static int passed(int channel)
 /* ---- for tests ---- */
 
 /* Whatever comes until the end of file, which must be clean. Returns the body; checks length and, if wanted, farewell. */
-UNUSED_ static char *whole_answer(int fd, size_t length, bool farewell)
+UNUSED_ static char *whole_answer(int fd, size_t length, bool close_option)
 {
     static char all[BODY + 4096];
     size_t n = 0;
@@ -127,7 +127,7 @@ UNUSED_ static char *whole_answer(int fd, size_t length, bool farewell)
     CHECK(end, "no head: %s", all);
     *end = '\0';
     CHECK(n - (size_t)(end + 4 - all) == length, "a body of %zu", n - (size_t)(end + 4 - all));
-    CHECK(!farewell || strcasestr(all, "connection: close"), "no farewell: %s", all);
+    CHECK(!close_option || strcasestr(all, "connection: close"), "no close option: %s", all);
     return end + 4;
 }
 
@@ -148,7 +148,7 @@ UNUSED_ static void ends_drained(struct child *c)
 {
     child_dies(c, SIGTERM);
     CHECK(report_says(c, "end", "drained"), "%s", child_file(c, "report"));
-    CHECK(report_number(c, "cut") == 0 && report_number(c, "in_flight") == 1, "%s", child_file(c, "report"));
+    CHECK(report_number(c, "aborted") == 0 && report_number(c, "in_flight") == 1, "%s", child_file(c, "report"));
 }
 
 #endif

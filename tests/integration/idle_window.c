@@ -54,7 +54,7 @@ static void read_late(void)
     client_expect(fd, "hello", false);
     close(fd);
     child_dies(&c, SIGTERM);
-    CHECK(report_says(&c, "end", "drained") && report_number(&c, "cut") == 0, "%s", child_file(&c, "report"));
+    CHECK(report_says(&c, "end", "drained") && report_number(&c, "aborted") == 0, "%s", child_file(&c, "report"));
 }
 
 /* A client that has sent its request, and its FIN with it, gets its answer however long that takes: the FIN is counted among
@@ -76,8 +76,8 @@ static void half_closed(void)
     client_expect_end(fd);
     close(fd);
     child_dies(&c, SIGTERM);
-    CHECK(report_says(&c, "end", "drained") && report_number(&c, "opaque") == 0 && report_number(&c, "cut") == 0, "%s",
-          child_file(&c, "report"));
+    CHECK(report_says(&c, "end", "drained") && report_number(&c, "opaque") == 0 && report_number(&c, "aborted") == 0,
+          "%s", child_file(&c, "report"));
 }
 
 int main(int argc, char **argv)

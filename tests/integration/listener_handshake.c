@@ -206,8 +206,8 @@ static void completes_after(int ms, const char *idle)
     }
     CHECK(is_refused(&port));
     child_dies(&c, SIGTERM);
-    CHECK(report_says(&c, "hidden", "hide") && report_says(&c, "end", "drained"));
-    CHECK(report_number(&c, "served_late") == PEERS, "%s", child_file(&c, "report"));
+    CHECK(report_says(&c, "accept_stop", "so_bindtoifindex") && report_says(&c, "end", "drained"));
+    CHECK(report_number(&c, "served_after_signal") == PEERS, "%s", child_file(&c, "report"));
 }
 
 static void at_once(void)

@@ -71,13 +71,13 @@ static int block_role(char **args)
 /* Until new clients are refused. Those who were not are gone at once, and the program sees them come and go. */
 static void refuses(long port)
 {
-    CHECK(await(refuses_clients, &port), "the door stays open");
+    CHECK(await(refuses_clients, &port), "it goes on accepting");
 }
 
 /* With LASTCALL_LOG=debug. */
-static void door_is_closed(struct child *c)
+static void has_stopped_accepting(struct child *c)
 {
-    child_logs(c, "stderr", "door closed");
+    child_logs(c, "stderr", "accept stopped");
 }
 
 /* However long the server takes to come to a request, its connection has not been idle for too long. (It ends with its answer.) */
@@ -108,8 +108,8 @@ static void queue_is_served(struct child *c, int family, int other)
     }
     child_dies(c, SIGTERM);
     CHECK(report_says(c, "end", "drained"));
-    CHECK(report_number(c, "served_late") == QUEUED, "%ld", report_number(c, "served_late"));
-    CHECK(report_number(c, "cut") == 0 && report_number(c, "unread_bytes") == 0);
+    CHECK(report_number(c, "served_after_signal") == QUEUED, "%ld", report_number(c, "served_after_signal"));
+    CHECK(report_number(c, "aborted") == 0 && report_number(c, "unread_bytes") == 0);
 }
 
 static void hidden(const char *const *args) /* KIND of loop, LISTENER, the two families of clients */
@@ -117,7 +117,7 @@ static void hidden(const char *const *args) /* KIND of loop, LISTENER, the two f
     struct child c;
     child_start(&c, &unhurried, "loop", args[0], args[1], "wait", NULL);
     queue_is_served(&c, atoi(args[2]), atoi(args[3]));
-    CHECK(report_says(&c, "hidden", "hide"), "%s", child_file(&c, "report"));
+    CHECK(report_says(&c, "accept_stop", "so_bindtoifindex"), "%s", child_file(&c, "report"));
 }
 
 /* What Go listens on since 1.24, for clients who speak it and for those who do not. */
@@ -135,7 +135,7 @@ static void hidden_blocking(void)
     struct child c;
     child_start(&c, &unhurried, "block", "plain", "wait", NULL);
     queue_is_served(&c, AF_INET, AF_INET);
-    CHECK(report_says(&c, "hidden", "hide"));
+    CHECK(report_says(&c, "accept_stop", "so_bindtoifindex"));
 }
 
 static void drop_privileges(void *unused)
@@ -151,7 +151,7 @@ static void hidden_unprivileged(void)
     struct child c;
     child_start(&c, &s, "loop", "epoll", "plain", "wait", NULL);
     queue_is_served(&c, AF_INET, AF_INET);
-    CHECK(report_says(&c, "hidden", "hide"));
+    CHECK(report_says(&c, "accept_stop", "so_bindtoifindex"));
 }
 
 /* ---- where hiding is refused ---- */
@@ -218,7 +218,8 @@ static void filtered(const char *const *args) /* ERRNO of the option that hides 
         client_expect_end(client[i]);
     }
     child_dies(&c, SIGTERM);
-    CHECK(report_says(&c, "hidden", "filter") && report_says(&c, "end", "drained") && report_number(&c, "cut") == 0);
+    CHECK(report_says(&c, "accept_stop", "syn_filter") && report_says(&c, "end", "drained") &&
+          report_number(&c, "aborted") == 0);
 }
 
 /* Neither way: the queue is emptied, then the placeholder comes. One client is held, so that the drain lasts. */
@@ -255,7 +256,8 @@ static void emptied(const char *const *words) /* of the role */
     client_expect(held, "done", true);
     client_expect_end(held);
     child_dies(c, SIGTERM);
-    CHECK(report_says(c, "hidden", "drain") && report_says(c, "end", "drained") && report_number(c, "cut") == 0);
+    CHECK(report_says(c, "accept_stop", "drain_queue") && report_says(c, "end", "drained") &&
+          report_number(c, "aborted") == 0);
 }
 
 /* Whoever comes late is served or refused, and never reset: also where an accept or a select is at the old
@@ -275,7 +277,7 @@ static void late_crowd(const char *const *words)
     child_says(&c, "held");
     child_signal(&c, SIGTERM);
     child_drains(&c);
-    door_is_closed(&c);
+    has_stopped_accepting(&c);
     kill(c.pid, SIGSTOP); /* so that they come all at once */
     for (int i = 0; i < CROWD; i++) {
         client[i] = try_connect(AF_INET, port);
@@ -292,7 +294,7 @@ static void late_crowd(const char *const *words)
     client_expect(held, "done", true);
     client_expect_end(held);
     child_dies(&c, SIGTERM);
-    CHECK(report_number(&c, "cut") == 0);
+    CHECK(report_number(&c, "aborted") == 0);
 }
 
 /* ---- groups of SO_REUSEPORT ---- */
@@ -309,7 +311,7 @@ static void group_with_another_process(void)
     int heir = listener_at(AF_INET, port, false, true);
     child_signal(&c, SIGTERM);
     child_drains(&c);
-    door_is_closed(&c);
+    has_stopped_accepting(&c);
     /* All who come now go to the heir, whatever the hash of their ports. */
     for (int i = 0; i < 16; i++) {
         mine[i] = client_connect(port);
@@ -320,7 +322,8 @@ static void group_with_another_process(void)
     child_tell(&c, "go");
     client_expect(held, "done", true);
     child_dies(&c, SIGTERM);
-    CHECK(report_says(&c, "hidden", "drain") && report_number(&c, "cut") == 0, "%s", child_file(&c, "report"));
+    CHECK(report_says(&c, "accept_stop", "drain_queue") && report_number(&c, "aborted") == 0, "%s",
+          child_file(&c, "report"));
 }
 
 /* ---- clients who have connected and not spoken ---- */
@@ -346,7 +349,7 @@ static void deferred_accept(void)
         client_expect_end(client[i]);
     }
     child_dies(&c, SIGTERM);
-    CHECK(report_says(&c, "hidden", "hide") && report_number(&c, "served_late") == 8);
+    CHECK(report_says(&c, "accept_stop", "so_bindtoifindex") && report_number(&c, "served_after_signal") == 8);
 }
 
 /* The client who never speaks is waited for as long as an idle one, and not until the deadline. */
@@ -395,7 +398,7 @@ static void only_those_listed(void)
     struct answer a;
     client_get(late, "/");
     client_answer(late, &a);
-    CHECK(a.status == 200 && !a.close, "a farewell on a connection that is not ours");
+    CHECK(a.status == 200 && !a.close, "a close option on a connection that is not ours");
     child_tell(&c, "go");
     client_expect(ours, "done", true);
     client_answer(other, &a);
@@ -423,7 +426,7 @@ static void lame_duck_still_serves(void)
     in_time(start, 1.9);
     child_dies(&c, SIGTERM);
     took_at_least("from TERM to the end", start, 2);
-    CHECK(report_number(&c, "served_late") == 5 && report_number(&c, "farewells") == 5);
+    CHECK(report_number(&c, "served_after_signal") == 5 && report_number(&c, "close_sent") == 5);
 }
 
 /* Each connection puts the end off by LASTCALL_DELAY_QUIET. Without that the delay would end at the deadline. */
@@ -474,13 +477,13 @@ static void inherited_is_never_hidden(void)
     child_says(&c, "held");
     child_signal(&c, SIGTERM);
     child_drains(&c);
-    door_is_closed(&c);
+    has_stopped_accepting(&c);
     int late = client_connect(port);
     child_tell(&c, "go");
     client_expect(held, "done", true);
     client_expect_end(held);
     child_dies(&c, SIGTERM);
-    CHECK(report_says(&c, "hidden", "shared"), "%s", child_file(&c, "report"));
+    CHECK(report_says(&c, "accept_stop", "left_to_others"), "%s", child_file(&c, "report"));
     /* Who comes afterwards stands in the queue of the one who started it, as with systemd; so does who came meanwhile. */
     int fd_late = accept(l, NULL, NULL);
     CHECK(fd_late >= 0 && send(fd_late, "x", 1, 0) == 1 && recv(late, (char[1]){0}, 1, 0) == 1);

@@ -100,8 +100,9 @@ static void shut(const char *const *args) /* ROLE, KIND of loop, wait|blind */
     client_expect(held, "done", true);
     client_expect_end(held);
     child_dies(&c, SIGTERM);
-    CHECK(report_says(&c, "hidden", "unix") && report_says(&c, "end", "drained"), "%s", child_file(&c, "report"));
-    CHECK(report_number(&c, "cut") == 0);
+    CHECK(report_says(&c, "accept_stop", "shutdown") && report_says(&c, "end", "drained"), "%s",
+          child_file(&c, "report"));
+    CHECK(report_number(&c, "aborted") == 0);
     CHECK(strstr(child_output(&c), "accept E") == NULL && strstr(child_output(&c), "Invalid") == NULL, "%s",
           child_output(&c));
 }
@@ -124,7 +125,7 @@ static void shut_while_it_waits(const char *const *args) /* ROLE, KIND of loop *
     client_expect(held, "done", true);
     client_expect_end(held);
     child_dies(&c, SIGTERM);
-    CHECK(report_says(&c, "hidden", "unix") && report_number(&c, "cut") == 0);
+    CHECK(report_says(&c, "accept_stop", "shutdown") && report_number(&c, "aborted") == 0);
 }
 
 int main(int argc, char **argv)

@@ -78,7 +78,7 @@ static void drains(struct child *c)
     child_says(c, "held");
     double at = now_s();
     child_signal(c, SIGTERM);
-    child_logs(c, "stderr", "withheld");
+    child_logs(c, "stderr", "deferred");
     child_tell(c, "go");
     client_expect(fd, "done", true);
     child_dies(c, SIGTERM);
@@ -226,7 +226,7 @@ static void control_characters(void)
         client_get(held, "/hold");
         child_says(&c, "held");
         child_signal(&c, SIGTERM);
-        child_logs(&c, "stderr", "withheld");
+        child_logs(&c, "stderr", "deferred");
         poll(NULL, 0, 1100); /* a repeat within a second would be the same signal */
         child_signal(&c, SIGTERM);
         child_dies(&c, SIGTERM);
@@ -297,7 +297,7 @@ static void a_set_user_id_program(void)
 
     int fd = start_privileged(&c, false); /* so it drains, if it is an ordinary one */
     child_signal(&c, SIGTERM);
-    child_logs(&c, "stderr", "withheld");
+    child_logs(&c, "stderr", "deferred");
     child_tell(&c, "go");
     client_expect(fd, "done", true);
     child_dies(&c, SIGTERM);

@@ -1,4 +1,4 @@
-/* signal_fetch.c: programs that keep the signal blocked and fetch it, or let it in only while they wait. It is withheld
+/* signal_fetch.c: programs that keep the signal blocked and fetch it, or let it in only while they wait. It is deferred
  * from them until the drain is done, and then they get what was sent. */
 #include "check.h"
 
@@ -94,7 +94,7 @@ static int fetch_signalfd(void)
     return got_record(n, r);
 }
 
-/* Read until it would block; a signal may be nothing (withheld), and then it is waited for again. */
+/* Read until it would block; a signal may be nothing (deferred), and then it is waited for again. */
 static int drain_signalfd(void)
 {
     struct signalfd_siginfo r;
@@ -289,7 +289,7 @@ static void run_kind(struct child *c, const char *kind, bool bare, bool queue)
         CHECK(queue ? sigqueue(c->pid, SIGTERM, value) == 0 : kill(c->pid, SIGTERM) == 0);
     if (!bare)
         child_drains(c);
-    /* While it is withheld, another signal is none of our business. */
+    /* While it is deferred, another signal is none of our business. */
     child_signal(c, SIGUSR1);
     child_says(c, "got");
     CHECK(await(sleeps, &c->pid));

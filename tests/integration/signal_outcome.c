@@ -51,10 +51,10 @@ static int hold_one(struct child *c)
     return fd;
 }
 
-static void finish(struct child *c, int fd, bool farewell)
+static void finish(struct child *c, int fd, bool close_option)
 {
     child_tell(c, "go");
-    client_expect(fd, "done", farewell);
+    client_expect(fd, "done", close_option);
 }
 
 /* ---- ignored -------------------------------------------------------------------------------------------- */
@@ -63,13 +63,13 @@ static void expect_untouched(struct child *c)
 {
     int fd = hold_one(c);
     child_signal(c, SIGTERM);
-    /* Were it a drain, this response would say farewell. */
+    /* Were it a drain, this response would carry the close option. */
     finish(c, fd, false);
     struct answer a;
     client_get(fd, "/");
     client_answer(fd, &a);
     CHECK(a.status == 200 && !a.close);
-    CHECK(child_file(c, "report")[0] == '\0' && strstr(child_errors(c), "withheld") == NULL);
+    CHECK(child_file(c, "report")[0] == '\0' && strstr(child_errors(c), "deferred") == NULL);
     child_signal(c, SIGKILL);
     child_dies(c, SIGKILL);
 }
@@ -244,7 +244,7 @@ static void a_repeat_that_is_seen_late(void)
     CHECK(report_says(&c, "end", "drained"));
 }
 
-static void the_second_releases_at_once(void)
+static void the_second_delivers_at_once(void)
 {
     struct child c;
     child_start(&c, NULL, "server", "-", "-", "-", NULL);
@@ -256,7 +256,7 @@ static void the_second_releases_at_once(void)
     child_signal(&c, SIGTERM);
     child_dies(&c, SIGTERM);
     took("the end", at);
-    CHECK(report_says(&c, "end", "second_signal") && report_number(&c, "cut") == 1);
+    CHECK(report_says(&c, "end", "second_signal") && report_number(&c, "aborted") == 1);
     close(fd);
 }
 
@@ -270,7 +270,7 @@ static void the_deadline_ends_it(void)
     child_signal(&c, SIGTERM);
     child_dies(&c, SIGTERM);
     took_at_least("from TERM to the end", at, 0.3);
-    CHECK(report_says(&c, "end", "deadline") && report_number(&c, "cut") == 1 && report_says(&c, "method", "GET"));
+    CHECK(report_says(&c, "end", "deadline") && report_number(&c, "aborted") == 1 && report_says(&c, "method", "GET"));
     close(fd);
 }
 
@@ -371,7 +371,7 @@ int main(int argc, char **argv)
         {"signal-outcome/LASTCALL_FORWARD", forward_names_another},
         {"signal-outcome/repeat", a_repeat_is_the_same_signal},
         {"signal-outcome/repeat-seen-late", a_repeat_that_is_seen_late},
-        {"signal-outcome/second", the_second_releases_at_once},
+        {"signal-outcome/second", the_second_delivers_at_once},
         {"signal-outcome/deadline", the_deadline_ends_it},
         {"signal-outcome/children", children_die_of_theirs},
         {"signal-outcome/exec-forgets-no-signal", exec_forgets_no_signal},

@@ -1,5 +1,5 @@
 /* signal_wakes.c: a program whose handler only sets a flag, and that then has to come out of its wait to see it. The
- * release may meet a thread that has not come back to its wait since our handler withheld the signal: on a busy machine,
+ * release may meet a thread that has not come back to its wait since our handler deferred the signal: on a busy machine,
  * or because our own steps run in handlers. What the kernel or a hook would begin anew must not be waited for. */
 #include "check.h"
 
@@ -142,8 +142,8 @@ static int stop_of(pid_t pid)
     return WSTOPSIG(status);
 }
 
-/* Our handler has withheld the signal; its thread, on the way out of it, is stopped until the release is on its way. */
-static void release_meets_it_before_its_wait(struct child *c)
+/* Our handler has deferred the signal; its thread, on the way out of it, is stopped until the release is on its way. */
+static void delivery_meets_it_before_its_wait(struct child *c)
 {
     int sig;
     struct ptrace_syscall_info now = {.op = PTRACE_SYSCALL_INFO_NONE};
@@ -177,7 +177,7 @@ static void each_wait(void (*meet)(struct child *c), const char *hardship)
 
 static void before_its_wait(void)
 {
-    each_wait(release_meets_it_before_its_wait, "none");
+    each_wait(delivery_meets_it_before_its_wait, "none");
 }
 
 static void just_signal(struct child *c)
@@ -209,7 +209,7 @@ static void restarted(void)
         if (!w->restarts)
             continue;
         start(&c, w, "restart", "none");
-        release_meets_it_before_its_wait(&c);
+        delivery_meets_it_before_its_wait(&c);
         given_time(c.pid, 100);
         CHECK(!child_said(&c, "interrupted"), "%s", w->name);
         child_signal(&c, SIGKILL);

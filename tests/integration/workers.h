@@ -130,10 +130,10 @@ UNUSED_ static int hold_one(struct child *c, long port, pid_t *pid)
 }
 
 /* The held request is let go and must come whole; then the client leaves. */
-UNUSED_ static void finish(int fd, pid_t pid, bool farewell)
+UNUSED_ static void finish(int fd, pid_t pid, bool close_option)
 {
     CHECK(kill(pid, SIGUSR1) == 0, "the worker is gone: %s", strerror(errno));
-    client_expect(fd, "done", farewell);
+    client_expect(fd, "done", close_option);
     close(fd);
 }
 
@@ -154,7 +154,7 @@ UNUSED_ static void goes_on(long port, int n)
 UNUSED_ static void is_hidden(struct child *c, long port)
 {
     char line[64];
-    snprintf(line, sizeof line, "lastcall[%d] debug: door closed how=hide", (int)c->pid);
+    snprintf(line, sizeof line, "lastcall[%d] debug: accept stopped accept_stop=so_bindtoifindex", (int)c->pid);
     child_logs(c, "stderr", line);
     int err = try_connect(AF_INET, port);
     CHECK(err == -ECONNREFUSED, "%d", err);
@@ -165,7 +165,7 @@ UNUSED_ static void is_hidden(struct child *c, long port)
 UNUSED_ static void closes_if_in_time(struct child *c, const char *how)
 {
     char line[64];
-    snprintf(line, sizeof line, "lastcall[%d] debug: door closed how=", (int)c->pid);
+    snprintf(line, sizeof line, "lastcall[%d] debug: accept stopped accept_stop=", (int)c->pid);
     child_logs(c, "stderr", line);
     const char *is = strstr(child_errors(c), line);
     if (strncmp(is + strlen(line), how, strlen(how)) != 0)
@@ -227,7 +227,7 @@ UNUSED_ static int times(const char *text, const char *what)
 UNUSED_ static void reports(struct child *c, int processes, const char *how)
 {
     char word[64];
-    snprintf(word, sizeof word, "\"how\":\"%s\"", how);
+    snprintf(word, sizeof word, "\"end\":\"%s\"", how);
     report_number(c, "pid"); /* there is exactly one */
     CHECK(times(child_file(c, "report"), word) == processes, "not %d times %s: %s", processes, word,
           child_file(c, "report"));
@@ -237,7 +237,7 @@ UNUSED_ static void reports(struct child *c, int processes, const char *how)
 UNUSED_ static void all_drained(struct child *c, int processes, int in_flight)
 {
     child_dies(c, SIGTERM);
-    CHECK(report_says(c, "end", "drained") && report_number(c, "cut") == 0, "%s", child_file(c, "report"));
+    CHECK(report_says(c, "end", "drained") && report_number(c, "aborted") == 0, "%s", child_file(c, "report"));
     CHECK(report_number(c, "in_flight") == in_flight, "%s", child_file(c, "report"));
     if (processes > 1)
         reports(c, processes, "drained");

@@ -170,7 +170,7 @@ static void drain_begins(void)
     deferred.begun = 1;
     wake_open();
     conn_log_open(NULL, UINT32_MAX, NULL, NULL);
-    __atomic_store_n(&deferred.phase, DRAIN_DUCK, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&deferred.phase, DRAIN_LAME_DUCK, __ATOMIC_SEQ_CST);
 }
 
 int main(int argc, char **argv)

@@ -114,10 +114,10 @@ static void who_has_spoken_at_last_is_in_flight(void **unused UNUSED)
          IS_UNTIL(IN_FLIGHT, 2000)},
         {"... not for ever", {.unfollowed = true, KNOWN(ASK_UNREAD, ASK_UNFOLLOWED)}, POLICY(0), 2000, ASKS(ASK_BUSY)},
         {"in no read: at the parser?", {KNOWN(ASK_UNREAD, ASK_UNFOLLOWED)}, POLICY(0), 1000, ASKS(ASK_BUSY)},
-        {"at the parser, or past it", {.stage = CONN_EOF, .busy = true}, POLICY(0), 1000, IS(IN_FLIGHT)},
+        {"at the parser, or past it", {.stage = CONN_READ_SHUT, .busy = true}, POLICY(0), 1000, IS(IN_FLIGHT)},
         {"unread, late", {.unread = true, KNOWN(ASK_UNREAD)}, POLICY(0), 2000, IS(IN_FLIGHT)},
         {"after the read shutdown, too",
-         {.stage = CONN_EOF, .since = AT(1000), .unread = true, ALL},
+         {.stage = CONN_READ_SHUT, .since = AT(1000), .unread = true, ALL},
          POLICY(0),
          2000,
          IS_UNTIL(IN_FLIGHT, 3000)}, );
@@ -125,10 +125,13 @@ static void who_has_spoken_at_last_is_in_flight(void **unused UNUSED)
 
 static void after_the_read_shutdown_as_long_again(void **unused UNUSED)
 {
-    CHECK(
-        {"waits", {.stage = CONN_EOF, .since = AT(1000)}, POLICY(0), 1500, IS_UNTIL(IDLE, 2000)},
-        {"asks", {.stage = CONN_EOF, .since = AT(1000)}, POLICY(0), 2000, ASKS(ASK_UNREAD)},
-        {"gives up: the exit closes it", {.stage = CONN_EOF, .since = AT(1000), ALL}, POLICY(0), 2000, IS(NOTHING)}, );
+    CHECK({"waits", {.stage = CONN_READ_SHUT, .since = AT(1000)}, POLICY(0), 1500, IS_UNTIL(IDLE, 2000)},
+          {"asks", {.stage = CONN_READ_SHUT, .since = AT(1000)}, POLICY(0), 2000, ASKS(ASK_UNREAD)},
+          {"gives up: the exit closes it",
+           {.stage = CONN_READ_SHUT, .since = AT(1000), ALL},
+           POLICY(0),
+           2000,
+           IS(NOTHING)}, );
 }
 
 static void what_others_hold_is_not_shut(void **unused UNUSED)
@@ -207,40 +210,48 @@ static void an_opaque_one_is_judged_by_who_spoke_last(void **unused UNUSED)
          1000,
          IS(IN_FLIGHT)},
         {"shut, then bytes: counted from the shutdown",
-         {.stage = CONN_EOF, .opaque = true, .since = AT(1000), .moved_at = AT(1900), .unsent = true, ALL},
+         {.stage = CONN_READ_SHUT, .opaque = true, .since = AT(1000), .moved_at = AT(1900), .unsent = true, ALL},
          POLICY(0),
          1999,
          IS_UNTIL(IDLE, 2000)},
-        {"shut, no answer", {.stage = CONN_EOF, .opaque = true, .since = AT(1000), ALL}, POLICY(0), 2000, IS(NOTHING)},
+        {"shut, no answer",
+         {.stage = CONN_READ_SHUT, .opaque = true, .since = AT(1000), ALL},
+         POLICY(0),
+         2000,
+         IS(NOTHING)},
         {"a fin of the program's changes nothing", {.opaque = true, .fin = true}, POLICY(0), 0, ASKS(ASK_MOVED)}, );
 }
 
 static void a_half_closed_one_waits_for_its_output_then_for_its_peer(void **unused UNUSED)
 {
-    CHECK({"acknowledged?", {.stage = CONN_ENDED}, POLICY(0), 9, ASKS(ASK_ACKED)},
-          {"all", {.stage = CONN_ENDED, .acked = true, .acked_at = AT(5)}, POLICY(0), 9, IS(NOTHING)},
-          {"not: watched", {.stage = CONN_ENDED, KNOWN(ASK_ACKED)}, POLICY(0), 9, WATCHES(ASK_ONLY_FIN)},
-          {"a response is on its way: for ever", {.stage = CONN_ENDED, ALL}, POLICY(0), 99999, IS(ENDING)},
+    CHECK({"acknowledged?", {.stage = CONN_HALF_CLOSED}, POLICY(0), 9, ASKS(ASK_ACKED)},
+          {"all", {.stage = CONN_HALF_CLOSED, .acked = true, .acked_at = AT(5)}, POLICY(0), 9, IS(NOTHING)},
+          {"not: watched", {.stage = CONN_HALF_CLOSED, KNOWN(ASK_ACKED)}, POLICY(0), 9, WATCHES(ASK_ONLY_FIN)},
+          {"a response is on its way: for ever", {.stage = CONN_HALF_CLOSED, ALL}, POLICY(0), 99999, IS(ENDING)},
           {"only the FIN: not for ever",
-           {.stage = CONN_ENDED, .only_fin = true, .acked_at = AT(5), ALL},
+           {.stage = CONN_HALF_CLOSED, .only_fin = true, .acked_at = AT(5), ALL},
            POLICY(0),
            9,
            IS_UNTIL(ENDING, 2005)},
-          {"... over", {.stage = CONN_ENDED, .only_fin = true, .acked_at = AT(5), ALL}, POLICY(0), 2005, IS(NOTHING)},
-          {"the peer still sent", {.stage = CONN_ENDED, .must_linger = true}, POLICY(0), 9, ASKS(ASK_PEER_DONE)},
+          {"... over",
+           {.stage = CONN_HALF_CLOSED, .only_fin = true, .acked_at = AT(5), ALL},
+           POLICY(0),
+           2005,
+           IS(NOTHING)},
+          {"the peer still sent", {.stage = CONN_HALF_CLOSED, .must_linger = true}, POLICY(0), 9, ASKS(ASK_PEER_DONE)},
           {"and still sends",
-           {.stage = CONN_ENDED, .must_linger = true, .acked = true, .acked_at = AT(5), ALL},
+           {.stage = CONN_HALF_CLOSED, .must_linger = true, .acked = true, .acked_at = AT(5), ALL},
            POLICY(0),
            9,
            IS_UNTIL(ENDING, 2005)},
           {"... for too long",
-           {.stage = CONN_ENDED, .must_linger = true, .acked = true, .acked_at = AT(5), ALL},
+           {.stage = CONN_HALF_CLOSED, .must_linger = true, .acked = true, .acked_at = AT(5), ALL},
            POLICY(0),
            2005,
            IS(NOTHING)},
           {"the program's own FIN is the same", {.fin = true}, POLICY(0), 9, ASKS(ASK_ACKED)},
           {"... at the first look, too", {.fin = true, .acked = true}, POLICY(.first = true), 9, IS(NOTHING)},
-          {"in a lame duck as well", {.stage = CONN_ENDED, ALL}, {.idle = 1}, 9, IS(ENDING)}, );
+          {"in a lame duck as well", {.stage = CONN_HALF_CLOSED, ALL}, {.idle = 1}, 9, IS(ENDING)}, );
 }
 
 static void a_lingering_one_is_closed_in_the_end(void **unused UNUSED)
@@ -350,7 +361,7 @@ static void no_request_passes_between_two_questions(void **unused UNUSED)
 {
     for (unsigned moves = 0; moves < 1 << 8; moves++)
         for (enum place from = UNREAD; from < PLACES; from++)
-            if (!is_met(moves, from, CONN_OPEN) || !is_met(moves, from, CONN_EOF))
+            if (!is_met(moves, from, CONN_OPEN) || !is_met(moves, from, CONN_READ_SHUT))
                 fail_msg("moves %x from place %u: a request is taken for an idle connection", moves, from);
 }
 

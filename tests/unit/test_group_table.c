@@ -122,7 +122,7 @@ static void a_slot_taken_again_knows_nothing_of_the_last(void **unused UNUSED)
     int root = forked(MEMBER_NONE), first = execed(root, MEMBER_IGNORES_SIGNALS);
     uint32_t before = serial(first);
     drain(first, DRAIN_EMPTYING);
-    m->member[first].counts.cut = 3;
+    m->member[first].counts.aborted = 3;
     m->member[first].end = MEMBER_KILLED;
     leave(first, false);
     turn_to(first);
@@ -243,7 +243,7 @@ static void forks_of_forks_work_for_the_first(void **unused UNUSED)
     assert_true(group_table_in_scope(m, chain[9], chain[4]));
     assert_false(group_table_in_scope(m, chain[4], chain[9]));
     assert_false(group_table_in_scope(m, MEMBER_NONE, chain[0]));
-    drain(chain[0], DRAIN_DUCK);
+    drain(chain[0], DRAIN_LAME_DUCK);
     assert_int_equal(group_table_coordinator(m, last), chain[0]);
 }
 
@@ -314,7 +314,7 @@ static void nobody_coordinates_where_nobody_drains(void **unused UNUSED)
 {
     int root = forked(MEMBER_NONE), child = forked(root);
     assert_int_equal(group_table_coordinator(m, child), MEMBER_NONE);
-    drain(root, DRAIN_RELEASED);
+    drain(root, DRAIN_DONE);
     assert_int_equal(group_table_coordinator(m, child), MEMBER_NONE);
     assert_int_equal(group_table_coordinator(m, MEMBER_NONE), MEMBER_NONE);
 }
@@ -325,17 +325,17 @@ static void the_outermost_that_drains_coordinates(void **unused UNUSED)
     drain(leaf, DRAIN_DRAINED);
     assert_int_equal(group_table_coordinator(m, leaf), leaf);
     assert_int_equal(group_table_coordinator(m, middle), MEMBER_NONE);
-    for (int phase = DRAIN_DUCK; phase <= DRAIN_DRAINED; phase++) {
+    for (int phase = DRAIN_LAME_DUCK; phase <= DRAIN_DRAINED; phase++) {
         drain(root, (enum drain_phase)phase);
         assert_int_equal(group_table_coordinator(m, leaf), root);
         assert_int_equal(group_table_coordinator(m, sibling), root);
         assert_int_equal(group_table_coordinator(m, root), root);
     }
-    drain(root, DRAIN_RELEASED);
-    drain(middle, DRAIN_DUCK);
+    drain(root, DRAIN_DONE);
+    drain(middle, DRAIN_LAME_DUCK);
     assert_int_equal(group_table_coordinator(m, leaf), middle);
     assert_int_equal(group_table_coordinator(m, sibling), MEMBER_NONE);
-    drain(middle, DRAIN_RELEASED);
+    drain(middle, DRAIN_DONE);
     assert_int_equal(group_table_coordinator(m, leaf), leaf);
 }
 

@@ -65,7 +65,7 @@ static int end(void **state)
     return waitpid(dead, NULL, 0) == dead ? 0 : -1;
 }
 
-static void whose_process_has_died_is_cut(void **state)
+static void whose_process_has_died_is_aborted(void **state)
 {
     (void)state;
     add(1, dead);
@@ -95,7 +95,7 @@ static void who_was_answered_is_forgotten(void **state)
     assert_int_equal(d.count, 0);
 }
 
-static void a_worker_that_dies_cuts_its_own(void **state)
+static void a_worker_that_dies_aborts_its_own(void **state)
 {
     (void)state;
     const struct diag_socket one = ended(1, 0), other = ended(2, 0);
@@ -121,9 +121,9 @@ static void between_two_looks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(whose_process_has_died_is_cut, begin, end),
+        cmocka_unit_test_setup_teardown(whose_process_has_died_is_aborted, begin, end),
         cmocka_unit_test_setup_teardown(who_was_answered_is_forgotten, begin, end),
-        cmocka_unit_test_setup_teardown(a_worker_that_dies_cuts_its_own, begin, end),
+        cmocka_unit_test_setup_teardown(a_worker_that_dies_aborts_its_own, begin, end),
         cmocka_unit_test_setup_teardown(between_two_looks, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,15 +25,15 @@ static void head(void **state UNUSED)
 {
     rehearse_table_head(fresh());
     assert_string_equal(room, "           without lastcall                    with lastcall\n"
-                              "          served  LOST    tail    gone  exit  served  LOST    tail    gone  exit\n");
+                              "          served  LOST   delay    gone  exit  served  LOST   delay    gone  exit\n");
 }
 
 static void plain(void **state UNUSED)
 {
     struct rehearse_row row = {
         "hammer",
-        {{.served = 412, .lost = {[LOAD_RESET] = 16}, .tail = 300000, .took = 2 * MS, .status = 143},
-         {.served = 1020, .tail = 1900000, .took = 1500 * MS}}};
+        {{.served = 412, .lost = {[LOAD_RESET] = 16}, .exit_delay = 300000, .gone = 2 * MS, .status = 143},
+         {.served = 1020, .exit_delay = 1900000, .gone = 1500 * MS}}};
     rehearse_table_row(fresh(), &row);
     assert_string_equal(room, "hammer       412    16   300us     2ms   143    1020     0   1.9ms    1.5s     0\n"
                               "           16 reset\n");
@@ -48,14 +48,14 @@ static void every_remark(void **state UNUSED)
     rehearse_table_row(fresh(), &row);
     assert_string_equal(room, "think          1     0      0s      0s     0       1    50      0s      0s     1\n"
                               "           3 idle closed                       10 reset, 10 truncated, 10 bad,\n"
-                              "                                               10 crossing, 10 timeout,\n"
+                              "                                               10 keepalive_race, 10 timeout,\n"
                               "                                               7 idle closed, 8 idle RESET,\n"
                               "                                               9 left running\n");
 }
 
 static void never(void **state UNUSED)
 {
-    struct rehearse_row row = {"reuse", {{.served = 5, .took = 35 * NSEC_PER_SEC, .killed = true}, {.served = 0}}};
+    struct rehearse_row row = {"reuse", {{.served = 5, .gone = 35 * NSEC_PER_SEC, .killed = true}, {.served = 0}}};
     rehearse_table_row(fresh(), &row);
     assert_string_equal(room, "reuse          5     0       -     35s never       0     0       -      0s     0\n");
 }
@@ -63,7 +63,7 @@ static void never(void **state UNUSED)
 static void widths(void **state UNUSED)
 {
     struct rehearse_side big = {
-        .served = 9999999, .tail = 99900 * NSEC_PER_USEC, .took = 3599 * NSEC_PER_SEC, .status = 255};
+        .served = 9999999, .exit_delay = 99900 * NSEC_PER_USEC, .gone = 3599 * NSEC_PER_SEC, .status = 255};
     big.lost[LOAD_BAD] = 99999;
     struct rehearse_row row = {"inflight", {big, big}};
     rehearse_table_row(fresh(), &row);

@@ -78,7 +78,7 @@ static void a_member_that_serves(void **unused UNUSED)
     struct status_process p = taken(member(MEMBER_NONE));
     assert_string_equal(status_state(&p), "serving");
     assert_false(p.timed);
-    assert_int_equal(p.owed, 0);
+    assert_int_equal(p.deferred, 0);
     assert_true(p.limited);
 }
 
@@ -90,13 +90,13 @@ static void a_member_that_drains(void **unused UNUSED)
     m->member[at].open = 3;
     struct status_process p = taken(at);
     assert_string_equal(status_state(&p), "draining");
-    assert_int_equal(p.owed, SIGTERM);
+    assert_int_equal(p.deferred, SIGTERM);
     assert_true(p.timed && p.since == 5 * NSEC_PER_SEC && p.left == 20 * NSEC_PER_SEC);
     assert_int_equal(p.conn[KIND_IN_FLIGHT], 3);
-    m->member[at].phase = DRAIN_RELEASED;
+    m->member[at].phase = DRAIN_DONE;
     p = taken(at);
-    assert_string_equal(status_state(&p), "released");
-    assert_int_equal(p.owed, 0);
+    assert_string_equal(status_state(&p), "delivered");
+    assert_int_equal(p.deferred, 0);
     m->member[at].signal_at = NOW - 60 * NSEC_PER_SEC;
     p = taken(at);
     assert_true(p.left == 0);
@@ -115,7 +115,7 @@ static void numbers_out_of_range_are_not_shown(void **unused UNUSED)
     m->member[at].signal_at = NOW + 1;
     m->member[at].timeout = UINT64_MAX;
     struct status_process p = taken(at);
-    assert_true(p.signal == 0 && p.owed == 0 && !p.timed && !p.limited && p.conn[KIND_IN_FLIGHT] == 0);
+    assert_true(p.signal == 0 && p.deferred == 0 && !p.timed && !p.limited && p.conn[KIND_IN_FLIGHT] == 0);
     m->member[at].phase = UINT32_MAX;
     p = taken(at);
     assert_string_equal(status_state(&p), "serving");
@@ -157,10 +157,10 @@ static void each_kind(void **unused UNUSED)
 {
     struct conn *c = fresh();
     assert_int_equal(status_kind_of(c), KIND_IDLE);
-    c->stage = CONN_EOF;
-    assert_int_equal(status_kind_of(c), KIND_EOF);
-    c->stage = CONN_ENDED;
-    assert_int_equal(status_kind_of(c), KIND_ENDED);
+    c->stage = CONN_READ_SHUT;
+    assert_int_equal(status_kind_of(c), KIND_CLOSING);
+    c->stage = CONN_HALF_CLOSED;
+    assert_int_equal(status_kind_of(c), KIND_HALF_CLOSED);
     c->stage = CONN_LINGERING;
     assert_int_equal(status_kind_of(c), KIND_LINGERING);
     c->live = false;
@@ -173,7 +173,7 @@ static void each_kind(void **unused UNUSED)
     assert_int_equal(status_kind_of(c), KIND_OPAQUE);
     c = fresh();
     c->fin = true;
-    assert_int_equal(status_kind_of(c), KIND_ENDED);
+    assert_int_equal(status_kind_of(c), KIND_HALF_CLOSED);
     c->stale = true;
     assert_int_equal(status_kind_of(c), KIND_NONE);
 }
@@ -243,12 +243,12 @@ static void the_master_comes_first(void **unused UNUSED)
 static void whose_drain_it_is(void **unused UNUSED)
 {
     int master = member(MEMBER_NONE), worker = member(master);
-    drain(worker, DRAIN_DOOR);
+    drain(worker, DRAIN_STOPPING_ACCEPT);
     struct status_group g = group_of(2);
     assert_true(g.drains == &g.process[1]);
     assert_string_equal(status_group_state(&g), "serving");
     status_drop(&g);
-    drain(master, DRAIN_DUCK);
+    drain(master, DRAIN_LAME_DUCK);
     g = group_of(2);
     assert_true(g.drains == &g.process[0]);
     assert_string_equal(status_group_state(&g), "lame_duck");

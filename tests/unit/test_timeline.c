@@ -138,22 +138,26 @@ static char *draw(enum timeline_format format, const char *title)
     return drawn;
 }
 
-#define TOTALS                                                                                                         \
-    "{\"event\":\"drain\",\"version\":\"0.1.0\",\"pid\":70,\"signal\":\"TERM\",\"wall_start_ms\":1700000000123,"       \
-    "\"end\":\"deadline\",\"hidden\":\"hide\",\"took_us\":1500000,\"door_us\":2000,\"tail_us\":1500000,\"in_flight\":" \
-    "2,"                                                                                                               \
-    "\"served_late\":1,\"idle_closed\":1,\"cut\":1,\"opaque\":0,\"hidden_at_us\":300,\"deadline_us\":1500000,"         \
+#define TOTALS                                                                                                      \
+    "{\"event\":\"drain\",\"version\":\"0.1.0\",\"pid\":70,\"signal\":\"TERM\",\"wall_start_ms\":1700000000123,"    \
+    "\"end\":\"deadline\",\"accept_stop\":\"so_bindtoifindex\",\"duration_us\":1500000,\"accept_stopped_us\":2000," \
+    "\"exit_delay_us\":1500000,\"in_flight\":"                                                                      \
+    "2,"                                                                                                            \
+    "\"served_after_signal\":1,\"idle_closed\":1,\"aborted\":1,\"opaque\":0,\"accept_stop_at_us\":300,\"deadline_"  \
+    "us\":1500000,"                                                                                                 \
     "\"connections_left_out\":3,"
-#define CUTS "\"cuts\":[{\"peer\":\"10.0.0.1:9\",\"pid\":72,\"method\":\"PUT\",\"request_bytes\":5,\"age_us\":400000}]"
+#define CUTS \
+    "\"aborts\":[{\"peer\":\"10.0.0.1:9\",\"pid\":72,\"method\":\"PUT\",\"request_bytes\":5,\"age_us\":400000}]"
 #define IDLE                                                                                                         \
-    "{\"pid\":71,\"peer\":\"10.0.0.1:7\",\"method\":\"GET\",\"in_bytes\":78,\"out_bytes\":2312,\"cut\":false,"       \
-    "\"changes\":[[\"idle\",0],[\"eof\",1000000],[\"ended\",1000200],[\"lingering\",1000300],[\"closed\",1400000]]," \
+    "{\"pid\":71,\"peer\":\"10.0.0.1:7\",\"method\":\"GET\",\"in_bytes\":78,\"out_bytes\":2312,\"aborted\":false,"   \
+    "\"changes\":[[\"idle\",0],[\"closing\",1000000],[\"half_closed\",1000200],[\"lingering\",1000300],[\"closed\"," \
+    "1400000]],"                                                                                                     \
     "\"left_out\":0}"
-#define CUT                                                                                               \
-    "{\"pid\":72,\"peer\":\"10.0.0.1:9\",\"method\":\"PUT\",\"in_bytes\":5,\"out_bytes\":0,\"cut\":true," \
+#define CUT                                                                                                   \
+    "{\"pid\":72,\"peer\":\"10.0.0.1:9\",\"method\":\"PUT\",\"in_bytes\":5,\"out_bytes\":0,\"aborted\":true," \
     "\"changes\":[[\"idle\",0],[\"in_flight\",1100000]],\"left_out\":0}"
 #define PROCESSES                                                                                                      \
-    "\"processes\":[{\"pid\":70,\"how\":\"drained\"},{\"pid\":71,\"how\":\"drained\"},{\"pid\":72,\"how\":\"killed\"}" \
+    "\"processes\":[{\"pid\":70,\"end\":\"drained\"},{\"pid\":71,\"end\":\"drained\"},{\"pid\":72,\"end\":\"killed\"}" \
     "],"
 
 static const char whole[] = TOTALS PROCESSES CUTS ",\"connections\":[" IDLE "," CUT "]}\n";
@@ -162,27 +166,28 @@ static void reads_a_report(void **state UNUSED)
 {
     assert_true(read_text(whole));
     assert_string_equal(said, "");
-    assert_true(drain.recorded && drain.took == 1500000 && drain.door == 2000 && drain.deadline == 1500000);
-    assert_true(drain.left_out == 3 && drain.cut == 1 && drain.processes == 3 && drain.connections == 2);
+    assert_true(drain.recorded && drain.duration == 1500000 && drain.accept_stopped == 2000 &&
+                drain.deadline == 1500000);
+    assert_true(drain.left_out == 3 && drain.aborted == 1 && drain.processes == 3 && drain.connections == 2);
     const struct timeline_connection *c = &drain.connection[0];
-    assert_true(c->pid == 71 && c->in_bytes == 78 && c->out_bytes == 2312 && !c->cut && c->changes == 5);
+    assert_true(c->pid == 71 && c->in_bytes == 78 && c->out_bytes == 2312 && !c->aborted && c->changes == 5);
     assert_string_equal(c->peer, "10.0.0.1:7");
-    assert_true(c->change[1].state == HISTORY_EOF && c->change[1].at == 1000000);
-    assert_true(drain.connection[1].cut);
+    assert_true(c->change[1].state == CONN_HISTORY_CLOSING && c->change[1].at == 1000000);
+    assert_true(drain.connection[1].aborted);
     timeline_free(&drain);
 }
 
 static void draws_what_there_is_without_connections(void **state UNUSED)
 {
-    assert_true(read_text("{\"event\":\"drain\",\"pid\":70,\"took_us\":1500000,\"cut\":1," CUTS "}"));
-    assert_true(!drain.recorded && drain.connections == 1 && drain.connection[0].cut);
+    assert_true(read_text("{\"event\":\"drain\",\"pid\":70,\"duration_us\":1500000,\"aborted\":1," CUTS "}"));
+    assert_true(!drain.recorded && drain.connections == 1 && drain.connection[0].aborted);
     assert_true(drain.connection[0].change[0].at == 1100000);
     char *drawn = draw(TIMELINE_SVG, NULL);
     assert_true(is_xml(drawn));
     assert_non_null(strstr(drawn, "LASTCALL_REPORT_CONNECTIONS=1"));
     free(drawn);
     timeline_free(&drain);
-    assert_true(read_text("{\"event\":\"drain\",\"took_us\":0}"));
+    assert_true(read_text("{\"event\":\"drain\",\"duration_us\":0}"));
     drawn = draw(TIMELINE_SVG, NULL);
     assert_true(is_xml(drawn));
     free(drawn);
@@ -191,11 +196,11 @@ static void draws_what_there_is_without_connections(void **state UNUSED)
 
 static void takes_the_drain_that_is_wanted(void **state UNUSED)
 {
-    static const char text[] = "a log line\n{\"event\":\"drain\",\"took_us\":1}\n{\"msg\":\"hello\"}\n\n[]\n"
-                               "{\"event\":\"drain\",\"took_us\":2}\r\n{\"event\":\"drain\",\"took_us\":3,\"cu";
+    static const char text[] = "a log line\n{\"event\":\"drain\",\"duration_us\":1}\n{\"msg\":\"hello\"}\n\n[]\n"
+                               "{\"event\":\"drain\",\"duration_us\":2}\r\n{\"event\":\"drain\",\"duration_us\":3,\"cu";
     for (unsigned wanted = 0; wanted <= 2; wanted++) {
         assert_true(read_bytes(text, strlen(text), wanted));
-        assert_int_equal(drain.took, wanted == 1 ? 1 : 2);
+        assert_int_equal(drain.duration, wanted == 1 ? 1 : 2);
         assert_non_null(strstr(said, "report, line 1: it is no JSON"));
         assert_non_null(strstr(said, "report, line 7: it is no JSON, cut by a crash perhaps"));
         timeline_free(&drain);
@@ -213,14 +218,14 @@ static void says_why_there_is_nothing(void **state UNUSED)
         {"\n", "holds no report of a drain; a server writes one into the file that its LASTCALL_REPORT names"},
         {"{}\n", "holds no report of a drain"},
         {"{\"event\":\"drain\"}\n", "line 1: a number in this report is missing or out of range"},
-        {"{\"event\":\"drain\",\"took_us\":-1}\n", "out of range"},
-        {"{\"event\":\"drain\",\"took_us\":1.5}\n", "out of range"},
-        {"{\"event\":\"drain\",\"took_us\":\"1\"}\n", "out of range"},
-        {"{\"event\":\"drain\",\"took_us\":9223372036854775807}\n", "out of range"},
-        {"{\"event\":\"drain\",\"took_us\":9223372036854775808}\n", "no JSON, cut by a crash perhaps (too big"},
-        {"{\"event\":\"drain\",\"took_us\":1,\"deadline_us\":-5}\n", "out of range"},
-        {"{\"event\":\"drain\",\"took_us\":1,\"wall_start_ms\":9223372036854775807}\n", "out of range"},
-        {"{\"event\":\"drain\",\"took_us\":1}\x01\x1b[31m\n", "no JSON"},
+        {"{\"event\":\"drain\",\"duration_us\":-1}\n", "out of range"},
+        {"{\"event\":\"drain\",\"duration_us\":1.5}\n", "out of range"},
+        {"{\"event\":\"drain\",\"duration_us\":\"1\"}\n", "out of range"},
+        {"{\"event\":\"drain\",\"duration_us\":9223372036854775807}\n", "out of range"},
+        {"{\"event\":\"drain\",\"duration_us\":9223372036854775808}\n", "no JSON, cut by a crash perhaps (too big"},
+        {"{\"event\":\"drain\",\"duration_us\":1,\"deadline_us\":-5}\n", "out of range"},
+        {"{\"event\":\"drain\",\"duration_us\":1,\"wall_start_ms\":9223372036854775807}\n", "out of range"},
+        {"{\"event\":\"drain\",\"duration_us\":1}\x01\x1b[31m\n", "no JSON"},
         {"\xff\xfe\n", "no JSON"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -268,9 +273,10 @@ static void leaves_out_connections_that_it_cannot_read(void **state UNUSED)
 static struct timeline_connection *made(unsigned n, unsigned processes)
 {
     static const struct timeline_change served[] = {
-        {0, HISTORY_IN_FLIGHT}, {400, HISTORY_ENDED}, {800, HISTORY_CLOSED}};
-    static const struct timeline_change late[] = {{100, HISTORY_IDLE}, {600, HISTORY_IN_FLIGHT}, {700, HISTORY_CLOSED}};
-    static const struct timeline_change open_[] = {{0, HISTORY_IDLE}, {200, HISTORY_IN_FLIGHT}};
+        {0, CONN_HISTORY_IN_FLIGHT}, {400, CONN_HISTORY_HALF_CLOSED}, {800, CONN_HISTORY_CLOSED}};
+    static const struct timeline_change late[] = {
+        {100, CONN_HISTORY_IDLE}, {600, CONN_HISTORY_IN_FLIGHT}, {700, CONN_HISTORY_CLOSED}};
+    static const struct timeline_change open_[] = {{0, CONN_HISTORY_IDLE}, {200, CONN_HISTORY_IN_FLIGHT}};
     static struct timeline_process process[TIMELINE_PROCESSES];
     static const struct {
         const struct timeline_change *change;
@@ -287,8 +293,8 @@ static struct timeline_connection *made(unsigned n, unsigned processes)
     drain = (struct timeline){.signal = "TERM",
                               .end = "drained",
                               .version = "1",
-                              .took = 1000,
-                              .door = 50,
+                              .duration = 1000,
+                              .accept_stopped = 50,
                               .deadline = 25000,
                               .recorded = true,
                               .connection = c,
@@ -361,7 +367,7 @@ static void divides_many_by_what_they_were(void **state UNUSED)
     struct timeline_layout l;
     struct timeline_connection *c = made(1000, 1);
     assert_true(timeline_layout(&l, &drain));
-    static const char *const want[][2] = {{"100", "cut"},
+    static const char *const want[][2] = {{"100", "aborted"},
                                           {"400", "in flight at the signal"},
                                           {"300", "came after the signal"},
                                           {"200", "idle at the signal"}};
@@ -376,18 +382,18 @@ static void divides_many_by_what_they_were(void **state UNUSED)
 }
 
 /* Where a row stands for several, one that was cut is not hidden by its neighbours. */
-static void a_cut_one_is_always_seen(void **state UNUSED)
+static void an_aborted_one_is_always_seen(void **state UNUSED)
 {
     struct timeline_layout l;
     struct timeline_connection *c = made(16000, 200);
     unsigned red = 0;
     for (unsigned i = 0; i < drain.connections; i++)
-        c[i].cut = i == 4000;
+        c[i].aborted = i == 4000;
     assert_true(timeline_layout(&l, &drain));
     for (unsigned i = 0; i < l.segments; i++)
-        red += l.segment[i].look == TIMELINE_CUT;
+        red += l.segment[i].look == TIMELINE_ABORTED;
     assert_int_equal(red, 1);
-    assert_true(l.rows < 16000 && l.looks[TIMELINE_CUT]);
+    assert_true(l.rows < 16000 && l.looks[TIMELINE_ABORTED]);
     timeline_layout_free(&l);
     free(c);
 }
@@ -399,9 +405,9 @@ static void counts_over_time(void **state UNUSED)
     assert_true(timeline_layout(&l, &drain));
     assert_int_equal(l.most, 1000);
     const unsigned *at = l.count + (size_t)((timeline_x(&l, 300) - l.left)) * TIMELINE_LOOKS;
-    assert_int_equal(at[HISTORY_IN_FLIGHT], 400 + 200); /* served, and open */
-    assert_int_equal(at[TIMELINE_CUT], 100);
-    assert_int_equal(at[HISTORY_IDLE], 300);
+    assert_int_equal(at[CONN_HISTORY_IN_FLIGHT], 400 + 200); /* served, and open */
+    assert_int_equal(at[TIMELINE_ABORTED], 100);
+    assert_int_equal(at[CONN_HISTORY_IDLE], 300);
     at = l.count + (size_t)(l.columns - 1) * TIMELINE_LOOKS;
     for (unsigned look = 0; look < TIMELINE_LOOKS; look++)
         assert_int_equal(at[look], 0); /* after the release */
@@ -417,8 +423,8 @@ static void labels_do_not_overlap(void **state UNUSED)
     for (size_t a = 0; a < COUNT(times); a++)
         for (size_t b = 0; b < COUNT(times); b++)
             for (size_t d = 0; d < COUNT(times); d++) {
-                drain.hidden_at = times[a];
-                drain.door = times[b];
+                drain.accept_stop_at = times[a];
+                drain.accept_stopped = times[b];
                 drain.deadline = times[d];
                 assert_true(timeline_layout(&l, &drain));
                 for (unsigned i = 0; i < l.marks; i++)
@@ -467,7 +473,7 @@ static void draws_svg_and_html(void **state UNUSED)
     for (int format = TIMELINE_SVG; format <= TIMELINE_HTML; format++) {
         char *drawn = draw(format, NULL);
         assert_true(is_xml(drawn));
-        assert_non_null(strstr(drawn, "<title>1 of 5 connections cut after 1,500 ms</title>"));
+        assert_non_null(strstr(drawn, "<title>1 of 5 connections aborted after 1,500 ms</title>"));
         assert_non_null(strstr(drawn, "PUT 10.0.0.1:9"));
         assert_non_null(strstr(drawn, "class=\"x\""));
         assert_non_null(strstr(drawn, "\n1,400 ms: closed"));
@@ -498,8 +504,8 @@ static void escapes_what_clients_say(void **state UNUSED)
 {
     assert_true(read_text(
         TOTALS "\"connections\":[{\"pid\":1,\"peer\":\"<svg onload=alert(1)>\",\"method\":\"\\u0001]]>&\\\"'\\u202e\","
-               "\"in_bytes\":1,\"out_bytes\":1,\"cut\":false,\"changes\":[[\"idle\",0]]}],"
-               "\"processes\":[{\"pid\":1,\"how\":\"<b>\"},{\"pid\":2,\"how\":\"\\u0007\"}]}"));
+               "\"in_bytes\":1,\"out_bytes\":1,\"aborted\":false,\"changes\":[[\"idle\",0]]}],"
+               "\"processes\":[{\"pid\":1,\"end\":\"<b>\"},{\"pid\":2,\"end\":\"\\u0007\"}]}"));
     for (int format = TIMELINE_SVG; format <= TIMELINE_HTML; format++) {
         char *drawn = draw(format, NULL);
         assert_true(is_xml(drawn));
@@ -584,7 +590,7 @@ int main(void)
         cmocka_unit_test(lays_out_any_number),
         cmocka_unit_test(sorts_by_end),
         cmocka_unit_test(divides_many_by_what_they_were),
-        cmocka_unit_test(a_cut_one_is_always_seen),
+        cmocka_unit_test(an_aborted_one_is_always_seen),
         cmocka_unit_test(counts_over_time),
         cmocka_unit_test(labels_do_not_overlap),
         cmocka_unit_test(spells_numbers),

@@ -92,7 +92,7 @@ static void accepts_nowhere(void **state UNUSED)
 static void calls_nothing(void **state UNUSED)
 {
     plain()->calls.imports[HOOK_accept4] = 0;
-    expect(VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE, "none of the calls that are interposed");
+    expect(VERDICT_EXTERNAL, VERDICT_BY_EXTERNAL, "none of the calls that are interposed");
 }
 
 static void partial(void **state UNUSED)
@@ -107,11 +107,11 @@ static void partial(void **state UNUSED)
 static void outside(void **state UNUSED)
 {
     plain_static();
-    expect(VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE, "linked statically");
+    expect(VERDICT_EXTERNAL, VERDICT_BY_EXTERNAL, "linked statically");
     plain_static()->link = ELF_STATIC_PIE;
-    expect(VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE, "linked statically");
+    expect(VERDICT_EXTERNAL, VERDICT_BY_EXTERNAL, "linked statically");
     plain()->env_clears = true;
-    expect(VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE, "env takes LD_PRELOAD out");
+    expect(VERDICT_EXTERNAL, VERDICT_BY_EXTERNAL, "env takes LD_PRELOAD out");
 }
 
 /* The kind is for anybody, the way for the caller. */
@@ -119,19 +119,19 @@ static void privileged(void **state UNUSED)
 {
     plain()->setuid = true;
     facts.secure = true;
-    expect(VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE, "it is set-user-ID: LD_PRELOAD is ignored when you start it");
+    expect(VERDICT_EXTERNAL, VERDICT_BY_EXTERNAL, "it is set-user-ID: LD_PRELOAD is ignored when you start it");
     assert_false(says("takes its connections"));
     facts.secure = false;
-    expect(VERDICT_OUTSIDE, VERDICT_BY_PRELOAD, "it is set-user-ID: LD_PRELOAD is ignored when most users start it");
+    expect(VERDICT_EXTERNAL, VERDICT_BY_PRELOAD, "it is set-user-ID: LD_PRELOAD is ignored when most users start it");
     plain()->setgid = true;
     facts.secure = true;
-    expect(VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE, "it is set-group-ID");
+    expect(VERDICT_EXTERNAL, VERDICT_BY_EXTERNAL, "it is set-group-ID");
     plain()->capabilities = true;
     facts.secure = true;
-    expect(VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE, "capabilities of its own");
+    expect(VERDICT_EXTERNAL, VERDICT_BY_EXTERNAL, "capabilities of its own");
     plain_static()->capabilities = true;
     facts.secure = true;
-    expect(VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE, "capabilities of its own");
+    expect(VERDICT_EXTERNAL, VERDICT_BY_EXTERNAL, "capabilities of its own");
     assert_true(says("linked statically"));
 }
 
@@ -203,24 +203,24 @@ static void go(void **state UNUSED)
     memset(facts.calls.imports, 0, sizeof facts.calls.imports); /* a PIE without libc */
     expect(VERDICT_FULL, VERDICT_BY_PRELOAD, "the hooks stand before");
     as_go(plain())->go.entries = 0;
-    expect(VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE, "none that is known");
+    expect(VERDICT_EXTERNAL, VERDICT_BY_EXTERNAL, "none that is known");
     as_go(plain())->go.entries = 2;
-    expect(VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE, "none that is known");
+    expect(VERDICT_EXTERNAL, VERDICT_BY_EXTERNAL, "none that is known");
     as_go(plain())->go.marked = false;
-    expect(VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE, "without what our object knows Go by");
+    expect(VERDICT_EXTERNAL, VERDICT_BY_EXTERNAL, "without what the library knows Go by");
     as_go(plain_static())->go.version[0] = '\0';
     expect(VERDICT_FULL, VERDICT_BY_LAUNCHER, "static Go program (\"an unknown version\")");
     as_go(plain_static())->by_env = true;
-    expect(VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE, "executed by env");
+    expect(VERDICT_EXTERNAL, VERDICT_BY_EXTERNAL, "executed by env");
     as_go(plain())->unconstructed = true;
     expect(VERDICT_FULL, VERDICT_BY_LAUNCHER, "whose libc, musl, runs no constructors");
     facts.by_env = true;
-    expect(VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE, "no preload reaches, and executed by env");
+    expect(VERDICT_EXTERNAL, VERDICT_BY_EXTERNAL, "no preload reaches, and executed by env");
     as_go(plain_static())->go.entries = 0;
-    expect(VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE, "none that is known");
+    expect(VERDICT_EXTERNAL, VERDICT_BY_EXTERNAL, "none that is known");
     as_go(plain_static())->capabilities = true; /* nobody may trace what gains privileges */
     facts.secure = true;
-    expect(VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE, "capabilities of its own");
+    expect(VERDICT_EXTERNAL, VERDICT_BY_EXTERNAL, "capabilities of its own");
 }
 
 static void remarks(void **state UNUSED)

@@ -12,7 +12,7 @@
 
 enum { LABEL = 14, LINE = 110 };
 
-static const char *const way_names[] = {"preload", "launcher", "outside", "none"};
+static const char *const way_names[] = {"preload", "launcher", "external", "none"};
 static const char *const libc_names[] = {"none", "glibc", "musl", "unknown"};
 static const char *const link_names[] = {"static", "static-pie", "dynamic"};
 
@@ -123,7 +123,7 @@ static void print_program(const struct program_facts *f)
     print_privileges(f);
     print_libraries(f);
     print_imports(&(struct names){"hooks", hook_names, f->calls.imports, HOOKS}, f);
-    print_imports(&(struct names){"past them", elf_needs_bypass_names, f->calls.bypasses, PROGRAM_BYPASSES}, f);
+    print_imports(&(struct names){"bypass", elf_needs_bypass_names, f->calls.bypasses, PROGRAM_BYPASSES}, f);
     static const char *const others[] = {"dlopen", "libssl", "io_uring"};
     print_imports(&(struct names){"uses", others, (elf_importer[]){f->calls.dlopen, f->calls.ssl, f->calls.io_uring},
                                   COUNT(others)},
@@ -206,7 +206,7 @@ static void add_needs(json_t *o, const struct program_facts *f)
                  past = {"", elf_needs_bypass_names, f->calls.bypasses, PROGRAM_BYPASSES};
     json_object_set_new(o, "libraries", json_libraries(f));
     json_object_set_new(o, "hooks", json_imports(&hooks, f));
-    json_object_set_new(o, "past", json_imports(&past, f));
+    json_object_set_new(o, "bypasses", json_imports(&past, f));
     json_object_set_new(o, "dlopen", json_importer(f, f->calls.dlopen));
     json_object_set_new(o, "libssl", f->ssl_inside ? json_string("built in") : json_importer(f, f->calls.ssl));
     json_object_set_new(o, "io_uring", json_importer(f, f->calls.io_uring));
@@ -286,8 +286,8 @@ static const char about[] =
 
 static const char help[] =
     "  full       each connection is drained with all that lastcall knows\n"
-    "  partial    the object is loaded, but some connections are beyond it\n"
-    "  outside    no object can live in it; lastcall run drains it from outside\n"
+    "  partial    the library is loaded, but some connections are beyond it\n"
+    "  external   the library cannot be loaded into it; lastcall run drains it externally\n"
     "  unexamined what it is cannot be told: the file may not be read, or env -S has more than plain words\n"
     "  none       it cannot be started here, or is no program\n"
     "\n"

@@ -82,7 +82,7 @@ void close_conns_step_corks(struct observer *o, nsec_t now)
         o->corks--;
         conn->corked = true;
         activity_read_shut(&conn->activity, now);
-        o->counts.farewells++;
+        o->counts.close_sent++;
     }
 }
 

@@ -8,7 +8,7 @@
 #include "launcher/external/external.h"
 
 #include "core/drain.h"
-#include "core/report.h"
+#include "core/report_format.h"
 #include "launcher/external/close_conns.h"
 #include "launcher/external/report.h"
 #include "launcher/external/observe.h"
@@ -196,19 +196,19 @@ static bool is_owed(const struct external *x, const struct observed_conn *conn, 
 
 struct cuts {
     unsigned count;
-    struct report_cut at[CUTS_MAX];
+    struct report_aborted at[CUTS_MAX];
     char peer[CUTS_MAX][64];
 };
 
 static void add_cut(struct external *x, struct cuts *cuts, const struct diag_socket *s, int pid)
 {
-    x->observer.counts.cut++;
+    x->observer.counts.aborted++;
     x->observer.counts.unread_bytes += s->unread;
     if (cuts->count == CUTS_MAX)
         return;
     unsigned i = cuts->count++;
     sock_diag_text(s->family, s->peer, s->peer_port, cuts->peer[i]);
-    cuts->at[i] = (struct report_cut){
+    cuts->at[i] = (struct report_aborted){
         .peer = cuts->peer[i], .pid = pid, .method = "", .age = s->quiet_ms * NSEC_PER_MSEC, .unread_bytes = s->unread};
 }
 
@@ -236,8 +236,8 @@ static void report_end_of_drain(struct external *x, enum report_end end, enum pr
     find_cuts(x, &cuts, end, why, now);
     for (unsigned i = 0; i < x->observer.here.count; i++) {
         const struct activity *a = &x->observer.here.at[i].activity;
-        x->observer.counts.crossed += a->late_data;
-        x->observer.counts.served_late += a->requests;
+        x->observer.counts.late_data += a->late_data;
+        x->observer.counts.served_after_signal += a->requests;
         x->observer.counts.idle_closed += a->read_shut_at && !a->now.inode && !x->observer.here.at[i].corked;
     }
     const struct drain *d = &x->drain;
@@ -246,12 +246,13 @@ static void report_end_of_drain(struct external *x, enum report_end end, enum pr
         .signal = x->signal,
         .processes = x->observer.sockets.processes,
         .wall_start_ms = x->wall_ms,
-        .took = now - d->signal_at,
-        .door = d->door_closed_at && x->observer.listeners.accept_stop ? d->door_closed_at - d->signal_at : 0,
-        .tail = x->owed_at ? now - x->owed_at : now - d->signal_at,
+        .duration = now - d->signal_at,
+        .accept_stopped =
+            d->accept_stopped_at && x->observer.listeners.accept_stop ? d->accept_stopped_at - d->signal_at : 0,
+        .exit_delay = x->owed_at ? now - x->owed_at : now - d->signal_at,
         .end = end,
-        .how = "outside",
-        .hidden = x->observer.listeners.accept_stop,
+        .mode = "external",
+        .accept_stop = x->observer.listeners.accept_stop,
         .counts = x->observer.counts,
     };
     external_report(x->options, &r, cuts.at, cuts.count);
@@ -271,9 +272,9 @@ static void log_beginning(const struct external *x)
 {
     char number[16];
     snprintf(number, sizeof number, "%d", x->signal);
-    host_log(LOG_INFO, "signal withheld, draining from outside", "signal", number, NULL);
+    host_log(LOG_INFO, "signal deferred, draining externally", "signal", number, NULL);
     if (names_unix(x->options))
-        host_log(LOG_WARN, "listeners of AF_UNIX are not drained from outside", NULL);
+        host_log(LOG_WARN, "listeners of AF_UNIX are not drained externally", NULL);
     if (x->observer.sockets.hidden)
         host_log(LOG_WARN,
                  "the command's descriptors may not be looked at: what LASTCALL_LISTEN names is taken for its own",
@@ -380,7 +381,7 @@ static struct drain_actions look_and_act(struct external *x, nsec_t now)
             c = take_census(x, now);
         }
         struct drain_actions act = drain_step(&x->drain, &c, x->options, now);
-        if (!act.hide)
+        if (!act.stop_accepting)
             return act;
         stop_accepting(x);
     }
@@ -393,7 +394,7 @@ enum external_next external_step(struct external *x, nsec_t now, nsec_t *wake_at
     close_conns_step_corks(&x->observer, now);
     if (now >= x->observer.look_at || x->drain.again) {
         struct drain_actions act = look_and_act(x, now);
-        if (act.release) {
+        if (act.deliver) {
             report_end_of_drain(x, end_of(&x->drain), PROGRAM_LIVES, now);
             return EXTERNAL_PASS_ON;
         }

@@ -1,4 +1,4 @@
-/* external.h: a drain from outside, for programs in which no object of ours can live (static, setuid, set-capability).
+/* external.h: an external drain, for programs in which no object of ours can live (static, setuid, set-capability).
  * `run` holds the signal back and asks this, from its own loop, when to pass it on. No thread, nothing before the signal.
  *
  *   struct external *x = external_begin(child, SIGTERM, &options, now);

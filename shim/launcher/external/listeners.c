@@ -178,10 +178,10 @@ static int stop_accepting(struct listeners *d, struct listener *one, const struc
     int fd = process_sockets_take(process_sockets_find(t, one->diag.inode));
     if (fd < 0)
         return fd;
-    const char *how = "hide";
+    const char *how = "so_bindtoifindex";
     int err = sock_hide(fd);
     if (err == -EPERM || err == -ENOPROTOOPT) { /* an older kernel */
-        how = "filter";
+        how = "syn_filter";
         err = sock_drop_syns(fd);
     }
     close(fd);
@@ -201,7 +201,7 @@ void listeners_stop_accepting(struct listeners *d, const struct process_sockets 
         if (!one->ours)
             continue;
         if (!group_may_be_stopped(d, one)) {
-            d->accept_stop = d->accept_stop ? d->accept_stop : "shared";
+            d->accept_stop = d->accept_stop ? d->accept_stop : "left_to_others";
             continue;
         }
         int err = can_take_group(d, one, t);

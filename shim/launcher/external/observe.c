@@ -120,8 +120,8 @@ static void count_gone(struct observer *o)
         if (was_in_hand(a))
             note_closed(o, conn, NULL);
         o->counts.idle_closed += a->read_shut_at && !conn->corked;
-        o->counts.crossed += a->late_data;
-        o->counts.served_late += a->requests;
+        o->counts.late_data += a->late_data;
+        o->counts.served_after_signal += a->requests;
     }
 }
 

@@ -2,7 +2,7 @@
 #ifndef LASTCALL_LAUNCHER_EXTERNAL_OBSERVE_H
 #define LASTCALL_LAUNCHER_EXTERNAL_OBSERVE_H
 
-#include "core/report.h"
+#include "core/report_format.h"
 #include "launcher/external/activity.h"
 #include "launcher/external/closed_conns.h"
 #include "launcher/external/cork_close.h"

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static void say_text(const struct report *r, const struct report_cut *cuts, unsigned count)
+static void say_text(const struct report *r, const struct report_aborted *cuts, unsigned count)
 {
     struct text line;
     char buf[2048];
@@ -16,12 +16,12 @@ static void say_text(const struct report *r, const struct report_cut *cuts, unsi
     host_log_line(line.at, line.len);
     for (unsigned i = 0; i < count; i++) {
         text_init(&line, buf, sizeof buf);
-        report_text_cut(&line, &cuts[i]);
+        report_text_aborted(&line, &cuts[i]);
         host_log_line(line.at, line.len);
     }
 }
 
-static bool put_json(int fd, const struct report *r, const struct report_cut *cuts, unsigned count)
+static bool put_json(int fd, const struct report *r, const struct report_aborted *cuts, unsigned count)
 {
     enum report_json expects;
     struct text line;
@@ -31,7 +31,7 @@ static bool put_json(int fd, const struct report *r, const struct report_cut *cu
     bool whole = logfile_write(fd, line.at, line.len);
     for (unsigned i = 0; whole && i < count; i++) {
         text_init(&line, buf, sizeof buf);
-        report_json_cut(&line, &expects, &cuts[i]);
+        report_json_aborted(&line, &expects, &cuts[i]);
         whole = logfile_write(fd, line.at, line.len);
     }
     text_init(&line, buf, sizeof buf);
@@ -41,7 +41,7 @@ static bool put_json(int fd, const struct report *r, const struct report_cut *cu
 
 /* The line is written in pieces, and other servers may write to the same file. Half a line is no JSON, and the next report
  * would continue that line: half a report is taken back. */
-static void write_json(int fd, const struct report *r, const struct report_cut *cuts, unsigned count)
+static void write_json(int fd, const struct report *r, const struct report_aborted *cuts, unsigned count)
 {
     bool locked = logfile_lock(fd);
     uint64_t end = logfile_end(fd);
@@ -53,7 +53,7 @@ static void write_json(int fd, const struct report *r, const struct report_cut *
     logfile_unlock(fd);
 }
 
-void external_report(const struct options *o, const struct report *r, const struct report_cut *cuts, unsigned count)
+void external_report(const struct options *o, const struct report *r, const struct report_aborted *cuts, unsigned count)
 {
     say_text(r, cuts, count);
     if (!o->report)

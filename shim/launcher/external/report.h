@@ -2,9 +2,10 @@
 #ifndef LASTCALL_LAUNCHER_EXTERNAL_REPORT_H
 #define LASTCALL_LAUNCHER_EXTERNAL_REPORT_H
 
-#include "core/report.h"
+#include "core/report_format.h"
 
 /* The report to the log and, if there is to be one, to LASTCALL_REPORT. */
-void external_report(const struct options *o, const struct report *r, const struct report_cut *cuts, unsigned count);
+void external_report(const struct options *o, const struct report *r, const struct report_aborted *cuts,
+                     unsigned count);
 
 #endif

@@ -1,7 +1,7 @@
 /* log.c: see log.h. The file is opened and written to as the library does it (sys/logfile.h). */
 #include "launcher/host/log.h"
 
-#include "core/report.h"
+#include "core/report_format.h"
 #include "launcher/host/clock.h"
 #include "sys/logfile.h"
 

@@ -1,5 +1,5 @@
 /* sock_diag.h: what the kernel knows of sockets, by their inodes: sock_diag(7). It costs the process that has them
- * nothing, and there is no second descriptor of them. For `lastcall status`, and for a drain from outside. */
+ * nothing, and there is no second descriptor of them. For `lastcall status`, and for an external drain. */
 #ifndef LASTCALL_LAUNCHER_HOST_SOCK_DIAG_H
 #define LASTCALL_LAUNCHER_HOST_SOCK_DIAG_H
 

@@ -9,7 +9,7 @@
 
 const char *verdict_name(enum verdict_kind kind)
 {
-    static const char *const names[] = {"full", "partial", "outside", "unexamined", "none"};
+    static const char *const names[] = {"full", "partial", "external", "unexamined", "none"};
     return names[kind];
 }
 
@@ -74,7 +74,7 @@ static void judge_privileges(const struct program_facts *f, struct verdict *v)
     say(v, before, NULL,
         f->secure ? ": LD_PRELOAD is ignored when you start it"
                   : ": LD_PRELOAD is ignored when most users start it, though not when you do");
-    lower(v, VERDICT_OUTSIDE, f->secure ? VERDICT_FROM_OUTSIDE : VERDICT_BY_PRELOAD);
+    lower(v, VERDICT_EXTERNAL, f->secure ? VERDICT_BY_EXTERNAL : VERDICT_BY_PRELOAD);
 }
 
 static void judge_env(const struct program_facts *f, struct verdict *v)
@@ -82,7 +82,7 @@ static void judge_env(const struct program_facts *f, struct verdict *v)
     if (!f->env_clears)
         return;
     say(v, "on the way to it, env takes LD_PRELOAD out of the environment", NULL, "");
-    lower(v, VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE);
+    lower(v, VERDICT_EXTERNAL, VERDICT_BY_EXTERNAL);
 }
 
 /* ---- the ways in ------------------------------------------------------------------------------------ */
@@ -93,10 +93,10 @@ static void judge_env(const struct program_facts *f, struct verdict *v)
 static enum verdict_way way_into_go(const struct program_facts *f)
 {
     if (!f->go.marked || f->go.entries != 1)
-        return VERDICT_FROM_OUTSIDE;
+        return VERDICT_BY_EXTERNAL;
     if (f->link == ELF_DYNAMIC && !f->unconstructed)
         return VERDICT_BY_PRELOAD;
-    return f->by_env ? VERDICT_FROM_OUTSIDE : VERDICT_BY_LAUNCHER;
+    return f->by_env ? VERDICT_BY_EXTERNAL : VERDICT_BY_LAUNCHER;
 }
 
 static const char *why_not_into_go(const struct program_facts *f)
@@ -104,14 +104,14 @@ static const char *why_not_into_go(const struct program_facts *f)
     if (f->go.entries != 1)
         return ") whose routine for system calls is none that is known";
     return f->go.marked ? "), which no preload reaches, and executed by env: nothing can be put into it"
-                        : ") without what our object knows Go by";
+                        : ") without what the library knows Go by";
 }
 
 static void judge_go(const struct program_facts *f, struct verdict *v)
 {
     enum verdict_way way = way_into_go(f);
     const char *version = f->go.version[0] ? f->go.version : "an unknown version";
-    if (way == VERDICT_FROM_OUTSIDE)
+    if (way == VERDICT_BY_EXTERNAL)
         say(v, "it is a Go program (", version, why_not_into_go(f));
     else if (way == VERDICT_BY_LAUNCHER && f->unconstructed)
         say(v, "it is a Go program (", version,
@@ -120,13 +120,13 @@ static void judge_go(const struct program_facts *f, struct verdict *v)
         say(v, "it is a static Go program (", version, "): `lastcall run` puts the hooks into it as it starts");
     else
         say(v, "it is a Go program (", version, "): the hooks stand before the system calls that it makes itself");
-    lower(v, way == VERDICT_FROM_OUTSIDE ? VERDICT_OUTSIDE : VERDICT_FULL, way);
+    lower(v, way == VERDICT_BY_EXTERNAL ? VERDICT_EXTERNAL : VERDICT_FULL, way);
 }
 
 static void judge_static(struct verdict *v)
 {
     say(v, "it is linked statically: there is no dynamic linker that could load anything into it", NULL, "");
-    lower(v, VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE);
+    lower(v, VERDICT_EXTERNAL, VERDICT_BY_EXTERNAL);
 }
 
 static bool imports_any(const struct program_facts *f)
@@ -178,7 +178,7 @@ static void judge_dynamic(const struct program_facts *f, struct verdict *v)
     judge_order(f, v);
     if (!imports_any(f) && !f->calls.dlopen) {
         say(v, "it is linked dynamically, but makes none of the calls that are interposed", NULL, "");
-        lower(v, VERDICT_OUTSIDE, VERDICT_FROM_OUTSIDE);
+        lower(v, VERDICT_EXTERNAL, VERDICT_BY_EXTERNAL);
         return;
     }
     if (f->libc == ELF_LIBC_OTHER) {
@@ -189,7 +189,7 @@ static void judge_dynamic(const struct program_facts *f, struct verdict *v)
         say(v, "it uses io_uring: what that does with a connection is not seen", NULL, "");
         lower(v, VERDICT_PARTIAL, VERDICT_BY_PRELOAD);
     }
-    if (v->kind < VERDICT_OUTSIDE)
+    if (v->kind < VERDICT_EXTERNAL)
         judge_accept(f, v);
 }
 
@@ -200,9 +200,9 @@ static void add_remarks(const struct program_facts *f, struct verdict *v)
     const char *slash = strrchr(f->path, '/');
     if (strncmp(slash ? slash + 1 : f->path, "uwsgi", 5) == 0)
         say(v, "TERM means reload to uwsgi: set LASTCALL_FORWARD=QUIT or its die-on-term", NULL, "");
-    if (f->calls.ssl && v->kind < VERDICT_OUTSIDE)
+    if (f->calls.ssl && v->kind < VERDICT_EXTERNAL)
         say(v, "TLS, which it does by libssl, is opaque: let finish while bytes move", NULL, "");
-    else if (f->ssl_inside && v->kind < VERDICT_OUTSIDE)
+    else if (f->ssl_inside && v->kind < VERDICT_EXTERNAL)
         say(v, "TLS, which it does by a libssl of its own, is opaque: let finish while bytes move", NULL, "");
     if (f->calls.dlopen == 1 && f->link == ELF_DYNAMIC)
         say(v, "what it loads with RTLD_DEEPBIND, if anything, calls past the hooks; that cannot be told beforehand",

@@ -5,9 +5,9 @@
 #include "launcher/inspect/program.h"
 
 enum verdict_kind {
-    VERDICT_FULL,    /* each of its connections is drained with all that lastcall knows */
-    VERDICT_PARTIAL, /* the object is loaded, and some of the connections are beyond it */
-    VERDICT_OUTSIDE, /* no object can live in it: `lastcall run` drains it from outside */
+    VERDICT_FULL,     /* each of its connections is drained with all that lastcall knows */
+    VERDICT_PARTIAL,  /* the object is loaded, and some of the connections are beyond it */
+    VERDICT_EXTERNAL, /* no object can live in it: `lastcall run` drains it from outside */
     VERDICT_UNEXAMINED, /* it may be started, and what it is cannot be told: `lastcall run` gives it the object all the same */
     VERDICT_NONE, /* it cannot be started here, or is no program */
 };
@@ -15,7 +15,7 @@ enum verdict_kind {
 enum verdict_way { /* how `lastcall run` would do it */
                    VERDICT_BY_PRELOAD,
                    VERDICT_BY_LAUNCHER, /* the same object, mapped into a Go program at exec, for it is static or musl's */
-                   VERDICT_FROM_OUTSIDE,
+                   VERDICT_BY_EXTERNAL,
                    VERDICT_NO_WAY,
 };
 

@@ -216,7 +216,7 @@ static void count_response(struct load *l, struct client *c)
     l->result->last_response = l->now;
     if (!l->result->first_response)
         l->result->first_response = l->now;
-    l->result->farewells += r->close && !l->config->fresh;
+    l->result->close_sent += r->close && !l->config->fresh;
 }
 
 /* The whole batch is answered, or the server said that it will answer no more. */

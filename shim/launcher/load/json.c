@@ -30,7 +30,7 @@ json_t *load_json(const struct load_result *r)
     put(o, "idle_closed", r->idle_closed);
     put(o, "idle_reset", r->idle_reset);
     put(o, "unclosed", r->unclosed);
-    put(o, "farewells", r->farewells);
+    put(o, "close_sent", r->close_sent);
     put(o, "started", r->started);
     put(o, "first_response", r->first_response);
     put(o, "last_response", r->last_response);

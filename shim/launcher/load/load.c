@@ -11,8 +11,8 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-static const char *const class_names[LOAD_CLASSES] = {"ok",  "refused",  "reset",  "truncated",
-                                                      "bad", "crossing", "timeout"};
+static const char *const class_names[LOAD_CLASSES] = {"ok",  "refused",        "reset",  "truncated",
+                                                      "bad", "keepalive_race", "timeout"};
 
 const char *load_class_name(enum load_class class)
 {
@@ -21,7 +21,7 @@ const char *load_class_name(enum load_class class)
 
 uint64_t load_lost(const struct load_result *r)
 {
-    return r->count[LOAD_RESET] + r->count[LOAD_TRUNCATED] + r->count[LOAD_BAD] + r->count[LOAD_CROSSING] +
+    return r->count[LOAD_RESET] + r->count[LOAD_TRUNCATED] + r->count[LOAD_BAD] + r->count[LOAD_KEEPALIVE_RACE] +
            r->count[LOAD_TIMEOUT];
 }
 

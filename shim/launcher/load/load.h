@@ -7,13 +7,13 @@
 
 enum load_class {
     LOAD_OK,
-    LOAD_REFUSED,   /* ECONNREFUSED: the door was closed and said so at once; no loss */
-    LOAD_RESET,     /* closed, by FIN or RST, before the first byte of a response */
-    LOAD_TRUNCATED, /* closed inside a response */
-    LOAD_BAD,       /* malformed, wrong body, wrong status, status >= 500, bytes that answer nothing */
-    LOAD_CROSSING,  /* as RESET, but on a reused connection and so soon after sending (outcome.c: crossed)
+    LOAD_REFUSED,        /* ECONNREFUSED: the door was closed and said so at once; no loss */
+    LOAD_RESET,          /* closed, by FIN or RST, before the first byte of a response */
+    LOAD_TRUNCATED,      /* closed inside a response */
+    LOAD_BAD,            /* malformed, wrong body, wrong status, status >= 500, bytes that answer nothing */
+    LOAD_KEEPALIVE_RACE, /* as RESET, but on a reused connection and so soon after sending (outcome.c: crossed)
                      * that the server was most likely closing an idle connection meanwhile */
-    LOAD_TIMEOUT,   /* no byte, or no connection, for config.timeout */
+    LOAD_TIMEOUT,        /* no byte, or no connection, for config.timeout */
     LOAD_CLASSES,
 };
 
@@ -68,7 +68,7 @@ struct load_result {
     uint64_t idle_closed; /* FIN while we had nothing outstanding: no loss */
     uint64_t idle_reset;  /* RST then: no request lost, but not clean */
     uint64_t unclosed;    /* wait_fin: no FIN came */
-    uint64_t farewells;   /* responses that told us to close though we had not asked */
+    uint64_t close_sent;  /* responses that told us to close though we had not asked */
     nsec_t started;
     nsec_t first_response, last_response; /* last byte of a good response */
     nsec_t last_fin;

@@ -121,6 +121,6 @@ void outcome_server_closed(struct load *l, struct client *c, int error)
         outcome_lose(l, c, LOAD_TRUNCATED, why);
     } else {
         snprintf(why, sizeof why, "%s%s", how, c->send_failed ? ", while sending" : "");
-        outcome_lose(l, c, crossed(l, c, error) ? LOAD_CROSSING : LOAD_RESET, why);
+        outcome_lose(l, c, crossed(l, c, error) ? LOAD_KEEPALIVE_RACE : LOAD_RESET, why);
     }
 }

@@ -88,7 +88,7 @@ int probe_get(struct probe *p, const struct url *u, const char *path, nsec_t tim
         close(t.fd);
     p->status = r.status;
     p->length = r.body;
-    p->took = clock_now() - begun;
+    p->duration = clock_now() - begun;
     return error;
 }
 

@@ -9,7 +9,7 @@ struct probe {
     char *body; /* the caller's: the first `room` bytes */
     size_t room;
     uint64_t length; /* of the whole body */
-    nsec_t took;
+    nsec_t duration;
 };
 
 /* 0, or -errno: -ECONNREFUSED (-ENOENT: no such socket) nobody listens, -ECONNRESET the connection ended without a

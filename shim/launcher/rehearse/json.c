@@ -14,8 +14,8 @@ static json_t *page_json(const struct page *page)
     if (!page->path)
         return json_null();
     return json_pack("{s:s, s:i, s:b, s:I, s:I}", "path", page->path, "status", page->status, "body_checked",
-                     page->fixed, "body_bytes", (json_int_t)page->length, "took_us",
-                     (json_int_t)(page->took / NSEC_PER_USEC));
+                     page->fixed, "body_bytes", (json_int_t)page->length, "duration_us",
+                     (json_int_t)(page->duration / NSEC_PER_USEC));
 }
 
 json_t *rehearse_json_begin(const struct rehearsal *r)
@@ -44,12 +44,12 @@ static json_t *outcome_json(const struct outcome *o, const struct rehearse_side 
     put(j, "lost", json_integer((json_int_t)rehearse_lost(side)));
     put(j, "lost_by_kind", by_kind);
     put(j, "refused", json_integer((json_int_t)o->load.count[LOAD_REFUSED]));
-    static const char *const same[] = {"connections", "idle_closed", "idle_reset", "farewells", "losses"};
+    static const char *const same[] = {"connections", "idle_closed", "idle_reset", "close_sent", "losses"};
     for (unsigned i = 0; i < COUNT(same); i++)
         json_object_set(j, same[i], json_object_get(load, same[i]));
-    put(j, "tail_us",
-        side->served && !o->killed ? json_integer((json_int_t)(side->tail / NSEC_PER_USEC)) : json_null());
-    put(j, "gone_us", json_integer((json_int_t)(side->took / NSEC_PER_USEC)));
+    put(j, "exit_delay_us",
+        side->served && !o->killed ? json_integer((json_int_t)(side->exit_delay / NSEC_PER_USEC)) : json_null());
+    put(j, "gone_us", json_integer((json_int_t)(side->gone / NSEC_PER_USEC)));
     put(j, "exit_status", o->killed ? json_null() : json_integer(o->status));
     put(j, "killed", json_boolean(o->killed));
     put(j, "left_running", json_integer((json_int_t)o->left));

@@ -179,8 +179,8 @@ static void judge(struct rehearse_side *side, const struct outcome *o)
     *side = (struct rehearse_side){.served = l->count[LOAD_OK],
                                    .idle_closed = l->idle_closed,
                                    .idle_reset = l->idle_reset,
-                                   .tail = since(o->gone, owed),
-                                   .took = since(o->gone, o->term),
+                                   .exit_delay = since(o->gone, owed),
+                                   .gone = since(o->gone, o->term),
                                    .status = o->status,
                                    .killed = o->killed,
                                    .left = o->left};
@@ -226,8 +226,8 @@ static void print_table(const struct rehearsal *r, const struct show *show)
 
 static bool was_outside(const struct outcome *o)
 {
-    const char *how = json_string_value(json_object_get(o->report, "how"));
-    return how && !strcmp(how, "outside");
+    const char *how = json_string_value(json_object_get(o->report, "mode"));
+    return how && !strcmp(how, "external");
 }
 
 static int rehearse_one(struct rehearsal *r, const struct scenario *s, struct show *show)
@@ -279,9 +279,10 @@ static int conclude(const struct rehearsal *r, const struct show *show)
     } else {
         fputs(room, stdout);
         if (show->outside)
-            puts("(It was drained from outside, since no object of ours can live in it: it says no farewell, and a "
+            puts("(It was drained externally, since the library cannot be loaded into it: no close option is sent, and "
+                 "a "
                  "request that\n"
-                 "crosses the end of its kept connection is lost. `lastcall check` tells more.)");
+                 "arrives as its kept connection closes is lost. `lastcall check` tells more.)");
         if (!r->page.fixed || (r->slow.path && !r->slow.fixed))
             puts("(A body changes from one response to the next: only its status and framing were checked.)");
     }
@@ -322,7 +323,8 @@ static int run(int argc, char **argv)
 
 static const char about[] =
     "Starts COMMAND, your server, without lastcall and with it, loads it with clients that never retry, sends it\n"
-    "SIGTERM in the middle, and shows both outcomes side by side: requests served; requests LOST, by kind; the tail,\n"
+    "SIGTERM in the middle, and shows both outcomes side by side: requests served; requests LOST, by kind; the exit "
+    "delay,\n"
     "from the last response to the process gone; the time from SIGTERM to that; and the exit status.\n";
 
 static const char help[] =

@@ -44,7 +44,7 @@ struct page { /* what a good response is */
     bool fixed; /* the body was the same twice: then always */
     char *body;
     uint64_t length;
-    nsec_t took;
+    nsec_t duration;
 };
 
 struct outcome { /* of one run */

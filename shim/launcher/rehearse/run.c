@@ -104,7 +104,7 @@ static int wait_middle(struct loading *l, struct rehearsal *r, const struct scen
     enum waited w = rehearse_wait(r, l->ready, true, clock_now() + s->ready_most);
     /* With the slow page all have asked: some way into the answer. Clients that keep their connections are in step with
      * the server at this very moment: out of step. */
-    nsec_t some = s->slow ? r->slow.took / 2 : s->load.fresh ? 0 : 50 * NSEC_PER_MSEC;
+    nsec_t some = s->slow ? r->slow.duration / 2 : s->load.fresh ? 0 : 50 * NSEC_PER_MSEC;
     if (w == WAITED_FD)
         w = rehearse_wait(r, -1, true, clock_now() + (some < NSEC_PER_SEC / 2 ? some : NSEC_PER_SEC / 2));
     if (w == WAITED_INTERRUPT)
@@ -119,7 +119,7 @@ static pid_t launcher(const struct rehearsal *r)
 }
 
 /* The server goes on with the signal, not before it: a wait that only a stop has interrupted is EINTR to it (signal(7)),
- * which not every program expects. A launcher that drains from outside holds the signal back: it is not waited for long. */
+ * which not every program expects. A launcher that drains externally holds the signal back: it is not waited for long. */
 static void go_on(struct rehearsal *r)
 {
     for (int i = 0; launcher(r) && i < 100 && !process_tree_has_pending(SIGTERM, launcher(r)); i++)

@@ -391,7 +391,7 @@ static int learn(struct rehearsal *r, struct page *page, const char *path, struc
     size_t kept = p->length < PAGE_MAX ? (size_t)p->length : PAGE_MAX;
     struct probe again = {.body = malloc(PAGE_MAX), .room = PAGE_MAX};
     *page = (struct page){
-        .path = path, .status = p->status, .length = p->length, .took = p->took, .body = malloc(kept + 1)};
+        .path = path, .status = p->status, .length = p->length, .duration = p->duration, .body = malloc(kept + 1)};
     if (!again.body || !page->body)
         return rehearse_fail(CLI_USAGE, "no memory");
     memcpy(page->body, p->body, kept);

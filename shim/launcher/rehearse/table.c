@@ -8,7 +8,7 @@ enum { NAME = 8, SERVED = 8, LOST = 6, TAIL = 8, GONE = 8, EXIT = 6, SIDE = SERV
 
 static void fill(struct text *t, size_t from, size_t width)
 {
-    while (t->len < from + width && !t->cut)
+    while (t->len < from + width && !t->truncated)
         text_char(t, ' ');
 }
 
@@ -65,7 +65,7 @@ void rehearse_table_head(struct text *t)
     for (int i = 0; i < 2; i++) {
         right(t, SERVED, "served");
         right(t, LOST, "LOST");
-        right(t, TAIL, "tail");
+        right(t, TAIL, "delay");
         right(t, GONE, "gone");
         right(t, EXIT, "exit");
     }
@@ -85,10 +85,10 @@ static void numbers(struct text *t, const struct rehearse_side *s)
     number(t, SERVED, s->served);
     number(t, LOST, rehearse_lost(s));
     if (s->served && !s->killed)
-        duration(t, TAIL, s->tail);
+        duration(t, TAIL, s->exit_delay);
     else
         right(t, TAIL, "-");
-    duration(t, GONE, s->took);
+    duration(t, GONE, s->gone);
     if (s->killed)
         right(t, EXIT, "never");
     else
@@ -147,7 +147,7 @@ void rehearse_table_row(struct text *t, const struct rehearse_row *row)
         count[i] = remarks(said[i], &row->side[i]);
     }
     end_line(t);
-    while ((at[0] < count[0] || at[1] < count[1]) && !t->cut) {
+    while ((at[0] < count[0] || at[1] < count[1]) && !t->truncated) {
         left(t, NAME, "");
         for (int i = 0; i < 2; i++)
             at[i] = remark_line(t, said[i], at[i], count[i]);

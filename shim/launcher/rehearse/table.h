@@ -9,10 +9,10 @@ struct rehearse_side {
     uint64_t served;
     uint64_t lost[LOAD_CLASSES]; /* by kind; what is no loss (ok, refused) is 0 */
     uint64_t idle_closed, idle_reset;
-    nsec_t tail, took; /* last good response to process gone; signal to process gone */
-    int status;        /* as a shell has it: 143 = killed by TERM */
-    bool killed;       /* by us, after `took` */
-    unsigned left;     /* processes that outlived the one that was sent the signal */
+    nsec_t exit_delay, gone; /* last good response to process gone; signal to process gone */
+    int status;              /* as a shell has it: 143 = killed by TERM */
+    bool killed;             /* by us, after `took` */
+    unsigned left;           /* processes that outlived the one that was sent the signal */
 };
 
 struct rehearse_row {

@@ -170,7 +170,7 @@ static void send_one(struct descendants *b, int at, int sig, bool again)
     if (!known)
         b->sent[at].ignores_signal =
             process_ignores(who->pid, sig); /* or the shell that started it in the background does so (INT, QUIT) */
-    bool wants = phase == DRAIN_SERVING ? again || !known : again && phase < DRAIN_RELEASED;
+    bool wants = phase == DRAIN_SERVING ? again || !known : again && phase < DRAIN_DONE;
     if (wants && send(b->sent[at].pidfd, who->pid, sig) != 0)
         forget(b, at); /* another user's, and we may not */
 }

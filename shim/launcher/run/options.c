@@ -54,5 +54,5 @@ bool run_options_preload(char *to, size_t size, const char *ours, const char *ol
         text_char(&t, ':');
         text_bytes(&t, old, n);
     }
-    return !t.cut;
+    return !t.truncated;
 }

@@ -194,7 +194,7 @@ static void say_what_it_is(const struct command_line *line)
         host_log(LOG_INFO, "starting; everything passes through", "program", program, "because", "LASTCALL_DISABLE=1",
                  NULL);
     else if (given.external)
-        host_log(LOG_INFO, "starting; it is drained from outside", "program", program, "because", "--external", NULL);
+        host_log(LOG_INFO, "starting; it is drained externally", "program", program, "because", "--external", NULL);
     else if (!preload_object_suits(&object, &facts))
         host_log(LOG_WARN, "starting without liblastcall.so, which is for another machine", "program", program,
                  "machine", facts.machine_name, "object", object.machine_name, NULL);
@@ -206,7 +206,7 @@ static void say_what_it_is(const struct command_line *line)
     else
         host_log(LOG_WARN, "starting; liblastcall.so cannot be loaded", "program", program, "verdict",
                  verdict_name(verdict.kind), "because", because, "instead",
-                 given.exec ? "nothing" : "it is drained from outside", NULL);
+                 given.exec ? "nothing" : "it is drained externally", NULL);
 }
 
 /* ---- the command `run` -------------------------------------------------------------------------------------- */
@@ -270,7 +270,7 @@ static const struct cli_option own_options[] = {
     {"exec", 0, NULL, "become the command instead of staying as its parent", NULL, cli_take_switch,
      offsetof(struct run_options, exec)},
     {"external", 0, NULL,
-     "put nothing into the command; drain it from outside, as is done with static and\n"
+     "put nothing into the command; drain it externally, as is done with static and\n"
      "privileged programs, in which liblastcall.so cannot live",
      NULL, cli_take_switch, offsetof(struct run_options, external)},
     {0},

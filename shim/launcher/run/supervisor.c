@@ -293,7 +293,7 @@ static void name_main(const int gate[2])
     if (!s.is_main)
         host_log(LOG_WARN, "what the command says to the service manager is not taken, unless NotifyAccess=all",
                  "program", s.what->program, "because",
-                 external ? "it is drained from outside" : "MAINPID cannot be said", NULL);
+                 external ? "it is drained externally" : "MAINPID cannot be said", NULL);
     close(gate[0]);
     close(gate[1]);
 }

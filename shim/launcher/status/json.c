@@ -35,10 +35,11 @@ static json_t *connections(const unsigned conn[KINDS])
 
 static json_t *counts(const struct report_counts *c)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "in_flight", number(c->in_flight), "served_late",
-                     number(c->served_late), "idle_closed", number(c->idle_closed), "farewells", number(c->farewells),
-                     "crossed", number(c->crossed), "cut", number(c->cut), "unread_bytes", number(c->unread_bytes),
-                     "opaque", number(c->opaque), "refused_unknown", number(c->refused_unknown));
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "in_flight", number(c->in_flight),
+                     "served_after_signal", number(c->served_after_signal), "idle_closed", number(c->idle_closed),
+                     "close_sent", number(c->close_sent), "late_data", number(c->late_data), "aborted",
+                     number(c->aborted), "unread_bytes", number(c->unread_bytes), "opaque", number(c->opaque),
+                     "untracked", number(c->untracked));
 }
 
 static json_t *drain(const struct status_process *p, bool times)
@@ -54,7 +55,7 @@ static json_t *process(const struct status_process *p, bool times)
 {
     bool whole = p->sight == SIGHT_WHOLE;
     return json_pack("{s:i, s:o, s:s, s:b, s:o, s:o, s:o, s:o}", "pid", p->pid, "name", text(p->name), "state",
-                     status_state(p), "master", p->master, "withheld", signal_name(p->owed), "connections",
+                     status_state(p), "master", p->master, "deferred", signal_name(p->deferred), "connections",
                      whole ? connections(p->conn) : json_null(), "unseen",
                      whole ? json_null() : json_string(status_sight_reason[p->sight]), "drain", drain(p, times));
 }
@@ -79,7 +80,7 @@ static json_t *group(const struct status_group *g, bool times)
     return json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:b}", "pid", g->process[0].pid, "state",
                      status_group_state(g), "listeners", listeners, "connections", connections(g->conn), "drain",
                      g->drains ? drain(g->drains, times) : json_null(), "processes", processes, "in_flight", requests,
-                     "in_flight_cut", g->requests_cut);
+                     "in_flight_left_out", g->requests_cut);
 }
 
 bool status_json(FILE *to, const struct status *s, bool compact, bool times)

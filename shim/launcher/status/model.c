@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const status_kind_name[KINDS] = {"in_flight", "idle", "opaque", "eof", "ended", "lingering", "inherited"};
+const char *const status_kind_name[KINDS] = {"in_flight",   "idle",      "opaque",   "closing",
+                                             "half_closed", "lingering", "inherited"};
 
 const char *const status_sight_reason[] = {
     "",
@@ -57,11 +58,11 @@ void status_take_member(struct status_process *p, const struct group_table *m, i
     const struct member *who = &m->member[at];
     p->at = at;
     p->state = who->state;
-    p->phase = who->phase <= DRAIN_RELEASED ? who->phase : DRAIN_SERVING;
+    p->phase = who->phase <= DRAIN_DONE ? who->phase : DRAIN_SERVING;
     p->killed = who->end == MEMBER_KILLED;
     bool drains = p->phase > DRAIN_SERVING;
     p->signal = drains && is_signal(who->signal) ? who->signal : 0;
-    p->owed = drains && p->phase < DRAIN_RELEASED && is_signal(who->deferred) ? who->deferred : 0;
+    p->deferred = drains && p->phase < DRAIN_DONE && is_signal(who->deferred) ? who->deferred : 0;
     take_times(p, who, now);
     if (drains) {
         p->counts = who->counts;
@@ -77,8 +78,8 @@ enum status_kind status_kind_of(const struct conn *c)
         return KIND_NONE;
     if (c->stage == CONN_LINGERING)
         return KIND_LINGERING;
-    if (c->stage == CONN_ENDED)
-        return KIND_ENDED;
+    if (c->stage == CONN_HALF_CLOSED)
+        return KIND_HALF_CLOSED;
     if (conn_is_inherited(c))
         return KIND_INHERITED;
     if (conn_is_opaque(c))
@@ -86,8 +87,8 @@ enum status_kind status_kind_of(const struct conn *c)
     if (conn_in_flight(c))
         return KIND_IN_FLIGHT;
     if (c->fin)
-        return KIND_ENDED;
-    return c->stage == CONN_EOF ? KIND_EOF : KIND_IDLE;
+        return KIND_HALF_CLOSED;
+    return c->stage == CONN_READ_SHUT ? KIND_CLOSING : KIND_IDLE;
 }
 
 /* A token, or nothing: half of one method and half of another would be a third. */
@@ -200,13 +201,13 @@ void status_sort_requests(struct status_group *g)
 
 const char *status_state(const struct status_process *p)
 {
-    static const char *const phase[] = {"serving", "lame_duck", "closing_door", "draining", "drained", "released"};
+    static const char *const phase[] = {"serving", "lame_duck", "stopping_accept", "draining", "drained", "delivered"};
     if (p->killed)
         return "killed";
     if (p->state == MEMBER_LEFT)
         return "left";
     if (p->state == MEMBER_STARTING && p->phase == DRAIN_SERVING)
-        return "born";
+        return "starting";
     return phase[p->phase];
 }
 

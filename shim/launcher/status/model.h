@@ -7,18 +7,18 @@
 #define LASTCALL_LAUNCHER_STATUS_MODEL_H
 
 #include "core/group_table.h"
-#include "core/view.h"
+#include "core/status_abi.h"
 #include "launcher/status/printable.h"
 
 /* What a connection is about, in the order of what matters. */
 enum status_kind {
     KIND_IN_FLIGHT,
-    KIND_IDLE,      /* no request outstanding */
-    KIND_OPAQUE,    /* it cannot be read */
-    KIND_EOF,       /* idle, and told to end: the program is about to read end of file */
-    KIND_ENDED,     /* half-closed: its output is to be acknowledged, its peer to end */
-    KIND_LINGERING, /* the program has closed it */
-    KIND_INHERITED, /* of the parent's, and not touched since the fork */
+    KIND_IDLE,        /* no request outstanding */
+    KIND_OPAQUE,      /* it cannot be read */
+    KIND_CLOSING,     /* idle, and told to end: the program is about to read end of file */
+    KIND_HALF_CLOSED, /* half-closed: its output is to be acknowledged, its peer to end */
+    KIND_LINGERING,   /* the program has closed it */
+    KIND_INHERITED,   /* of the parent's, and not touched since the fork */
     KINDS,
     KIND_NONE = KINDS
 };
@@ -54,13 +54,13 @@ struct status_process {
     bool master; /* the outermost one */
     char name[STATUS_NAME];
     enum status_sight sight;
-    uint32_t state;   /* enum member_state */
-    uint32_t phase;   /* enum drain_phase */
-    bool killed;      /* in the middle of a drain */
-    int signal, owed; /* that began its drain; that is withheld from it; 0: none */
-    bool timed;       /* its drain has begun, and `since` is known */
-    nsec_t since;     /* so long ago */
-    bool limited;     /* there is a deadline */
+    uint32_t state;       /* enum member_state */
+    uint32_t phase;       /* enum drain_phase */
+    bool killed;          /* in the middle of a drain */
+    int signal, deferred; /* that began its drain; that is deferred from it; 0: none */
+    bool timed;           /* its drain has begun, and `since` is known */
+    nsec_t since;         /* so long ago */
+    bool limited;         /* there is a deadline */
     nsec_t timeout, left;
     unsigned conn[KINDS]; /* of SIGHT_WHOLE only; else in_flight is what the drain has published */
     struct report_counts counts;

@@ -87,9 +87,9 @@ static void withheld(FILE *to, const struct status_group *g)
 {
     char number[16];
     for (unsigned i = 0; i < g->processes; i++)
-        if (g->process[i].owed) {
-            of_process(to, "signal_withheld", g, &g->process[i]);
-            fprintf(to, ",signal=\"%s\"} 1\n", status_signal(g->process[i].owed, number));
+        if (g->process[i].deferred) {
+            of_process(to, "signal_deferred", g, &g->process[i]);
+            fprintf(to, ",signal=\"%s\"} 1\n", status_signal(g->process[i].deferred, number));
         }
 }
 
@@ -127,7 +127,7 @@ void status_metrics(FILE *to, const struct status *s)
     each_group(to, s, oldest);
     begin(to, "draining", "gauge", NULL, "Whether the group, or a process of it, drains.");
     each_group(to, s, draining);
-    begin(to, "signal_withheld", "gauge", NULL, "Signals that are held back from a process.");
+    begin(to, "signal_deferred", "gauge", NULL, "Signals that are deferred from a process.");
     each_group(to, s, withheld);
     begin(to, "drain_elapsed_seconds", "gauge", "seconds", "Since the signal.");
     each_group(to, s, elapsed);

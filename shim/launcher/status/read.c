@@ -194,13 +194,13 @@ static bool take_pool(struct reader *r, uint64_t pool)
 
 static enum status_sight see(struct reader *r, uint64_t address)
 {
-    struct view view;
+    struct status_abi view;
     if (address == 0 || !process_peek(r->mem, address, &view, sizeof view))
         return SIGHT_UNKNOWN;
-    switch (view_check(&view)) {
-    case VIEW_NONE: return SIGHT_UNKNOWN;
-    case VIEW_OTHER_BUILD: return SIGHT_BUILD;
-    case VIEW_GOOD: break;
+    switch (status_abi_check(&view)) {
+    case STATUS_ABI_NONE: return SIGHT_UNKNOWN;
+    case STATUS_ABI_OTHER_BUILD: return SIGHT_BUILD;
+    case STATUS_ABI_GOOD: break;
     }
     unsigned in_flight = r->p->conn[KIND_IN_FLIGHT], requests = r->g->requests;
     r->p->conn[KIND_IN_FLIGHT] = 0;

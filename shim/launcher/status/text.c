@@ -45,7 +45,7 @@ static void page_listeners(FILE *to, const struct status_group *g)
 static const struct status_process *owed(const struct status_group *g)
 {
     for (unsigned i = 0; i < g->processes; i++)
-        if (g->process[i].owed)
+        if (g->process[i].deferred)
             return &g->process[i];
     return NULL;
 }
@@ -60,7 +60,7 @@ static void page_head(FILE *to, const struct status_group *g)
     page_listeners(to, g);
     fprintf(to, "; %s", status_group_state(g));
     if (who)
-        fprintf(to, ", %s is withheld", status_signal(who->owed, number));
+        fprintf(to, ", %s is deferred", status_signal(who->deferred, number));
     if (d && d->timed)
         fprintf(to, ", %s since the signal", duration(d->since, &w));
     putc('\n', to);
@@ -70,7 +70,7 @@ static void page_left(FILE *to, const struct status_group *g)
 {
     const struct status_process *d = g->drains;
     struct words left, whole;
-    if (!d || !d->timed || d->phase == DRAIN_RELEASED)
+    if (!d || !d->timed || d->phase == DRAIN_DONE)
         return;
     if (!d->limited) {
         fputs("  no deadline\n", to);
@@ -96,25 +96,25 @@ static void page_process(FILE *to, const struct status_group *g, const struct st
 {
     char number[16];
     struct words left;
-    bool hurries = p->timed && p->limited && p->phase < DRAIN_RELEASED;
-    fprintf(to, "  %8d  %-12s  %-8s  %6s", p->pid, status_state(p), p->owed ? status_signal(p->owed, number) : "-",
-            hurries ? duration(p->left, &left) : "-");
+    bool hurries = p->timed && p->limited && p->phase < DRAIN_DONE;
+    fprintf(to, "  %8d  %-15s  %-8s  %6s", p->pid, status_state(p),
+            p->deferred ? status_signal(p->deferred, number) : "-", hurries ? duration(p->left, &left) : "-");
     for (unsigned k = 0; k < KINDS; k++)
         if (!has_column(g, k))
             continue;
         else if (p->sight == SIGHT_WHOLE || (k == KIND_IN_FLIGHT && p->phase > DRAIN_SERVING))
-            fprintf(to, "  %9u", p->conn[k]);
+            fprintf(to, "  %11u", p->conn[k]);
         else
-            fprintf(to, "  %9s", "?");
+            fprintf(to, "  %11s", "?");
     putc('\n', to);
 }
 
 static void page_processes(FILE *to, const struct status_group *g)
 {
-    fprintf(to, "\n  %8s  %-12s  %-8s  %6s", "PID", "STATE", "WITHHELD", "LEFT");
+    fprintf(to, "\n  %8s  %-15s  %-8s  %6s", "PID", "STATE", "DEFERRED", "LEFT");
     for (unsigned k = 0; k < KINDS; k++)
         if (has_column(g, k))
-            fprintf(to, "  %9s", status_kind_name[k]);
+            fprintf(to, "  %11s", status_kind_name[k]);
     putc('\n', to);
     for (unsigned i = 0; i < g->processes; i++)
         page_process(to, g, &g->process[i]);
@@ -179,8 +179,8 @@ void status_line(FILE *to, const struct status_group *g, bool times)
         return;
     }
     const struct status_process *first = &g->process[0], *d = g->drains, *who = owed(g);
-    fprintf(to, "lastcall: group pid=%d name=\"%s\" processes=%u state=%s withheld=%s", first->pid, first->name,
-            g->processes, status_group_state(g), status_signal(who ? who->owed : 0, number));
+    fprintf(to, "lastcall: group pid=%d name=\"%s\" processes=%u state=%s deferred=%s", first->pid, first->name,
+            g->processes, status_group_state(g), status_signal(who ? who->deferred : 0, number));
     for (unsigned k = 0; k < KINDS; k++)
         fprintf(to, " %s=%u", status_kind_name[k], g->conn[k]);
     if (times && d && d->timed && d->limited)

@@ -87,16 +87,17 @@ static void put_line(FILE *out, double x, double y, double to_x, double to_y, co
 static const struct look {
     const char *class, *name, *meaning;
 } looks[TIMELINE_LOOKS] = {
-    [HISTORY_NONE] = {"", "", ""},
-    [HISTORY_IN_FLIGHT] = {"f", "in flight", "a request has begun, its response is not complete"},
-    [HISTORY_MANY] = {"m", "in flight and idle by turns", "too often to be told one by one"},
-    [HISTORY_OPAQUE] = {"o", "opaque", "bytes that cannot be read: TLS, an upgraded connection"},
-    [HISTORY_IDLE] = {"i", "idle", "no request; it may still speak"},
-    [HISTORY_EOF] = {"e", "told to end", "end of file given, the program is to close it"},
-    [HISTORY_ENDED] = {"n", "half-closed", "its response acknowledged or on its way, and the peer's end waited for"},
-    [HISTORY_LINGERING] = {"l", "lingering", "closed by the program, kept until the peer has ended"},
-    [HISTORY_CLOSED] = {"", "closed", ""},
-    [TIMELINE_CUT] = {"x", "cut", "a request that did not get its whole response"},
+    [CONN_HISTORY_NONE] = {"", "", ""},
+    [CONN_HISTORY_IN_FLIGHT] = {"f", "in flight", "a request has begun, its response is not complete"},
+    [CONN_HISTORY_MANY] = {"m", "in flight and idle by turns", "too often to be told one by one"},
+    [CONN_HISTORY_OPAQUE] = {"o", "opaque", "bytes that cannot be read: TLS, an upgraded connection"},
+    [CONN_HISTORY_IDLE] = {"i", "idle", "no request; it may still speak"},
+    [CONN_HISTORY_CLOSING] = {"e", "told to end", "end of file given, the program is to close it"},
+    [CONN_HISTORY_HALF_CLOSED] = {"n", "half-closed",
+                                  "its response acknowledged or on its way, and the peer's end waited for"},
+    [CONN_HISTORY_LINGERING] = {"l", "lingering", "closed by the program, kept until the peer has ended"},
+    [CONN_HISTORY_CLOSED] = {"", "closed", ""},
+    [TIMELINE_ABORTED] = {"x", "aborted", "a request that did not get its whole response"},
 };
 
 /* The lightness of the colours differs too, so that they are told apart in grey; where bars are thick enough, so do their
@@ -163,18 +164,18 @@ static void put_patterns(FILE *out)
 static void headline(char *out, size_t size, const struct timeline *t)
 {
     char ms[40], all[24], cut[24];
-    timeline_ms(ms, sizeof ms, (double)t->took);
-    timeline_count(all, sizeof all, t->recorded ? t->connections + t->left_out : t->cut);
-    timeline_count(cut, sizeof cut, t->cut);
-    if (t->cut > 0 && t->recorded)
-        snprintf(out, size, "%s of %s connections cut after %s ms", cut, all, ms);
-    else if (t->cut > 0)
-        snprintf(out, size, "%s connection%s cut after %s ms", cut, t->cut == 1 ? "" : "s", ms);
+    timeline_ms(ms, sizeof ms, (double)t->duration);
+    timeline_count(all, sizeof all, t->recorded ? t->connections + t->left_out : t->aborted);
+    timeline_count(cut, sizeof cut, t->aborted);
+    if (t->aborted > 0 && t->recorded)
+        snprintf(out, size, "%s of %s connections aborted after %s ms", cut, all, ms);
+    else if (t->aborted > 0)
+        snprintf(out, size, "%s connection%s aborted after %s ms", cut, t->aborted == 1 ? "" : "s", ms);
     else if (t->recorded)
-        snprintf(out, size, "%s connection%s drained in %s ms, nothing cut", all,
+        snprintf(out, size, "%s connection%s drained in %s ms, none aborted", all,
                  t->connections + t->left_out == 1 ? "" : "s", ms);
     else
-        snprintf(out, size, "Drained in %s ms, nothing cut", ms);
+        snprintf(out, size, "Drained in %s ms, none aborted", ms);
 }
 
 static void put_date(FILE *out, uint64_t wall_ms)
@@ -203,13 +204,13 @@ static void put_summary(FILE *out, const struct timeline *t)
     if (t->processes > 1)
         put_number_of(out, t->processes, "processes");
     put_number_of(out, t->in_flight, "in flight at the signal");
-    put_number_of(out, t->served_late, "served late");
+    put_number_of(out, t->served_after_signal, "served after the signal");
     put_number_of(out, t->idle_closed, "idle let go");
     if (t->opaque > 0)
         put_number_of(out, t->opaque, "opaque");
-    timeline_ms(ms, sizeof ms, (double)t->tail);
-    if (t->cut == 0)
-        fprintf(out, " \xc2\xb7 tail %s ms", ms);
+    timeline_ms(ms, sizeof ms, (double)t->exit_delay);
+    if (t->aborted == 0)
+        fprintf(out, " \xc2\xb7 exit delay %s ms", ms);
 }
 
 static void put_head(FILE *out, const struct timeline *t, const char *title)
@@ -229,7 +230,7 @@ static void put_legend(FILE *out, const struct timeline_layout *l)
 {
     double x = 24;
     fputs("<g class=\"big\">\n", out);
-    for (unsigned i = 0; timeline_order[i] != HISTORY_NONE; i++) {
+    for (unsigned i = 0; timeline_order[i] != CONN_HISTORY_NONE; i++) {
         const struct look *look = &looks[timeline_order[i]];
         if (!l->looks[timeline_order[i]])
             continue;
@@ -298,7 +299,8 @@ static void put_story(FILE *out, const struct timeline_row *row)
     for (unsigned i = 0; i < c->changes; i++) {
         timeline_ms(ms, sizeof ms, (double)c->change[i].at);
         fprintf(out, "\n%s ms: %s%s", ms, looks[c->change[i].state].name,
-                timeline_look(c, i) == TIMELINE_CUT && c->change[i].state != HISTORY_CLOSED ? ", cut" : "");
+                timeline_look(c, i) == TIMELINE_ABORTED && c->change[i].state != CONN_HISTORY_CLOSED ? ", aborted"
+                                                                                                     : "");
     }
     if (row->open)
         fputs("\nopen at the end of the drain", out);
@@ -313,21 +315,21 @@ static void put_names(FILE *out, const struct timeline_layout *l, const struct t
     const struct timeline_connection *c = row->connection;
     double y = row->y + l->bar - 2;
     char in[16], sent[16];
-    begin_text(out, l->left - 14, y, c->cut ? "bad end" : "end");
+    begin_text(out, l->left - 14, y, c->aborted ? "bad end" : "end");
     put_text(out, *c->method ? c->method : "-", 11);
     putc(' ', out);
     put_text(out, *c->peer ? c->peer : "unknown", 26);
     fputs("</text>", out);
     timeline_bytes(in, sizeof in, c->in_bytes);
     timeline_bytes(sent, sizeof sent, c->out_bytes);
-    begin_text(out, l->right + 12, y, c->cut ? "bad" : "mut");
-    fprintf(out, "%s, %s%s</text>", in, sent, c->cut ? ", cut" : "");
+    begin_text(out, l->right + 12, y, c->aborted ? "bad" : "mut");
+    fprintf(out, "%s, %s%s</text>", in, sent, c->aborted ? ", aborted" : "");
 }
 
 /* Cut: a cross. Closed: a bar across. Not closed: an arrow, for the program's own end closes it. */
 static void put_end(FILE *out, const struct timeline_layout *l, const struct timeline_row *row)
 {
-    bool cut = row->connection->cut;
+    bool cut = row->connection->aborted;
     if (!row->open && !cut) {
         put_line(out, row->end_x, row->y - 2, row->end_x, row->y + l->bar + 2, "cap");
         return;
@@ -449,7 +451,7 @@ static void put_area_name(FILE *out, const struct timeline_layout *l, unsigned p
 
 static void put_area_names(FILE *out, const struct timeline_layout *l)
 {
-    for (unsigned place = 0; timeline_order[place] != HISTORY_NONE; place++)
+    for (unsigned place = 0; timeline_order[place] != CONN_HISTORY_NONE; place++)
         if (l->looks[timeline_order[place]])
             put_area_name(out, l, place);
 }
@@ -462,7 +464,7 @@ static void put_area(FILE *out, const struct timeline_layout *l)
     }
     put_label(out, 24, l->area_top + 4, "mut", "connections");
     fputs("<g class=\"area big\">\n", out);
-    for (unsigned place = 0; timeline_order[place] != HISTORY_NONE; place++) {
+    for (unsigned place = 0; timeline_order[place] != CONN_HISTORY_NONE; place++) {
         const struct look *look = &looks[timeline_order[place]];
         if (!l->looks[timeline_order[place]])
             continue;
@@ -502,14 +504,15 @@ static void put_foot(FILE *out, const struct timeline_layout *l, const struct ti
 {
     begin_text(out, 24, l->height - 18, "mut");
     if (!t->recorded)
-        fputs("No single connections are recorded but those cut: set LASTCALL_REPORT_CONNECTIONS=1 to have all drawn. ",
+        fputs("No single connections are recorded but those aborted: set LASTCALL_REPORT_CONNECTIONS=1 to have all "
+              "drawn. ",
               out);
     if (t->recorded && t->processes > 1)
         put_quiet_processes(out, t);
     if (t->processes > 1 && l->sorting == BANDS_NONE)
         fputs("So many processes are not told apart. ", out);
     if (l->rows > 0 && l->rows < l->connections)
-        fputs("A line stands for several neighbours and shows one that was cut, or the last to end. ", out);
+        fputs("A line stands for several neighbours and shows one that was aborted, or the last to end. ", out);
     if (t->left_out > 0)
         fprintf(out, "%" PRIu64 " connections had no room in the report. ", t->left_out);
     if (t->unreadable > 0)

@@ -26,8 +26,8 @@ enum {
 static const double char_width = 6.4; /* of a mark's label, at its 12 units */
 
 const unsigned timeline_order[TIMELINE_LOOKS] = {
-    TIMELINE_CUT, HISTORY_IN_FLIGHT, HISTORY_MANY,      HISTORY_OPAQUE, HISTORY_IDLE,
-    HISTORY_EOF,  HISTORY_ENDED,     HISTORY_LINGERING, HISTORY_NONE,
+    TIMELINE_ABORTED,     CONN_HISTORY_IN_FLIGHT,   CONN_HISTORY_MANY,      CONN_HISTORY_OPAQUE, CONN_HISTORY_IDLE,
+    CONN_HISTORY_CLOSING, CONN_HISTORY_HALF_CLOSED, CONN_HISTORY_LINGERING, CONN_HISTORY_NONE,
 };
 
 /* ---- numbers for people ----------------------------------------------------------------------------------- */
@@ -85,14 +85,14 @@ uint64_t timeline_end(const struct timeline_connection *c)
 
 static bool is_closed(const struct timeline_connection *c)
 {
-    return c->change[c->changes - 1].state == HISTORY_CLOSED;
+    return c->change[c->changes - 1].state == CONN_HISTORY_CLOSED;
 }
 
 /* Until when there is something of it to be seen. */
 static uint64_t seen_until(const struct timeline *t, const struct timeline_connection *c)
 {
     uint64_t end = timeline_end(c);
-    return is_closed(c) || end > t->took ? end : t->took;
+    return is_closed(c) || end > t->duration ? end : t->duration;
 }
 
 /* What is cut is what it was doing last. */
@@ -101,12 +101,12 @@ unsigned timeline_look(const struct timeline_connection *c, unsigned i)
     unsigned last = c->changes - 1;
     if (is_closed(c) && last > 0)
         last--;
-    return c->cut && i == last ? (unsigned)TIMELINE_CUT : c->change[i].state;
+    return c->aborted && i == last ? (unsigned)TIMELINE_ABORTED : c->change[i].state;
 }
 
 static double longest(const struct timeline *t)
 {
-    uint64_t end = t->took > t->door ? t->took : t->door;
+    uint64_t end = t->duration > t->accept_stopped ? t->duration : t->accept_stopped;
     for (unsigned i = 0; i < t->connections; i++)
         if (timeline_end(&t->connection[i]) > end)
             end = timeline_end(&t->connection[i]);
@@ -153,29 +153,30 @@ static struct timeline_mark *add_mark(struct timeline_layout *l, enum timeline_m
     return m;
 }
 
-static const char *release_name(const struct timeline *t)
+static const char *delivery_name(const struct timeline *t)
 {
     if (strcmp(t->end, "deadline") == 0)
-        return "released by the deadline";
+        return "delivered at the deadline";
     if (strcmp(t->end, "second_signal") == 0)
-        return "released by a second signal";
+        return "delivered at a second signal";
     if (strcmp(t->end, "exit") == 0)
         return "the program exits";
-    return "released";
+    return "delivered";
 }
 
 static void add_marks(struct timeline_layout *l, const struct timeline *t)
 {
     char ms[40];
     add_mark(l, MARK_SIGNAL, 0, "signal");
-    double hidden = timeline_x(l, t->hidden_at);
-    if (t->hidden_at > 0 && hidden - l->left > 8 && (t->door == 0 || timeline_x(l, t->door) - hidden > 8))
-        add_mark(l, MARK_HIDDEN, t->hidden_at, "listeners hidden");
-    if (t->door > 0)
-        add_mark(l, MARK_DOOR, t->door, "door closed");
+    double hidden = timeline_x(l, t->accept_stop_at);
+    if (t->accept_stop_at > 0 && hidden - l->left > 8 &&
+        (t->accept_stopped == 0 || timeline_x(l, t->accept_stopped) - hidden > 8))
+        add_mark(l, MARK_ACCEPT_STOP, t->accept_stop_at, "stop accepting");
+    if (t->accept_stopped > 0)
+        add_mark(l, MARK_ACCEPT_STOPPED, t->accept_stopped, "accept stopped");
     if (t->deadline > 0 && (double)t->deadline <= l->span)
         add_mark(l, MARK_DEADLINE, t->deadline, "deadline");
-    add_mark(l, MARK_RELEASE, t->took, release_name(t));
+    add_mark(l, MARK_DELIVERY, t->duration, delivery_name(t));
     if (t->deadline > 0 && (double)t->deadline > l->span) {
         timeline_ms(ms, sizeof ms, (double)t->deadline);
         snprintf(l->later, sizeof l->later, "deadline at %s ms, beyond the picture", ms);
@@ -222,10 +223,10 @@ static double place_labels(struct timeline_layout *l, double top)
 /* ---- order --------------------------------------------------------------------------------------------------- */
 
 /* What a connection was when the drain came to it, in the order of the bands. */
-enum kind { KIND_CUT, KIND_IN_FLIGHT, KIND_LATER, KIND_OPAQUE, KIND_IDLE, KIND_OTHER, KINDS };
+enum kind { KIND_ABORTED, KIND_IN_FLIGHT, KIND_LATER, KIND_OPAQUE, KIND_IDLE, KIND_OTHER, KINDS };
 
 static const char *const kind_names[KINDS] = {
-    [KIND_CUT] = "cut",
+    [KIND_ABORTED] = "aborted",
     [KIND_IN_FLIGHT] = "in flight at the signal",
     [KIND_LATER] = "came after the signal",
     [KIND_OPAQUE] = "opaque at the signal",
@@ -235,15 +236,15 @@ static const char *const kind_names[KINDS] = {
 
 static enum kind kind_of(const struct timeline_connection *c)
 {
-    if (c->cut)
-        return KIND_CUT;
+    if (c->aborted)
+        return KIND_ABORTED;
     if (c->change[0].at > 0)
         return KIND_LATER;
     switch (c->change[0].state) {
-    case HISTORY_IN_FLIGHT:
-    case HISTORY_MANY: return KIND_IN_FLIGHT;
-    case HISTORY_OPAQUE: return KIND_OPAQUE;
-    case HISTORY_IDLE: return KIND_IDLE;
+    case CONN_HISTORY_IN_FLIGHT:
+    case CONN_HISTORY_MANY: return KIND_IN_FLIGHT;
+    case CONN_HISTORY_OPAQUE: return KIND_OPAQUE;
+    case CONN_HISTORY_IDLE: return KIND_IDLE;
     default: return KIND_OTHER;
     }
 }
@@ -305,10 +306,10 @@ static void add_segments(struct timeline_layout *l, struct timeline_row *row, co
         double x = timeline_x(l, c->change[i].at);
         double to = i + 1 < c->changes ? timeline_x(l, c->change[i + 1].at) : row->end_x;
         unsigned look = timeline_look(c, i);
-        if (c->change[i].state == HISTORY_CLOSED)
+        if (c->change[i].state == CONN_HISTORY_CLOSED)
             break;
         /* A request that was served in a moment shall be seen; of what is shorter than that, nobody would see it. */
-        if (to - x < least && (look == HISTORY_IN_FLIGHT || look == TIMELINE_CUT))
+        if (to - x < least && (look == CONN_HISTORY_IN_FLIGHT || look == TIMELINE_ABORTED))
             to = x + least;
         if (to - x < 0.3)
             continue;
@@ -362,7 +363,7 @@ static unsigned run_length(const struct entry *e, unsigned left, bool kinds)
 static const struct entry *shown(const struct entry *e, unsigned n)
 {
     for (unsigned i = n; i-- > 0;)
-        if (e[i].c->cut)
+        if (e[i].c->aborted)
             return &e[i];
     return &e[n - 1];
 }
@@ -390,7 +391,7 @@ static double add_labelled(struct timeline_layout *l, const struct timeline *t, 
     double end = add_rows(l, e, n, l->each, pitch, y);
     b->h = end - y;
     if (l->sorting & BANDS_KIND) {
-        b->bad = e->kind == KIND_CUT;
+        b->bad = e->kind == KIND_ABORTED;
         timeline_count(b->label, sizeof b->label, n);
         snprintf(b->detail, sizeof b->detail, "%s", kind_names[e->kind]);
     } else {
@@ -477,7 +478,7 @@ static void fill_area(struct timeline_layout *l, const struct timeline *t)
 {
     for (unsigned i = 0; i < t->connections; i++) {
         const struct timeline_connection *c = &t->connection[i];
-        for (unsigned k = 0; k < c->changes && c->change[k].state != HISTORY_CLOSED; k++) {
+        for (unsigned k = 0; k < c->changes && c->change[k].state != CONN_HISTORY_CLOSED; k++) {
             uint64_t to = k + 1 < c->changes ? c->change[k + 1].at : seen_until(t, c);
             add_stretch(l, timeline_x(l, c->change[k].at), timeline_x(l, to), timeline_look(c, k));
         }

@@ -11,9 +11,9 @@
 enum { TIMELINE_NAMED = 40, TIMELINE_ROWS = 1600, TIMELINE_TICKS = 12, TIMELINE_MARKS = 5, TIMELINE_LABEL = 96 };
 
 /* What a stretch of a bar is drawn as: a state, or a request that was cut. */
-enum { TIMELINE_CUT = HISTORY_STATES, TIMELINE_LOOKS };
+enum { TIMELINE_ABORTED = CONN_HISTORY_STATES, TIMELINE_LOOKS };
 
-/* The order in which looks are stacked, from below, and stand in the legend. HISTORY_NONE ends it. */
+/* The order in which looks are stacked, from below, and stand in the legend. CONN_HISTORY_NONE ends it. */
 extern const unsigned timeline_order[TIMELINE_LOOKS];
 
 struct timeline_segment {
@@ -39,7 +39,7 @@ struct timeline_band {
     bool bad;
 };
 
-enum timeline_mark_kind { MARK_SIGNAL, MARK_HIDDEN, MARK_DOOR, MARK_DEADLINE, MARK_RELEASE };
+enum timeline_mark_kind { MARK_SIGNAL, MARK_ACCEPT_STOP, MARK_ACCEPT_STOPPED, MARK_DEADLINE, MARK_DELIVERY };
 
 struct timeline_mark {
     enum timeline_mark_kind kind;

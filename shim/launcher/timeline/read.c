@@ -95,10 +95,10 @@ static int pid_of(const json_t *object, bool *good)
 static unsigned state_of(const json_t *word)
 {
     const char *name = json_string_value(word);
-    for (unsigned s = HISTORY_NONE + 1; name && s < HISTORY_STATES; s++)
-        if (strcmp(name, history_state_name(s)) == 0)
+    for (unsigned s = CONN_HISTORY_NONE + 1; name && s < CONN_HISTORY_STATES; s++)
+        if (strcmp(name, conn_history_state_name(s)) == 0)
             return s;
-    return HISTORY_NONE;
+    return CONN_HISTORY_NONE;
 }
 
 /* Returns their number; 0: they cannot be read. */
@@ -111,7 +111,7 @@ static unsigned read_changes(const json_t *list, struct timeline_change *out)
         const json_t *pair = json_array_get(list, i), *at = json_array_get(pair, 1);
         json_int_t us = json_integer_value(at);
         out[i] = (struct timeline_change){(uint64_t)us, state_of(json_array_get(pair, 0))};
-        if (!json_is_integer(at) || us < 0 || (uint64_t)us > TIMELINE_LATEST || out[i].state == HISTORY_NONE)
+        if (!json_is_integer(at) || us < 0 || (uint64_t)us > TIMELINE_LATEST || out[i].state == CONN_HISTORY_NONE)
             return 0;
         if (i > 0 && out[i].at < out[i - 1].at)
             return 0;
@@ -128,7 +128,7 @@ static bool read_connection(struct timeline_connection *c, const json_t *from, s
     c->in_bytes = count_of(from, "in_bytes", &good);
     c->out_bytes = count_of(from, "out_bytes", &good);
     c->left_out = count_of(from, "left_out", &good);
-    c->cut = json_is_true(json_object_get(from, "cut"));
+    c->aborted = json_is_true(json_object_get(from, "aborted"));
     c->change = room;
     c->changes = read_changes(json_object_get(from, "changes"), room);
     return good && c->changes > 0;
@@ -147,10 +147,10 @@ static bool read_cut(struct timeline_connection *c, const json_t *from, struct t
     c->method = text_of(from, "method");
     c->in_bytes = count_of(from, "request_bytes", &good);
     c->out_bytes = count_of(from, "response_bytes", &good);
-    c->cut = true;
+    c->aborted = true;
     c->change = room;
     c->changes = 1;
-    room[0] = (struct timeline_change){age < t->took ? t->took - age : 0, HISTORY_IN_FLIGHT};
+    room[0] = (struct timeline_change){age < t->duration ? t->duration - age : 0, CONN_HISTORY_IN_FLIGHT};
     return good;
 }
 
@@ -197,7 +197,7 @@ static bool read_processes(struct timeline *t, struct owner *own, const json_t *
     for (size_t i = 0; i < count; i++) {
         const json_t *from = json_array_get(list, i);
         bool good = json_is_object(from);
-        struct timeline_process p = {pid_of(from, &good), text_of(from, "how")};
+        struct timeline_process p = {pid_of(from, &good), text_of(from, "end")};
         if (good)
             own->process[t->processes++] = p;
     }
@@ -207,21 +207,21 @@ static bool read_processes(struct timeline *t, struct owner *own, const json_t *
 /* What stands at the top. False: a number is missing, or out of range. */
 static bool read_totals(struct timeline *t, const json_t *report)
 {
-    bool good = json_object_get(report, "took_us") != NULL;
+    bool good = json_object_get(report, "duration_us") != NULL;
     t->pid = pid_of(report, &good);
     t->signal = text_of(report, "signal");
     t->end = text_of(report, "end");
     t->version = text_of(report, "version");
     t->wall_ms = number_of(report, "wall_start_ms", UINT64_C(253402300799999), &good); /* the end of the year 9999 */
-    t->took = time_of(report, "took_us", &good);
-    t->door = time_of(report, "door_us", &good);
-    t->tail = time_of(report, "tail_us", &good);
-    t->hidden_at = time_of(report, "hidden_at_us", &good);
+    t->duration = time_of(report, "duration_us", &good);
+    t->accept_stopped = time_of(report, "accept_stopped_us", &good);
+    t->exit_delay = time_of(report, "exit_delay_us", &good);
+    t->accept_stop_at = time_of(report, "accept_stop_at_us", &good);
     t->deadline = number_of(report, "deadline_us", INT64_MAX, &good);
     t->in_flight = count_of(report, "in_flight", &good);
-    t->served_late = count_of(report, "served_late", &good);
+    t->served_after_signal = count_of(report, "served_after_signal", &good);
     t->idle_closed = count_of(report, "idle_closed", &good);
-    t->cut = count_of(report, "cut", &good);
+    t->aborted = count_of(report, "aborted", &good);
     t->opaque = count_of(report, "opaque", &good);
     t->recorded = json_object_get(report, "connections_left_out") != NULL;
     t->left_out = count_of(report, "connections_left_out", &good);
@@ -254,7 +254,7 @@ static bool read_drain(struct timeline *t, json_t *report)
     t->owner = own;
     read_totals(t, report);
     bool good = read_processes(t, own, json_object_get(report, "processes")) &&
-                read_connections(t, own, json_object_get(report, t->recorded ? "connections" : "cuts"));
+                read_connections(t, own, json_object_get(report, t->recorded ? "connections" : "aborts"));
     if (!good)
         timeline_free(t);
     return good;

@@ -2,7 +2,7 @@
 #ifndef LASTCALL_LAUNCHER_TIMELINE_TIMELINE_H
 #define LASTCALL_LAUNCHER_TIMELINE_TIMELINE_H
 
-#include "core/history.h"
+#include "core/conn_history.h"
 
 #include <stdio.h>
 
@@ -13,7 +13,7 @@ enum { TIMELINE_CONNECTIONS = 20000, TIMELINE_CHANGES = 64, TIMELINE_PROCESSES =
 
 struct timeline_change {
     uint64_t at;
-    unsigned state; /* enum history_state, not HISTORY_NONE */
+    unsigned state; /* enum conn_history_state, not CONN_HISTORY_NONE */
 };
 
 struct timeline_connection {
@@ -21,7 +21,7 @@ struct timeline_connection {
     const char *peer, *method; /* "" if not known; anything may be in them */
     uint64_t in_bytes, out_bytes;
     uint64_t left_out; /* changes */
-    bool cut;
+    bool aborted;
     unsigned changes; /* at least one; their times do not fall */
     const struct timeline_change *change;
 };
@@ -36,9 +36,9 @@ struct timeline {
     int pid;
     const char *signal, *end, *version; /* "" if not said */
     uint64_t wall_ms;
-    uint64_t took, tail;
-    uint64_t door, hidden_at, deadline; /* 0: not closed, not hidden (or not told), none (or not told) */
-    uint64_t in_flight, served_late, idle_closed, cut, opaque;
+    uint64_t duration, exit_delay;
+    uint64_t accept_stopped, accept_stop_at, deadline; /* 0: not closed, not hidden (or not told), none (or not told) */
+    uint64_t in_flight, served_after_signal, idle_closed, aborted, opaque;
     bool recorded;       /* it tells of connections; else there are those that were cut */
     uint64_t left_out;   /* connections that it does not tell of */
     unsigned unreadable; /* connections that could not be read */

@@ -1,5 +1,5 @@
 /* test_conn.c: both directions of a connection together: what is owed, when it is in flight, when we no longer
- * understand it, and in which of several heads the farewell belongs. */
+ * understand it, and in which of several heads the close option belongs. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -255,7 +255,7 @@ static void ring_wraps(void **unused UNUSED)
     assert_true(conn_is_valid(&c));
 }
 
-static void full_ring_is_a_doubt(void **unused UNUSED)
+static void full_ring_is_opaque(void **unused UNUSED)
 {
     struct conn c = {.index = 0};
     conn_init(&c, 5, 0, false);
@@ -273,7 +273,7 @@ static void full_ring_is_a_doubt(void **unused UNUSED)
     assert_true(conn_is_valid(&c));
 }
 
-static void too_many_kinds_are_a_doubt(void **unused UNUSED)
+static void too_many_kinds_are_opaque(void **unused UNUSED)
 {
     enum { PAIRS = CONN_RING / 2 + 1 };
     struct conn c = {.index = 0};
@@ -285,7 +285,7 @@ static void too_many_kinds_are_a_doubt(void **unused UNUSED)
     assert_true(conn_is_opaque(&c));
 }
 
-/* ---- where the farewell belongs ---- */
+/* ---- where the close option belongs ---- */
 
 /* `in` has been read; would the program now write `out`, which of its heads is the last one owed? `at` is marked in
  * `out` by a '|', which is not sent; none: no such head. */
@@ -320,7 +320,7 @@ static const struct placement placements[] = {
 static void place(const struct placement *p, size_t piece)
 {
     struct conn c = {.index = 0};
-    struct rewrite_chunk chunk[400];
+    struct http1_span chunk[400];
     char out[400];
     size_t n = 0, expected = SIZE_MAX, count = 0;
     for (const char *s = p->out; *s; s++) {
@@ -343,7 +343,7 @@ static void place(const struct placement *p, size_t piece)
     assert_memory_equal(&before, &c, sizeof c);
 }
 
-static void places_the_farewell(void **unused UNUSED)
+static void places_the_close_option(void **unused UNUSED)
 {
     for (size_t i = 0; i < COUNT(placements); i++)
         for (size_t piece = 1; piece < 400; piece += piece < 8 ? 1 : 31)
@@ -353,7 +353,7 @@ static void places_the_farewell(void **unused UNUSED)
 static void empty_chunks_are_nothing(void **unused UNUSED)
 {
     struct conn c = {.index = 0};
-    const struct rewrite_chunk chunk[] = {{NULL, 0}, {"", 0}, {H "x", strlen(H) + 1}, {NULL, 0}, {H, strlen(H)}};
+    const struct http1_span chunk[] = {{NULL, 0}, {"", 0}, {H "x", strlen(H) + 1}, {NULL, 0}, {H, strlen(H)}};
     conn_init(&c, 5, 0, false);
     conn_received(&c, GET GET, 2 * strlen(GET));
     assert_int_equal(conn_last_head(&c, chunk, COUNT(chunk), false), strlen(H) + 1);
@@ -435,8 +435,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stories_whole_and_in_pieces),   cmocka_unit_test(other_protocols),
         cmocka_unit_test(a_thousand_alike_in_one_read),  cmocka_unit_test(ring_wraps),
-        cmocka_unit_test(full_ring_is_a_doubt),          cmocka_unit_test(too_many_kinds_are_a_doubt),
-        cmocka_unit_test(places_the_farewell),           cmocka_unit_test(empty_chunks_are_nothing),
+        cmocka_unit_test(full_ring_is_opaque),           cmocka_unit_test(too_many_kinds_are_opaque),
+        cmocka_unit_test(places_the_close_option),       cmocka_unit_test(empty_chunks_are_nothing),
         cmocka_unit_test(init_keeps_its_identity),       cmocka_unit_test(tells_the_method),
         cmocka_unit_test(counts_the_bytes_of_a_message), cmocka_unit_test(counts_the_wire_and_not_the_program),
         cmocka_unit_test(invariants_can_fail),

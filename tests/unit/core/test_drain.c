@@ -33,8 +33,8 @@ static int begin(void **unused UNUSED)
     do {                                                         \
         struct drain_actions a = drain_step(&d, &c, &o, at(ms)); \
         assert_int_equal(d.phase, phase_);                       \
-        assert_int_equal(a.hide, hide_);                         \
-        assert_int_equal(a.release, release_);                   \
+        assert_int_equal(a.stop_accepting, hide_);               \
+        assert_int_equal(a.deliver, release_);                   \
         assert_int_equal(a.wake_at, (wake) < 0 ? 0 : at(wake));  \
     } while (0)
 
@@ -51,33 +51,33 @@ static void nothing_without_a_signal(void **unused UNUSED)
 static void idle_server_is_released_at_once(void **unused UNUSED)
 {
     drain_signal(&d, at(0));
-    STEP(0, DRAIN_DOOR, YES, NO, 0); /* the census is older than the closed door: ask again, at once */
-    STEP(0, DRAIN_RELEASED, NO, YES, -1);
-    STEP(1, DRAIN_RELEASED, NO, NO, -1); /* and only once */
+    STEP(0, DRAIN_STOPPING_ACCEPT, YES, NO, 0); /* the census is older than the closed door: ask again, at once */
+    STEP(0, DRAIN_DONE, NO, YES, -1);
+    STEP(1, DRAIN_DONE, NO, NO, -1); /* and only once */
     assert_false(d.expired || d.again);
-    assert_int_equal(d.door_closed_at, at(0));
-    assert_int_equal(d.released_at, at(0));
+    assert_int_equal(d.accept_stopped_at, at(0));
+    assert_int_equal(d.delivered_at, at(0));
 }
 
 static void hides_once(void **unused UNUSED)
 {
     drain_signal(&d, at(0));
     c.queued = 1;
-    STEP(0, DRAIN_DOOR, YES, NO, 0);
+    STEP(0, DRAIN_STOPPING_ACCEPT, YES, NO, 0);
     for (int ms = 0; ms < 20; ms++)
-        STEP(ms, DRAIN_DOOR, NO, NO, 25000);
+        STEP(ms, DRAIN_STOPPING_ACCEPT, NO, NO, 25000);
 }
 
 static void lame_duck_for_the_delay(void **unused UNUSED)
 {
     o.delay = 300 * MS;
     drain_signal(&d, at(0));
-    STEP(0, DRAIN_DUCK, NO, NO, 300);
+    STEP(0, DRAIN_LAME_DUCK, NO, NO, 300);
     assert_false(drain_may_close_idle(&d));
-    STEP(299, DRAIN_DUCK, NO, NO, 300);
-    STEP(300, DRAIN_DOOR, YES, NO, 300);
+    STEP(299, DRAIN_LAME_DUCK, NO, NO, 300);
+    STEP(300, DRAIN_STOPPING_ACCEPT, YES, NO, 300);
     assert_true(drain_may_close_idle(&d));
-    STEP(300, DRAIN_RELEASED, NO, YES, -1);
+    STEP(300, DRAIN_DONE, NO, YES, -1);
 }
 
 static void lame_duck_ends_when_quiet(void **unused UNUSED)
@@ -86,12 +86,12 @@ static void lame_duck_ends_when_quiet(void **unused UNUSED)
     o.delay_quiet = 200 * MS;
     drain_signal(&d, at(0));
     c.last_accept = at(-5000); /* long ago: counted from the signal */
-    STEP(0, DRAIN_DUCK, NO, NO, 200);
+    STEP(0, DRAIN_LAME_DUCK, NO, NO, 200);
     c.last_accept = at(150);
-    STEP(200, DRAIN_DUCK, NO, NO, 350);
+    STEP(200, DRAIN_LAME_DUCK, NO, NO, 350);
     c.last_accept = at(340);
-    STEP(350, DRAIN_DUCK, NO, NO, 540);
-    STEP(540, DRAIN_DOOR, YES, NO, 540);
+    STEP(350, DRAIN_LAME_DUCK, NO, NO, 540);
+    STEP(540, DRAIN_STOPPING_ACCEPT, YES, NO, 540);
 }
 
 static void quiet_never_lengthens_the_delay(void **unused UNUSED)
@@ -101,16 +101,16 @@ static void quiet_never_lengthens_the_delay(void **unused UNUSED)
     drain_signal(&d, at(0));
     for (int ms = 0; ms < 500; ms += 50) {
         c.last_accept = at(ms);
-        STEP(ms, DRAIN_DUCK, NO, NO, ms + 200 < 500 ? ms + 200 : 500);
+        STEP(ms, DRAIN_LAME_DUCK, NO, NO, ms + 200 < 500 ? ms + 200 : 500);
     }
-    STEP(500, DRAIN_DOOR, YES, NO, 500);
+    STEP(500, DRAIN_STOPPING_ACCEPT, YES, NO, 500);
 }
 
 static void quiet_without_delay_is_nothing(void **unused UNUSED)
 {
     o.delay_quiet = 200 * MS;
     drain_signal(&d, at(0));
-    STEP(0, DRAIN_DOOR, YES, NO, 0);
+    STEP(0, DRAIN_STOPPING_ACCEPT, YES, NO, 0);
 }
 
 static void lame_duck_waits_for_no_connection(void **unused UNUSED)
@@ -120,23 +120,23 @@ static void lame_duck_waits_for_no_connection(void **unused UNUSED)
     drain_signal(&d, at(0));
     c.next_expiry = at(100); /* an idle window ends: nothing is done about it while lame duck */
     c.idle = 1;
-    STEP(100, DRAIN_DUCK, NO, NO, 100);
+    STEP(100, DRAIN_LAME_DUCK, NO, NO, 100);
     c.next_expiry = 0;
-    STEP(101, DRAIN_DUCK, NO, NO, 300);
+    STEP(101, DRAIN_LAME_DUCK, NO, NO, 300);
 }
 
 static void queue_is_served_however_long(void **unused UNUSED)
 {
     drain_signal(&d, at(0));
     c.queued = 20;
-    STEP(0, DRAIN_DOOR, YES, NO, 0);
-    STEP(10000, DRAIN_DOOR, NO, NO, 25000); /* no window of time for a queue: only the deadline */
+    STEP(0, DRAIN_STOPPING_ACCEPT, YES, NO, 0);
+    STEP(10000, DRAIN_STOPPING_ACCEPT, NO, NO, 25000); /* no window of time for a queue: only the deadline */
     c.queued = 0;
     c.in_flight = 1;
     STEP(10001, DRAIN_EMPTYING, NO, NO, 25000);
-    assert_int_equal(d.door_closed_at, at(10001));
+    assert_int_equal(d.accept_stopped_at, at(10001));
     c.in_flight = 0;
-    STEP(10002, DRAIN_RELEASED, NO, YES, -1);
+    STEP(10002, DRAIN_DONE, NO, YES, -1);
 }
 
 static void handshakes_are_waited_for_like_the_idle(void **unused UNUSED)
@@ -144,11 +144,11 @@ static void handshakes_are_waited_for_like_the_idle(void **unused UNUSED)
     o.idle = 400 * MS;
     drain_signal(&d, at(0));
     c.half_open = 2;
-    STEP(0, DRAIN_DOOR, YES, NO, 0);
-    STEP(0, DRAIN_DOOR, NO, NO, 400);
-    STEP(399, DRAIN_DOOR, NO, NO, 400);
+    STEP(0, DRAIN_STOPPING_ACCEPT, YES, NO, 0);
+    STEP(0, DRAIN_STOPPING_ACCEPT, NO, NO, 400);
+    STEP(399, DRAIN_STOPPING_ACCEPT, NO, NO, 400);
     c.half_open = 0;
-    STEP(399, DRAIN_RELEASED, NO, YES, -1);
+    STEP(399, DRAIN_DONE, NO, YES, -1);
 }
 
 static void handshakes_that_never_complete(void **unused UNUSED)
@@ -156,11 +156,11 @@ static void handshakes_that_never_complete(void **unused UNUSED)
     o.idle = 400 * MS;
     o.delay = 100 * MS;
     drain_signal(&d, at(0));
-    STEP(100, DRAIN_DOOR, YES, NO, 100);
+    STEP(100, DRAIN_STOPPING_ACCEPT, YES, NO, 100);
     c.half_open = 1;
-    STEP(101, DRAIN_DOOR, NO, NO, 500); /* counted from the door, not from the signal */
-    STEP(499, DRAIN_DOOR, NO, NO, 500);
-    STEP(500, DRAIN_RELEASED, NO, YES, -1);
+    STEP(101, DRAIN_STOPPING_ACCEPT, NO, NO, 500); /* counted from the door, not from the signal */
+    STEP(499, DRAIN_STOPPING_ACCEPT, NO, NO, 500);
+    STEP(500, DRAIN_DONE, NO, YES, -1);
 }
 
 static void handshakes_that_nobody_can_count(void **unused UNUSED)
@@ -168,23 +168,23 @@ static void handshakes_that_nobody_can_count(void **unused UNUSED)
     o.idle = 400 * MS;
     drain_signal(&d, at(0));
     c.half_open = -1;
-    STEP(0, DRAIN_DOOR, YES, NO, 0);
-    STEP(0, DRAIN_DOOR, NO, NO, 400);
-    STEP(400, DRAIN_RELEASED, NO, YES, -1);
+    STEP(0, DRAIN_STOPPING_ACCEPT, YES, NO, 0);
+    STEP(0, DRAIN_STOPPING_ACCEPT, NO, NO, 400);
+    STEP(400, DRAIN_DONE, NO, YES, -1);
 }
 
-static void everything_owed_is_waited_for(void **unused UNUSED)
+static void everything_outstanding_is_waited_for(void **unused UNUSED)
 {
     unsigned *const owed[] = {&c.in_flight, &c.idle, &c.ending};
     for (unsigned i = 0; i < COUNT(owed); i++) {
         begin(NULL);
         drain_signal(&d, at(0));
         *owed[i] = 1;
-        STEP(0, DRAIN_DOOR, YES, NO, 0);
+        STEP(0, DRAIN_STOPPING_ACCEPT, YES, NO, 0);
         STEP(0, DRAIN_EMPTYING, NO, NO, 25000);
         STEP(24999, DRAIN_EMPTYING, NO, NO, 25000);
         *owed[i] = 0;
-        STEP(24999, DRAIN_RELEASED, NO, YES, -1);
+        STEP(24999, DRAIN_DONE, NO, YES, -1);
     }
 }
 
@@ -192,19 +192,19 @@ static void late_comers_at_the_closed_door(void **unused UNUSED)
 {
     drain_signal(&d, at(0));
     c.in_flight = 1;
-    STEP(0, DRAIN_DOOR, YES, NO, 0);
+    STEP(0, DRAIN_STOPPING_ACCEPT, YES, NO, 0);
     STEP(0, DRAIN_EMPTYING, NO, NO, 25000);
     c.in_flight = 0;
     c.queued = 1; /* a handshake that was under way after all */
     STEP(10, DRAIN_EMPTYING, NO, NO, 25000);
     c.queued = 0;
-    STEP(11, DRAIN_RELEASED, NO, YES, -1);
+    STEP(11, DRAIN_DONE, NO, YES, -1);
 }
 
 static void wakes_for_the_first_idle_window(void **unused UNUSED)
 {
     drain_signal(&d, at(0));
-    STEP(0, DRAIN_DOOR, YES, NO, 0);
+    STEP(0, DRAIN_STOPPING_ACCEPT, YES, NO, 0);
     c.idle = 2;
     c.next_expiry = at(1000);
     STEP(0, DRAIN_EMPTYING, NO, NO, 1000);
@@ -217,11 +217,11 @@ static void deadline_from_the_signal(void **unused UNUSED)
     o.timeout = 700 * MS;
     drain_signal(&d, at(0));
     c.in_flight = c.queued = 1;
-    STEP(0, DRAIN_DOOR, YES, NO, 0);
-    STEP(699, DRAIN_DOOR, NO, NO, 700);
-    STEP(700, DRAIN_RELEASED, NO, YES, -1);
+    STEP(0, DRAIN_STOPPING_ACCEPT, YES, NO, 0);
+    STEP(699, DRAIN_STOPPING_ACCEPT, NO, NO, 700);
+    STEP(700, DRAIN_DONE, NO, YES, -1);
     assert_true(d.expired);
-    assert_int_equal(d.door_closed_at, 0);
+    assert_int_equal(d.accept_stopped_at, 0);
 }
 
 static void deadline_ends_the_lame_duck_too(void **unused UNUSED)
@@ -229,8 +229,8 @@ static void deadline_ends_the_lame_duck_too(void **unused UNUSED)
     o.timeout = 700 * MS;
     o.delay = 2000 * MS;
     drain_signal(&d, at(0));
-    STEP(0, DRAIN_DUCK, NO, NO, 700);
-    STEP(700, DRAIN_RELEASED, NO, YES, -1);
+    STEP(0, DRAIN_LAME_DUCK, NO, NO, 700);
+    STEP(700, DRAIN_DONE, NO, YES, -1);
     assert_true(d.expired);
 }
 
@@ -239,20 +239,20 @@ static void no_deadline_is_for_ever(void **unused UNUSED)
     o.timeout = 0;
     drain_signal(&d, at(0));
     c.in_flight = 1;
-    STEP(0, DRAIN_DOOR, YES, NO, 0);
+    STEP(0, DRAIN_STOPPING_ACCEPT, YES, NO, 0);
     STEP(0, DRAIN_EMPTYING, NO, NO, -1);
     STEP((int64_t)1000 * 3600 * 24 * 365, DRAIN_EMPTYING, NO, NO, -1);
     c.in_flight = 0;
-    STEP((int64_t)1000 * 3600 * 24 * 366, DRAIN_RELEASED, NO, YES, -1);
+    STEP((int64_t)1000 * 3600 * 24 * 366, DRAIN_DONE, NO, YES, -1);
 }
 
 static void second_signal_ends_it(void **unused UNUSED)
 {
     drain_signal(&d, at(0));
     c.in_flight = 1;
-    STEP(0, DRAIN_DOOR, YES, NO, 0);
+    STEP(0, DRAIN_STOPPING_ACCEPT, YES, NO, 0);
     drain_signal(&d, at(1000));
-    STEP(1000, DRAIN_RELEASED, NO, YES, -1);
+    STEP(1000, DRAIN_DONE, NO, YES, -1);
     assert_true(d.again);
     assert_false(d.expired);
 }
@@ -261,16 +261,16 @@ static void second_signal_ends_the_lame_duck(void **unused UNUSED)
 {
     o.delay = 5000 * MS;
     drain_signal(&d, at(0));
-    STEP(0, DRAIN_DUCK, NO, NO, 5000);
+    STEP(0, DRAIN_LAME_DUCK, NO, NO, 5000);
     drain_signal(&d, at(2000));
-    STEP(2000, DRAIN_RELEASED, NO, YES, -1);
+    STEP(2000, DRAIN_DONE, NO, YES, -1);
 }
 
 static void repeat_is_the_same_signal(void **unused UNUSED)
 {
     drain_signal(&d, at(0));
     c.in_flight = 1;
-    STEP(0, DRAIN_DOOR, YES, NO, 0);
+    STEP(0, DRAIN_STOPPING_ACCEPT, YES, NO, 0);
     drain_signal(&d, at(0));
     drain_signal(&d, at(999));
     STEP(999, DRAIN_EMPTYING, NO, NO, 25000);
@@ -278,13 +278,13 @@ static void repeat_is_the_same_signal(void **unused UNUSED)
     assert_int_equal(d.signal_at, at(0));
 }
 
-static void signal_after_release_is_not_ours(void **unused UNUSED)
+static void signal_after_delivery_is_not_ours(void **unused UNUSED)
 {
     drain_signal(&d, at(0));
-    STEP(0, DRAIN_DOOR, YES, NO, 0);
-    STEP(0, DRAIN_RELEASED, NO, YES, -1);
+    STEP(0, DRAIN_STOPPING_ACCEPT, YES, NO, 0);
+    STEP(0, DRAIN_DONE, NO, YES, -1);
     drain_signal(&d, at(2000));
-    STEP(2000, DRAIN_RELEASED, NO, NO, -1);
+    STEP(2000, DRAIN_DONE, NO, NO, -1);
 }
 
 /* ---- a group ---------------------------------------------------------------------------------------------- */
@@ -293,9 +293,9 @@ static void leader_waits_for_its_members(void **unused UNUSED)
 {
     drain_signal(&d, at(0));
     c.members = 2;
-    STEP(0, DRAIN_DOOR, YES, NO, 0);
+    STEP(0, DRAIN_STOPPING_ACCEPT, YES, NO, 0);
     STEP(0, DRAIN_EMPTYING, NO, NO, 0); /* only now are they asked: look again at once */
-    assert_int_equal(d.door_closed_at, at(0));
+    assert_int_equal(d.accept_stopped_at, at(0));
     STEP(1, DRAIN_EMPTYING, NO, NO, 25000);
     c.members = 1;
     STEP(2, DRAIN_EMPTYING, NO, NO, 25000);
@@ -303,17 +303,17 @@ static void leader_waits_for_its_members(void **unused UNUSED)
     c.in_flight = 1; /* and for what is its own */
     STEP(3, DRAIN_EMPTYING, NO, NO, 25000);
     c.in_flight = 0;
-    STEP(4, DRAIN_RELEASED, NO, YES, -1);
+    STEP(4, DRAIN_DONE, NO, YES, -1);
 }
 
 static void deadline_ends_waiting_for_members(void **unused UNUSED)
 {
     drain_signal(&d, at(0));
     c.members = 1;
-    STEP(0, DRAIN_DOOR, YES, NO, 0);
+    STEP(0, DRAIN_STOPPING_ACCEPT, YES, NO, 0);
     STEP(0, DRAIN_EMPTYING, NO, NO, 0);
     STEP(24999, DRAIN_EMPTYING, NO, NO, 25000);
-    STEP(25000, DRAIN_RELEASED, NO, YES, -1);
+    STEP(25000, DRAIN_DONE, NO, YES, -1);
     assert_true(d.expired);
 }
 
@@ -321,7 +321,7 @@ static void leader_wakes_for_a_member_that_gets_too_old(void **unused UNUSED)
 {
     drain_signal(&d, at(0));
     c.members = 1;
-    STEP(0, DRAIN_DOOR, YES, NO, 0);
+    STEP(0, DRAIN_STOPPING_ACCEPT, YES, NO, 0);
     STEP(0, DRAIN_EMPTYING, NO, NO, 0);
     c.next_expiry = at(400);
     STEP(1, DRAIN_EMPTYING, NO, NO, 400);
@@ -329,8 +329,8 @@ static void leader_wakes_for_a_member_that_gets_too_old(void **unused UNUSED)
 
 static void led_by(enum drain_phase phase)
 {
-    c.led = true;
-    c.leader_phase = (uint8_t)phase;
+    c.participant = true;
+    c.coordinator_phase = (uint8_t)phase;
 }
 
 /* The leader's delay is what counts, not ours. */
@@ -338,12 +338,12 @@ static void led_ducks_as_long_as_its_leader(void **unused UNUSED)
 {
     drain_signal(&d, at(0));
     led_by(DRAIN_SERVING); /* its order came before its own first step */
-    STEP(0, DRAIN_DUCK, NO, NO, 25000);
-    led_by(DRAIN_DUCK);
-    STEP(500, DRAIN_DUCK, NO, NO, 25000);
+    STEP(0, DRAIN_LAME_DUCK, NO, NO, 25000);
+    led_by(DRAIN_LAME_DUCK);
+    STEP(500, DRAIN_LAME_DUCK, NO, NO, 25000);
     assert_false(drain_may_close_idle(&d));
-    led_by(DRAIN_DOOR);
-    STEP(600, DRAIN_DOOR, YES, NO, 600);
+    led_by(DRAIN_STOPPING_ACCEPT);
+    STEP(600, DRAIN_STOPPING_ACCEPT, YES, NO, 600);
     assert_true(drain_may_close_idle(&d));
 }
 
@@ -352,20 +352,20 @@ static void led_has_no_delay_of_its_own(void **unused UNUSED)
     o.delay = 2000 * MS;
     o.delay_quiet = 1000 * MS;
     drain_signal(&d, at(0));
-    led_by(DRAIN_DUCK);
-    STEP(0, DRAIN_DUCK, NO, NO, 25000);
-    STEP(2001, DRAIN_DUCK, NO, NO, 25000);
+    led_by(DRAIN_LAME_DUCK);
+    STEP(0, DRAIN_LAME_DUCK, NO, NO, 25000);
+    STEP(2001, DRAIN_LAME_DUCK, NO, NO, 25000);
     led_by(DRAIN_EMPTYING);
-    STEP(2002, DRAIN_DOOR, YES, NO, 2002);
+    STEP(2002, DRAIN_STOPPING_ACCEPT, YES, NO, 2002);
 }
 
 static void led_catches_up_with_its_leader(void **unused UNUSED)
 {
-    for (int phase = DRAIN_DOOR; phase <= DRAIN_DRAINED; phase++) {
+    for (int phase = DRAIN_STOPPING_ACCEPT; phase <= DRAIN_DRAINED; phase++) {
         begin(NULL);
         drain_signal(&d, at(0));
         led_by((enum drain_phase)phase);
-        STEP(0, DRAIN_DOOR, YES, NO, 0); /* one step each: its own listeners are to be closed too */
+        STEP(0, DRAIN_STOPPING_ACCEPT, YES, NO, 0); /* one step each: its own listeners are to be closed too */
         STEP(0, DRAIN_DRAINED, NO, NO, 25000);
     }
 }
@@ -373,19 +373,19 @@ static void led_catches_up_with_its_leader(void **unused UNUSED)
 static void led_is_drained_and_stays(void **unused UNUSED)
 {
     drain_signal(&d, at(0));
-    led_by(DRAIN_DOOR);
+    led_by(DRAIN_STOPPING_ACCEPT);
     c.in_flight = 1;
-    STEP(0, DRAIN_DOOR, YES, NO, 0);
+    STEP(0, DRAIN_STOPPING_ACCEPT, YES, NO, 0);
     STEP(0, DRAIN_EMPTYING, NO, NO, 25000);
     c.in_flight = 0;
     led_by(DRAIN_EMPTYING);
     STEP(10, DRAIN_DRAINED, NO, NO, 25000);
     assert_true(drain_may_close_idle(&d));
     STEP(20, DRAIN_DRAINED, NO, NO, 25000);
-    led_by(DRAIN_RELEASED);
-    STEP(30, DRAIN_RELEASED, NO, YES, -1);
+    led_by(DRAIN_DONE);
+    STEP(30, DRAIN_DONE, NO, YES, -1);
     assert_false(d.expired || d.again);
-    assert_int_equal(d.released_at, at(30));
+    assert_int_equal(d.delivered_at, at(30));
 }
 
 static void drained_and_back(void **unused UNUSED)
@@ -395,11 +395,11 @@ static void drained_and_back(void **unused UNUSED)
         begin(NULL);
         drain_signal(&d, at(0));
         led_by(DRAIN_EMPTYING);
-        STEP(0, DRAIN_DOOR, YES, NO, 0);
+        STEP(0, DRAIN_STOPPING_ACCEPT, YES, NO, 0);
         STEP(0, DRAIN_DRAINED, NO, NO, 25000);
         *owed[i] = 1; /* a connection that another process has passed on */
         STEP(1, DRAIN_EMPTYING, NO, NO, 25000);
-        assert_int_equal(d.door_closed_at, at(0));
+        assert_int_equal(d.accept_stopped_at, at(0));
         *owed[i] = 0;
         STEP(2, DRAIN_DRAINED, NO, NO, 25000);
     }
@@ -408,15 +408,15 @@ static void drained_and_back(void **unused UNUSED)
 /* The leader was freed in the middle of anything: so are we. */
 static void free_in_any_phase(void **unused UNUSED)
 {
-    for (int phase = DRAIN_DUCK; phase <= DRAIN_DRAINED; phase++) {
+    for (int phase = DRAIN_LAME_DUCK; phase <= DRAIN_DRAINED; phase++) {
         begin(NULL);
         drain_signal(&d, at(0));
         d.phase = (uint8_t)phase;
         c.in_flight = c.queued = 1;
-        led_by(DRAIN_RELEASED);
-        STEP(1, DRAIN_RELEASED, NO, YES, -1);
+        led_by(DRAIN_DONE);
+        STEP(1, DRAIN_DONE, NO, YES, -1);
         assert_false(d.expired || d.again);
-        STEP(2, DRAIN_RELEASED, NO, NO, -1);
+        STEP(2, DRAIN_DONE, NO, NO, -1);
     }
 }
 
@@ -425,10 +425,10 @@ static void leaders_second_signal_is_ours(void **unused UNUSED)
     drain_signal(&d, at(0));
     led_by(DRAIN_EMPTYING);
     c.in_flight = 1;
-    STEP(0, DRAIN_DOOR, YES, NO, 0);
+    STEP(0, DRAIN_STOPPING_ACCEPT, YES, NO, 0);
     STEP(0, DRAIN_EMPTYING, NO, NO, 25000);
-    c.leader_again = true;
-    STEP(5, DRAIN_RELEASED, NO, YES, -1); /* DRAIN_REPEAT was the leader's to look at */
+    c.coordinator_again = true;
+    STEP(5, DRAIN_DONE, NO, YES, -1); /* DRAIN_REPEAT was the leader's to look at */
     assert_true(d.again);
     assert_false(d.expired);
 }
@@ -440,10 +440,10 @@ static void deadline_of_one_that_is_led(void **unused UNUSED)
         o.timeout = 700 * MS;
         drain_signal(&d, at(0));
         led_by((enum drain_phase)leaders);
-        STEP(0, leaders < DRAIN_DOOR ? DRAIN_DUCK : DRAIN_DOOR, leaders >= DRAIN_DOOR, NO,
-             leaders < DRAIN_DOOR ? 700 : 0);
-        STEP(699, leaders < DRAIN_DOOR ? DRAIN_DUCK : DRAIN_DRAINED, NO, NO, 700);
-        STEP(700, DRAIN_RELEASED, NO, YES, -1); /* even drained: its leader may hang */
+        STEP(0, leaders < DRAIN_STOPPING_ACCEPT ? DRAIN_LAME_DUCK : DRAIN_STOPPING_ACCEPT,
+             leaders >= DRAIN_STOPPING_ACCEPT, NO, leaders < DRAIN_STOPPING_ACCEPT ? 700 : 0);
+        STEP(699, leaders < DRAIN_STOPPING_ACCEPT ? DRAIN_LAME_DUCK : DRAIN_DRAINED, NO, NO, 700);
+        STEP(700, DRAIN_DONE, NO, YES, -1); /* even drained: its leader may hang */
         assert_true(d.expired);
     }
 }
@@ -453,10 +453,10 @@ static void led_without_deadline(void **unused UNUSED)
 {
     o.timeout = 0;
     drain_signal(&d, at(0));
-    led_by(DRAIN_DUCK);
-    STEP(0, DRAIN_DUCK, NO, NO, -1);
-    led_by(DRAIN_DOOR);
-    STEP(1, DRAIN_DOOR, YES, NO, 1);
+    led_by(DRAIN_LAME_DUCK);
+    STEP(0, DRAIN_LAME_DUCK, NO, NO, -1);
+    led_by(DRAIN_STOPPING_ACCEPT);
+    STEP(1, DRAIN_STOPPING_ACCEPT, YES, NO, 1);
     STEP(1, DRAIN_DRAINED, NO, NO, -1);
     STEP((int64_t)1000 * 3600, DRAIN_DRAINED, NO, NO, -1);
 }
@@ -465,10 +465,10 @@ static void leader_gone_and_nothing_owed(void **unused UNUSED)
 {
     drain_signal(&d, at(0));
     led_by(DRAIN_EMPTYING);
-    STEP(0, DRAIN_DOOR, YES, NO, 0);
+    STEP(0, DRAIN_STOPPING_ACCEPT, YES, NO, 0);
     STEP(0, DRAIN_DRAINED, NO, NO, 25000);
-    c.led = false;
-    STEP(9, DRAIN_RELEASED, NO, YES, -1);
+    c.participant = false;
+    STEP(9, DRAIN_DONE, NO, YES, -1);
     assert_false(d.expired || d.again);
 }
 
@@ -480,13 +480,13 @@ static void leader_gone_and_something_owed(void **unused UNUSED)
         begin(NULL);
         drain_signal(&d, at(0));
         led_by(DRAIN_EMPTYING);
-        STEP(0, DRAIN_DOOR, YES, NO, 0);
+        STEP(0, DRAIN_STOPPING_ACCEPT, YES, NO, 0);
         STEP(0, DRAIN_DRAINED, NO, NO, 25000);
-        c.led = false;
+        c.participant = false;
         *owed[i] = 1;
         STEP(9, DRAIN_EMPTYING, NO, NO, 25000);
         *owed[i] = 0;
-        STEP(10, DRAIN_RELEASED, NO, YES, -1);
+        STEP(10, DRAIN_DONE, NO, YES, -1);
     }
 }
 
@@ -494,12 +494,12 @@ static void leader_gone_in_the_duck(void **unused UNUSED)
 {
     o.delay = 300 * MS;
     drain_signal(&d, at(0));
-    led_by(DRAIN_DUCK);
-    STEP(0, DRAIN_DUCK, NO, NO, 25000);
-    c.led = false;
-    STEP(100, DRAIN_DUCK, NO, NO, 300); /* our own delay, from our own signal */
-    STEP(300, DRAIN_DOOR, YES, NO, 300);
-    STEP(300, DRAIN_RELEASED, NO, YES, -1);
+    led_by(DRAIN_LAME_DUCK);
+    STEP(0, DRAIN_LAME_DUCK, NO, NO, 25000);
+    c.participant = false;
+    STEP(100, DRAIN_LAME_DUCK, NO, NO, 300); /* our own delay, from our own signal */
+    STEP(300, DRAIN_STOPPING_ACCEPT, YES, NO, 300);
+    STEP(300, DRAIN_DONE, NO, YES, -1);
 }
 
 static void led_waits_at_its_own_door(void **unused UNUSED)
@@ -507,52 +507,52 @@ static void led_waits_at_its_own_door(void **unused UNUSED)
     o.idle = 400 * MS;
     drain_signal(&d, at(0));
     led_by(DRAIN_EMPTYING);
-    STEP(50, DRAIN_DOOR, YES, NO, 50);
+    STEP(50, DRAIN_STOPPING_ACCEPT, YES, NO, 50);
     c.queued = 1;
-    STEP(60, DRAIN_DOOR, NO, NO, 25000);
+    STEP(60, DRAIN_STOPPING_ACCEPT, NO, NO, 25000);
     c.queued = 0;
     c.half_open = 1;
-    STEP(70, DRAIN_DOOR, NO, NO, 450);
+    STEP(70, DRAIN_STOPPING_ACCEPT, NO, NO, 450);
     STEP(450, DRAIN_DRAINED, NO, NO, 25000);
 }
 
 static void lone_member_goes_on_for_a_moment(void **unused UNUSED)
 {
     drain_signal(&d, at(0));
-    c.lone_until = at(100);
-    STEP(0, DRAIN_DUCK, NO, NO, 100);
-    STEP(99, DRAIN_DUCK, NO, NO, 100);
-    STEP(100, DRAIN_DOOR, YES, NO, 100);
-    STEP(100, DRAIN_RELEASED, NO, YES, -1);
+    c.alone_until = at(100);
+    STEP(0, DRAIN_LAME_DUCK, NO, NO, 100);
+    STEP(99, DRAIN_LAME_DUCK, NO, NO, 100);
+    STEP(100, DRAIN_STOPPING_ACCEPT, YES, NO, 100);
+    STEP(100, DRAIN_DONE, NO, YES, -1);
 }
 
 static void lone_and_delay_are_not_added(void **unused UNUSED)
 {
     o.delay = 300 * MS;
     drain_signal(&d, at(0));
-    c.lone_until = at(100);
-    STEP(0, DRAIN_DUCK, NO, NO, 300);
+    c.alone_until = at(100);
+    STEP(0, DRAIN_LAME_DUCK, NO, NO, 300);
     o.delay_quiet = 50 * MS; /* quiet does not shorten it */
-    STEP(60, DRAIN_DUCK, NO, NO, 100);
-    STEP(100, DRAIN_DOOR, YES, NO, 100);
+    STEP(60, DRAIN_LAME_DUCK, NO, NO, 100);
+    STEP(100, DRAIN_STOPPING_ACCEPT, YES, NO, 100);
 }
 
 static void lone_until_the_others_are_told_too(void **unused UNUSED)
 {
     drain_signal(&d, at(0));
-    c.lone_until = at(100);
-    STEP(0, DRAIN_DUCK, NO, NO, 100);
-    led_by(DRAIN_DOOR);
-    STEP(20, DRAIN_DOOR, YES, NO, 20);
+    c.alone_until = at(100);
+    STEP(0, DRAIN_LAME_DUCK, NO, NO, 100);
+    led_by(DRAIN_STOPPING_ACCEPT);
+    STEP(20, DRAIN_STOPPING_ACCEPT, YES, NO, 20);
 }
 
 static void deadline_before_the_end_of_lone(void **unused UNUSED)
 {
     o.timeout = 40 * MS;
     drain_signal(&d, at(0));
-    c.lone_until = at(100);
-    STEP(0, DRAIN_DUCK, NO, NO, 40);
-    STEP(40, DRAIN_RELEASED, NO, YES, -1);
+    c.alone_until = at(100);
+    STEP(0, DRAIN_LAME_DUCK, NO, NO, 40);
+    STEP(40, DRAIN_DONE, NO, YES, -1);
     assert_true(d.expired);
 }
 
@@ -561,7 +561,7 @@ static void leaving_waits_for_what_is_in_flight(void **unused UNUSED)
 {
     unsigned *const waited[] = {&c.in_flight, &c.members};
     for (unsigned i = 0; i < COUNT(waited); i++)
-        for (int phase = DRAIN_DUCK; phase <= DRAIN_EMPTYING; phase++) {
+        for (int phase = DRAIN_LAME_DUCK; phase <= DRAIN_EMPTYING; phase++) {
             begin(NULL);
             o.delay = 1000 * MS;
             drain_signal(&d, at(0));
@@ -569,9 +569,9 @@ static void leaving_waits_for_what_is_in_flight(void **unused UNUSED)
             c.leaving = true;
             c.queued = c.idle = c.ending = 3;
             *waited[i] = 1;
-            STEP(1, phase, NO, NO, phase == DRAIN_DUCK ? 1000 : 25000);
+            STEP(1, phase, NO, NO, phase == DRAIN_LAME_DUCK ? 1000 : 25000);
             *waited[i] = 0;
-            STEP(2, DRAIN_RELEASED, NO, YES, -1);
+            STEP(2, DRAIN_DONE, NO, YES, -1);
             assert_false(d.expired || d.again);
         }
 }
@@ -579,12 +579,12 @@ static void leaving_waits_for_what_is_in_flight(void **unused UNUSED)
 static void leaving_waits_for_no_leader(void **unused UNUSED)
 {
     drain_signal(&d, at(0));
-    led_by(DRAIN_DUCK);
+    led_by(DRAIN_LAME_DUCK);
     c.leaving = true;
     c.in_flight = 1;
-    STEP(0, DRAIN_DUCK, NO, NO, 25000);
+    STEP(0, DRAIN_LAME_DUCK, NO, NO, 25000);
     c.in_flight = 0;
-    STEP(1, DRAIN_RELEASED, NO, YES, -1);
+    STEP(1, DRAIN_DONE, NO, YES, -1);
 }
 
 #define T(name) cmocka_unit_test_setup(name, begin)
@@ -604,7 +604,7 @@ int main(void)
         T(handshakes_are_waited_for_like_the_idle),
         T(handshakes_that_never_complete),
         T(handshakes_that_nobody_can_count),
-        T(everything_owed_is_waited_for),
+        T(everything_outstanding_is_waited_for),
         T(late_comers_at_the_closed_door),
         T(wakes_for_the_first_idle_window),
         T(deadline_from_the_signal),
@@ -613,7 +613,7 @@ int main(void)
         T(second_signal_ends_it),
         T(second_signal_ends_the_lame_duck),
         T(repeat_is_the_same_signal),
-        T(signal_after_release_is_not_ours),
+        T(signal_after_delivery_is_not_ours),
         T(leader_waits_for_its_members),
         T(deadline_ends_waiting_for_members),
         T(leader_wakes_for_a_member_that_gets_too_old),

@@ -23,7 +23,7 @@ static void starts_empty(void **state UNUSED)
     struct text *t = fresh();
     assert_string_equal(t->at, "");
     assert_int_equal(t->len, 0);
-    assert_false(t->cut);
+    assert_false(t->truncated);
 }
 
 static void appends(void **state UNUSED)
@@ -36,7 +36,7 @@ static void appends(void **state UNUSED)
     text_str(t, "");
     assert_string_equal(t->at, "abcde");
     assert_int_equal(t->len, 5);
-    assert_false(t->cut);
+    assert_false(t->truncated);
 }
 
 static void spells_numbers(void **state UNUSED)
@@ -88,7 +88,7 @@ static void leaves_only_printable_ascii(void **state UNUSED)
         struct text t;
         text_init(&t, big, sizeof big);
         text_quoted(&t, all, sizeof all, json);
-        assert_false(t.cut);
+        assert_false(t.truncated);
         for (size_t i = 0; i < t.len; i++)
             assert_true(t.at[i] >= ' ' && t.at[i] <= '~');
     }
@@ -142,15 +142,15 @@ static void append_everything(struct text *t)
 static void cuts_at_every_size(void **state UNUSED)
 {
     append_everything(fresh());
-    assert_false(line.cut);
+    assert_false(line.truncated);
     for (size_t size = 1; size <= line.len + 2; size++) {
         struct text t;
         char *buffer = malloc(size);
         assert_non_null(buffer);
         text_init(&t, buffer, size);
         append_everything(&t);
-        assert_int_equal(t.cut, size <= line.len);
-        assert_int_equal(t.len, t.cut ? size - 1 : line.len);
+        assert_int_equal(t.truncated, size <= line.len);
+        assert_int_equal(t.len, t.truncated ? size - 1 : line.len);
         assert_int_equal(strlen(buffer), t.len);
         assert_memory_equal(buffer, line.at, t.len);
         free(buffer);

@@ -1,5 +1,5 @@
-/* fdtable.c: see fdtable.h. */
-#include "core/fdtable.h"
+/* conn_pool.c: see conn_pool.h. */
+#include "core/conn_pool.h"
 
 static struct conn *take_from(struct conn_chunk *chunk)
 {

@@ -1,6 +1,6 @@
-/* report.c: spells reports and log lines. The fields are tables that text and JSON both walk, so that
+/* report_format.c: spells reports and log lines. The fields are tables that text and JSON both walk, so that
  * the two cannot drift apart. */
-#include "core/report.h"
+#include "core/report_format.h"
 
 /* ---- values --------------------------------------------------------------------------------------- */
 
@@ -77,12 +77,14 @@ static void put_signal(struct text *t, enum log_format format, int signo)
 #define COUNTER(name) #name, offsetof(struct report_counts, name)
 
 static const struct counter {
-    char name[16];
+    char name[24];
     size_t field;
 } counters[] = {
-    {COUNTER(in_flight)},    {COUNTER(served_late)}, {COUNTER(idle_closed)},
-    {COUNTER(farewells)},    {COUNTER(crossed)},     {COUNTER(cut)},
-    {COUNTER(unread_bytes)}, {COUNTER(opaque)},      {COUNTER(refused_unknown)},
+    {COUNTER(in_flight)},    {COUNTER(served_after_signal)},
+    {COUNTER(idle_closed)},  {COUNTER(close_sent)},
+    {COUNTER(late_data)},    {COUNTER(aborted)},
+    {COUNTER(unread_bytes)}, {COUNTER(opaque)},
+    {COUNTER(untracked)},
 };
 
 static void put_counters(struct text *t, enum log_format format, const struct report_counts *c)
@@ -116,7 +118,7 @@ const char *report_end_name(enum report_end end)
 
 static const char *hidden_name(const struct report *r)
 {
-    return r->hidden ? r->hidden : "none";
+    return r->accept_stop ? r->accept_stop : "none";
 }
 
 void report_text(struct text *t, const struct report *r)
@@ -125,22 +127,22 @@ void report_text(struct text *t, const struct report *r)
     text_str(t, report_end_name(r->end));
     text_str(t, " pid=");
     text_i64(t, r->pid);
-    if (r->how) {
-        text_str(t, " how=");
-        text_str(t, r->how);
+    if (r->mode) {
+        text_str(t, " mode=");
+        text_str(t, r->mode);
     }
     if (r->processes > 1)
         put_u64(t, LOG_TEXT, "processes", r->processes);
     put_signal(t, LOG_TEXT, r->signal);
-    put_time(t, LOG_TEXT, "took", r->took);
-    if (r->door)
-        put_time(t, LOG_TEXT, "door", r->door);
+    put_time(t, LOG_TEXT, "duration", r->duration);
+    if (r->accept_stopped)
+        put_time(t, LOG_TEXT, "accept_stopped", r->accept_stopped);
     else
-        text_str(t, " door=open");
-    text_str(t, " hidden=");
+        text_str(t, " accept_stopped=no");
+    text_str(t, " accept_stop=");
     text_str(t, hidden_name(r));
     put_counters(t, LOG_TEXT, &r->counts);
-    put_time(t, LOG_TEXT, "tail", r->tail);
+    put_time(t, LOG_TEXT, "exit_delay", r->exit_delay);
     log_line_end(t, LOG_TEXT);
 }
 
@@ -152,19 +154,19 @@ static void put_totals(struct text *t, const struct report *r)
     put_u64(t, LOG_JSON, "wall_start_ms", r->wall_start_ms);
     put_key(t, LOG_JSON, "end", "");
     put_json(t, report_end_name(r->end));
-    if (r->how) {
-        put_key(t, LOG_JSON, "how", "");
-        put_json(t, r->how);
+    if (r->mode) {
+        put_key(t, LOG_JSON, "mode", "");
+        put_json(t, r->mode);
     }
-    put_key(t, LOG_JSON, "hidden", "");
+    put_key(t, LOG_JSON, "accept_stop", "");
     put_json(t, hidden_name(r));
-    put_time(t, LOG_JSON, "took", r->took);
-    put_time(t, LOG_JSON, "door", r->door);
-    put_time(t, LOG_JSON, "tail", r->tail);
+    put_time(t, LOG_JSON, "duration", r->duration);
+    put_time(t, LOG_JSON, "accept_stopped", r->accept_stopped);
+    put_time(t, LOG_JSON, "exit_delay", r->exit_delay);
     put_counters(t, LOG_JSON, &r->counts);
     if (!r->connections)
         return;
-    put_time(t, LOG_JSON, "hidden_at", r->hidden_at);
+    put_time(t, LOG_JSON, "accept_stop_at", r->accept_stop_at);
     put_time(t, LOG_JSON, "deadline", r->deadline);
     put_u64(t, LOG_JSON, "connections_left_out", r->left_out);
 }
@@ -175,8 +177,8 @@ void report_text_process(struct text *t, const struct report_process *p)
 {
     text_str(t, "lastcall: process pid=");
     text_i64(t, p->pid);
-    put_key(t, LOG_TEXT, "how", "");
-    put_logfmt(t, p->how, length_of(p->how));
+    put_key(t, LOG_TEXT, "end", "");
+    put_logfmt(t, p->end, length_of(p->end));
     put_counters(t, LOG_TEXT, &p->counts);
     log_line_end(t, LOG_TEXT);
 }
@@ -185,8 +187,8 @@ static void put_process(struct text *t, const struct report_process *p)
 {
     text_str(t, "{\"pid\":");
     text_i64(t, p->pid);
-    put_key(t, LOG_JSON, "how", "");
-    put_json(t, p->how);
+    put_key(t, LOG_JSON, "end", "");
+    put_json(t, p->end);
     put_counters(t, LOG_JSON, &p->counts);
     text_char(t, '}');
 }
@@ -194,7 +196,7 @@ static void put_process(struct text *t, const struct report_process *p)
 /* ---- one cut connection --------------------------------------------------------------------------- */
 
 /* Alone, a process need not say whose connection it was. */
-static void put_owner(struct text *t, enum log_format format, const struct report_cut *c)
+static void put_owner(struct text *t, enum log_format format, const struct report_aborted *c)
 {
     if (!c->pid)
         return;
@@ -211,9 +213,9 @@ static void put_or_unknown(struct text *t, const char *key, const char *s, size_
         text_str(t, "unknown");
 }
 
-void report_text_cut(struct text *t, const struct report_cut *c)
+void report_text_aborted(struct text *t, const struct report_aborted *c)
 {
-    text_str(t, "lastcall: cut");
+    text_str(t, "lastcall: aborted");
     put_or_unknown(t, "peer", c->peer, length_of(c->peer));
     put_owner(t, LOG_TEXT, c);
     put_or_unknown(t, "method", c->method, c->method_len);
@@ -233,7 +235,7 @@ void report_text_cut(struct text *t, const struct report_cut *c)
     log_line_end(t, LOG_TEXT);
 }
 
-static void put_cut(struct text *t, const struct report_cut *c)
+static void put_cut(struct text *t, const struct report_aborted *c)
 {
     text_str(t, "{\"peer\":");
     put_json(t, c->peer);
@@ -259,7 +261,7 @@ static void put_cut(struct text *t, const struct report_cut *c)
 static void put_change(struct text *t, unsigned state, uint64_t at_us)
 {
     text_char(t, '[');
-    put_json(t, history_state_name(state));
+    put_json(t, conn_history_state_name(state));
     text_char(t, ',');
     text_u64(t, at_us);
     text_char(t, ']');
@@ -275,8 +277,8 @@ static void put_connection(struct text *t, const struct report_connection *c)
     put_json(t, c->method);
     put_u64(t, LOG_JSON, "in_bytes", c->in_bytes);
     put_u64(t, LOG_JSON, "out_bytes", c->out_bytes);
-    put_key(t, LOG_JSON, "cut", "");
-    text_str(t, c->cut ? "true" : "false");
+    put_key(t, LOG_JSON, "aborted", "");
+    text_str(t, c->aborted ? "true" : "false");
     put_key(t, LOG_JSON, "changes", "");
     text_char(t, '[');
     for (unsigned i = 0; i < c->changes; i++) {
@@ -300,13 +302,13 @@ static size_t room_in(const struct text *t)
  * taken back: half an element would spoil the line. */
 static bool keeps(struct text *t, size_t mark, bool was_cut, size_t reserve)
 {
-    if (!t->cut && room_in(t) >= reserve) {
-        t->cut = was_cut;
+    if (!t->truncated && room_in(t) >= reserve) {
+        t->truncated = was_cut;
         return true;
     }
     t->len = mark;
     t->at[mark] = '\0';
-    t->cut = true;
+    t->truncated = true;
     return false;
 }
 
@@ -318,9 +320,10 @@ static const struct joint {
     char process[16], cut[16], connection[32], end[16];
 } joints[] = {
     [REPORT_JSON_TOTALS] = {"", "", "", "{}\n"},
-    [REPORT_JSON_FIRST] = {",\"processes\":[", ",\"cuts\":[", ",\"cuts\":[],\"connections\":[", ",\"cuts\":[]}\n"},
-    [REPORT_JSON_PROCESS] = {",", "],\"cuts\":[", "],\"cuts\":[],\"connections\":[", "],\"cuts\":[]}\n"},
-    [REPORT_JSON_CUT] = {"", ",", "],\"connections\":[", "]}\n"},
+    [REPORT_JSON_FIRST] = {",\"processes\":[", ",\"aborts\":[", ",\"aborts\":[],\"connections\":[",
+                           ",\"aborts\":[]}\n"},
+    [REPORT_JSON_PROCESS] = {",", "],\"aborts\":[", "],\"aborts\":[],\"connections\":[", "],\"aborts\":[]}\n"},
+    [REPORT_JSON_ABORTED] = {"", ",", "],\"connections\":[", "]}\n"},
     [REPORT_JSON_CONNECTION] = {"", "", ",", "]}\n"},
     [REPORT_JSON_BEGIN] = {"", "", "", ""},
 };
@@ -335,9 +338,9 @@ static void advance(struct text *t, enum report_json *line, enum report_json nex
 void report_json_begin(struct text *t, enum report_json *line, const struct report *r)
 {
     size_t mark = t->len;
-    bool was_cut = t->cut;
+    bool was_cut = t->truncated;
     *line = REPORT_JSON_TOTALS;
-    t->cut = false;
+    t->truncated = false;
     put_totals(t, r);
     advance(t, line, REPORT_JSON_FIRST, mark, was_cut);
 }
@@ -346,30 +349,30 @@ void report_json_process(struct text *t, enum report_json *line, const struct re
 {
     const char *join = joints[*line].process;
     size_t mark = t->len;
-    bool was_cut = t->cut;
-    t->cut = !*join;
+    bool was_cut = t->truncated;
+    t->truncated = !*join;
     text_str(t, join);
     put_process(t, p);
     advance(t, line, REPORT_JSON_PROCESS, mark, was_cut);
 }
 
-void report_json_cut(struct text *t, enum report_json *line, const struct report_cut *c)
+void report_json_aborted(struct text *t, enum report_json *line, const struct report_aborted *c)
 {
     const char *join = joints[*line].cut;
     size_t mark = t->len;
-    bool was_cut = t->cut;
-    t->cut = !*join;
+    bool was_cut = t->truncated;
+    t->truncated = !*join;
     text_str(t, join);
     put_cut(t, c);
-    advance(t, line, REPORT_JSON_CUT, mark, was_cut);
+    advance(t, line, REPORT_JSON_ABORTED, mark, was_cut);
 }
 
 void report_json_connection(struct text *t, enum report_json *line, const struct report_connection *c)
 {
     const char *join = joints[*line].connection;
     size_t mark = t->len;
-    bool was_cut = t->cut;
-    t->cut = !*join;
+    bool was_cut = t->truncated;
+    t->truncated = !*join;
     text_str(t, join);
     put_connection(t, c);
     advance(t, line, REPORT_JSON_CONNECTION, mark, was_cut);
@@ -379,8 +382,8 @@ void report_json_connection(struct text *t, enum report_json *line, const struct
 void report_json_end(struct text *t, enum report_json *line)
 {
     size_t mark = t->len;
-    bool was_cut = t->cut;
-    t->cut = false;
+    bool was_cut = t->truncated;
+    t->truncated = false;
     text_str(t, joints[*line].end);
     advance(t, line, REPORT_JSON_BEGIN, mark, was_cut);
 }
@@ -425,8 +428,8 @@ void log_line_str(struct text *t, enum log_format format, const char *key, const
 {
     size_t mark = t->len;
     for (;; n /= 2) {
-        bool was_cut = t->cut;
-        t->cut = false;
+        bool was_cut = t->truncated;
+        t->truncated = false;
         put_key(t, format, key, "");
         if (format == LOG_JSON)
             text_quoted(t, s, n, true);
@@ -440,8 +443,8 @@ void log_line_str(struct text *t, enum log_format format, const char *key, const
 void log_line_u64(struct text *t, enum log_format format, const char *key, uint64_t value)
 {
     size_t mark = t->len;
-    bool was_cut = t->cut;
-    t->cut = false;
+    bool was_cut = t->truncated;
+    t->truncated = false;
     put_u64(t, format, key, value);
     keeps(t, mark, was_cut, end_of(format));
 }
@@ -453,7 +456,7 @@ void log_line_end(struct text *t, enum log_format format)
         text_char(t, '}');
     if (!room_in(t) && t->len) {
         t->len--;
-        t->cut = true;
+        t->truncated = true;
     }
     text_char(t, '\n');
 }

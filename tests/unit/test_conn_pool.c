@@ -1,4 +1,4 @@
-/* test_fdtable.c: slots, and the pool of connections: each entry has one owner, however many threads take. */
+/* test_conn_pool.c: slots, and the pool of connections: each entry has one owner, however many threads take. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "core/fdtable.h"
+#include "core/conn_pool.h"
 
 static struct conn_pool pool;
 

@@ -1,30 +1,30 @@
-/* view.h: where a process that serves keeps its connections, for `lastcall status`, which reads them from outside
+/* status_abi.h: where a process that serves keeps its connections, for `lastcall status`, which reads them from outside
  * (proc_pid_mem(5)) and so costs the server nothing. The member's slot in the group's table says where the view lies.
  *
  * Pure. The reader was perhaps built from other sources than the object that wrote it: it believes nothing before
- * view_check. */
-#ifndef LASTCALL_VIEW_H
-#define LASTCALL_VIEW_H
+ * status_abi_check. */
+#ifndef LASTCALL_STATUS_ABI_H
+#define LASTCALL_STATUS_ABI_H
 
-#include "core/fdtable.h"
+#include "core/conn_pool.h"
 
-struct view {
+struct status_abi {
     char magic[8];
     uint32_t version, size;
-    uint64_t layout; /* view_layout() of the object that wrote it */
+    uint64_t layout; /* status_abi_layout() of the object that wrote it */
     char build[16];  /* its LASTCALL_VERSION, for people; NUL-terminated */
     uint64_t pool;   /* the address of its struct conn_pool */
 };
 
-enum view_verdict { VIEW_GOOD, VIEW_NONE, VIEW_OTHER_BUILD };
+enum status_abi_verdict { STATUS_ABI_GOOD, STATUS_ABI_NONE, STATUS_ABI_OTHER_BUILD };
 
 /* Once, when the process begins to serve. */
-void view_init(struct view *v, const struct conn_pool *pool);
+void status_abi_init(struct status_abi *v, const struct conn_pool *pool);
 
 /* A copy of what lies at the address: none at all; of a build whose structs differ; or one that can be read. */
-enum view_verdict view_check(const struct view *v);
+enum status_abi_verdict status_abi_check(const struct status_abi *v);
 
 /* One number for the places and sizes of all that a reader of the pool looks at. */
-uint64_t view_layout(void);
+uint64_t status_abi_layout(void);
 
 #endif

@@ -1,5 +1,5 @@
-/* view.c: see view.h. */
-#include "core/view.h"
+/* status_abi.c: see status_abi.h. */
+#include "core/status_abi.h"
 
 static const char magic[8] = "lc-view";
 
@@ -46,7 +46,7 @@ static const uint32_t facts[] = {
 };
 
 /* FNV-1a, a fact at a time. */
-uint64_t view_layout(void)
+uint64_t status_abi_layout(void)
 {
     uint64_t hash = 0xcbf29ce484222325u;
     for (unsigned i = 0; i < COUNT(facts); i++)
@@ -54,23 +54,23 @@ uint64_t view_layout(void)
     return hash;
 }
 
-void view_init(struct view *v, const struct conn_pool *pool)
+void status_abi_init(struct status_abi *v, const struct conn_pool *pool)
 {
     memset(v, 0, sizeof *v);
     v->version = VERSION;
     v->size = sizeof *v;
-    v->layout = view_layout();
+    v->layout = status_abi_layout();
     memcpy(v->build, LASTCALL_VERSION, sizeof LASTCALL_VERSION);
     v->pool = (uintptr_t)pool;
     memcpy(v->magic, magic, sizeof magic);
 }
 
-_Static_assert(sizeof LASTCALL_VERSION <= sizeof((struct view *)0)->build, "room for it");
+_Static_assert(sizeof LASTCALL_VERSION <= sizeof((struct status_abi *)0)->build, "room for it");
 
-enum view_verdict view_check(const struct view *v)
+enum status_abi_verdict status_abi_check(const struct status_abi *v)
 {
     if (memcmp(v->magic, magic, sizeof magic) != 0)
-        return VIEW_NONE;
-    bool same = v->version == VERSION && v->size == sizeof *v && v->layout == view_layout();
-    return same ? VIEW_GOOD : VIEW_OTHER_BUILD;
+        return STATUS_ABI_NONE;
+    bool same = v->version == VERSION && v->size == sizeof *v && v->layout == status_abi_layout();
+    return same ? STATUS_ABI_GOOD : STATUS_ABI_OTHER_BUILD;
 }

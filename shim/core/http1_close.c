@@ -1,9 +1,9 @@
-/* rewrite.c: says `Connection: close` in a response head.
+/* http1_close.c: says `Connection: close` in a response head.
  *
  * One small machine (step) follows the head byte by byte, and it follows what goes on the *wire*: so a
  * literal of ours moves it exactly as if the program had written it, and its state after any short
  * write is found by stepping over what was sent. Planning adds to it the three edits of the header. */
-#include "core/rewrite.h"
+#include "core/http1_close.h"
 
 #include "core/http1.h"
 
@@ -40,7 +40,7 @@ static bool starts_with(const uint8_t *s, size_t n, const char *text)
 
 /* ---- the machine --------------------------------------------------------------------------------- */
 
-static enum state step_status_line(struct rewrite *r, uint8_t c)
+static enum state step_status_line(struct http1_close *r, uint8_t c)
 {
     static const char pattern[] = "HTTP/1.v nnn";
     if (r->at == sizeof pattern - 1)
@@ -53,7 +53,7 @@ static enum state step_status_line(struct rewrite *r, uint8_t c)
     return ODD;
 }
 
-static enum state step_name(struct rewrite *r, uint8_t c)
+static enum state step_name(struct http1_close *r, uint8_t c)
 {
     static const char name[] = "connection";
     if (c == ':') {
@@ -66,7 +66,7 @@ static enum state step_name(struct rewrite *r, uint8_t c)
 }
 
 /* Words of a Connection field: is one of them exactly close? */
-static void step_word(struct rewrite *r, uint8_t c)
+static void step_word(struct http1_close *r, uint8_t c)
 {
     if (c == ',' || c == '\r') {
         r->said = r->said || r->at == WORD_CLOSE || r->at == WORD_AFTER_CLOSE;
@@ -82,16 +82,16 @@ static void step_word(struct rewrite *r, uint8_t c)
 }
 
 /* A 1xx head is followed by another one; 101 ends HTTP. */
-static enum state end_head(struct rewrite *r)
+static enum state end_head(struct http1_close *r)
 {
     if (r->status / 100 != 1 || r->status == 101)
         r->done = true;
     else
-        rewrite_begin(r);
+        http1_close_begin(r);
     return STATUS_LINE;
 }
 
-static enum state next_state(struct rewrite *r, uint8_t c)
+static enum state next_state(struct http1_close *r, uint8_t c)
 {
     switch (r->state) {
     case STATUS_LINE: return step_status_line(r, c);
@@ -109,7 +109,7 @@ static enum state next_state(struct rewrite *r, uint8_t c)
 }
 
 /* One byte on the wire. Behind an odd one there is nothing more for us to do. */
-static void step(struct rewrite *r, uint8_t c)
+static void step(struct http1_close *r, uint8_t c)
 {
     /* A single LF ends a line as CRLF does (RFC 9112 2.2): first the CR that is not there. */
     if (c == '\n' && r->state != LINE_LF && r->state != END_LF)
@@ -119,7 +119,7 @@ static void step(struct rewrite *r, uint8_t c)
         r->done = true;
 }
 
-static void step_over(struct rewrite *r, const void *data, size_t n)
+static void step_over(struct http1_close *r, const void *data, size_t n)
 {
     for (const uint8_t *s = data; n > 0; s++, n--)
         step(r, *s);
@@ -156,7 +156,7 @@ static size_t keep_alive_line(const uint8_t *s, size_t n)
 }
 
 /* Is an edit due before s[0]? */
-static bool edit_due(const struct rewrite *r, const uint8_t *s, size_t n, struct edit *edit)
+static bool edit_due(const struct http1_close *r, const uint8_t *s, size_t n, struct edit *edit)
 {
     *edit = (struct edit){NULL, 0, 0};
     if (r->status / 100 == 1)
@@ -184,12 +184,12 @@ struct extent {
     bool odd; /* it is none that we understand */
 };
 
-static struct extent look_ahead(const struct rewrite *r, const struct rewrite_chunk *chunks, size_t count)
+static struct extent look_ahead(const struct http1_close *r, const struct http1_span *chunks, size_t count)
 {
-    struct rewrite ahead = *r;
+    struct http1_close ahead = *r;
     struct extent head = {0, 0, false};
-    if (count > REWRITE_CHUNKS)
-        count = REWRITE_CHUNKS;
+    if (count > HTTP1_CLOSE_SPANS)
+        count = HTTP1_CLOSE_SPANS;
     for (; head.chunks < count && !ahead.done; head.chunks++) {
         const uint8_t *s = chunks[head.chunks].data;
         for (size_t i = 0; i < chunks[head.chunks].len && !ahead.done; i++, head.bytes++)
@@ -199,26 +199,26 @@ static struct extent look_ahead(const struct rewrite *r, const struct rewrite_ch
     return head;
 }
 
-static void add_piece(struct rewrite_plan *plan, const void *data, size_t len, size_t source)
+static void add_piece(struct http1_close_plan *plan, const void *data, size_t len, size_t source)
 {
     if (len == 0 && source == 0)
         return;
-    plan->piece[plan->count++] = (struct rewrite_piece){data, len, source};
+    plan->piece[plan->count++] = (struct http1_close_piece){data, len, source};
     plan->wire += len;
     plan->taken += source;
 }
 
 /* An edit needs a piece before it, one for itself and one behind it, and there are `more` chunks. Room
- * for the insertion of close, the edit that matters, is never used up by others: with REWRITE_CHUNKS
+ * for the insertion of close, the edit that matters, is never used up by others: with HTTP1_CLOSE_SPANS
  * chunks and an owed piece it fits. */
-static bool edit_fits(const struct rewrite_plan *plan, const struct edit *edit, size_t more)
+static bool edit_fits(const struct http1_close_plan *plan, const struct edit *edit, size_t more)
 {
     bool insertion = edit->source == 0;
-    return plan->count + 3 + more + (insertion ? 0 : 2) <= REWRITE_PIECES;
+    return plan->count + 3 + more + (insertion ? 0 : 2) <= HTTP1_CLOSE_PIECES;
 }
 
 /* Plan one chunk; `more` chunks follow. *r is the state on the wire before and after it. */
-static void plan_chunk(struct rewrite_plan *plan, struct rewrite *r, const uint8_t *s, size_t n, size_t more)
+static void plan_chunk(struct http1_close_plan *plan, struct http1_close *r, const uint8_t *s, size_t n, size_t more)
 {
     size_t from = 0, i = 0;
     while (i < n) {
@@ -235,19 +235,20 @@ static void plan_chunk(struct rewrite_plan *plan, struct rewrite *r, const uint8
     add_piece(plan, s + from, n - from, n - from);
 }
 
-void rewrite_begin(struct rewrite *r)
+void http1_close_begin(struct http1_close *r)
 {
-    *r = (struct rewrite){0};
+    *r = (struct http1_close){0};
 }
 
-void rewrite_plan(struct rewrite_plan *plan, const struct rewrite *r, const struct rewrite_chunk *chunks, size_t count)
+void http1_close_plan(struct http1_close_plan *plan, const struct http1_close *r, const struct http1_span *chunks,
+                      size_t count)
 {
     struct extent head = look_ahead(r, chunks, count);
-    struct rewrite now = *r;
+    struct http1_close now = *r;
 
     plan->count = 0;
     plan->wire = plan->taken = 0;
-    add_piece(plan, r->literal, r->owed, 0);
+    add_piece(plan, r->literal, r->unsent, 0);
     for (size_t i = 0, n; i < head.chunks; i++, head.bytes -= n) {
         n = chunks[i].len < head.bytes ? chunks[i].len : head.bytes;
         if (head.odd) {
@@ -262,33 +263,33 @@ void rewrite_plan(struct rewrite_plan *plan, const struct rewrite *r, const stru
 
 /* ---- committing ---------------------------------------------------------------------------------- */
 
-static bool is_literal(const struct rewrite_piece *piece)
+static bool is_literal(const struct http1_close_piece *piece)
 {
     return piece->len > 0 && piece->len != piece->source;
 }
 
 /* n bytes of a literal are out: it counts as written, what is left of it is owed. */
-static size_t commit_literal(struct rewrite *r, const struct rewrite_piece *piece, size_t n)
+static size_t commit_literal(struct http1_close *r, const struct http1_close_piece *piece, size_t n)
 {
     step_over(r, piece->data, piece->len);
     r->literal = (const char *)piece->data + n;
-    r->owed = (uint8_t)(piece->len - n);
+    r->unsent = (uint8_t)(piece->len - n);
     return piece->source;
 }
 
-size_t rewrite_commit(struct rewrite *r, const struct rewrite_plan *plan, size_t sent)
+size_t http1_close_commit(struct http1_close *r, const struct http1_close_plan *plan, size_t sent)
 {
     size_t done = 0;
     unsigned i = 0;
-    if (r->owed) { /* the first piece: the machine is behind it already */
-        size_t n = sent < r->owed ? sent : r->owed;
+    if (r->unsent) { /* the first piece: the machine is behind it already */
+        size_t n = sent < r->unsent ? sent : r->unsent;
         r->literal += n;
-        r->owed = (uint8_t)(r->owed - n);
+        r->unsent = (uint8_t)(r->unsent - n);
         sent -= n;
         i = 1;
     }
-    for (; i < plan->count && !r->owed; i++) {
-        const struct rewrite_piece *piece = &plan->piece[i];
+    for (; i < plan->count && !r->unsent; i++) {
+        const struct http1_close_piece *piece = &plan->piece[i];
         size_t n = sent < piece->len ? sent : piece->len;
         if (n == 0 && piece->len > 0)
             break;

@@ -1,20 +1,20 @@
-/* test_view.c: what a reader of another process's memory believes. */
+/* test_status_abi.c: what a reader of another process's memory believes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-#include "core/view.h"
+#include "core/status_abi.h"
 
 static struct conn_pool pool;
 
 static void its_own_is_good(void **unused UNUSED)
 {
-    struct view v;
+    struct status_abi v;
     memset(&v, 0xff, sizeof v);
-    view_init(&v, &pool);
-    assert_int_equal(view_check(&v), VIEW_GOOD);
+    status_abi_init(&v, &pool);
+    assert_int_equal(status_abi_check(&v), STATUS_ABI_GOOD);
     assert_true(v.pool == (uintptr_t)&pool);
     assert_string_equal(v.build, LASTCALL_VERSION);
     assert_true(v.layout != 0);
@@ -22,26 +22,26 @@ static void its_own_is_good(void **unused UNUSED)
 
 static void other_bytes_are_none(void **unused UNUSED)
 {
-    struct view v;
+    struct status_abi v;
     memset(&v, 0, sizeof v);
-    assert_int_equal(view_check(&v), VIEW_NONE);
-    view_init(&v, &pool);
+    assert_int_equal(status_abi_check(&v), STATUS_ABI_NONE);
+    status_abi_init(&v, &pool);
     v.magic[7] = 'x';
-    assert_int_equal(view_check(&v), VIEW_NONE);
+    assert_int_equal(status_abi_check(&v), STATUS_ABI_NONE);
 }
 
 static void another_build_is_told_apart(void **unused UNUSED)
 {
-    struct view v;
-    view_init(&v, &pool);
+    struct status_abi v;
+    status_abi_init(&v, &pool);
     v.version++;
-    assert_int_equal(view_check(&v), VIEW_OTHER_BUILD);
-    view_init(&v, &pool);
+    assert_int_equal(status_abi_check(&v), STATUS_ABI_OTHER_BUILD);
+    status_abi_init(&v, &pool);
     v.size += 8;
-    assert_int_equal(view_check(&v), VIEW_OTHER_BUILD);
-    view_init(&v, &pool);
+    assert_int_equal(status_abi_check(&v), STATUS_ABI_OTHER_BUILD);
+    status_abi_init(&v, &pool);
     v.layout ^= 1;
-    assert_int_equal(view_check(&v), VIEW_OTHER_BUILD);
+    assert_int_equal(status_abi_check(&v), STATUS_ABI_OTHER_BUILD);
 }
 
 int main(void)

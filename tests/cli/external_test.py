@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""A drain from outside, by `lastcall run`: what e2e's scenarios do not ask: options, privileges that are missing, listeners that
+"""An external drain, by `lastcall run`: what e2e's scenarios do not ask: options, privileges that are missing, listeners that
 others hold, programs of several processes, and requests that cross the end of an idle connection."""
 import collections
 import contextlib
@@ -54,18 +54,18 @@ ENDLESS = 600_000  # ms: who ends before is not waited for
 
 def ended_well(t, load, in_flight, came=0, **expected):
     """Once in a while the connection by which the suite saw that it serves is not closed yet, and counts too, as may those that
-    looked whether the door is closed (`came`)."""
+    looked whether it accepts (`came`)."""
     t.no_loss(load)
     t.exits()
-    t.drained(how='outside', **expected)
+    t.drained(mode='external', **expected)
     counted = t.report()['in_flight']
-    check(in_flight <= counted <= in_flight + 1 + came, f'{counted} were in flight, not {in_flight} ({came} looked at the door)')
+    check(in_flight <= counted <= in_flight + 1 + came, f'{counted} were in flight, not {in_flight} ({came} looked whether it accepts)')
 
 
 def alone(path, program):
     """A program of its own, to be given an owner and a mode."""
     shutil.copy(f'{cases.build}/e2e/{program}', path)
-    return servers.Server('own', lambda build, where, host, port, backend: [path, str(port), host], [], -15, outside=True)
+    return servers.Server('own', lambda build, where, host, port, backend: [path, str(port), host], [], -15, external=True)
 
 
 # ---- options ----------------------------------------------------------------------------------------------------------
@@ -96,7 +96,7 @@ def a_listener_that_is_not_named_is_left_alone():
         load = asleep(t, ENDLESS)
         t.exits()
         check(load.finish()['lost'] == 4, 'somebody was waited for')
-        check('nothing to drain from outside' in t.read('log'), t.read('log'))
+        check('nothing to drain externally' in t.read('log'), t.read('log'))
 
 
 @case
@@ -130,7 +130,7 @@ def both_families():
         with serving(server, host) as t:
             t.target = (target, t.port)
             t.address = f'{target}:{t.port}' if '.' in target else f'[{target}]:{t.port}'
-            ended_well(t, asleep(t), in_flight=4, hidden='hide')
+            ended_well(t, asleep(t), in_flight=4, accept_stop='so_bindtoifindex')
 
 
 # ---- listeners that others hold ---------------------------------------------------------------------------------------
@@ -150,7 +150,7 @@ def a_listener_that_somebody_else_holds_is_not_hidden():
             child.terminate()
             check(child.wait(cases.BOUND) == 143, 'the status')
             with open(f'{d}/report') as f:
-                check('"hidden":"shared"' in f.read(), 'the report')
+                check('"accept_stop":"left_to_others"' in f.read(), 'the report')
             with socket.create_connection(('127.0.0.1', port), cases.BOUND):
                 ours.settimeout(cases.BOUND)
                 ours.accept()[0].close()
@@ -168,7 +168,7 @@ def a_port_that_another_program_serves_too_is_not_hidden():
             until('both listen', lambda: procfs.sockets(other.pid) & procfs.listeners(other.pid, t.port))
             t.term()
             t.exits()
-            check(t.report()['hidden'] == 'shared', f'{t.report()}')
+            check(t.report()['accept_stop'] == 'left_to_others', f'{t.report()}')
             for _ in range(20):
                 check(t.get().status == 200, 'the other one is not reached')
         finally:
@@ -228,7 +228,7 @@ def without_pidfd_getfd_what_is_in_flight_is_waited_for():
     with serving(kind=Refused) as t, t.wire() as idle:
         idle.send(GET)
         idle.response()
-        ended_well(t, asleep(t), in_flight=4, hidden='none')
+        ended_well(t, asleep(t), in_flight=4, accept_stop='none')
         check(t.read('log').count(CANNOT_TAKE) == 1, t.read('log'))
 
 
@@ -254,16 +254,16 @@ def a_command_that_ends_meanwhile_is_reported():
         t.exits(status=128 + 9)
         check(load.finish()['lost'] == 40, 'somebody was served')
         report = t.report()
-        check(report['end'] == 'exit' and report['cut'] == len(report['cuts']), f'{report}')
+        check(report['end'] == 'exit' and report['aborted'] == len(report['aborts']), f'{report}')
         # One of wait_door's may have waited to be accepted then.
-        check(len([c for c in report['cuts'] if 'pid' in c]) == 40, f'{report}')
+        check(len([c for c in report['aborts'] if 'pid' in c]) == 40, f'{report}')
 
 
 @case
 def a_server_that_dies_behind_a_shell_is_reported():
     """The shell lives, so that the drain goes on, and nothing is in flight any more."""
     server = servers.Server('behind', lambda build, where, host, port, backend: [
-        'sh', '-c', f'{build}/e2e/{PLAIN} {port} {host} & wait; read line < {where}/fifo'], [], -15, outside=True)
+        'sh', '-c', f'{build}/e2e/{PLAIN} {port} {host} & wait; read line < {where}/fifo'], [], -15, external=True)
     with serving(server) as t:
         os.mkfifo(t.path('fifo'))
         load = asleep(t, ENDLESS)
@@ -272,7 +272,7 @@ def a_server_that_dies_behind_a_shell_is_reported():
         t.exits()
         check(load.finish()['lost'] == 4, 'somebody was served')
         report = t.report()
-        check(report['end'] == 'drained' and report['cut'] == len(report['cuts']) == 4, f'{report}')
+        check(report['end'] == 'drained' and report['aborted'] == len(report['aborts']) == 4, f'{report}')
 
 
 class Nobody(Restricted):
@@ -290,7 +290,7 @@ def another_user_needs_no_privilege():
         idle.response()
         load = asleep(t)
         idle.end()
-        ended_well(t, load, in_flight=4, hidden='hide', idle_closed=1)
+        ended_well(t, load, in_flight=4, accept_stop='so_bindtoifindex', idle_closed=1)
 
 
 @case
@@ -305,7 +305,7 @@ def a_setuid_program_of_another_user():
             pid = procfs.children(t.process.pid)[0]
             with open(f'/proc/{pid}/status') as f:
                 check('Uid:\t65534\t0\t0\t0' in f.read(), 'it has not become root')
-            ended_well(t, asleep(t), in_flight=4, hidden='none')
+            ended_well(t, asleep(t), in_flight=4, accept_stop='none')
             check(t.read('log').count(CANNOT_TAKE) == 1 and 'may not be looked at' in t.read('log'), t.read('log'))
         with serving(server, kind=Nobody) as t:
             load = asleep(t, ENDLESS)
@@ -328,7 +328,7 @@ def a_process_for_each_connection():
         with open(f'{d}/big', 'wb') as f:
             f.write(servers.pattern(servers.BIG))
         server = servers.Server('busybox', lambda build, where, host, port, backend: [
-            'busybox', 'httpd', '-f', '-p', f'{host}:{port}', '-h', d], ['busybox'], -15, outside=True)
+            'busybox', 'httpd', '-f', '-p', f'{host}:{port}', '-h', d], ['busybox'], -15, external=True)
         with serving(server) as t:
             slow = t.load('GET /cgi-bin/slow text=slow\n', clients=6, limit=1, http10=True, fresh=True, ready_sent=6)
             big = t.load(f'GET /big pattern={servers.BIG}', clients=3, limit=1, http10=True, fresh=True, rate=6 << 20,
@@ -338,7 +338,7 @@ def a_process_for_each_connection():
             t.term()
             came = t.wait_door()
             t.no_loss(slow)
-            ended_well(t, big, in_flight=9, came=came, hidden='hide')
+            ended_well(t, big, in_flight=9, came=came, accept_stop='so_bindtoifindex')
             return t.note
 
 
@@ -347,9 +347,9 @@ def a_shell_that_stays_as_the_parent():
     """It has nothing to drain, but what it has started, and both have the signal in the end."""
     for ending in ('wait', 'wait $!'):
         server = servers.Server('behind', lambda build, where, host, port, backend, ending=ending: [
-            'sh', '-c', f'{build}/e2e/{PLAIN} {port} {host} & {ending}'], [], -15, outside=True)
+            'sh', '-c', f'{build}/e2e/{PLAIN} {port} {host} & {ending}'], [], -15, external=True)
         with serving(server) as t:
-            ended_well(t, asleep(t), in_flight=4, hidden='hide')
+            ended_well(t, asleep(t), in_flight=4, accept_stop='so_bindtoifindex')
 
 
 # ---- crossing ---------------------------------------------------------------------------------------------------------
@@ -398,11 +398,11 @@ def requests_that_cross_the_end_of_an_idle_connection():
             late = Late(t, 100, around, spread)
             t.term()
             late.ask(t.termed)
-            total.update(in_time=late.in_time, served=late.served, crossed=late.crossed, closed=late.closed)
+            total.update(in_time=late.in_time, served=late.served, late_data=late.crossed, closed=late.closed)
             t.exits()
             t.drained()
     check(total['in_time'] > 0, 'nobody asked in time')
-    return (f"{total['served']} served, of them {total['in_time']} just in time, {total['crossed']} crossed it, "
+    return (f"{total['served']} served, of them {total['in_time']} just in time, {total['late_data']} crossed it, "
             f"{total['closed']} saw it before they asked")
 
 

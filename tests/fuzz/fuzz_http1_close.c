@@ -1,8 +1,8 @@
-/* fuzz_rewrite.c: random programs, chunks and short writes through rewrite, judged by rewrite_oracle.h.
+/* fuzz_http1_close.c: random programs, chunks and short writes through rewrite, judged by http1_close_oracle.h.
  *
  * Input: some bytes that say how the program writes and what the kernel takes, a NUL, and what the
  * program writes. A head that is not well-formed has only to come through with nothing lost. */
-#include "../unit/rewrite_oracle.h"
+#include "../unit/http1_close_oracle.h"
 
 #include "core/http1.h"
 

@@ -1,4 +1,4 @@
-/* test_report.c: reports and log lines as people and as machines read them. */
+/* test_report_format.c: reports and log lines as people and as machines read them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "core/report.h"
+#include "core/report_format.h"
 
 static char room[8192];
 static struct text line;
@@ -123,31 +123,31 @@ static const struct report drained = {
     .pid = 12,
     .signal = 15,
     .wall_start_ms = 1700000000123,
-    .took = 1234567890,
-    .door = 12500 * NSEC_PER_USEC,
-    .tail = 312456,
+    .duration = 1234567890,
+    .accept_stopped = 12500 * NSEC_PER_USEC,
+    .exit_delay = 312456,
     .end = REPORT_DRAINED,
-    .hidden = "hide",
+    .accept_stop = "so_bindtoifindex",
     .counts =
         {
             .in_flight = 8,
-            .served_late = 3,
+            .served_after_signal = 3,
             .idle_closed = 50,
-            .farewells = 11,
-            .crossed = 1,
-            .cut = 2,
+            .close_sent = 11,
+            .late_data = 1,
+            .aborted = 2,
             .unread_bytes = 4,
             .opaque = 5,
-            .refused_unknown = 6,
+            .untracked = 6,
         },
 };
 
 static const struct report nothing = {.pid = 1, .signal = 34, .end = REPORT_DEADLINE};
 
-static const struct report_process worker = {.pid = 13, .how = "drained", .counts = {.in_flight = 7, .cut = 1}};
-static const struct report_process odd = {.pid = 14, .how = "a \"b\"\n", .counts = {.refused_unknown = UINT64_MAX}};
+static const struct report_process worker = {.pid = 13, .end = "drained", .counts = {.in_flight = 7, .aborted = 1}};
+static const struct report_process odd = {.pid = 14, .end = "a \"b\"\n", .counts = {.untracked = UINT64_MAX}};
 
-static const struct report_cut get = {
+static const struct report_aborted get = {
     .peer = "127.0.0.1:5",
     .method = "GET",
     .method_len = 3,
@@ -160,33 +160,35 @@ static const struct report_cut get = {
     .unread_bytes = 9,
 };
 
-static const struct report_cut opaque = {.peer = "unix", .method = ""};
-static const struct report_cut hostile = {.peer = "[::1]:80", .method = "\"\n\x1b[2J\xff\\", .method_len = 8};
+static const struct report_aborted opaque = {.peer = "unix", .method = ""};
+static const struct report_aborted hostile = {.peer = "[::1]:80", .method = "\"\n\x1b[2J\xff\\", .method_len = 8};
 
 /* Only where it was not an object of ours that drained is that said. */
-static void a_drain_from_outside_says_so(void **state UNUSED)
+static void an_external_drain_says_so(void **state UNUSED)
 {
     enum report_json expects;
     struct report r = nothing;
-    r.how = "outside";
+    r.mode = "external";
     report_text(fresh(), &r);
-    assert_non_null(strstr(line.at, "lastcall: deadline pid=1 how=outside signal="));
+    assert_non_null(strstr(line.at, "lastcall: deadline pid=1 mode=external signal="));
     report_json_begin(fresh(), &expects, &r);
-    assert_non_null(strstr(line.at, "\"end\":\"deadline\",\"how\":\"outside\",\"hidden\":"));
+    assert_non_null(strstr(line.at, "\"end\":\"deadline\",\"mode\":\"external\",\"accept_stop\":"));
     report_json_begin(fresh(), &expects, &nothing);
-    assert_null(strstr(line.at, "how"));
+    assert_null(strstr(line.at, "mode"));
 }
 
 static void reports_to_people(void **state UNUSED)
 {
     report_text(fresh(), &drained);
-    assert_string_equal(line.at, "lastcall: drained pid=12 signal=TERM took=1.2s door=12.5ms hidden=hide "
-                                 "in_flight=8 served_late=3 idle_closed=50 farewells=11 crossed=1 cut=2 "
-                                 "unread_bytes=4 opaque=5 refused_unknown=6 tail=312us\n");
+    assert_string_equal(
+        line.at,
+        "lastcall: drained pid=12 signal=TERM duration=1.2s accept_stopped=12.5ms accept_stop=so_bindtoifindex "
+        "in_flight=8 served_after_signal=3 idle_closed=50 close_sent=11 late_data=1 aborted=2 "
+        "unread_bytes=4 opaque=5 untracked=6 exit_delay=312us\n");
     report_text(fresh(), &nothing);
-    assert_string_equal(line.at, "lastcall: deadline pid=1 signal=34 took=0s door=open hidden=none "
-                                 "in_flight=0 served_late=0 idle_closed=0 farewells=0 crossed=0 "
-                                 "cut=0 unread_bytes=0 opaque=0 refused_unknown=0 tail=0s\n");
+    assert_string_equal(line.at, "lastcall: deadline pid=1 signal=34 duration=0s accept_stopped=no accept_stop=none "
+                                 "in_flight=0 served_after_signal=0 idle_closed=0 close_sent=0 late_data=0 "
+                                 "aborted=0 unread_bytes=0 opaque=0 untracked=0 exit_delay=0s\n");
 }
 
 static void reports_a_group_to_people(void **state UNUSED)
@@ -199,41 +201,42 @@ static void reports_a_group_to_people(void **state UNUSED)
     report_text(fresh(), &r);
     assert_non_null(strstr(line.at, "lastcall: drained pid=12 processes=512 signal=TERM "));
     report_text_process(fresh(), &worker);
-    assert_string_equal(line.at, "lastcall: process pid=13 how=drained in_flight=7 served_late=0 idle_closed=0 "
-                                 "farewells=0 crossed=0 cut=1 unread_bytes=0 opaque=0 refused_unknown=0\n");
+    assert_string_equal(line.at, "lastcall: process pid=13 end=drained in_flight=7 served_after_signal=0 idle_closed=0 "
+                                 "close_sent=0 late_data=0 aborted=1 unread_bytes=0 opaque=0 untracked=0\n");
     report_text_process(fresh(), &odd);
-    assert_non_null(strstr(line.at, " how=\"a \\\"b\\\"\\x0a\" "));
-    assert_non_null(strstr(line.at, " refused_unknown=18446744073709551615\n"));
+    assert_non_null(strstr(line.at, " end=\"a \\\"b\\\"\\x0a\" "));
+    assert_non_null(strstr(line.at, " untracked=18446744073709551615\n"));
 }
 
-static void reports_cuts_to_people(void **state UNUSED)
+static void reports_the_aborted_to_people(void **state UNUSED)
 {
-    report_text_cut(fresh(), &get);
-    assert_string_equal(line.at, "lastcall: cut peer=127.0.0.1:5 method=GET age=60s request_bytes=78 "
+    report_text_aborted(fresh(), &get);
+    assert_string_equal(line.at, "lastcall: aborted peer=127.0.0.1:5 method=GET age=60s request_bytes=78 "
                                  "head_sent=yes response=100/4096 unread_bytes=9\n");
-    report_text_cut(fresh(), &opaque);
-    assert_string_equal(line.at, "lastcall: cut peer=unix method=unknown age=unknown request_bytes=0 "
+    report_text_aborted(fresh(), &opaque);
+    assert_string_equal(line.at, "lastcall: aborted peer=unix method=unknown age=unknown request_bytes=0 "
                                  "head_sent=no response=0/unknown unread_bytes=0\n");
-    report_text_cut(fresh(), &hostile);
+    report_text_aborted(fresh(), &hostile);
     assert_non_null(strstr(line.at, " method=\"\\\"\\x0a\\x1b[2J\\xff\\\\\" "));
-    struct report_cut owned = get;
+    struct report_aborted owned = get;
     owned.pid = 13;
-    report_text_cut(fresh(), &owned);
-    assert_non_null(strstr(line.at, "lastcall: cut peer=127.0.0.1:5 pid=13 method=GET "));
+    report_text_aborted(fresh(), &owned);
+    assert_non_null(strstr(line.at, "lastcall: aborted peer=127.0.0.1:5 pid=13 method=GET "));
 }
 
 static void reports_to_machines(void **state UNUSED)
 {
     report_json_begin(fresh(), &next, &drained);
-    report_json_cut(&line, &next, &get);
-    report_json_cut(&line, &next, &opaque);
+    report_json_aborted(&line, &next, &get);
+    report_json_aborted(&line, &next, &opaque);
     report_json_end(&line, &next);
     assert_string_equal(line.at,
                         "{\"event\":\"drain\",\"version\":\"" LASTCALL_VERSION "\",\"pid\":12,\"signal\":\"TERM\","
-                        "\"wall_start_ms\":1700000000123,\"end\":\"drained\",\"hidden\":\"hide\","
-                        "\"took_us\":1234567,\"door_us\":12500,\"tail_us\":312,\"in_flight\":8,\"served_late\":3,"
-                        "\"idle_closed\":50,\"farewells\":11,\"crossed\":1,\"cut\":2,\"unread_bytes\":4,"
-                        "\"opaque\":5,\"refused_unknown\":6,\"cuts\":["
+                        "\"wall_start_ms\":1700000000123,\"end\":\"drained\",\"accept_stop\":\"so_bindtoifindex\","
+                        "\"duration_us\":1234567,\"accept_stopped_us\":12500,\"exit_delay_us\":312,\"in_flight\":8,"
+                        "\"served_after_signal\":3,"
+                        "\"idle_closed\":50,\"close_sent\":11,\"late_data\":1,\"aborted\":2,\"unread_bytes\":4,"
+                        "\"opaque\":5,\"untracked\":6,\"aborts\":["
                         "{\"peer\":\"127.0.0.1:5\",\"method\":\"GET\",\"request_bytes\":78,\"response_bytes\":100,"
                         "\"response_total\":4096,\"head_sent\":true,\"age_us\":60000000,\"unread_bytes\":9},"
                         "{\"peer\":\"unix\",\"method\":\"\",\"request_bytes\":0,\"response_bytes\":0,"
@@ -243,29 +246,29 @@ static void reports_to_machines(void **state UNUSED)
 
 static void reports_a_group_to_machines(void **state UNUSED)
 {
-    struct report_cut owned = opaque;
+    struct report_aborted owned = opaque;
     owned.pid = 14;
     report_json_begin(fresh(), &next, &drained);
     size_t totals = line.len;
     report_json_process(&line, &next, &worker);
     report_json_process(&line, &next, &odd);
-    report_json_cut(&line, &next, &owned);
+    report_json_aborted(&line, &next, &owned);
     report_json_end(&line, &next);
     assert_string_equal(line.at + totals,
                         ",\"processes\":["
-                        "{\"pid\":13,\"how\":\"drained\",\"in_flight\":7,\"served_late\":0,\"idle_closed\":0,"
-                        "\"farewells\":0,\"crossed\":0,\"cut\":1,\"unread_bytes\":0,\"opaque\":0,"
-                        "\"refused_unknown\":0},"
-                        "{\"pid\":14,\"how\":\"a \\\"b\\\"\\u000a\",\"in_flight\":0,\"served_late\":0,"
-                        "\"idle_closed\":0,\"farewells\":0,\"crossed\":0,\"cut\":0,\"unread_bytes\":0,"
-                        "\"opaque\":0,\"refused_unknown\":18446744073709551615}],\"cuts\":["
+                        "{\"pid\":13,\"end\":\"drained\",\"in_flight\":7,\"served_after_signal\":0,\"idle_closed\":0,"
+                        "\"close_sent\":0,\"late_data\":0,\"aborted\":1,\"unread_bytes\":0,\"opaque\":0,"
+                        "\"untracked\":0},"
+                        "{\"pid\":14,\"end\":\"a \\\"b\\\"\\u000a\",\"in_flight\":0,\"served_after_signal\":0,"
+                        "\"idle_closed\":0,\"close_sent\":0,\"late_data\":0,\"aborted\":0,\"unread_bytes\":0,"
+                        "\"opaque\":0,\"untracked\":18446744073709551615}],\"aborts\":["
                         "{\"peer\":\"unix\",\"pid\":14,\"method\":\"\",\"request_bytes\":0,"
                         "\"response_bytes\":0,\"response_total\":null,\"head_sent\":false,\"age_us\":0,"
                         "\"unread_bytes\":0}]}\n");
     assert_true(is_json_line(line.at));
 }
 
-static const uint8_t idle_states[] = {HISTORY_IDLE, HISTORY_EOF, HISTORY_CLOSED};
+static const uint8_t idle_states[] = {CONN_HISTORY_IDLE, CONN_HISTORY_CLOSING, CONN_HISTORY_CLOSED};
 static const uint64_t idle_times[] = {0, 1000012, UINT64_MAX >> 8};
 static const struct report_connection idle = {
     14, "[::1]:5", "GET", 78, 312, false, 3, idle_states, idle_times, 0,
@@ -275,48 +278,49 @@ static void reports_connections_to_machines(void **state UNUSED)
 {
     struct report r = drained;
     r.connections = true;
-    r.hidden_at = 90 * NSEC_PER_USEC;
+    r.accept_stop_at = 90 * NSEC_PER_USEC;
     r.deadline = 25 * NSEC_PER_SEC;
     r.left_out = 7;
     report_json_begin(fresh(), &next, &r);
-    assert_non_null(strstr(line.at, ",\"hidden_at_us\":90,\"deadline_us\":25000000,\"connections_left_out\":7"));
+    assert_non_null(strstr(line.at, ",\"accept_stop_at_us\":90,\"deadline_us\":25000000,\"connections_left_out\":7"));
     size_t totals = line.len;
     struct report_connection cut = idle;
-    cut.cut = true;
+    cut.aborted = true;
     cut.peer = "a\"<b";
     cut.changes = 0;
     cut.left_out = 3;
     report_json_connection(&line, &next, &idle);
     report_json_connection(&line, &next, &cut);
     report_json_end(&line, &next);
-    assert_string_equal(line.at + totals,
-                        ",\"cuts\":[],\"connections\":["
-                        "{\"pid\":14,\"peer\":\"[::1]:5\",\"method\":\"GET\",\"in_bytes\":78,\"out_bytes\":312,"
-                        "\"cut\":false,\"changes\":[[\"idle\",0],[\"eof\",1000012],[\"closed\",72057594037927935]],"
-                        "\"left_out\":0},"
-                        "{\"pid\":14,\"peer\":\"a\\\"<b\",\"method\":\"GET\",\"in_bytes\":78,\"out_bytes\":312,"
-                        "\"cut\":true,\"changes\":[],\"left_out\":3}]}\n");
+    assert_string_equal(
+        line.at + totals,
+        ",\"aborts\":[],\"connections\":["
+        "{\"pid\":14,\"peer\":\"[::1]:5\",\"method\":\"GET\",\"in_bytes\":78,\"out_bytes\":312,"
+        "\"aborted\":false,\"changes\":[[\"idle\",0],[\"closing\",1000012],[\"closed\",72057594037927935]],"
+        "\"left_out\":0},"
+        "{\"pid\":14,\"peer\":\"a\\\"<b\",\"method\":\"GET\",\"in_bytes\":78,\"out_bytes\":312,"
+        "\"aborted\":true,\"changes\":[],\"left_out\":3}]}\n");
     assert_true(is_json_line(line.at));
 }
 
 static void the_largest_connection_fits_in_two_kilobytes(void **state UNUSED)
 {
-    uint8_t states[HISTORY_CHANGES];
-    uint64_t times[HISTORY_CHANGES];
-    char peer[HISTORY_PEER], method[HISTORY_METHOD];
+    uint8_t states[CONN_HISTORY_CHANGES];
+    uint64_t times[CONN_HISTORY_CHANGES];
+    char peer[CONN_HISTORY_PEER], method[CONN_HISTORY_METHOD];
     memset(peer, 1, sizeof peer);
     memset(method, 1, sizeof method);
     peer[sizeof peer - 1] = method[sizeof method - 1] = '\0';
-    for (unsigned i = 0; i < HISTORY_CHANGES; i++) {
-        states[i] = i % 2 ? HISTORY_IN_FLIGHT : HISTORY_LINGERING;
+    for (unsigned i = 0; i < CONN_HISTORY_CHANGES; i++) {
+        states[i] = i % 2 ? CONN_HISTORY_IN_FLIGHT : CONN_HISTORY_LINGERING;
         times[i] = UINT64_MAX;
     }
-    const struct report_connection c = {INT32_MIN,       peer,   method, UINT64_MAX, UINT64_MAX, true,
-                                        HISTORY_CHANGES, states, times,  UINT64_MAX};
+    const struct report_connection c = {INT32_MIN, peer,  method,    UINT64_MAX, UINT64_MAX, true, CONN_HISTORY_CHANGES,
+                                        states,    times, UINT64_MAX};
     report_json_begin(fresh(), &next, &drained);
     text_init(&line, room, 2048);
     report_json_connection(&line, &next, &c);
-    assert_false(line.cut);
+    assert_false(line.truncated);
 }
 
 static void reports_nothing_to_machines(void **state UNUSED)
@@ -325,7 +329,7 @@ static void reports_nothing_to_machines(void **state UNUSED)
     report_json_end(&line, &next);
     assert_true(is_json_line(line.at));
     assert_non_null(strstr(line.at, "\"signal\":\"34\""));
-    assert_non_null(strstr(line.at, "\"refused_unknown\":0,\"cuts\":[]}\n"));
+    assert_non_null(strstr(line.at, "\"untracked\":0,\"aborts\":[]}\n"));
     assert_null(strstr(line.at, "processes"));
 }
 
@@ -339,8 +343,8 @@ static void piece(struct text *t, enum report_json *at, int which)
     case BEGIN: report_json_begin(t, at, &drained); break;
     case PROCESS: report_json_process(t, at, &worker); break;
     case ODD: report_json_process(t, at, &odd); break;
-    case CUT: report_json_cut(t, at, &opaque); break;
-    case LONG: report_json_cut(t, at, &hostile); break;
+    case CUT: report_json_aborted(t, at, &opaque); break;
+    case LONG: report_json_aborted(t, at, &hostile); break;
     case CONNECTION: report_json_connection(t, at, &idle); break;
     case END: report_json_end(t, at); break;
     default: fail();
@@ -355,7 +359,7 @@ static bool stream(char *whole, size_t room_for, enum report_json *at, int which
     assert_non_null(buffer);
     text_init(&t, buffer, size);
     piece(&t, at, which);
-    bool kept = !t.cut;
+    bool kept = !t.truncated;
     assert_true(kept || t.len == 0);
     assert_true(t.len == strlen(buffer));
     assert_true(strlen(whole) + t.len < room_for);
@@ -372,7 +376,7 @@ static void streams_in_pieces(void **state UNUSED)
     assert_true(is_json_line(whole));
     assert_non_null(strstr(whole, ",\"processes\":[{\"pid\":13,"));
     assert_non_null(strstr(whole, "},{\"pid\":14,"));
-    assert_non_null(strstr(whole, "}],\"cuts\":[{\"peer\":\"unix\""));
+    assert_non_null(strstr(whole, "}],\"aborts\":[{\"peer\":\"unix\""));
     assert_non_null(strstr(whole, "},{\"peer\":\"[::1]:80\""));
 }
 
@@ -422,7 +426,7 @@ static void an_end_without_room_can_be_said_again(void **state UNUSED)
     char whole[4096] = "";
     stream(whole, sizeof whole, &next, BEGIN, 1024);
     stream(whole, sizeof whole, &next, PROCESS, 1024);
-    for (size_t size = 1; size <= strlen("],\"cuts\":[]}\n"); size++)
+    for (size_t size = 1; size <= strlen("],\"aborts\":[]}\n"); size++)
         assert_false(stream(whole, sizeof whole, &next, END, size));
     assert_true(stream(whole, sizeof whole, &next, END, 16));
     assert_true(is_json_line(whole));
@@ -438,9 +442,9 @@ static void pieces_out_of_turn_are_left_out(void **state UNUSED)
             int which = PROCESS + (int)(rest % 6);
             bool in_turn =
                 which == END || (!ended && (which == CONNECTION || (!connections && (which >= CUT || !cuts))));
-            line.cut = false;
+            line.truncated = false;
             piece(&line, &next, which);
-            assert_int_equal(line.cut, !in_turn);
+            assert_int_equal(line.truncated, !in_turn);
             cuts = cuts || which == CUT || which == LONG;
             connections = connections || which == CONNECTION;
             ended = ended || which == END;
@@ -496,12 +500,12 @@ static void sums_big_numbers(void **state UNUSED)
 {
     struct report_counts sum = numbered((uint64_t)1 << 62), more = numbered((uint64_t)1 << 61);
     report_counts_add(&sum, &more);
-    assert_true(sum.in_flight == ((uint64_t)3 << 61) + 2 && sum.refused_unknown == ((uint64_t)3 << 61) + 18);
-    sum = (struct report_counts){.in_flight = UINT64_MAX - 1, .cut = UINT64_MAX - 5, .opaque = UINT64_MAX};
-    more = (struct report_counts){.in_flight = 1, .cut = 7, .opaque = UINT64_MAX, .crossed = UINT64_MAX};
+    assert_true(sum.in_flight == ((uint64_t)3 << 61) + 2 && sum.untracked == ((uint64_t)3 << 61) + 18);
+    sum = (struct report_counts){.in_flight = UINT64_MAX - 1, .aborted = UINT64_MAX - 5, .opaque = UINT64_MAX};
+    more = (struct report_counts){.in_flight = 1, .aborted = 7, .opaque = UINT64_MAX, .late_data = UINT64_MAX};
     report_counts_add(&sum, &more);
-    assert_true(sum.in_flight == UINT64_MAX && sum.cut == UINT64_MAX && sum.opaque == UINT64_MAX);
-    assert_true(sum.crossed == UINT64_MAX && sum.farewells == 0);
+    assert_true(sum.in_flight == UINT64_MAX && sum.aborted == UINT64_MAX && sum.opaque == UINT64_MAX);
+    assert_true(sum.late_data == UINT64_MAX && sum.close_sent == 0);
 }
 
 /* ---- room ----------------------------------------------------------------------------------------- */
@@ -521,26 +525,26 @@ static void largest_pieces_fit_in_a_kilobyte(void **state UNUSED)
     memset(&r, 0xff, sizeof r);
     r.pid = r.signal = INT32_MIN;
     r.end = REPORT_SECOND_SIGNAL;
-    r.how = "outside";
-    r.hidden = "filter";
+    r.mode = "external";
+    r.accept_stop = "filter";
     r.connections = true;
     text_init(&line, room, 1024);
     report_json_begin(&line, &next, &r);
     report_json_end(&line, &next);
-    assert_false(line.cut);
+    assert_false(line.truncated);
     assert_true(is_json_line(line.at));
     text_init(&line, room, 1024);
     report_text(&line, &r);
-    assert_false(line.cut);
+    assert_false(line.truncated);
 
     struct report_process p = {INT32_MIN, "second_signal", r.counts};
     report_json_begin(fresh(), &next, &r);
     text_init(&line, room, 1024);
     report_json_process(&line, &next, &p);
-    assert_false(line.cut);
+    assert_false(line.truncated);
     text_init(&line, room, 1024);
     report_text_process(&line, &p);
-    assert_false(line.cut);
+    assert_false(line.truncated);
 }
 
 static size_t length_of_all_pieces(void)
@@ -548,7 +552,7 @@ static size_t length_of_all_pieces(void)
     fresh();
     for (int which = BEGIN; which < PIECES; which++)
         piece(&line, &next, which);
-    assert_false(line.cut);
+    assert_false(line.truncated);
     return line.len;
 }
 
@@ -565,7 +569,7 @@ static void json_is_valid_at_every_size(void **state UNUSED)
         text_init(&t, buffer, size);
         for (size_t i = 0; i < COUNT(order); i++)
             piece(&t, &next, order[i]);
-        assert_true(t.cut == (size < full));
+        assert_true(t.truncated == (size < full));
         assert_true(size < sizeof "{}\n" ? t.len == 0 : is_json_line(buffer));
         free(buffer);
     }
@@ -583,7 +587,7 @@ static void text_lines_end_at_every_size(void **state UNUSED)
             case 0: report_text(&t, &drained); break;
             case 1: report_text(&t, &nothing); break;
             case 2: report_text_process(&t, &odd); break;
-            default: report_text_cut(&t, &hostile); break;
+            default: report_text_aborted(&t, &hostile); break;
             }
             assert_true(t.len < size);
             assert_true(size == 1 || buffer[t.len - 1] == '\n');
@@ -665,7 +669,7 @@ static void long_values_keep_their_beginning(void **state UNUSED)
     log_line_begin(&line, LOG_JSON, 1, LOG_INFO, 1, "m");
     log_line_str(&line, LOG_JSON, "k", value, sizeof value);
     log_line_end(&line, LOG_JSON);
-    assert_true(line.cut);
+    assert_true(line.truncated);
     assert_true(is_json_line(line.at));
     assert_non_null(strstr(line.at, "\"k\":\"vvvvvvvvvvvvvvvv"));
 }
@@ -674,10 +678,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_reader_can_refuse),
-        cmocka_unit_test(a_drain_from_outside_says_so),
+        cmocka_unit_test(an_external_drain_says_so),
         cmocka_unit_test(reports_to_people),
         cmocka_unit_test(reports_a_group_to_people),
-        cmocka_unit_test(reports_cuts_to_people),
+        cmocka_unit_test(reports_the_aborted_to_people),
         cmocka_unit_test(reports_to_machines),
         cmocka_unit_test(reports_a_group_to_machines),
         cmocka_unit_test(reports_connections_to_machines),

@@ -1,4 +1,4 @@
-/* rewrite.h: says `Connection: close` in a response head on its way out.
+/* http1_close.h: says `Connection: close` in a response head on its way out.
  *
  * Pure. The program's bytes go through a plan of pieces: its own bytes, its bytes left out, and
  * literals of ours. Token keep-alive in a Connection field becomes close, other tokens stay;
@@ -11,37 +11,37 @@
  * Short writes are mapped back exactly: the program is told only of bytes of its own buffer that are
  * on the wire (or left out); of a literal cut short the rest is owed and goes out first next time.
  * As every literal is followed by bytes of the program, nothing is ever owed at the end of a head. */
-#ifndef LASTCALL_REWRITE_H
-#define LASTCALL_REWRITE_H
+#ifndef LASTCALL_HTTP1_CLOSE_H
+#define LASTCALL_HTTP1_CLOSE_H
 
 #include "base.h"
 
-enum { REWRITE_PIECES = 40, REWRITE_CHUNKS = 35 };
+enum { HTTP1_CLOSE_PIECES = 40, HTTP1_CLOSE_SPANS = 35 };
 
-struct rewrite_chunk { /* same layout as struct iovec */
+struct http1_span { /* same layout as struct iovec */
     const void *data;
     size_t len;
 };
 
-struct rewrite_piece {
+struct http1_close_piece {
     const void *data; /* what goes on the wire: the program's bytes or a literal */
     size_t len;       /* bytes on the wire, may be 0 */
     size_t source;    /* bytes of the program that this piece stands for, may be 0 */
 };
 
-struct rewrite { /* the state between two writes of one response head; all zero = start of a head */
+struct http1_close { /* the state between two writes of one response head; all zero = start of a head */
     uint8_t state;
-    uint8_t owed; /* bytes of the last literal still to be sent */
-    bool said;    /* close is in the head already */
-    bool done;    /* the (final) head has ended; nothing more to do until rewrite_begin */
+    uint8_t unsent; /* bytes of the last literal still to be sent */
+    bool said;      /* close is in the head already */
+    bool done;      /* the (final) head has ended; nothing more to do until http1_close_begin */
     uint16_t status;
-    uint8_t at; /* belongs to rewrite.c, as does the next: see there */
+    uint8_t at; /* belongs to http1_close.c, as does the next: see there */
     bool connection;
     const char *literal; /* where the owed bytes begin */
 };
 
-struct rewrite_plan {
-    struct rewrite_piece piece[REWRITE_PIECES];
+struct http1_close_plan {
+    struct http1_close_piece piece[HTTP1_CLOSE_PIECES];
     unsigned count;
     size_t wire;  /* bytes on the wire of all pieces */
     size_t taken; /* bytes of the program that the pieces stand for: up to the end of the head */
@@ -49,17 +49,18 @@ struct rewrite_plan {
 };
 
 /* Ready for the next response head. */
-void rewrite_begin(struct rewrite *r);
+void http1_close_begin(struct http1_close *r);
 
 /* Plan the sending of these chunks of the program's bytes, at most up to the end of the final head
  * (bytes behind it are the caller's, who sends them only if the plan ends the head). *r is not changed.
  * If the pieces do not suffice, keep-alive passes unaltered; close is said all the same. If the head
- * lies in more than REWRITE_CHUNKS chunks, the plan takes so many of them: a short write. */
-void rewrite_plan(struct rewrite_plan *plan, const struct rewrite *r, const struct rewrite_chunk *chunks, size_t count);
+ * lies in more than HTTP1_CLOSE_SPANS chunks, the plan takes so many of them: a short write. */
+void http1_close_plan(struct http1_close_plan *plan, const struct http1_close *r, const struct http1_span *chunks,
+                      size_t count);
 
 /* `sent` bytes (at most plan->wire) of the plan's pieces went out; *r and the chunks are still those that
  * were planned with. Moves *r there. Returns the bytes of
  * the program that are thereby done: what the caller's write may report. */
-size_t rewrite_commit(struct rewrite *r, const struct rewrite_plan *plan, size_t sent);
+size_t http1_close_commit(struct http1_close *r, const struct http1_close_plan *plan, size_t sent);
 
 #endif

@@ -1,49 +1,49 @@
-/* report.h: what a drain was, as lines of logfmt for people or one of JSON for machines. Pure. */
-#ifndef LASTCALL_REPORT_H
-#define LASTCALL_REPORT_H
+/* report_format.h: what a drain was, as lines of logfmt for people or one of JSON for machines. Pure. */
+#ifndef LASTCALL_REPORT_FORMAT_H
+#define LASTCALL_REPORT_FORMAT_H
 
-#include "core/history.h"
+#include "core/conn_history.h"
 #include "core/options.h"
 #include "core/text.h"
 
 enum report_end { REPORT_DRAINED, REPORT_DEADLINE, REPORT_SECOND_SIGNAL, REPORT_EXIT };
 
 struct report_counts {
-    uint64_t in_flight;       /* requests in flight at the signal */
-    uint64_t served_late;     /* requests served that arrived after the signal */
-    uint64_t idle_closed;     /* connections closed while idle */
-    uint64_t farewells;       /* responses into which we put Connection: close */
-    uint64_t crossed;         /* connections on which bytes came after we had decided to close */
-    uint64_t cut;             /* connections whose request or response was cut */
-    uint64_t unread_bytes;    /* received by the kernel, never read by the program */
-    uint64_t opaque;          /* connections that were opaque at the signal or became so */
-    uint64_t refused_unknown; /* connections found by the last sweep that the table lacked */
+    uint64_t in_flight;           /* requests in flight at the signal */
+    uint64_t served_after_signal; /* requests served that arrived after the signal */
+    uint64_t idle_closed;         /* connections closed while idle */
+    uint64_t close_sent;          /* responses into which we put Connection: close */
+    uint64_t late_data;           /* connections on which bytes came after we had decided to close */
+    uint64_t aborted;             /* connections whose request or response was cut */
+    uint64_t unread_bytes;        /* received by the kernel, never read by the program */
+    uint64_t opaque;              /* connections that were opaque at the signal or became so */
+    uint64_t untracked;           /* connections found by the last sweep that the table lacked */
 };
 
 struct report {
     int pid, signal;        /* the signal that began the drain */
     unsigned processes;     /* of the group, with this one; 0 and 1 = alone */
     uint64_t wall_start_ms; /* Unix time of the signal, ms */
-    nsec_t took;            /* signal to release */
-    nsec_t door;            /* signal to door closed; 0 = it was not closed before release */
-    nsec_t tail;            /* last thing owed to release */
+    nsec_t duration;        /* signal to release */
+    nsec_t accept_stopped;  /* signal to door closed; 0 = it was not closed before release */
+    nsec_t exit_delay;      /* last thing owed to release */
     enum report_end end;
-    const char *how;             /* "outside": no object of ours was in the program; NULL = not said */
-    const char *hidden;          /* how the listeners were closed: "hide", "filter", "drain"; NULL = "none" */
+    const char *mode;            /* "outside": no object of ours was in the program; NULL = not said */
+    const char *accept_stop;     /* how the listeners were closed: "hide", "filter", "drain"; NULL = "none" */
     struct report_counts counts; /* of all processes together */
     bool connections;            /* it tells of each connection, and therefore also of the next three */
-    nsec_t hidden_at;            /* signal to listeners hidden; 0 = they were not */
+    nsec_t accept_stop_at;       /* signal to listeners hidden; 0 = they were not */
     nsec_t deadline;             /* from the signal; 0 = none */
     uint64_t left_out;           /* connections that it does not tell of */
 };
 
 struct report_process { /* one process of a group */
     int pid;
-    const char *how; /* one word: how its part ended: "drained", "deadline", "killed" */
+    const char *end; /* one word: how its part ended: "drained", "deadline", "killed" */
     struct report_counts counts;
 };
 
-struct report_cut {     /* one connection that was cut */
+struct report_aborted { /* one connection that was cut */
     const char *peer;   /* "127.0.0.1:4242", "[::1]:80", "unix" */
     int pid;            /* whose connection it was; 0 = not said */
     const char *method; /* "GET"; "" = opaque or not known */
@@ -61,7 +61,7 @@ struct report_connection { /* one connection, through all of the drain */
     const char *peer;
     const char *method; /* of its last request; "" = opaque or not known; may be cut */
     uint64_t in_bytes, out_bytes;
-    bool cut;
+    bool aborted;
     unsigned changes; /* of its state */
     const uint8_t *states;
     const uint64_t *at_us; /* from the signal */
@@ -75,7 +75,7 @@ void report_counts_add(struct report_counts *to, const struct report_counts *mor
  * 2048 any connection. */
 void report_text(struct text *t, const struct report *r);
 void report_text_process(struct text *t, const struct report_process *p);
-void report_text_cut(struct text *t, const struct report_cut *c);
+void report_text_aborted(struct text *t, const struct report_aborted *c);
 
 /* The JSON line comes in pieces: begin, its processes, its cuts, its connections, end. *line is what it expects next; it is
  * the caller's, set by begin and from then on changed by these functions only. Each piece may go into a
@@ -86,13 +86,13 @@ enum report_json {
     REPORT_JSON_TOTALS,     /* nothing is written: the totals did not fit */
     REPORT_JSON_FIRST,      /* a first process, a first cut or the end: no array is open */
     REPORT_JSON_PROCESS,    /* another process, a first cut or the end */
-    REPORT_JSON_CUT,        /* another cut, a first connection or the end */
+    REPORT_JSON_ABORTED,    /* another cut, a first connection or the end */
     REPORT_JSON_CONNECTION, /* another connection or the end */
     REPORT_JSON_BEGIN,      /* the line has ended */
 };
 void report_json_begin(struct text *t, enum report_json *line, const struct report *r);
 void report_json_process(struct text *t, enum report_json *line, const struct report_process *p);
-void report_json_cut(struct text *t, enum report_json *line, const struct report_cut *c);
+void report_json_aborted(struct text *t, enum report_json *line, const struct report_aborted *c);
 void report_json_connection(struct text *t, enum report_json *line, const struct report_connection *c);
 void report_json_end(struct text *t, enum report_json *line);
 

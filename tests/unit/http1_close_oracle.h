@@ -1,7 +1,7 @@
-/* rewrite_oracle.h: a program that writes a response through rewrite.c, the wire it makes, and a
- * reference that judges the wire without sharing a line with rewrite.c. For the unit test and the fuzzer. */
-#ifndef LASTCALL_TEST_REWRITE_ORACLE_H
-#define LASTCALL_TEST_REWRITE_ORACLE_H
+/* http1_close_oracle.h: a program that writes a response through http1_close.c, the wire it makes, and a
+ * reference that judges the wire without sharing a line with http1_close.c. For the unit test and the fuzzer. */
+#ifndef LASTCALL_TEST_HTTP1_CLOSE_ORACLE_H
+#define LASTCALL_TEST_HTTP1_CLOSE_ORACLE_H
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -9,14 +9,14 @@
 #include <string.h>
 #include <strings.h>
 
-#include "core/rewrite.h"
+#include "core/http1_close.h"
 
 struct server {
     const char *program; /* all that the program wants to write */
     size_t len, at;      /* at: what it was told is done */
     char *wire;
     size_t wire_len;
-    struct rewrite r;
+    struct http1_close r;
 };
 
 #define SERVER_CHECK(x)                                             \
@@ -51,7 +51,7 @@ static inline size_t server_least(size_t a, size_t b)
 }
 
 /* What the kernel takes: the first `sent` bytes of the plan. */
-static inline void server_send(struct server *s, const struct rewrite_plan *plan, size_t sent)
+static inline void server_send(struct server *s, const struct http1_close_plan *plan, size_t sent)
 {
     for (unsigned i = 0; i < plan->count && sent > 0; i++) {
         size_t n = server_least(sent, plan->piece[i].len);
@@ -63,25 +63,25 @@ static inline void server_send(struct server *s, const struct rewrite_plan *plan
     SERVER_CHECK(sent == 0);
 }
 
-static inline void server_check_plan(const struct rewrite_plan *plan, size_t given, size_t count)
+static inline void server_check_plan(const struct http1_close_plan *plan, size_t given, size_t count)
 {
     size_t wire = 0, source = 0;
-    SERVER_CHECK(plan->count <= REWRITE_PIECES);
+    SERVER_CHECK(plan->count <= HTTP1_CLOSE_PIECES);
     for (unsigned i = 0; i < plan->count; i++) {
         wire += plan->piece[i].len;
         source += plan->piece[i].source;
     }
     SERVER_CHECK(wire == plan->wire && source == plan->taken && plan->taken <= given);
-    SERVER_CHECK(plan->ends || plan->taken == given || count > REWRITE_CHUNKS);
+    SERVER_CHECK(plan->ends || plan->taken == given || count > HTTP1_CLOSE_SPANS);
 }
 
 /* Whatever the head is like: a piece is the program's own bytes, or stands for keep-alive, for a whole Keep-Alive line, or for
  * nothing, and is nothing else than what we may say. */
-static inline void server_check_pieces(const struct server *s, const struct rewrite_plan *plan)
+static inline void server_check_pieces(const struct server *s, const struct http1_close_plan *plan)
 {
     const char *at = s->program + s->at;
     for (unsigned i = 0; i < plan->count; i++) {
-        const struct rewrite_piece *piece = &plan->piece[i];
+        const struct http1_close_piece *piece = &plan->piece[i];
         if (piece->len == piece->source) {
             SERVER_CHECK(memcmp(piece->data, at, piece->len) == 0);
         } else {
@@ -98,12 +98,12 @@ static inline void server_check_pieces(const struct server *s, const struct rewr
  * bytes. The chunks live no longer than the call. Bytes behind the head are the caller's business. */
 static inline void server_write(struct server *s, const size_t *len, size_t count, size_t most)
 {
-    struct rewrite_chunk *chunks = calloc(count + 1, sizeof *chunks);
+    struct http1_span *chunks = calloc(count + 1, sizeof *chunks);
     size_t given = 0;
     for (size_t i = 0; i < count; i++) {
         char *copy = malloc(len[i] + 1);
         memcpy(copy, s->program + s->at + given, len[i]);
-        chunks[i] = (struct rewrite_chunk){copy, len[i]};
+        chunks[i] = (struct http1_span){copy, len[i]};
         given += len[i];
     }
     if (s->r.done) {
@@ -112,17 +112,17 @@ static inline void server_write(struct server *s, const size_t *len, size_t coun
         s->wire_len += n;
         s->at += n;
     } else {
-        struct rewrite_plan plan;
-        rewrite_plan(&plan, &s->r, chunks, count);
+        struct http1_close_plan plan;
+        http1_close_plan(&plan, &s->r, chunks, count);
         server_check_plan(&plan, given, count);
         server_check_pieces(s, &plan);
         size_t sent = server_least(plan.wire, most);
         server_send(s, &plan, sent);
-        size_t done = rewrite_commit(&s->r, &plan, sent);
+        size_t done = http1_close_commit(&s->r, &plan, sent);
         SERVER_CHECK(done <= plan.taken);
-        SERVER_CHECK(sent < plan.wire || (done == plan.taken && s->r.owed == 0 && s->r.done == plan.ends));
-        SERVER_CHECK(!s->r.done || s->r.owed == 0);
-        SERVER_CHECK(!s->r.owed || s->at + done < s->len); /* owed bytes have bytes behind them */
+        SERVER_CHECK(sent < plan.wire || (done == plan.taken && s->r.unsent == 0 && s->r.done == plan.ends));
+        SERVER_CHECK(!s->r.done || s->r.unsent == 0);
+        SERVER_CHECK(!s->r.unsent || s->at + done < s->len); /* owed bytes have bytes behind them */
         s->at += done;
     }
     for (size_t i = 0; i < count; i++)
@@ -243,7 +243,7 @@ static inline const char *server_complaint(const struct server *s)
 {
     const char *p = s->program, *p_end = p + s->len, *w = s->wire, *w_end = w + s->wire_len;
     bool interim;
-    if (!s->r.done || s->r.owed)
+    if (!s->r.done || s->r.unsent)
         return "the head is not done";
     do {
         interim = s->len - (size_t)(p - s->program) > 11 && p[9] == '1' && memcmp(p + 9, "101", 3) != 0;

@@ -1,4 +1,4 @@
-/* test_rewrite.c: vectors, and thousands of random programs, chunks and short writes against a simple
+/* test_http1_close.c: vectors, and thousands of random programs, chunks and short writes against a simple
  * reference that reads the program's head and the wire line by line. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "core/rewrite.h"
-#include "rewrite_oracle.h"
+#include "core/http1_close.h"
+#include "http1_close_oracle.h"
 
 #define OK     "HTTP/1.1 200 OK\r\n"
 #define INSERT "Connection: close\r\n"
@@ -251,69 +251,69 @@ static void test_random_programs(void **state)
 static void test_plan_changes_nothing(void **state)
 {
     (void)state;
-    struct rewrite r = {0}, zero = {0};
-    struct rewrite_plan plan;
-    rewrite_plan(&plan, &r, &(struct rewrite_chunk){OK "\r\n", 19}, 1);
+    struct http1_close r = {0}, zero = {0};
+    struct http1_close_plan plan;
+    http1_close_plan(&plan, &r, &(struct http1_span){OK "\r\n", 19}, 1);
     assert_memory_equal(&r, &zero, sizeof r);
-    assert_int_equal(rewrite_commit(&r, &plan, 0), 0);
+    assert_int_equal(http1_close_commit(&r, &plan, 0), 0);
     assert_memory_equal(&r, &zero, sizeof r);
 }
 
 static void test_stops_at_the_end_of_the_head(void **state)
 {
     (void)state;
-    struct rewrite r = {0};
-    struct rewrite_plan plan;
+    struct http1_close r = {0};
+    struct http1_close_plan plan;
     static const char program[] = OK "\r\nbody";
-    rewrite_plan(&plan, &r, &(struct rewrite_chunk){program, sizeof program - 1}, 1);
+    http1_close_plan(&plan, &r, &(struct http1_span){program, sizeof program - 1}, 1);
     assert_int_equal(plan.taken, sizeof OK + 1);
     assert_int_equal(plan.wire, plan.taken + sizeof INSERT - 1);
     assert_true(plan.ends);
-    assert_int_equal(rewrite_commit(&r, &plan, plan.wire), plan.taken);
-    assert_true(r.done && r.owed == 0);
-    rewrite_plan(&plan, &r, &(struct rewrite_chunk){"body", 4}, 1);
+    assert_int_equal(http1_close_commit(&r, &plan, plan.wire), plan.taken);
+    assert_true(r.done && r.unsent == 0);
+    http1_close_plan(&plan, &r, &(struct http1_span){"body", 4}, 1);
     assert_true(plan.ends && plan.count == 0 && plan.taken == 0);
-    rewrite_begin(&r);
-    rewrite_plan(&plan, &r, &(struct rewrite_chunk){program, sizeof program - 1}, 1);
+    http1_close_begin(&r);
+    http1_close_plan(&plan, &r, &(struct http1_span){program, sizeof program - 1}, 1);
     assert_int_equal(plan.taken, sizeof OK + 1);
 }
 
 static void test_nothing_on_the_wire(void **state)
 {
     (void)state;
-    struct rewrite r = {0};
-    struct rewrite_plan plan;
-    rewrite_plan(&plan, &r, &(struct rewrite_chunk){OK, sizeof OK - 1}, 1);
-    rewrite_commit(&r, &plan, plan.wire);
-    rewrite_plan(&plan, &r, &(struct rewrite_chunk){"Keep-Alive: 5\r\n", 15}, 1);
+    struct http1_close r = {0};
+    struct http1_close_plan plan;
+    http1_close_plan(&plan, &r, &(struct http1_span){OK, sizeof OK - 1}, 1);
+    http1_close_commit(&r, &plan, plan.wire);
+    http1_close_plan(&plan, &r, &(struct http1_span){"Keep-Alive: 5\r\n", 15}, 1);
     assert_int_equal(plan.wire, 0);
     assert_int_equal(plan.taken, 15);
-    assert_int_equal(rewrite_commit(&r, &plan, 0), 15);
+    assert_int_equal(http1_close_commit(&r, &plan, 0), 15);
 }
 
 /* Cut in the middle of close: the rest is owed, and goes out first. */
 static void test_owed(void **state)
 {
     (void)state;
-    struct rewrite r = {0};
-    struct rewrite_plan plan;
+    struct http1_close r = {0};
+    struct http1_close_plan plan;
     static const char program[] = OK "Connection: keep-alive\r\n\r\n";
     size_t before = sizeof(OK "Connection: ") - 1;
-    struct rewrite other = {0};
-    rewrite_plan(&plan, &r, &(struct rewrite_chunk){program, sizeof program - 1}, 1);
-    assert_int_equal(rewrite_commit(&other, &plan, before), before);
-    assert_int_equal(other.owed, 0);
-    assert_int_equal(rewrite_commit(&r, &plan, before + 2), before + 10);
-    assert_int_equal(r.owed, 3);
+    struct http1_close other = {0};
+    http1_close_plan(&plan, &r, &(struct http1_span){program, sizeof program - 1}, 1);
+    assert_int_equal(http1_close_commit(&other, &plan, before), before);
+    assert_int_equal(other.unsent, 0);
+    assert_int_equal(http1_close_commit(&r, &plan, before + 2), before + 10);
+    assert_int_equal(r.unsent, 3);
     assert_memory_equal(r.literal, "ose", 3);
-    rewrite_plan(&plan, &r, &(struct rewrite_chunk){program + before + 10, 4}, 1);
+    http1_close_plan(&plan, &r, &(struct http1_span){program + before + 10, 4}, 1);
     assert_int_equal(plan.wire, 7);
-    assert_int_equal(rewrite_commit(&r, &plan, 1), 0);
-    assert_int_equal(r.owed, 2);
+    assert_int_equal(http1_close_commit(&r, &plan, 1), 0);
+    assert_int_equal(r.unsent, 2);
     assert_memory_equal(r.literal, "se", 2);
-    rewrite_plan(&plan, &r, &(struct rewrite_chunk){program + before + 10, 4}, 1);
-    assert_int_equal(rewrite_commit(&r, &plan, plan.wire), 4);
-    assert_true(r.done && r.owed == 0);
+    http1_close_plan(&plan, &r, &(struct http1_span){program + before + 10, 4}, 1);
+    assert_int_equal(http1_close_commit(&r, &plan, plan.wire), 4);
+    assert_true(r.done && r.unsent == 0);
 }
 
 /* As many Connection fields as make pieces overflow: all bytes go, and close is still said. */

@@ -1,9 +1,9 @@
-/* fdtable.h: from a descriptor to what we know of it, and the pool of connections.
+/* conn_pool.h: from a descriptor to what we know of it, and the pool of connections.
  *
  * Pure: the memory is the caller's. Lock-free, usable in a signal handler. A slot is one word: its kind
  * in the two top bits, an index below; so a file that is not ours costs one load and one branch. */
-#ifndef LASTCALL_FDTABLE_H
-#define LASTCALL_FDTABLE_H
+#ifndef LASTCALL_CONN_POOL_H
+#define LASTCALL_CONN_POOL_H
 
 #include "core/conn.h"
 
