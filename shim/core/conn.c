@@ -108,7 +108,7 @@ static inline bool ring_push_run(struct conn *c, uint8_t flags, unsigned run)
     if ((uint16_t)(head - __atomic_load_n(&c->ring.tail, __ATOMIC_ACQUIRE)) >= CONN_RING)
         return false;
     c->ring.run[head % CONN_RING] = (uint8_t)(run << RUN_SHIFT | flags);
-    __atomic_add_fetch(&c->pending, run, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&c->ring.pending, run, __ATOMIC_RELAXED);
     __atomic_store_n(&c->ring.head, (uint16_t)(head + 1), __ATOMIC_RELEASE);
     return true;
 }
@@ -143,7 +143,7 @@ static inline void ring_pop(struct conn *c)
         c->ring.left = c->ring.run[c->ring.tail % CONN_RING] >> RUN_SHIFT;
     if (--c->ring.left == 0)
         __atomic_store_n(&c->ring.tail, (uint16_t)(c->ring.tail + 1), __ATOMIC_RELEASE);
-    __atomic_sub_fetch(&c->pending, 1, __ATOMIC_RELEASE);
+    __atomic_sub_fetch(&c->ring.pending, 1, __ATOMIC_RELEASE);
 }
 
 /* ---- both ways ---------------------------------------------------------------------------------- */
@@ -179,8 +179,8 @@ static const char *first_bytes(const struct conn *c, uint64_t at)
 /* http1 has refused the byte before data[0], at `offset` of the connection; n bytes follow it. */
 static void follow_refused(struct conn *c, const uint8_t *data, size_t n, uint64_t offset)
 {
-    uint64_t at = offset - c->proxy_len;
-    const char *first = offset >= c->proxy_len ? first_bytes(c, at) : NULL;
+    uint64_t at = offset - c->proxy.len;
+    const char *first = offset >= c->proxy.len ? first_bytes(c, at) : NULL;
     if (conn_is_opaque(c))
         return;
     if (!first) {
@@ -197,15 +197,15 @@ static void follow_refused(struct conn *c, const uint8_t *data, size_t n, uint64
 static void follow_proxy_header(struct conn *c, const char *data, size_t n)
 {
     enum proxy_protocol_result result;
-    size_t took = proxy_protocol_feed(&c->proxy, (const uint8_t *)data, n, &result);
+    size_t took = proxy_protocol_feed(&c->proxy.header, (const uint8_t *)data, n, &result);
     if (result == PROXY_PROTOCOL_MORE)
         return;
-    c->proxy.version = 0;
+    c->proxy.header.version = 0;
     if (result == PROXY_PROTOCOL_BAD) {
         set_opaque(c, OPAQUE_REQUEST, OPAQUE_CLIENT);
         return;
     }
-    c->proxy_len = (uint32_t)(c->read_bytes - (n - took));
+    c->proxy.len = (uint32_t)(c->read_bytes - (n - took));
     c->request_bytes = 0;
     http1_init(&c->in, HTTP1_REQUEST);
     if (n > took)
@@ -217,10 +217,10 @@ static void follow_proxy_header(struct conn *c, const char *data, size_t n)
 static void follow_no_http1(struct conn *c, const char *data, size_t n, bool now)
 {
     uint64_t offset = c->read_bytes - n - 1;
-    if (now && c->proxy_len == 0 && proxy_protocol_begin(&c->proxy, offset, (uint8_t)data[-1], c->in.facts.method)) {
+    if (now && c->proxy.len == 0 && proxy_protocol_begin(&c->proxy.header, offset, (uint8_t)data[-1], c->in.facts.method)) {
         if (n > 0)
             follow_proxy_header(c, data, n);
-    } else if (c->proxy.version != 0) {
+    } else if (c->proxy.header.version != 0) {
         follow_proxy_header(c, data, n);
     } else {
         follow_refused(c, (const uint8_t *)data, n, offset);
@@ -376,7 +376,7 @@ bool conn_in_flight(const struct conn *c)
 {
     if (LOAD(c->fin) || conn_is_opaque(c))
         return false;
-    return __atomic_load_n(&c->pending, __ATOMIC_ACQUIRE) > 0 || conn_request_open(c) || !http1_between(&c->out);
+    return __atomic_load_n(&c->ring.pending, __ATOMIC_ACQUIRE) > 0 || conn_request_open(c) || !http1_between(&c->out);
 }
 
 bool conn_opaque_unseen(const struct conn *c)
@@ -406,7 +406,7 @@ bool conn_may_shut_read(const struct conn *c)
 /* Is the response that begins now the last one owed, if `answered` more were complete before it? */
 static bool is_last(const struct conn *c, unsigned answered, bool more)
 {
-    uint32_t pending = __atomic_load_n(&c->pending, __ATOMIC_ACQUIRE);
+    uint32_t pending = __atomic_load_n(&c->ring.pending, __ATOMIC_ACQUIRE);
     if (http1_in_head(&c->in))
         return pending <= answered; /* an early answer (400, 408, 431) to the head that has begun */
     return pending <= answered + 1 && !(more && http1_between(&c->in));
@@ -453,5 +453,5 @@ bool conn_is_valid(const struct conn *c)
     uint16_t runs = (uint16_t)(c->ring.head - c->ring.tail);
     if (runs > CONN_RING || c->ring.left > CONN_RUN_MAX || c->stage > CONN_LINGERING)
         return false;
-    return conn_is_opaque(c) || (runs == 0) == (c->pending == 0);
+    return conn_is_opaque(c) || (runs == 0) == (c->ring.pending == 0);
 }

@@ -62,6 +62,7 @@ struct conn_ring {
     uint8_t run[CONN_RING];
     uint16_t head, tail; /* written by in, by out; free-running */
     uint8_t left;        /* of the run at tail */
+    uint32_t pending;    /* requests whose response is not complete */
 };
 
 struct conn {
@@ -84,10 +85,11 @@ struct conn {
     bool stale;     /* closed where we could not see it: the number is another connection's now. Hands off */
     struct http1 in, out;
     struct conn_ring ring;
-    struct proxy_protocol proxy;            /* the header of a load balancer, while it comes */
-    uint32_t proxy_len;                     /* its length, once it has come; the client's own bytes begin behind it */
+    struct {
+        struct proxy_protocol header; /* of a load balancer, while it comes */
+        uint32_t len;                 /* of it, once it has come; the client's own bytes begin behind it */
+    } proxy;
     struct opaque opaque;                   /* an opaque connection: who spoke last */
-    uint32_t pending;                       /* requests whose response is not complete */
     uint64_t read_bytes, written_bytes;     /* on the wire, by the program's calls that we saw */
     uint64_t request_bytes, response_bytes; /* of the message that is current or was last */
     struct {

@@ -28,7 +28,7 @@ static const uint32_t facts[] = {
     CONN(stale),
     CONN(in),
     CONN(out),
-    CONN(pending),
+    CONN(ring.pending),
     CONN(request_bytes),
     CONN(response_bytes),
     CONN(stage),

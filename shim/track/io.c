@@ -147,7 +147,7 @@ static void response_done(struct conn *c, unsigned done)
         __atomic_add_fetch(&stats.counts.served_after_signal, done, __ATOMIC_RELAXED);
     conn_report_clear(c, CONN_FROM_BEFORE);
     conn_report_set(c, CONN_LATE); /* whatever comes now came after the signal */
-    if (conn_is_opaque(c) || __atomic_load_n(&c->pending, __ATOMIC_ACQUIRE) > 0)
+    if (conn_is_opaque(c) || __atomic_load_n(&c->ring.pending, __ATOMIC_ACQUIRE) > 0)
         return;
     if (said || stage_of(c) == CONN_READ_SHUT) {
         close_half(c, now);

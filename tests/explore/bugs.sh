@@ -24,9 +24,9 @@ drain.c   s/^        act.wake_at = now;//
 drain.c   s/(end != 0 && now >= end)/(end != 0 \&\& now > end)/
 drain.c   s/nsec_t end = d->lame_duck_from + o->delay/nsec_t end = d->lame_duck_from/
 group_table.c s/if (drains(&m->member\[at\]))/if (coordinator == MEMBER_NONE \&\& drains(\&m->member[at]))/
-conn.c    s/return __atomic_load_n(&c->pending, __ATOMIC_ACQUIRE) > 0 ||/return/
+conn.c    s/return __atomic_load_n(&c->ring.pending, __ATOMIC_ACQUIRE) > 0 ||/return/
 conn.c    s/|| conn_request_open(c) ||/||/
-conn.c    s/__atomic_sub_fetch(&c->pending, 1, __ATOMIC_RELEASE)//
+conn.c    s/__atomic_sub_fetch(&c->ring.pending, 1, __ATOMIC_RELEASE)//
 group/coordinator.c s/if (part->drained && census->members > 0 && unready == 0/if (false/
 group/coordinator.c s/^    bool changed = .*/    bool changed = false;/
 group/coordinator.c s/^    wake_watcher();//

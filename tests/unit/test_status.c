@@ -202,7 +202,7 @@ static void half_a_method_is_none(void **unused UNUSED)
     struct conn *c = asked("GET / HTTP/1.1\r\n\r\n");
     memcpy(c->in.facts.method, "\033[2J", 4);
     c->in.facts.method_len = 4;
-    c->pending = 1;
+    c->ring.pending = 1;
     assert_true(status_take_conn(&p, &r, c));
     assert_string_equal(r.method, "");
     memset(c->in.facts.method, 'A', sizeof c->in.facts.method);

@@ -132,9 +132,9 @@ static void tell_story(const struct story *story, size_t piece)
         size_t n = strlen(s->text) + s->unseen;
         *(s->way == '<' || s->way == '{' ? &in : &out) += n;
         tell(state, &c);
-        if (done != s->done || c.pending != s->pending || strcmp(state, s->state) != 0)
+        if (done != s->done || c.ring.pending != s->pending || strcmp(state, s->state) != 0)
             fail_msg("%s, step %zu, pieces of %zu: done %u, pending %u, state '%s'", story->name,
-                     (size_t)(s - story->step) + 1, piece, done, c.pending, state);
+                     (size_t)(s - story->step) + 1, piece, done, c.ring.pending, state);
         /* Bytes are counted whatever they are: the kernel's counts are compared with these. */
         assert_int_equal(c.read_bytes, in);
         assert_int_equal(c.written_bytes, out);
@@ -203,9 +203,9 @@ static void other_protocols(void **unused UNUSED)
                 conn_received(&c, copy, len);
                 free(copy);
             }
-            if (conn_is_opaque(&c) != o->opaque || c.opaque.protocol != o->protocol || c.pending != o->pending)
+            if (conn_is_opaque(&c) != o->opaque || c.opaque.protocol != o->protocol || c.ring.pending != o->pending)
                 fail_msg("%s, pieces of %zu: opaque %d, protocol %d, pending %u", o->name, piece, conn_is_opaque(&c),
-                         c.opaque.protocol, c.pending);
+                         c.opaque.protocol, c.ring.pending);
         }
 }
 
@@ -228,11 +228,11 @@ static void a_thousand_alike_in_one_read(void **unused UNUSED)
     conn_init(&c, 5, 0, false);
     conn_received(&c, all, N * len);
     free(all);
-    assert_int_equal(c.pending, N);
+    assert_int_equal(c.ring.pending, N);
     for (unsigned i = 0; i < N; i++) {
         assert_true(conn_in_flight(&c) && conn_is_valid(&c));
         assert_int_equal(conn_sent(&c, OK5, strlen(OK5), strlen(OK5)), 1);
-        assert_int_equal(c.pending, N - 1 - i);
+        assert_int_equal(c.ring.pending, N - 1 - i);
     }
     assert_false(conn_in_flight(&c));
     assert_false(conn_is_opaque(&c));
@@ -249,7 +249,7 @@ static void ring_wraps(void **unused UNUSED)
         const char *answer = i % 6 < 3 ? OK5 : OK5_HEAD;
         fill(&c, i % 6 < 3 ? GET : HEAD_, 1);
         assert_int_equal(conn_sent(&c, answer, strlen(answer), 0), 1);
-        assert_int_equal(c.pending, 6);
+        assert_int_equal(c.ring.pending, 6);
     }
     assert_false(conn_is_opaque(&c));
     assert_true(conn_is_valid(&c));
@@ -261,7 +261,7 @@ static void full_ring_is_opaque(void **unused UNUSED)
     conn_init(&c, 5, 0, false);
     fill(&c, GET, CONN_RING);
     assert_false(conn_is_opaque(&c));
-    assert_int_equal(c.pending, CONN_RING);
+    assert_int_equal(c.ring.pending, CONN_RING);
     fill(&c, GET, 1);
     assert_true(conn_is_opaque(&c));
     assert_false(conn_in_flight(&c));
@@ -422,7 +422,7 @@ static void invariants_can_fail(void **unused UNUSED)
     c.ring.head = CONN_RING + 1;
     assert_false(conn_is_valid(&c));
     conn_init(&c, 5, 0, false);
-    c.pending = 1;
+    c.ring.pending = 1;
     assert_false(conn_is_valid(&c));
     conn_set_opaque(&c, OPAQUE_UNSEEN);
     assert_true(conn_is_valid(&c));
