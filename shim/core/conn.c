@@ -187,7 +187,6 @@ static void follow_refused(struct conn *c, const uint8_t *data, size_t n, uint64
         set_opaque(c, OPAQUE_REQUEST, OPAQUE_CLIENT);
         return;
     }
-    opaque_init(&c->opaque);
     opaque_received(&c->opaque, first, (size_t)at);
     opaque_received(&c->opaque, data - 1, n + 1);
     publish_opaque(c, OPAQUE_REQUEST);
@@ -206,7 +205,7 @@ static void follow_proxy_header(struct conn *c, const char *data, size_t n)
         return;
     }
     c->proxy.len = (uint32_t)(c->read_bytes - (n - took));
-    c->request_bytes = 0;
+    c->message.in = 0;
     http1_init(&c->in, HTTP1_REQUEST);
     if (n > took)
         conn_follow_requests(c, data + took, n - took);
@@ -235,7 +234,7 @@ static NOINLINE void follow_more_requests(struct conn *c, const char *data, size
     uint8_t flags = 0;
     bool room = true, head = event == HTTP1_HEAD;
     for (;;) {
-        c->request_bytes += took;
+        c->message.in += took;
         data += took;
         n -= took;
         if (head) {
@@ -252,7 +251,7 @@ static NOINLINE void follow_more_requests(struct conn *c, const char *data, size
         if (n == 0)
             break;
         if (http1_between(&c->in))
-            c->request_bytes = 0;
+            c->message.in = 0;
         took = feed(&c->in, data, n, &event, &head);
     }
     if (run > 0)
@@ -265,14 +264,14 @@ void conn_follow_requests(struct conn *c, const void *data, size_t n)
 {
     enum http1_event event;
     if (http1_between(&c->in))
-        c->request_bytes = 0;
+        c->message.in = 0;
     size_t took = http1_feed(&c->in, data, n, &event);
     if (UNLIKELY(event != HTTP1_HEAD || took != n)) {
         follow_more_requests(c, data, n, took, event);
         return;
     }
     /* Nearly always: the bytes end with a head. */
-    c->request_bytes += n;
+    c->message.in += n;
     uint8_t flags = run_flags(&c->in.facts);
     http1_ends_here(&c->in);
     if (!ring_push_run(c, flags, 1))
@@ -285,7 +284,7 @@ void conn_skip_requests(struct conn *c, size_t n)
     if (!http1_skip(&c->in, n, &event))
         set_opaque(c, OPAQUE_UNSEEN, OPAQUE_CLIENT);
     else
-        c->request_bytes += n;
+        c->message.in += n;
 }
 
 /* ---- out ---------------------------------------------------------------------------------------- */
@@ -307,7 +306,7 @@ static NOINLINE unsigned follow_more_responses(struct conn *c, const char *data,
     if (event == HTTP1_HEAD && took == n && http1_ends_here(&c->out))
         event = HTTP1_DONE;
     for (;;) {
-        c->response_bytes += took;
+        c->message.out += took;
         data += took;
         n -= took;
         if (event == HTTP1_DONE) {
@@ -321,7 +320,7 @@ static NOINLINE unsigned follow_more_responses(struct conn *c, const char *data,
             break;
         if (http1_between(&c->out)) {
             expect_next(c, &c->out);
-            c->response_bytes = 0;
+            c->message.out = 0;
         }
         took = feed(&c->out, data, n, &event, &head);
     }
@@ -333,12 +332,12 @@ unsigned conn_follow_responses(struct conn *c, const void *data, size_t n)
     enum http1_event event;
     if (http1_between(&c->out)) {
         expect_next(c, &c->out);
-        c->response_bytes = 0;
+        c->message.out = 0;
     }
     size_t took = http1_feed(&c->out, data, n, &event);
     if (took != n || event != HTTP1_HEAD || c->out.left == 0)
         return follow_more_responses(c, data, n, took, event);
-    c->response_bytes += n; /* a head whose body is still to come */
+    c->message.out += n; /* a head whose body is still to come */
     return 0;
 }
 
@@ -349,7 +348,7 @@ static NOINLINE unsigned skip_more_responses(struct conn *c, size_t n)
         set_opaque(c, OPAQUE_UNSEEN, OPAQUE_SERVER);
         return 0;
     }
-    c->response_bytes += n;
+    c->message.out += n;
     if (event != HTTP1_DONE)
         return 0;
     ring_pop(c);
@@ -360,7 +359,7 @@ unsigned conn_skip_responses(struct conn *c, size_t n)
 {
     if (UNLIKELY(!http1_skip_rest(&c->out, n)))
         return skip_more_responses(c, n);
-    c->response_bytes += n;
+    c->message.out += n;
     ring_pop(c);
     return 1;
 }

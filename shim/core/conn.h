@@ -89,9 +89,11 @@ struct conn {
         struct proxy_protocol header; /* of a load balancer, while it comes */
         uint32_t len;                 /* of it, once it has come; the client's own bytes begin behind it */
     } proxy;
-    struct opaque opaque;                   /* an opaque connection: who spoke last */
-    uint64_t read_bytes, written_bytes;     /* on the wire, by the program's calls that we saw */
-    uint64_t request_bytes, response_bytes; /* of the message that is current or was last */
+    struct opaque opaque;               /* an opaque connection: who spoke last */
+    uint64_t read_bytes, written_bytes; /* on the wire, by the program's calls that we saw */
+    struct {
+        uint64_t in, out; /* bytes of the message that is current or was last */
+    } message;
     struct {
         uintptr_t thread; /* thread pointer of the thread that last moved bytes */
         int tid;          /* the same, known only while draining; else 0 */

@@ -106,7 +106,7 @@ enum { TLS_HANDSHAKE = 22, TLS_APPLICATION = 23, TLS_SMALL = 43, TLS_TICKETS_MAX
 static void tls_received(struct opaque *o, uint8_t type, uint32_t len)
 {
     if (type == TLS_HANDSHAKE) {
-        o->small = false;
+        STORE(o->small, false);
         say(o, OPAQUE_CLIENT);
         return;
     }
@@ -120,7 +120,7 @@ static void tls_received(struct opaque *o, uint8_t type, uint32_t len)
     /* A server that has spoken since the Finished has sent its tickets. */
     if (LOAD(o->tickets) > 0)
         STORE(o->tickets, TLS_TICKETS_MAX);
-    o->small = o->may_be_h2 && len <= TLS_SMALL;
+    STORE(o->small, o->may_be_h2 && len <= TLS_SMALL);
     say(o, OPAQUE_CLIENT);
 }
 
@@ -212,14 +212,15 @@ static void h2_frame(struct opaque *o, const uint8_t *head, bool from_client)
 
 static unsigned head_size(const struct opaque *o)
 {
-    return o->protocol == OPAQUE_TLS ? 5 : o->protocol == OPAQUE_FASTCGI ? 8 : 9;
+    uint8_t protocol = LOAD(o->protocol);
+    return protocol == OPAQUE_TLS ? 5 : protocol == OPAQUE_FASTCGI ? 8 : 9;
 }
 
 /* A record's head is whole. Returns the length of its body. */
 static uint32_t take_head(struct opaque *o, const uint8_t *head, bool from_client)
 {
     uint32_t len;
-    switch (o->protocol) {
+    switch (LOAD(o->protocol)) {
     case OPAQUE_TLS:
         len = number(head + 3, 2);
         if (from_client)
@@ -253,7 +254,7 @@ static void follow(struct opaque *o, struct opaque_records *r, const uint8_t *s,
         uint32_t *rest = r->skip > 0 ? &r->skip : &r->left;
         if (*rest > 0) {
             size_t part = *rest < n ? *rest : n;
-            if (from_client && o->protocol == OPAQUE_TLS && r->head[0] == TLS_HANDSHAKE)
+            if (from_client && LOAD(o->protocol) == OPAQUE_TLS && r->head[0] == TLS_HANDSHAKE)
                 look_for_h2(o, s, part);
             STORE(*rest, *rest - (uint32_t)part);
             s += part;
@@ -290,9 +291,8 @@ void opaque_init(struct opaque *o)
 
 void opaque_begin_unknown(struct opaque *o, enum opaque_speaker last)
 {
-    opaque_init(o);
-    o->protocol = OPAQUE_UNKNOWN;
-    o->last = (uint8_t)last;
+    STORE(o->protocol, OPAQUE_UNKNOWN);
+    say(o, last);
 }
 
 /* The client's first bytes. Returns how many of the n were kept: all, or the protocol is decided. */

@@ -59,7 +59,7 @@ struct opaque {
     bool crowded;                    /* more streams than fit: in flight until the connection closes */
 };
 
-/* A connection that has just been found unreadable; nothing is known of its bytes before. */
+/* Before the connection's first byte. */
 void opaque_init(struct opaque *o);
 
 /* Which protocol do the client's first n bytes show? OPAQUE_UNDECIDED: more bytes are needed. */
@@ -70,7 +70,7 @@ enum opaque_protocol opaque_match(const uint8_t *first, size_t n);
 void opaque_received(struct opaque *o, const void *data, size_t n);
 void opaque_sent(struct opaque *o, const void *data, size_t n);
 
-/* The connection was met in the middle of its life: records cannot be followed. last: who spoke last. */
+/* Its records cannot be followed, or no longer: only who speaks last. last: who did so. Any thread: two words are stored. */
 void opaque_begin_unknown(struct opaque *o, enum opaque_speaker last);
 
 enum opaque_state opaque_state(const struct opaque *o);

@@ -130,12 +130,12 @@ static void describe_aborted(struct report_aborted *cut, const struct conn *c)
         cut->method_len++;
     long unread = sock_unread(c->fd);
     cut->unread_bytes = unread > 0 ? (uint64_t)unread : 0;
-    cut->request_bytes = c->request_bytes;
+    cut->request_bytes = c->message.in;
     if (!conn_is_opaque(c) && !http1_between(&c->out)) {
-        cut->response_bytes = c->response_bytes;
+        cut->response_bytes = c->message.out;
         cut->head_sent = !http1_in_head(&c->out);
         cut->has_total = cut->head_sent && c->out.facts.has_length;
-        cut->response_total = c->response_bytes + c->out.left;
+        cut->response_total = c->message.out + c->out.left;
     }
     if (!c->unix_ && sock_counts(c->fd, &k) == 0)
         cut->age = (nsec_t)k.quiet_in_ms * NSEC_PER_MSEC;

@@ -55,7 +55,7 @@ static uint64_t mix(const void *data, size_t n)
 static uint32_t keep_conn(struct conn *c)
 {
     /* What only counts bytes, or remembers them, says nothing of what is to come. */
-    c->read_bytes = c->written_bytes = c->request_bytes = c->response_bytes = c->report.late_bytes = 0;
+    c->read_bytes = c->written_bytes = c->message.in = c->message.out = c->report.late_bytes = 0;
     c->in.facts.method_len = 0;
     if (c->ring.head == c->ring.tail && c->ring.left == 0) {
         c->ring.head = c->ring.tail = 0;
@@ -442,7 +442,7 @@ static void answer(struct client *c, struct conn *k, const struct process *p, ns
     conn_sent(k, response, sizeof response - 1, sizeof response - 1);
     c->answered++;
     k->since = now;
-    if (p->phase != DRAIN_SERVING && k->pending == 0 && (last || k->stage == CONN_READ_SHUT))
+    if (p->phase != DRAIN_SERVING && k->ring.pending == 0 && (last || k->stage == CONN_READ_SHUT))
         end_conn(c, k, UNSENT_BYTES, now);
 }
 

@@ -130,8 +130,8 @@ bool status_take_conn(struct status_process *p, struct status_request *r, struct
     r->pid = p->pid;
     r->fd = c->fd >= 0 && c->fd < FD_MAX ? c->fd : -1;
     take_method(r->method, &c->in.facts);
-    r->request_bytes = c->request_bytes;
-    r->response_bytes = http1_between(&c->out) ? 0 : c->response_bytes; /* else it is that of the last response */
+    r->request_bytes = c->message.in;
+    r->response_bytes = http1_between(&c->out) ? 0 : c->message.out; /* else it is that of the last response */
     r->from_before = conn_report_has(c, CONN_FROM_BEFORE);
     return true;
 }

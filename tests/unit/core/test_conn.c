@@ -397,13 +397,13 @@ static void counts_the_bytes_of_a_message(void **unused UNUSED)
     struct conn c = {.index = 0};
     conn_init(&c, 5, 0, false);
     conn_received(&c, GET POST(5) "abc", strlen(GET POST(5) "abc"));
-    assert_int_equal(c.request_bytes, strlen(POST(5) "abc"));
+    assert_int_equal(c.message.in, strlen(POST(5) "abc"));
     conn_received(&c, NULL, 2);
-    assert_int_equal(c.request_bytes, strlen(POST(5) "abcde"));
+    assert_int_equal(c.message.in, strlen(POST(5) "abcde"));
     conn_sent(&c, OK0 OK5_HEAD "he", strlen(OK0 OK5_HEAD "he"), 0);
-    assert_int_equal(c.response_bytes, strlen(OK5_HEAD "he"));
+    assert_int_equal(c.message.out, strlen(OK5_HEAD "he"));
     conn_sent(&c, NULL, 2, 2);
-    assert_int_equal(c.response_bytes, strlen(OK5_HEAD "hell"));
+    assert_int_equal(c.message.out, strlen(OK5_HEAD "hell"));
 }
 
 static void counts_the_wire_and_not_the_program(void **unused UNUSED)
