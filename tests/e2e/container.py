@@ -19,7 +19,7 @@ from bound import BOUND
 SUITE, PACKAGES = 'bookworm', 'nginx-light,gunicorn'
 MAKE_ROOT = os.path.join(harness.HERE, '..', 'debootstrap.sh')
 UNPACK = os.path.join(harness.HERE, '..', 'package.sh')
-DOCKER, DOCKER_PROFILE = 'golang-github-docker-docker-dev', 'usr/share/go_signature/src/github.com/docker/docker/profiles/seccomp/default.json'
+DOCKER, DOCKER_PROFILE = 'golang-github-docker-docker-dev', 'usr/share/gocode/src/github.com/docker/docker/profiles/seccomp/default.json'
 OBJECT, LAUNCHER, REPORT = '/usr/lib/liblastcall.so', '/usr/bin/lastcall', '/dev/termination-log'
 PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 PIDS, STRICT_PIDS, STRICT_MEMORY = 32, 100, 64 << 20

@@ -56,7 +56,7 @@ $(BUILD)/e2e/Server.class: tests/e2e/servers/Server.java
 # ---- the servers in Go, each in the builds that people make: with cgo it is dynamic, with libc; then dynamic without
 # libc, static, and static without a symbol ----
 GO        ?= go
-GO_ENV     = GO111MODULE=off GOFLAGS= GOTOOLCHAIN=local GOPATH=/usr/share/go_signature GOCACHE=$(abspath $(BUILD))/e2e/go-cache
+GO_ENV     = GO111MODULE=off GOFLAGS= GOTOOLCHAIN=local GOPATH=/usr/share/gocode GOCACHE=$(abspath $(BUILD))/e2e/go-cache
 GO_BUILDS  = go_cgo go_pie go_static go_stripped
 go_cgo     = $(BUILD)/e2e/go-$(1): HOW = CGO_ENABLED=1 $(GO) build
 go_pie     = $(BUILD)/e2e/go-$(1)-pie: HOW = CGO_ENABLED=0 $(GO) build -buildmode=pie

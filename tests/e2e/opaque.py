@@ -1,5 +1,5 @@
-"""What we cannot read (TLS, HTTP/2, upgraded connections, garbage) is left as it is: unharmed while bytes move,
-ended by an end of file once quiet for LASTCALL_IDLE or at the deadline, so that every drain is bounded."""
+"""What we cannot read (TLS, HTTP/2, upgraded connections, garbage) is left as it is: in flight while its client spoke last, over
+once it is quiet for LASTCALL_IDLE after its server's word, or at the deadline, so that every drain is bounded."""
 import os
 import select
 import shutil
@@ -19,13 +19,12 @@ GET = request('GET', '/')
 
 
 def ended(t, wires):
-    """A FIN on each, after a close_notify where the server says one when it reads an end of file itself."""
+    """A FIN on each, as the server's own end makes it, and no reset."""
     for number, w in enumerate(wires):
         try:
             w.end()
         except WireError as e:
             t.check(False, f'connection {number}: {e}')
-        t.check(t.bare or w.notified == t.server.notifies, f'connection {number}: close_notify {w.notified}, not {t.server.notifies}')
 
 
 def served(t, w, path='/'):
@@ -36,13 +35,13 @@ def served(t, w, path='/'):
 
 @scenario(speaks='tls')
 def tls_inflight(t):
-    """4 requests of 600 ms at TERM are answered whole: the connection is quiet for less than LASTCALL_IDLE."""
-    t.start(LASTCALL_IDLE='4s')
+    """4 requests at TERM whose answers take far longer than LASTCALL_IDLE are answered whole: the client spoke last."""
+    t.start(LASTCALL_IDLE='100ms')
     wires = [t.wire() for _ in range(4)]
     try:
         for w in wires:
             served(t, w)
-            w.send(request('GET', '/sleep?ms=600'))
+            w.send(request('GET', '/sleep?ms=2000'))
         t.let_read()
         t.term()
         for w in wires:
@@ -102,7 +101,7 @@ class Talkers:
 
     def __init__(self, t, count):
         self.t, self.stop, self.lock = t, threading.Event(), threading.Lock()
-        self.asked, self.failed, self.silent = 0, [], 0
+        self.asked, self.failed = 0, []
         self.threads = [threading.Thread(target=self.talk, daemon=True) for _ in range(count)]
         for thread in self.threads:
             thread.start()
@@ -114,8 +113,6 @@ class Talkers:
                     served(self.t, w)
                     self.asked += 1
                 w.end()
-                with self.lock:
-                    self.silent += w.notified != self.t.server.notifies
         except (OSError, WireError, harness.Failure) as e:
             with self.lock:
                 self.failed.append((time.monotonic(), str(e)))
@@ -142,7 +139,6 @@ def tls_talking(t):
     talkers.join()
     t.check(not talkers.failed, f'{len(talkers.failed)} of 8 failed: {talkers.failed[:2]}')
     t.check(talkers.asked > before + 8, f'{talkers.asked - before} requests after TERM')
-    t.check(t.bare or not talkers.silent, f'{talkers.silent} of 8 ended with another close_notify than usual')
     t.exits()
     t.drained(opaque=8)
     t.note = f'{talkers.asked} ok'
@@ -335,10 +331,11 @@ def tunnel_endless(t):
 @scenario(only=('epoll', 'thread', 'node', 'nginx'))
 def garbage(t):
     """Bytes that are no HTTP go to the program untouched, and so does its answer; the drain ends."""
-    t.start(LASTCALL_IDLE='300ms')
+    t.start(LASTCALL_IDLE='300ms', LASTCALL_TIMEOUT='2s')
     with t.wire() as w:
         w.send(b'\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03')
         t.get()
         t.term()
         t.exits()
-    t.drained()
+    # Whose server waits for the rest of it: the client spoke last, and that is waited for like half a request.
+    t.check(t.bare or t.report()['end'] in ('drained', 'deadline'), f'the report says {t.report()}')

@@ -58,7 +58,6 @@ class Server:
     exit_first: int = 0    # as PID 1, where the kernel ignores a default TERM, if not always 128+n (Go: before 1.27)
     own_grace: bool = False                  # waits for requests itself, a minute, once it sees TERM
     speaks: tuple = ('http',)                # or tls, h2: what a scenario must ask for
-    notifies: bool = True                    # tls: says close_notify when it reads an end of file
     env: dict = field(default_factory=dict)
     group: Group | None = None
     at_once: int = MANY                      # requests that it works on at the same time, the others wait
