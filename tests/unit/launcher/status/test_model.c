@@ -1,4 +1,4 @@
-/* test_status.c: what `lastcall status` makes of other processes' memory, whatever is in it. */
+/* test_model.c: what `lastcall status` makes of other processes' memory, whatever is in it. */
 #include <jansson.h>
 #include <setjmp.h>
 #include <signal.h>

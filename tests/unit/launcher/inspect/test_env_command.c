@@ -1,4 +1,4 @@
-/* test_envline.c: command lines of env, read as coreutils' env reads them. */
+/* test_env_command.c: command lines of env, read as coreutils' env reads them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

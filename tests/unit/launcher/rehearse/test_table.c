@@ -1,4 +1,4 @@
-/* test_rehearse_table.c: two outcomes side by side, to the column; the bar; no buffer is ever overrun. */
+/* test_table.c: two outcomes side by side, to the column; the bar; no buffer is ever overrun. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

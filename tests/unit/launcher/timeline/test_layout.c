@@ -1,4 +1,4 @@
-/* test_timeline.c: a drain read from a report, laid out, and drawn; and whatever else the report may hold. */
+/* test_layout.c: a drain read from a report, laid out, and drawn; and whatever else the report may hold. */
 #include <ctype.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-/* test_outside_guest.c: what is in flight and what is idle, by numbers alone: stories of connections, look by look. */
+/* test_activity.c: what is in flight and what is idle, by numbers alone: stories of connections, look by look. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
