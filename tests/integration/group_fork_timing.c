@@ -234,7 +234,7 @@ static void accepted_late(void)
           "%s", child_file(&c, "report"));
     /* The child may have gone when the report is made, or be about to. */
     const char *report = child_file(&c, "report");
-    CHECK(times(report, "\"end\":\"drained\"") + times(report, "\"end\":\"exit\"") == 2, "%s", report);
+    CHECK(times(report, "\"end\":\"drained\",\"in_flight\"") + times(report, "\"end\":\"exit\",\"in_flight\"") == 2, "%s", report);
 }
 
 /* ---- a child grows up by what it waits for ---- */
@@ -444,7 +444,7 @@ static void worker_starts(const char *how)
          200); /* it takes its time: the others have looked who holds the listener, and go on looking for a second */
     child_tell(&c, "go");
     drains_too(&c, late);
-    closes_if_in_time(&c, "hide");
+    closes_if_in_time(&c, "so_bindtoifindex");
     is_hidden(&c, port);
     CHECK(holder == forked);
     finish(fd, holder, true);

@@ -545,9 +545,9 @@ static void full_table(void)
     child_dies(&c, SIGTERM);
     took("the end of all", at);
     CHECK(times(child_errors(&c), "the group is full") == 1, "%s", child_errors(&c));
-    CHECK(processes_reported(&c, "\"end\":\"drained\"") == GROUP_TABLE_MAX, "%d",
-          processes_reported(&c, "\"end\":\"drained\""));
-    CHECK(processes_reported(&c, "\"end\":") == GROUP_TABLE_MAX);
+    CHECK(processes_reported(&c, "\"end\":\"drained\",\"in_flight\"") == GROUP_TABLE_MAX, "%d",
+          processes_reported(&c, "\"end\":\"drained\",\"in_flight\""));
+    CHECK(processes_reported(&c, "\"end\":") == GROUP_TABLE_MAX + processes_reported(&c, "\"event\":\"drain\""));
 }
 
 int main(int argc, char **argv)

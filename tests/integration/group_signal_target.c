@@ -154,8 +154,8 @@ static void to_the_middle(void)
     drains_too(&c, second);
     finish(fd, second, true);
     child_dies(&c, SIGTERM);
-    CHECK(times(child_file(&c, "report"), "\"end\":\"drained\"") == 2, "%s", child_file(&c, "report"));
-    CHECK(times(child_file(&c, "report"), "\"end\":\"drained\"") == 5, "%s", child_file(&c, "report"));
+    CHECK(times(child_file(&c, "report"), "\"end\":\"drained\",\"accept_stop\"") == 2, "%s", child_file(&c, "report"));
+    CHECK(times(child_file(&c, "report"), "\"end\":\"drained\",\"in_flight\"") == 5, "%s", child_file(&c, "report"));
 }
 
 static void second_signal(void)
@@ -242,7 +242,7 @@ static void to_one_worker_then_to_the_parent(void)
     CHECK(!child_said(&g.c, "gone"), "the other worker is gone");
     finish(second, other, true);
     child_dies(&g.c, SIGTERM);
-    CHECK(times(child_file(&g.c, "report"), "\"end\":\"drained\"") == 2, "%s", child_file(&g.c, "report"));
+    CHECK(times(child_file(&g.c, "report"), "\"end\":\"drained\",\"accept_stop\"") == 2, "%s", child_file(&g.c, "report"));
     CHECK(times(child_file(&g.c, "report"), "\"aborted\":0") >= 4, "%s", child_file(&g.c, "report"));
 }
 
@@ -269,7 +269,7 @@ static void to_the_middle_then_to_the_parent(void)
     CHECK(!child_said(&c, "gone"), "the other worker is gone");
     finish(fd, second, true);
     child_dies(&c, SIGTERM);
-    CHECK(times(child_file(&c, "report"), "\"end\":\"drained\"") == 2, "%s", child_file(&c, "report"));
+    CHECK(times(child_file(&c, "report"), "\"end\":\"drained\",\"accept_stop\"") == 2, "%s", child_file(&c, "report"));
 }
 
 /* One that waits in a blocking accept, and has nothing to do. */

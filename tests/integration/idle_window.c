@@ -44,7 +44,7 @@ static void read_late(void)
     child_says(&c, "waits");
     double at = now_s();
     child_signal(&c, SIGTERM);
-    child_logs(&c, "stderr", "virtual EOF");
+    child_logs(&c, "stderr", "idle window over: read shutdown");
     client_get(fd, "/");
     in_time(at, 2 * IDLE_MS * 0.95 / 1000); /* one window to speak, and one to react to the end of file */
     long cpu = cpu_ms(c.pid);

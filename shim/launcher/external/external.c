@@ -307,7 +307,7 @@ struct external *external_begin(int root, int signal, const struct options *o, n
         host_log(LOG_WARN, "the command's sockets cannot be seen, so that nothing is waited for", "because",
                  "no sock_diag or no /proc", NULL);
     else
-        host_log(LOG_DEBUG, "nothing to drain from outside: the command has no TCP listener that LASTCALL_LISTEN names",
+        host_log(LOG_DEBUG, "nothing to drain externally: the command has no TCP listener that LASTCALL_LISTEN names",
                  NULL);
     external_end(x);
     return NULL;
