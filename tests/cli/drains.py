@@ -32,7 +32,7 @@ def clients(t, number, path, ready='ready_sent', **options):
 
 
 def drain(name, idle, sleeps, aborted=0, **env):
-    """`idle` connections that have been served once; for each of `sleeps` (ms: how many) requests in flight; `cut` that no
+    """`idle` connections that have been served once; for each of `sleeps` (ms: how many) requests in flight; `aborted` that no
     deadline waits for. Returns the report, and the file's text."""
     shortest = min(sleeps, default=1000)
     with server(name, **env) as t:
@@ -50,29 +50,29 @@ def drain(name, idle, sleeps, aborted=0, **env):
 def drained(t, idle, sleeps, aborted):
     """Were all of them in flight at TERM?"""
     holding = clients(t, idle, '/', 'ready_ok', hold=True) if idle else None
-    lost = clients(t, aborted, '/sleep?ms=600000') if cut else None
+    lost = clients(t, aborted, '/sleep?ms=600000') if aborted else None
     loads = [clients(t, sleeps[ms], f'/sleep?ms={ms}') for ms in sorted(sleeps, reverse=True)]  # the shortest last
-    t.let_read(sum(sleeps.values()) + cut, loads[-1] if loads else None)
+    t.let_read(sum(sleeps.values()) + aborted, loads[-1] if loads else None)
     t.term()
     served = [t.no_loss(load) for load in loads]
     if holding:
         t.no_loss(holding)
     if lost:
-        cases.check(lost.finish()['lost'] == cut, 'what was to be cut was not')
+        cases.check(lost.finish()['lost'] == aborted, 'what was to be aborted was not')
     return not sleeps or t.in_time(min(each['first_response'] for each in served) / 1e9, min(sleeps))
 
 
 def varied(name, connections, aborted=0):
     """For the eye: requests of many lengths, idle ones, some that come late."""
-    with server(name, **({'LASTCALL_TIMEOUT': '1500ms'} if cut else {})) as t:
+    with server(name, **({'LASTCALL_TIMEOUT': '1500ms'} if aborted else {})) as t:
         each = max(1, connections // 20)
         for ms in (150, 300, 450, 600, 750, 900, 1050, 1300):
             clients(t, each, f'/sleep?ms={ms}', wait_fin=True)
-        if cut:
+        if aborted:
             clients(t, aborted, '/sleep?ms=60000')
         idle = max(1, connections // 5)
         clients(t, idle, '/', 'ready_ok', hold=True)
-        rest = max(1, connections - 8 * each - cut - idle)
+        rest = max(1, connections - 8 * each - aborted - idle)
         late = t.load(f'GET /sleep?ms=80 {EXACT}', clients=rest, until_refused=True, think_min=50, think_max=600, ready_ok=rest,
                       duration=20000)
         late.wait_ready()

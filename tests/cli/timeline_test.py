@@ -240,7 +240,7 @@ def bad_input():
     """One sentence each, and no picture."""
     with directory() as d:
         good = drains.put(d, 'good', '{"event":"drain","duration_us":5,"connections_left_out":0}\n')
-        empty, aborted = drains.put(d, 'empty', ''), drains.put(d, 'aborted', '{"event":"drain","duration_us":5,"conn')
+        empty, cut = drains.put(d, 'empty', ''), drains.put(d, 'aborted', '{"event":"drain","duration_us":5,"conn')
         long = drains.put(d, 'long', 'x' * (17 << 20))
         for words, status, pattern in (
                 ((), 2, 'one report is wanted, not 0'),
