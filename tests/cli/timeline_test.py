@@ -166,7 +166,7 @@ def cut_by_the_deadline():
     start = picture.marks['k0'][0]
     deadline = start + (release - start) * report['deadline_us'] / report['duration_us']
     check(len(picture.marks['k3']) == 1 and abs(picture.marks['k3'][0] - deadline) < 1.1, f'the deadline is at {picture.marks}')
-    check(re.match(r'2 of \d connections cut', picture.texts[0]), picture.texts[0])
+    check(re.match(r'2 of \d connections aborted', picture.texts[0]), picture.texts[0])
     took = next(int(m[1]) for t in picture.texts if (m := re.match(r'delivered at the deadline (\d+)', t)))
     check(700 <= took <= report['duration_us'] / 1000 + 1, f'{picture.texts}')
 
