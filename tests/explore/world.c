@@ -59,7 +59,7 @@ static uint32_t keep_conn(struct conn *c)
     c->in.facts.method_len = 0;
     if (c->ring.head == c->ring.tail && c->ring.left == 0) {
         c->ring.head = c->ring.tail = 0;
-        memset(&c->ring, 0, sizeof c->ring);
+        memset(c->ring.run, 0, sizeof c->ring.run); /* not what is pending */
     }
     if (!conns) {
         conns = calloc(CONNS_MAX, sizeof *conns);
