@@ -1,4 +1,4 @@
-# bash completion for lastcall(1). What there is to complete is asked of lastcall itself, so that it cannot drift.
+# bash completion for lastcall(1). Commands and options are taken from the help of lastcall itself, so that they stay in step.
 # shellcheck shell=bash
 
 # The options of a command, as its help has them: "  -o, --output FILE  what it does". $3: what must follow the name.
@@ -7,7 +7,7 @@ _lastcall_options()
     "$1" "$2" --help 2>/dev/null | sed -n "s/^  \\(\\(-[a-z]\\), \\)\\{0,1\\}\\(--[a-z-]*\\)${3-[ ]}.*/\\2 \\3/p"
 }
 
-# The number of the first word that is no option of `lastcall run` or `rehearse`, and no option's value: the command.
+# The index of the first word after `lastcall run` or `rehearse` that is neither an option nor an option's value: the command.
 _lastcall_command_at()
 {
     local i takers
