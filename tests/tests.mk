@@ -31,7 +31,7 @@ unit: $(UNIT_BIN)
 
 include tests/guard/guard.mk
 include tests/lint.mk
--include tests/arm64/arm64.mk tests/explore/explore.mk tests/tsan/tsan.mk tests/foreign/foreign.mk tests/integration/integration.mk tests/e2e/e2e.mk tests/rootfs/places.mk tests/cli/cli.mk tests/fuzz/fuzz.mk tests/bench/bench.mk
+-include tests/arm64/arm64.mk tests/explore/explore.mk tests/tsan/tsan.mk tests/foreign/foreign.mk tests/integration/integration.mk tests/e2e/e2e.mk tests/rootfs/rootfs.mk tests/cli/cli.mk tests/fuzz/fuzz.mk tests/bench/bench.mk
 
 # ---- everything, in one count ------------------------------------------------------------------------
 # The last line is `N passed, N failed` (and `, N skipped`).

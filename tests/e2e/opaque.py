@@ -208,11 +208,11 @@ class Tool:
 
 @scenario(speaks='h2')
 def h2_inflight(t):
-    """A stream of 600 ms at TERM: answered whole (curl)."""
+    """A stream of 2 s at TERM: answered whole (curl)."""
     t.start(LASTCALL_IDLE='4s')
     prior = [] if t.tls else ['--http2-prior-knowledge']
     with Tool([program('curl'), '-skv', '-m', f'{BOUND:.0f}', '--http2', *prior, '-o', t.path('got'), '-w', 'version %{http_version} %{http_code}\n',
-               url(t, '/sleep?ms=600')]) as curl:
+               url(t, '/sleep?ms=2000')]) as curl:
         curl.wait_said(b'> GET ')
         t.let_read()
         t.term()

@@ -11,8 +11,8 @@ FUZZ_HTTP1      = shim/core/http1.c shim/core/http1_close.c
 FUZZ_LINE       = -max_len=2048 -dict=tests/fuzz/http1.dict
 FUZZ_SRC_http1  = $(FUZZ_HTTP1) -lhttp_parser
 FUZZ_OPT_http1  = $(FUZZ_LINE)
-FUZZ_SRC_rewrite = $(FUZZ_HTTP1)
-FUZZ_OPT_rewrite = $(FUZZ_LINE)
+FUZZ_SRC_http1_close = $(FUZZ_HTTP1)
+FUZZ_OPT_http1_close = $(FUZZ_LINE)
 FUZZ_SRC_options = shim/core/options.c shim/core/text.c
 FUZZ_OPT_options = -max_len=1024 -dict=tests/fuzz/options.dict
 FUZZ_SRC_drain   = shim/core/drain.c shim/core/options.c shim/core/text.c

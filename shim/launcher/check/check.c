@@ -291,7 +291,7 @@ static const char help[] =
     "  unexamined what it is cannot be told: the file may not be read, or env -S has more than plain words\n"
     "  none       it cannot be started here, or is no program\n"
     "\n"
-    "Exit status: 0 full, 1 partial, outside or unexamined, 2 none or an error; of several files the highest.\n";
+    "Exit status: 0 full, 1 partial, external or unexamined, 2 none or an error; of several files the highest.\n";
 
 const struct command command_check = {
     .name = "check",
