@@ -4,7 +4,7 @@
 
 #include "core/options.h"
 
-/* From here on as LASTCALL_LOG, LASTCALL_LOG_FORMAT and LASTCALL_LOG_FILE say. */
+/* From here on the log follows LASTCALL_LOG, LASTCALL_LOG_FORMAT and LASTCALL_LOG_FILE. */
 void host_log_open(const struct options *options);
 
 /* One line: the message, then pairs of strings, key and value, ended by NULL. */

@@ -11,7 +11,7 @@ struct process {
     bool descendant; /* of this process */
 };
 
-struct processes { /* all that there are, by pid */
+struct processes { /* all processes of this machine, by pid */
     struct process *at;
     unsigned count, room;
 };
