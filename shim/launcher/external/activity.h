@@ -62,10 +62,9 @@ enum activity_loss {
 };
 
 struct activity_limits {
-    nsec_t since; /* the signal: no pause counts from before it */
-    nsec_t idle;  /* how long a quiet connection may still go on */
-    nsec_t
-        linger; /* how long the program may take to close after its read side was shut, and a client to acknowledge a FIN */
+    nsec_t since;  /* the signal: no pause counts from before it */
+    nsec_t idle;   /* how long a quiet connection may still go on */
+    nsec_t linger; /* from the read shutdown to the program's close, and from the FIN to its acknowledgement */
 };
 
 /* A connection is seen for the first time, and again. */

@@ -1,5 +1,5 @@
-/* process.h: what /proc tells of one process. Nothing is ever written, and no descriptor of the process is taken over: a
- * socket that two processes hold does not close when one of them closes it. */
+/* process.h: what /proc tells of one process. Nothing is ever written, and no descriptor of the process is
+ * duplicated: a socket that two processes hold does not close when one of them closes it. */
 #ifndef LASTCALL_LAUNCHER_HOST_PROCESS_H
 #define LASTCALL_LAUNCHER_HOST_PROCESS_H
 

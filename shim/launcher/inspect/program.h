@@ -78,8 +78,7 @@ struct program_facts {
     bool secure;                       /* the kernel would set AT_SECURE for the caller: LD_PRELOAD is ignored */
     bool executable;                   /* for the caller */
 
-    unsigned
-        library_count; /* the libraries that the dynamic linker loads with the program, and the libraries that these need in turn */
+    unsigned library_count; /* libraries that the dynamic linker loads for the program, recursively */
     struct elf_library libraries[ELF_LIBRARIES_MAX];
     struct program_calls calls;
     bool ssl_inside; /* the program defines an SSL_read itself */

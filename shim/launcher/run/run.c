@@ -1,4 +1,4 @@
-/* run.c: `lastcall run`: starts a command with the object in it, and stays as its parent. */
+/* run.c: `lastcall run`: starts a command with the library preloaded, and stays as the command's parent. */
 #include "launcher/commands.h"
 #include "launcher/run/inject.h"
 #include "launcher/inspect/preload_object.h"
@@ -28,14 +28,14 @@ static struct verdict verdict;
 
 struct command_line {
     char *const *words;
-    char **as_script; /* the same for the shell, which runs a script that has no #! line */
+    char **as_script; /* the same words for the shell, which runs a script that has no #! line */
     char path[PATH_MAX];
-    int seen; /* what program_command said */
+    int seen; /* the result of program_command */
 };
 
 /* ---- options ------------------------------------------------------------------------------------------------ */
 
-/* The options become variables, and all variables are read as the object will read them. */
+/* The options become variables, and all variables are read as the library will read them. */
 static int apply_options(void)
 {
     char problem[PROBLEM_MAX];
@@ -45,7 +45,8 @@ static int apply_options(void)
             setenv(option_rows[i].name, given.value[i], 1);
     unsigned count = options_read(&options, (const char *const *)environ, errors, COUNT(errors));
     for (unsigned i = 0; i < count && i < COUNT(errors); i++) {
-        if (errors[i].unknown) /* a service of this name gives its pods such variables; the object warns of them */
+        if (errors[i]
+                .unknown) /* Kubernetes sets such variables in the pods beside a service named lastcall; the library warns of them */
             continue;
         run_options_error(problem, sizeof problem, &given, &errors[i]);
         return cli_fail(CLI_USAGE, "%s", problem);
@@ -143,9 +144,9 @@ static int examine(struct command_line *line)
     return 0;
 }
 
-/* ---- the object --------------------------------------------------------------------------------------------- */
+/* ---- the library --------------------------------------------------------------------------------------------- */
 
-/* Will the object be in it? One that could not be examined has the benefit of the doubt. */
+/* Is the library expected in the command? Yes, if the program could not be examined. */
 static bool is_to_be_loaded(void)
 {
     if (options.disable || given.external || !preload_object_suits(&object, &facts))
@@ -159,7 +160,7 @@ static bool is_to_be_injected(void)
     return verdict.way == VERDICT_BY_LAUNCHER && is_to_be_loaded();
 }
 
-/* Also for a program in which it cannot live: a static shell may start one in which it can. */
+/* LD_PRELOAD is also set for a program that cannot load the library: a static shell may start a program that can. */
 static int preload(void)
 {
     char problem[PROBLEM_MAX];
@@ -228,7 +229,7 @@ static int execute(void *arg)
 
 static int become(struct command_line *line)
 {
-    unsetenv("_LASTCALL_GROUP"); /* of whoever has started us */
+    unsetenv("_LASTCALL_GROUP"); /* set by the launcher's own parent, for another group */
     return cannot_start(line->path, execute(line), line->seen);
 }
 
