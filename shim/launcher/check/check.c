@@ -51,7 +51,7 @@ struct names { /* a table of names, and who imports each */
     unsigned count;
 };
 
-/* Those that `who` imports, in lines of a readable length. */
+/* The names that `who` imports, in lines of a readable length. */
 static void print_names(const struct names *n, const char *label, elf_importer who)
 {
     int column = 0;

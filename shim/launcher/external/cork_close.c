@@ -21,8 +21,8 @@ static void cork(int fd, int on)
     setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on);
 }
 
-/* "HTTP/1.1 100 Continue" and an empty line are 25 bytes, a record of TLS adds 29 at most. Whoever was told that is about to
- * send a body, and must not meet an end. */
+/* "HTTP/1.1 100 Continue" and an empty line are 25 bytes, a TLS record adds 29 at most. A client that has received
+ * an interim response is about to send a body, so the program must not read end of file then. */
 enum { INTERIM = 25 + 29 };
 
 /* The bytes that the cork holds back: less than a segment. More is a long response that waits for the peer's window.

@@ -76,7 +76,7 @@ static void count_conn(const struct external *x, struct census *c, enum activity
     case ACTIVITY_QUIET: c->idle += !x->observer.cannot_take; break;
     case ACTIVITY_IDLE:
         c->idle += !x->observer.cannot_take;
-        break; /* no read shutdown yet: bytes came or went just now, or accepting has not stopped yet */
+        break; /* no read shutdown yet: bytes came or went just now, or it is too early (drain_may_close_idle) */
     case ACTIVITY_READ_SHUT: c->idle++; break;
     case ACTIVITY_DONE: break;
     }

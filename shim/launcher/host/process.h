@@ -30,7 +30,7 @@ unsigned process_numbers(int pid, int *number, unsigned max);
 bool process_ignores(int pid, int signo);
 bool process_has_pending(int pid, int signo);
 
-/* `size` bytes at an address of its memory, all or none. mem: from process_memory, or -errno. */
+/* `size` bytes at an address of the process's memory, all or none. mem: from process_memory, or -errno. */
 int process_memory(int pid);
 bool process_peek(int mem, uint64_t address, void *to, size_t size);
 

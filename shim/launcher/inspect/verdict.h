@@ -35,7 +35,7 @@ void verdict_of(const struct program_facts *facts, struct verdict *verdict);
  * NULL: none. */
 const struct elf_library *verdict_first_library(const struct program_facts *facts);
 
-/* "full", "partial", "outside", "unexamined", "none" */
+/* "full", "partial", "external", "unexamined", "none" */
 const char *verdict_name(enum verdict_kind kind);
 
 #endif

@@ -142,7 +142,7 @@ static void connect_failed(struct load *l, struct client *c, int error)
         return outcome_done(l, c);
     outcome_go_on(l, c);
     if (c->state == CLIENT_PAUSED && c->wake < l->now + 10 * NSEC_PER_MSEC)
-        c->wake = l->now + 10 * NSEC_PER_MSEC; /* asking a closed door must not spin */
+        c->wake = l->now + 10 * NSEC_PER_MSEC; /* connecting to a closed port again and again must not spin */
 }
 
 static uint16_t port_of(int fd)

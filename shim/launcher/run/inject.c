@@ -161,7 +161,7 @@ static int inject(struct injection *x, int pid)
     return ret;
 }
 
-/* `go`: the parent lets itself be traced from now on; `ready`: it may execute. */
+/* `go`: readable once the parent permits tracing; `ready`: tells the parent that the exec may follow. */
 static void tracer(struct injection *x, int go, int ready)
 {
     int pid = getppid(), ret;

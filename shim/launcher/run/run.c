@@ -45,8 +45,7 @@ static int apply_options(void)
             setenv(option_rows[i].name, given.value[i], 1);
     unsigned count = options_read(&options, (const char *const *)environ, errors, COUNT(errors));
     for (unsigned i = 0; i < count && i < COUNT(errors); i++) {
-        if (errors[i]
-                .unknown) /* Kubernetes sets such variables in the pods beside a service named lastcall; the library warns of them */
+        if (errors[i].unknown) /* a Kubernetes Service of this name sets such variables; the library warns of them */
             continue;
         run_options_error(problem, sizeof problem, &given, &errors[i]);
         return cli_fail(CLI_USAGE, "%s", problem);

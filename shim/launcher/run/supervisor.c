@@ -39,8 +39,7 @@ static struct supervisor {
     struct descendants descendants;
 
     int child;
-    bool
-        is_main; /* the child is the main process of a service: the service manager takes its status, so the launcher does not reap the child */
+    bool is_main; /* of a service: the service manager reaps the child for its status */
     bool ended;
     int status;
 
@@ -48,8 +47,7 @@ static struct supervisor {
     int draining;        /* the signal; 0: there is none */
     bool held;           /* the command is still to be sent the signal */
     nsec_t began, until; /* until: 0 = no deadline */
-    nsec_t
-        parting; /* when to send the command the signal, once the servers that were there at the signal have ended; 0: they have not */
+    nsec_t parting;      /* when to send the signal to the command, after the servers' end; 0: not known yet */
 
     /* an external drain: the library is neither in the command nor in a server below the command */
     struct external *external; /* NULL: there is none */
@@ -299,7 +297,7 @@ static void loop(void)
 static void name_main(const int gate[2])
 {
     bool external = !s.what->object && !s.what->options->disable;
-    if (!external) /* in an external drain the launcher must receive the signal, and the service manager would send it to the main process */
+    if (!external) /* in an external drain the signal must go to the launcher, not to the main process */
         s.is_main = service_manager_set_main(s.child);
     if (!s.is_main)
         host_log(LOG_WARN, "what the command says to the service manager is not taken, unless NotifyAccess=all",

@@ -111,7 +111,8 @@ static void take_name(struct status_process *p)
     status_printable(p->name, sizeof p->name, name, p->pid ? process_name(p->pid, name, sizeof name) : 0);
 }
 
-/* A process that has died without a word keeps its slot until somebody wants it: it is not shown. */
+/* A process that has died without leaving keeps its slot until another process needs the slot: such a process is not
+ * shown. */
 static void take_members(struct status_group *g, const struct group_table *m, const struct holders *all, nsec_t now)
 {
     g->process = calloc(GROUP_TABLE_MAX, sizeof *g->process);

@@ -1,5 +1,5 @@
-/* watch.c: see watch.h. A server tells nobody that it has changed, which would cost it something: so it is
- * looked at four times a second. */
+/* watch.c: see watch.h. Servers send no notice of a change, since a notice would cost them time: so the groups are
+ * read four times a second. */
 #include "launcher/status/watch.h"
 
 #include "launcher/status/print.h"
@@ -58,7 +58,7 @@ static void draw(const char *page)
     fputs("\033[H", stdout);
     for (unsigned row = 0; *page && row + 1 < rows; row++) {
         size_t n = strcspn(page, "\n");
-        fputs("\033[K", stdout); /* before: behind the last column it would take that one away */
+        fputs("\033[K", stdout); /* before the row: after a full row the sequence would erase the last character */
         fwrite(page, 1, n < columns ? n : columns, stdout);
         putc('\n', stdout);
         page += n + (page[n] == '\n');

@@ -1,4 +1,5 @@
-/* read.c: from a file of reports to one drain. Nothing in it is trusted: it may be cut, edited, or no report. */
+/* read.c: reads one drain from a file of reports. No line is trusted: the file may be truncated, edited, or no
+ * report. */
 #include "launcher/timeline/timeline.h"
 
 #include <jansson.h>
@@ -134,7 +135,7 @@ static bool read_connection(struct timeline_connection *c, const json_t *from, s
     return good && c->changes > 0;
 }
 
-/* Of a connection of which there is nothing but that it was cut: in flight as long as it says. */
+/* A connection that the report only lists as aborted: in flight for the age that the report states. */
 static bool read_cut(struct timeline_connection *c, const json_t *from, struct timeline_change *room,
                      const struct timeline *t)
 {
