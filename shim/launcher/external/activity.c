@@ -167,7 +167,8 @@ static enum activity_loss loss_after_read_shut(const struct activity *a, const s
     return written(s) > a->written_at_shut + 1 || a->last_sender == SENDER_UNSURE ? LOSS_MAYBE : LOSS_NONE;
 }
 
-/* What is reset in an accept queue has lost its counts before the kernel sends its final counts (tcp_disconnect). */
+/* A connection that is reset in an accept queue has lost its counts before the kernel sends the final counts
+ * (tcp_disconnect). */
 static bool has_lost_counts(const struct diag_socket *s, const struct diag_socket *before)
 {
     return s->received < before->received || (!s->received && !s->acked);

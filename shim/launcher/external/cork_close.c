@@ -64,7 +64,7 @@ bool cork_close_step(struct cork_close *c, nsec_t now)
     if (c->held_bytes <= INTERIM || now < c->since + SETTLED || now > c->before + STALE ||
         shutdown(c->fd, SHUT_RD) != 0)
         return false;
-    close(c->fd); /* corked as it is: the FIN is what it waits for */
+    close(c->fd); /* still corked: the cork waits for the FIN */
     c->fd = -1;
     return true;
 }

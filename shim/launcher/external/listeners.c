@@ -148,8 +148,8 @@ bool listeners_has(const struct listeners *d, const struct diag_socket *connecti
 
 /* ---- stopping --------------------------------------------------------------------------------------------------------- */
 
-/* All members of a SO_REUSEPORT group or none: while one lives, the kernel still chooses stopped ones for their share
- * of the SYNs, and those are lost silently. */
+/* All listeners of a SO_REUSEPORT group are stopped, or none: while one listener accepts, the kernel still chooses
+ * the stopped listeners for their share of the SYNs, and drops those SYNs silently. */
 static bool group_may_be_stopped(const struct listeners *d, const struct listener *one)
 {
     for (unsigned i = 0; i < d->count; i++)

@@ -41,7 +41,7 @@ struct observer {
 #define OBSERVE_LEAST (5 * NSEC_PER_MSEC)
 #define OBSERVE_MOST  (50 * NSEC_PER_MSEC)
 
-/* Scan all connections. False: they cannot be seen. Then all is as it was after the last scan. */
+/* Scan all connections. False: the kernel's list cannot be read, and everything is as after the last scan. */
 bool observe_connections(struct observer *o, nsec_t now);
 
 /* The kernel says that a connection has ended. */

@@ -31,7 +31,7 @@ struct diag_socket {
     uint32_t quiet_ms;               /* since the last byte came (tcpi_last_data_recv) */
     uint32_t quiet_out_ms;           /* since the last went; both begin with the connection */
     uint64_t received, acked;        /* bytes, of both directions; a FIN counts as one */
-    uint32_t segments_in, bare_acks; /* all that came; those sent without data */
+    uint32_t segments_in, bare_acks; /* all segments that came; acknowledgements sent without data */
 };
 
 /* Call f for each TCP socket in the network namespace (a descriptor; -1: the launcher's own): the listeners, or the

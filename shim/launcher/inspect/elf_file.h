@@ -10,7 +10,7 @@
 
 enum { ELFFILE_LOADS = 64 };
 
-struct elf_file_table { /* one that the dynamic section points to */
+struct elf_file_table { /* a table that the dynamic section points to */
     uint64_t address, size;
 };
 

@@ -57,7 +57,7 @@ static void see_import(void *to, const char *name)
 
 /* ---- libraries -------------------------------------------------------------------------------------- */
 
-/* libc and the linker import nothing that matters: what they do inside is what the hooks stand before. */
+/* Imports of libc and of the dynamic linker do not matter: their internal calls lie below the interposed functions. */
 static bool is_libc(const char *name)
 {
     return begins(name, "libc.so") || begins(name, "libc.musl-") || begins(name, "ld-linux") ||

@@ -25,7 +25,7 @@ enum program_kind {              /* of the file that the kernel would run at las
 enum elf_link { ELF_STATIC, ELF_STATIC_PIE, ELF_DYNAMIC };
 enum elf_libc { ELF_LIBC_NONE, ELF_LIBC_GLIBC, ELF_LIBC_MUSL, ELF_LIBC_OTHER };
 
-struct elf_library {         /* one that the dynamic linker would load with the program */
+struct elf_library {         /* a library that the dynamic linker would load with the program */
     char name[ELF_NAME_MAX]; /* as DT_NEEDED has it */
     char path[256];          /* where it was found; "" = nowhere */
     bool direct;             /* the program itself names the library (DT_NEEDED) */

@@ -1,5 +1,5 @@
-/* verdict.c: see verdict.h. Each judge_ function looks at one thing; the first that finds something in the way gives
- * the first reason, and the later ones can only make it worse. */
+/* verdict.c: see verdict.h. Each judge_ function checks one thing; the first check that fails gives the first
+ * reason, and later checks can only lower the verdict. */
 #include "launcher/inspect/verdict.h"
 
 #include "core/text.h"

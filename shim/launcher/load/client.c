@@ -353,7 +353,7 @@ void client_on_time(struct load *l, struct client *c)
     switch (c->state) {
     case CLIENT_PAUSED:
         if (c->fd >= 0 && l->config->think_max)
-            idle_read(l, c); /* as pools do: its end may have come, and we were not run */
+            idle_read(l, c); /* as connection pools do: the FIN may have arrived while this thread was not running */
         next_request(l, c);
         break;
     case CLIENT_CONNECTING: connect_failed(l, c, ETIMEDOUT); break;

@@ -63,7 +63,7 @@ static int status_of(int error)
     return error == ENOENT ? NOT_FOUND : CANNOT_EXECUTE;
 }
 
-/* seen: what the inspector made of it; where it came to the same for the same reason, it has the better sentence. */
+/* seen: the inspector's result; where exec failed for the same reason, the inspector has the better sentence. */
 static int cannot_start(const char *name, int error, int seen)
 {
     if (seen == -error && facts.problem[0] && (error != EACCES || facts.executable))
@@ -82,7 +82,7 @@ static int look_in(const char *directory, size_t n, const char *name, char path[
     return S_ISREG(s.st_mode) && faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0 ? 0 : EACCES;
 }
 
-/* As execvp looks: what may not be executed is passed over, and remembered. */
+/* As execvp searches: a file that may not be executed is skipped, and remembered. */
 static int locate(const char *name, char path[PATH_MAX])
 {
     const char *dirs = getenv("PATH");

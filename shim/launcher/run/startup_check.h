@@ -36,7 +36,7 @@ void startup_check_fail(const struct startup_check *h, int error);
 /* In the parent, after the fork. */
 void startup_check_forked(struct startup_check *h);
 
-/* What to poll for, one at most; *wake is lowered to the time of the next step at the latest. */
+/* The descriptor to poll, one at most; *wake is lowered to the time of the next step at the latest. */
 unsigned startup_check_poll(const struct startup_check *h, struct pollfd *to, nsec_t *wake);
 
 /* Something may have happened. Returns the state. */

@@ -354,7 +354,7 @@ static bool start(void)
     return true;
 }
 
-/* What start() has done to this process. */
+/* Undoes start()'s changes of this process. */
 static void undo(void)
 {
     restore_signals();

@@ -30,7 +30,7 @@ static void terminal_take(void)
     t.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
     t.c_cc[VMIN] = 1;
     t.c_cc[VTIME] = 0;
-    t.c_cc[VSUSP] = _POSIX_VDISABLE; /* it would stop with the terminal as it is now */
+    t.c_cc[VSUSP] = _POSIX_VDISABLE; /* a stop would leave the terminal in its changed mode */
     raw = tcsetattr(STDIN_FILENO, TCSANOW, &t) == 0;
 }
 
@@ -111,7 +111,7 @@ static void look_on_terminal(const struct status *s)
     free(page);
 }
 
-/* Says what there is if it is not what there was. *before: the last one, without its times. */
+/* Prints the state if the state has changed. *before: the last state printed, without its times. */
 static void look_for_change(const struct status *s, bool json, char **before)
 {
     char *now = shown(s, json ? print_json : print_lines);

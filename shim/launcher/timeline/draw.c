@@ -8,8 +8,8 @@
 
 /* ---- text ---------------------------------------------------------------------------------------------------- */
 
-/* Text from anywhere, at most `most` bytes of it. What is not printable ASCII may be no character in XML at all, or turn
- * the line around, or end it. */
+/* Untrusted text, at most `most` bytes. A byte that is not printable ASCII may be invalid in XML, or reverse or end
+ * the line. */
 static void put_text(FILE *out, const char *s, size_t most)
 {
     size_t n = strlen(s);
@@ -225,7 +225,7 @@ static void put_head(FILE *out, const struct timeline *t, const char *title)
     fputs("</text>\n", out);
 }
 
-/* The legend, the mark that lies beyond the picture, and the connections without a row. */
+/* The legend: each look that occurs, with its meaning as a tooltip. */
 static void put_legend(FILE *out, const struct timeline_layout *l)
 {
     double x = 24;
@@ -282,7 +282,7 @@ static void put_marks(FILE *out, const struct timeline_layout *l)
 
 /* ---- rows ----------------------------------------------------------------------------------------------------- */
 
-/* What a pointer over a row is told, a fact a line. */
+/* The tooltip of a row, one fact a line. */
 static void put_story(FILE *out, const struct timeline_row *row)
 {
     const struct timeline_connection *c = row->connection;

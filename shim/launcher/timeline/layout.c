@@ -88,7 +88,7 @@ static bool is_closed(const struct timeline_connection *c)
     return c->change[c->changes - 1].state == CONN_HISTORY_CLOSED;
 }
 
-/* Until when there is something of it to be seen. */
+/* The time until which the connection is drawn. */
 static uint64_t seen_until(const struct timeline *t, const struct timeline_connection *c)
 {
     uint64_t end = timeline_end(c);

@@ -263,7 +263,8 @@ static bool read_drain(struct timeline *t, json_t *report)
 
 /* ---- the file ----------------------------------------------------------------------------------------------- */
 
-/* A line without its newline into *line, which grows. False: end of file. Of one that is too long *n is SIZE_MAX. */
+/* Reads a line without its newline into *line, which grows. False: end of file. *n is SIZE_MAX for a line that is
+ * too long. */
 static bool next_line(FILE *in, char **line, size_t *size, size_t *n)
 {
     int c;
@@ -323,7 +324,7 @@ static json_t *report_in(struct reading *r, const char *line, size_t n)
     return NULL;
 }
 
-/* The one that is wanted, the others are only counted. */
+/* Reads the wanted drain; other drains are only counted. */
 static json_t *find_report(struct reading *r, FILE *in)
 {
     json_t *found = NULL;
