@@ -56,7 +56,7 @@ enum activity_state {
 /* What the client of a connection has lost once the program no longer holds the connection. */
 enum activity_loss {
     LOSS_NONE,
-    LOSS_ANSWERED,   /* nothing, if the program closed it of its own will: a response began, and may have been whole */
+    LOSS_ANSWERED,   /* none, if the program closed the connection itself: a response began, and may be whole */
     LOSS_MAYBE,      /* a response was under way, or it is not known whether there was one */
     LOSS_UNANSWERED, /* the client had sent a request, and no byte of a response followed */
 };

@@ -18,10 +18,9 @@ struct listener {
 struct listeners {
     struct listener *at;
     unsigned count, room;
-    const char *
-        accept_stop; /* "hide" (bound to no device), "filter" (SYNs dropped), "shared"; NULL: the listeners stay open */
-    bool unknown;    /* the program's descriptors may not be read, and LASTCALL_LISTEN is not set */
-    int error;       /* errno of the system call that left a listener (ours) open; 0: no call failed */
+    const char *accept_stop; /* "hide" (bound to no device), "filter" (SYNs dropped), "shared"; NULL: not stopped */
+    bool unknown;            /* the program's descriptors may not be read, and LASTCALL_LISTEN is not set */
+    int error;               /* errno of the system call that left a listener (ours) open; 0: no call failed */
 };
 
 /* Reads all listeners, and for that the program's sockets. False: sock_diag or /proc is not available. */

@@ -36,8 +36,7 @@ struct program_go {
     char version[ELF_VERSION_MAX]; /* "go1.19.8"; "" = not known */
     bool cgo;                      /* its build says CGO_ENABLED=1 */
     bool marked;                   /* liblastcall.so also recognises the program as Go, when loaded */
-    unsigned
-        entries; /* routines that make the program's system calls, recognised by their bytes (core/go_signature.h) */
+    unsigned entries;              /* routines that make system calls, recognised by their bytes (go_signature.h) */
 };
 
 struct program_calls { /* which file imports what: the program itself, or one of its libraries */
