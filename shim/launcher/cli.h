@@ -31,7 +31,7 @@ struct command {
     const char *words;   /* what follows the options: "FILE..." */
     const char *summary; /* one line */
     const char *about;   /* whole lines before the options; may be NULL */
-    const char *help;    /* whole lines behind the options; may be NULL */
+    const char *help;    /* whole lines after the options; may be NULL */
     const struct cli_option *options;
     void *settings;         /* where the options go */
     bool words_are_command; /* options end at the first other word: the rest is another program's command line */
@@ -58,7 +58,7 @@ void cli_help(const struct command *c);
 /* `lastcall: MESSAGE` on standard error, in one write. Returns status. */
 int cli_fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The same, and the usage of the command behind it. Returns CLI_USAGE. */
+/* As cli_fail, followed by the usage of the command. Returns CLI_USAGE. */
 int cli_usage(const struct command *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

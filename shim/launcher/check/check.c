@@ -1,4 +1,4 @@
-/* check.c: `lastcall check`: what elfscan found and verdict makes of it, for people or for programs. */
+/* check.c: `lastcall check`: the inspector's facts (program.h) and verdict (verdict.h), for people or for programs. */
 #include "launcher/commands.h"
 #include "launcher/inspect/verdict.h"
 
@@ -44,14 +44,14 @@ __attribute__((format(printf, 2, 3))) static void row(const char *label, const c
     putchar('\n');
 }
 
-struct names { /* a table of names, and who imports each */
+struct names { /* a table of names, and the importer of each */
     const char *label;
     const char *const *names;
     const elf_importer *importers;
     unsigned count;
 };
 
-/* Those that `who` imports, in lines of a readable length. */
+/* The names that `who` imports, in lines of a readable length. */
 static void print_names(const struct names *n, const char *label, elf_importer who)
 {
     int column = 0;

@@ -11,7 +11,7 @@ static uint64_t written(const struct diag_socket *s)
     return s->acked + s->unsent;
 }
 
-/* By the kernel's times. Those of a new connection are both that of its handshake. */
+/* By the kernel's times. Both times of a new connection are that of its handshake. */
 static enum last_sender sender_by_time(const struct diag_socket *s)
 {
     if (!s->received)
@@ -23,8 +23,8 @@ static enum last_sender sender_by_time(const struct diag_socket *s)
     return s->quiet_ms < s->quiet_out_ms ? SENDER_CLIENT : SENDER_SERVER;
 }
 
-/* What we saw ourselves is surer: a retransmission counts as sent at its own time, and then the server would seem to
- * have sent last. */
+/* The counts of two scans are surer than the kernel's times: a retransmission counts as sent at its own time, and
+ * then the server would seem to have sent last. */
 static enum last_sender sender_by_bytes(const struct activity *a, const struct diag_socket *s)
 {
     const struct diag_socket *before = &a->now;
@@ -35,7 +35,7 @@ static enum last_sender sender_by_bytes(const struct activity *a, const struct d
         return SENDER_CLIENT;
     if (went)
         return SENDER_SERVER;
-    /* With something unsent they are probes of a window that is shut (tcp_send_probe0). */
+    /* While bytes are unacknowledged, bare segments may be probes of a closed window (tcp_send_probe0). */
     bool probes = before->unsent > 0 || s->unsent > 0;
     bool answered_bare = s->bare_acks != before->bare_acks && s->segments_in == before->segments_in && !probes;
     return a->last_sender == SENDER_UNSURE && answered_bare ? SENDER_CLIENT : a->last_sender;
@@ -75,12 +75,12 @@ void activity_update(struct activity *a, const struct diag_socket *s, nsec_t now
     bool came = s->received != a->now.received, went = written(s) != written(&a->now);
     enum last_sender sender = sender_by_bytes(a, s);
     nsec_t spoke = last_activity(s, now);
-    /* While something waited to be taken, the pause was the client's. */
+    /* While bytes waited for the client's acknowledgement, the pause was the client's. */
     if (went && !came && a->last_sender == SENDER_SERVER && a->now.unsent == 0 && spoke > a->last_activity)
         a->longest_pause = later(a->longest_pause, spoke - a->last_activity);
     if (went && (came || a->last_sender == SENDER_CLIENT) && s->state == DIAG_ESTABLISHED)
         a->requests++;
-    /* A FIN is no data: it moves the counts by one, but not the times. */
+    /* A FIN is no data: a FIN changes the counts by one, but not the times. */
     if (s->state != a->now.state && spoke <= a->last_activity)
         sender = a->last_sender;
     a->late_data = a->late_data || (a->read_shut_at && came && s->state == DIAG_ESTABLISHED);
@@ -99,7 +99,8 @@ static enum activity_state ending(const struct activity *a, const struct activit
     return now < *until ? ACTIVITY_ENDING : ACTIVITY_DONE;
 }
 
-/* Nobody's any more. Before the program has it, it is in the accept queue; later the kernel alone brings it to its end. */
+/* No process holds the connection. An established connection is in an accept queue; the kernel alone finishes any
+ * other. */
 static enum activity_state orphan(const struct activity *a, const struct activity_limits *p, nsec_t now, nsec_t *until)
 {
     const struct diag_socket *s = &a->now;
@@ -108,7 +109,8 @@ static enum activity_state orphan(const struct activity *a, const struct activit
     return s->unsent > 0 ? ending(a, p, now, until) : ACTIVITY_DONE;
 }
 
-/* It was let go. What goes on writing was no idle connection, nor was one of which we were not sure, until it closes. */
+/* After the read shutdown. A connection on which the program still writes was not idle; an unsure one counts as in
+ * flight until the program closes it. */
 static enum activity_state leaving(const struct activity *a, const struct activity_limits *p, nsec_t now, nsec_t *until)
 {
     if (written(&a->now) != a->written_at_shut || a->now.unread > 0)
@@ -143,7 +145,7 @@ enum activity_state activity_state(const struct activity *a, const struct activi
     if (s->unread > 0 || s->unsent > 0 || a->last_sender == SENDER_CLIENT)
         return ACTIVITY_IN_FLIGHT;
     *until = later(a->last_activity, p->since) + later(p->idle, 2 * a->longest_pause);
-    /* The client has left. If that is all, the program has only to close. */
+    /* The client has closed its side. If no response is outstanding, the program only has to close. */
     if (s->state == DIAG_CLOSE_WAIT && (a->last_sender != SENDER_UNSURE || now >= *until))
         return ACTIVITY_DONE;
     if (now >= *until)
@@ -165,7 +167,8 @@ static enum activity_loss loss_after_read_shut(const struct activity *a, const s
     return written(s) > a->written_at_shut + 1 || a->last_sender == SENDER_UNSURE ? LOSS_MAYBE : LOSS_NONE;
 }
 
-/* What is reset in an accept queue has lost its counts before the kernel sends its final counts (tcp_disconnect). */
+/* A connection that is reset in an accept queue has lost its counts before the kernel sends the final counts
+ * (tcp_disconnect). */
 static bool has_lost_counts(const struct diag_socket *s, const struct diag_socket *before)
 {
     return s->received < before->received || (!s->received && !s->acked);
@@ -180,9 +183,9 @@ enum activity_loss activity_loss(const struct activity *a, const struct diag_soc
     if (a->read_shut_at)
         return loss_after_read_shut(a, s);
     switch (final_sender(a, s)) {
-    case SENDER_NONE: return before->inode ? LOSS_NONE : LOSS_MAYBE; /* it waited in the accept queue */
+    case SENDER_NONE: return before->inode ? LOSS_NONE : LOSS_MAYBE; /* the connection was in the accept queue */
     case SENDER_CLIENT:
-        return s->received > 1 ? LOSS_UNANSWERED : LOSS_NONE; /* its FIN alone: it has left without a request */
+        return s->received > 1 ? LOSS_UNANSWERED : LOSS_NONE; /* a FIN alone: the client has closed without a request */
     case SENDER_UNSURE: return LOSS_MAYBE;
     case SENDER_SERVER: break;
     }

@@ -12,8 +12,8 @@
 
 enum { CORKS_AT_ONCE = 128 };
 
-/* Between our look and now it may have spoken: then it is not idle. What comes after this is still read by the program if
- * it comes before the program has seen the end of file; what comes later meets a connection that is being closed. */
+/* If bytes came or went since the scan, the connection is not idle. After the read shutdown the program still reads
+ * the bytes that arrive before its next read; later bytes meet a connection that is being closed. */
 static bool still_quiet(int fd, const struct activity *a)
 {
     struct sock_counts counts;
@@ -24,7 +24,7 @@ static int descriptor_of(struct observer *o, uint64_t inode)
 {
     const struct process_socket *s = process_sockets_find(&o->sockets, inode);
     int fd = s ? process_sockets_take(s) : -ESRCH;
-    if (fd != -ESRCH || !observe_sockets(o)) /* a process may have ended that had it, or have handed it on */
+    if (fd != -ESRCH || !observe_sockets(o)) /* the holder may have ended, or have passed the connection on */
         return fd;
     s = process_sockets_find(&o->sockets, inode);
     return s ? process_sockets_take(s) : o->sockets.hidden ? -EPERM : -ESRCH;

@@ -40,13 +40,13 @@ void closed_conns_add_unseen(struct closed_conns *d, const struct diag_socket *s
     bool answered = s->acked + s->unsent > 1; /* a FIN counts as one */
     if (answered)
         return;
-    a.now.inode = 1; /* somebody's: it was not left in the accept queue */
+    a.now.inode = 1; /* a process held the connection: it was not left in the accept queue */
     a.now.received = a.now.acked = a.now.unsent = a.now.unread = 0;
     closed_conns_add(d, &a, 0, s);
 }
 
-/* One that was closed unanswered by a process that lives stays: who holds what is asked seldom, and it may have been in
- * another's hands. */
+/* A connection that was closed unanswered by a running process is kept: holders are read seldom, so another process
+ * may have held the connection when it was closed. */
 void closed_conns_forget_settled(struct closed_conns *d, int root)
 {
     unsigned kept = 0;

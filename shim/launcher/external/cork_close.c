@@ -7,11 +7,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* An answer may be written in pieces. It is late by this much, once. */
+/* A response may be written in pieces: the close waits this long for the next piece. The delay happens once a
+ * connection. */
 #define SETTLED (5 * NSEC_PER_MSEC)
 
-/* The kernel holds an answer back for 200 ms (tcp_probe0_base), and within these the program has to close. One of which a
- * part may have lain for so long already, since we were not there to look, leaves without its end: the next one will do. */
+/* The kernel holds a corked response back for 200 ms (tcp_probe0_base), and the program has to close within that
+ * time. A response of which a part may have been held back for longer than this, because no look came in between,
+ * leaves without the FIN; the next response is used instead. */
 #define STALE (100 * NSEC_PER_MSEC)
 
 static void cork(int fd, int on)
@@ -19,12 +21,12 @@ static void cork(int fd, int on)
     setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on);
 }
 
-/* "HTTP/1.1 100 Continue" and an empty line are 25 bytes, a record of TLS adds 29 at most. Whoever was told that is about to
- * send a body, and must not meet an end. */
+/* "HTTP/1.1 100 Continue" and an empty line are 25 bytes, a TLS record adds 29 at most. A client that has received
+ * an interim response is about to send a body, so the program must not read end of file then. */
 enum { INTERIM = 25 + 29 };
 
-/* What the cork holds back is less than a segment. More is a long response, for which the way is not free. *left: how many
- * segments with data have left so far. */
+/* The bytes that the cork holds back: less than a segment. More is a long response that waits for the peer's window.
+ * *left: segments with data sent so far. */
 static uint32_t held_back(int fd, uint32_t *left)
 {
     struct tcp_info info;
@@ -43,7 +45,7 @@ void cork_close_begin(struct cork_close *c, int fd, nsec_t now)
     c->held_bytes = held_back(fd, &c->segments_sent);
 }
 
-/* An answer as long as the last one is another one: that has left meanwhile. */
+/* If segments have left since the last look, a response of the same length is a new one. */
 static void look(struct cork_close *c, nsec_t now)
 {
     uint32_t left = c->segments_sent, lies = held_back(c->fd, &left);
@@ -62,7 +64,7 @@ bool cork_close_step(struct cork_close *c, nsec_t now)
     if (c->held_bytes <= INTERIM || now < c->since + SETTLED || now > c->before + STALE ||
         shutdown(c->fd, SHUT_RD) != 0)
         return false;
-    close(c->fd); /* corked as it is: the FIN is what it waits for */
+    close(c->fd); /* still corked: the cork waits for the FIN */
     c->fd = -1;
     return true;
 }

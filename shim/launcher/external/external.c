@@ -1,10 +1,10 @@
-/* external.c: see external.h. Each step is one look at all connections (sock_diag), a judgement of each
- * (activity.h), and what the drain (core/drain.h) makes of the sum.
+/* external.c: see external.h. Each step is one scan of all connections (sock_diag), a judgement of each connection
+ * (activity.h), and the decision of the drain (core/drain.h) on the sum.
  *
- * A look is taken when the kernel says that a TCP socket of the program has ended, and, since it says nothing when bytes
- * come or go, also in a cadence: every 5 to 50 ms, so that looking costs a twentieth of a processor (with thousands of
- * connections more), and only while a drain is going on. Holding descriptors of the connections to be told sooner is out of
- * the question: while we had one, the program's close would close nothing. */
+ * A scan is made when the kernel reports that a TCP socket of the program has ended. The kernel reports no bytes
+ * that come or go, so scans also run periodically, only during a drain: every 5 to 50 ms, so that the scans take a
+ * twentieth of a processor (more with thousands of connections). Descriptors of the connections would report sooner,
+ * but cannot be held: while the launcher had such a descriptor, the program's close would not end the connection. */
 #include "launcher/external/external.h"
 
 #include "core/drain.h"
@@ -33,17 +33,17 @@ struct external {
     struct observer observer;
     int endings;
     nsec_t owed_at;
-    bool owed; /* something was, at the last look */
+    bool owed; /* a request or response was outstanding at the last scan */
 };
 
 #define CORK_STEP_EVERY (2 * NSEC_PER_MSEC) /* while closes wait under a cork */
 
-/* How long a pause may be at this time. In the last fifth before the deadline shorter and shorter pauses make a connection idle:
- * at the deadline every connection would be aborted. (A connection that asks regularly was closed under a cork long before,
- * unless its program corks and uncorks by itself.) */
+/* How long a pause may be at this time. In the last fifth of the time before the deadline ever shorter pauses count
+ * as idle: at the deadline every open connection would be aborted. (A connection with regular requests was closed
+ * under a cork long before, unless its program sets and clears TCP_CORK itself.) */
 static struct activity_limits patience(const struct external *x, nsec_t now)
 {
-    const nsec_t shortest = 12 * NSEC_PER_MSEC; /* more than two looks and two ticks */
+    const nsec_t shortest = 12 * NSEC_PER_MSEC; /* more than two scans and two kernel ticks */
     const struct options *o = x->options;
     struct activity_limits p = {x->drain.signal_at, o->idle, o->linger};
     nsec_t end = x->drain.signal_at + o->timeout, fifth = o->timeout / 5, left = now < end ? end - now : 0;
@@ -51,7 +51,7 @@ static struct activity_limits patience(const struct external *x, nsec_t now)
         return p;
     nsec_t share = (nsec_t)((double)o->idle * ((double)left / (double)fifth));
     p.idle = share > shortest ? share : p.idle < shortest ? p.idle : shortest;
-    p.since = 0; /* what counts now is the pause alone */
+    p.since = 0; /* now the pause alone counts */
     return p;
 }
 
@@ -63,7 +63,8 @@ static void sooner(nsec_t *at, nsec_t other)
         *at = other;
 }
 
-/* Where nothing can be let go, an idle one is left to the program: its signal will close it. */
+/* Where no read shutdown can be made (cannot_take), an idle connection does not hold the drain: the program closes
+ * the connection when the signal is delivered. */
 static void count_conn(const struct external *x, struct census *c, enum activity_state is, nsec_t until)
 {
     sooner(&c->next_expiry, until);
@@ -75,7 +76,7 @@ static void count_conn(const struct external *x, struct census *c, enum activity
     case ACTIVITY_QUIET: c->idle += !x->observer.cannot_take; break;
     case ACTIVITY_IDLE:
         c->idle += !x->observer.cannot_take;
-        break; /* not let go yet: it has just spoken, or it is too early */
+        break; /* no read shutdown yet: bytes came or went just now, or it is too early (drain_may_close_idle) */
     case ACTIVITY_READ_SHUT: c->idle++; break;
     case ACTIVITY_DONE: break;
     }
@@ -106,7 +107,7 @@ static struct census take_census(struct external *x, nsec_t now)
         }
         count_conn(x, &c, is, until);
     }
-    /* What the kernel lists is not of one moment: one that is missing may be there at the next look. */
+    /* The kernel's list is no snapshot: a connection that is missing may be there in the next scan. */
     bool owed = c.queued + c.in_flight + c.idle + c.ending > 0;
     c.ending += !owed && x->owed;
     x->owed = owed;
@@ -115,7 +116,7 @@ static struct census take_census(struct external *x, nsec_t now)
     return c;
 }
 
-/* At the signal. Those of which it cannot be told are opaque. */
+/* At the signal. A connection whose state the counts do not prove is opaque. */
 static void count_first(struct external *x, nsec_t now)
 {
     const struct activity_limits p = patience(x, now);
@@ -137,7 +138,7 @@ static void count_first(struct external *x, nsec_t now)
 
 struct reading {
     struct external *x;
-    bool any; /* of ours */
+    bool any; /* an ended connection came by a listener of the program */
 };
 
 static bool is_ours(const struct listeners *d, uint16_t port)
@@ -167,7 +168,8 @@ static bool read_endings(struct external *x)
     return r.any || lost;
 }
 
-/* The kernel says it a little later than it is so. Without its word what was owed counts as cut. */
+/* The kernel sends a connection's final counts a little after the end of the connection. Without final counts an
+ * outstanding response counts as aborted. */
 static void read_all_endings(struct external *x)
 {
     enum { TIMES = 10, PATIENCE_MS = 5 };
@@ -212,7 +214,7 @@ static void add_cut(struct external *x, struct cuts *cuts, const struct diag_soc
         .peer = cuts->peer[i], .pid = pid, .method = "", .age = s->quiet_ms * NSEC_PER_MSEC, .unread_bytes = s->unread};
 }
 
-/* Those that are still here, and those whose process has died. */
+/* The aborted connections: those still open, and those that a process closed by dying. */
 static void find_cuts(struct external *x, struct cuts *cuts, enum report_end end, enum program_end why, nsec_t now)
 {
     for (unsigned i = 0; end != REPORT_DRAINED && i < x->observer.here.count; i++) {
@@ -346,7 +348,8 @@ static void stop_accepting(struct external *x)
 {
     char why[64];
     struct listeners found = {0};
-    if (listeners_find(&found, &x->observer.sockets, x->options)) { /* the lame duck may have made new ones */
+    if (listeners_find(&found, &x->observer.sockets,
+                       x->options)) { /* the program may have made new listeners during the lame duck */
         listeners_free(&x->observer.listeners);
         x->observer.listeners = found;
     } else {
@@ -368,13 +371,14 @@ static enum report_end end_of(const struct drain *d)
     return d->again ? REPORT_SECOND_SIGNAL : d->expired ? REPORT_DEADLINE : REPORT_DRAINED;
 }
 
-/* One look and what follows from it; again at once when the doors have been closed, since those who came meanwhile
- * are in their queues. */
+/* One scan and the drain's decision; once the listeners have stopped accepting, scan again at once, since
+ * connections that came meanwhile are in the accept queues. */
 static struct drain_actions look_and_act(struct external *x, nsec_t now)
 {
     for (;;) {
         bool first = !x->observer.looked;
-        struct census c = {.in_flight = 1}; /* so much is assumed of what cannot be seen, until the deadline */
+        struct census c = {.in_flight =
+                               1}; /* without a scan one request is assumed to be in flight, until the deadline */
         if (observe_connections(&x->observer, now)) {
             if (first)
                 count_first(x, now);

@@ -49,15 +49,15 @@ static void mark_shared(const struct process_socket *s, void *arg)
         d->at[i].shared = d->at[i].shared || d->at[i].diag.inode == s->inode;
 }
 
-/* A process that we cannot see may hold a listener too. A listener that the program made itself can only have gone to its own
- * descendants; one that it was given is held by the giver, which is not drained. */
+/* A process that the launcher cannot see may hold a listener too. A listener that the program made can only be held
+ * by its own descendants; an inherited listener is also held by the process that passed it on, which is not drained. */
 static bool was_given(void)
 {
     return getenv("LISTEN_FDS") != NULL;
 }
 
-/* Into a setuid program nobody may look who is not privileged. Then what LASTCALL_LISTEN names, and no other process is seen
- * to hold, is its own. */
+/* An unprivileged launcher may not read the descriptors of a setuid program. Then a listener belongs to the program
+ * if LASTCALL_LISTEN names the listener, and no other process is seen to hold it. */
 static bool is_ours(const struct listener *d, const struct process_sockets *t, const struct options *o)
 {
     return process_sockets_find(t, d->diag.inode) || (t->hidden > 0 && o->listen_count > 0 && !d->shared);
@@ -148,8 +148,8 @@ bool listeners_has(const struct listeners *d, const struct diag_socket *connecti
 
 /* ---- stopping --------------------------------------------------------------------------------------------------------- */
 
-/* All members of a SO_REUSEPORT group or none: while one lives, the kernel still chooses stopped ones for their share
- * of the SYNs, and those are lost silently. */
+/* All listeners of a SO_REUSEPORT group are stopped, or none: while one listener accepts, the kernel still chooses
+ * the stopped listeners for their share of the SYNs, and drops those SYNs silently. */
 static bool group_may_be_stopped(const struct listeners *d, const struct listener *one)
 {
     for (unsigned i = 0; i < d->count; i++)
@@ -158,7 +158,7 @@ static bool group_may_be_stopped(const struct listeners *d, const struct listene
     return true;
 }
 
-/* Before any listener of a group is stopped, all are known to be ours to stop. */
+/* All listeners of a reuseport group must be available to the launcher before the first of them is stopped. */
 static int can_take_group(const struct listeners *d, const struct listener *one, const struct process_sockets *t)
 {
     for (unsigned i = 0; i < d->count; i++) {

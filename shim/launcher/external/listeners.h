@@ -10,31 +10,31 @@
 struct listener {
     struct diag_socket diag;
     bool mptcp;
-    bool ours;   /* the program's, and LASTCALL_LISTEN names it */
-    bool shared; /* a process that is not drained holds it too, or may */
+    bool ours;   /* the listener belongs to the program, and LASTCALL_LISTEN names the listener */
+    bool shared; /* a process that is not drained holds the listener too, or may */
     bool stopped;
 };
 
 struct listeners {
     struct listener *at;
     unsigned count, room;
-    const char *accept_stop; /* "hide" (bound to no device), "filter" (SYNs dropped), "shared"; NULL: they stay open */
-    bool unknown;            /* the program may not be looked into, and nothing names its listeners */
-    int error;               /* why one of ours stays open: of the system call that was refused; 0 none was */
+    const char *accept_stop; /* "hide" (bound to no device), "filter" (SYNs dropped), "shared"; NULL: not stopped */
+    bool unknown;            /* the program's descriptors may not be read, and LASTCALL_LISTEN is not set */
+    int error;               /* errno of the system call that left a listener (ours) open; 0: no call failed */
 };
 
-/* All listeners, and the program's sockets, which were read for it. False: sock_diag or /proc is not to be had. */
+/* Reads all listeners, and for that the program's sockets. False: sock_diag or /proc is not available. */
 bool listeners_find(struct listeners *d, struct process_sockets *t, const struct options *o);
 
-/* How many drain; and whether a connection came by one of those. */
+/* How many listeners drain (ours); and did one of these accept the connection? */
 unsigned listeners_count_ours(const struct listeners *d);
 bool listeners_has(const struct listeners *d, const struct diag_socket *connection);
 
-/* Calls f once for each process that holds one of ours and of which no ancestor does. */
+/* Calls f once for each process that holds a listener (ours) and has no ancestor that does. */
 void listeners_each_server(const struct listeners *d, const struct process_sockets *t, void (*f)(int pid, void *arg),
                            void *arg);
 
-/* Refuse new connections on ours. */
+/* Make the listeners (ours) stop accepting. */
 void listeners_stop_accepting(struct listeners *d, const struct process_sockets *t);
 
 void listeners_free(struct listeners *d);

@@ -34,7 +34,8 @@ static int by_cookie(const void *a, const void *b)
     return x->activity.now.cookie < y->activity.now.cookie ? -1 : x->activity.now.cookie > y->activity.now.cookie;
 }
 
-/* One whose inode was not seen before: whose is it? Where we may not look, its port has to tell. */
+/* Finds the holder of a connection with a new inode. Where the holders' descriptors may not be read, the port alone
+ * decides. */
 static void place(struct observer *o, struct observed_conn *conn, bool *fresh)
 {
     uint64_t inode = conn->activity.now.inode;
@@ -47,7 +48,7 @@ static void place(struct observer *o, struct observed_conn *conn, bool *fresh)
     conn->holder = holder ? holder->pid : 0;
 }
 
-/* It has left the program's hands. */
+/* The program no longer holds the connection. */
 static void note_closed(struct observer *o, const struct observed_conn *conn, const struct diag_socket *seen)
 {
     if (!conn->foreign && conn->activity.now.state != DIAG_SYN_RECV)
@@ -71,7 +72,7 @@ void observe_ended(struct observer *o, const struct diag_socket *s)
         closed_conns_add_unseen(&o->closed, s);
 }
 
-/* Whoever was here at the last look keeps what was learnt of it. Both lists are in order. */
+/* A connection that was there at the last scan keeps its history. Both lists are sorted by cookie. */
 static void recognise(struct observer *o, nsec_t now)
 {
     bool fresh = false;
@@ -106,7 +107,7 @@ static bool was_in_hand(const struct activity *a)
     return a->now.inode || queued;
 }
 
-/* Those that are no more. */
+/* Counts the connections of the last scan that are gone. */
 static void count_gone(struct observer *o)
 {
     for (unsigned i = 0, j = 0; i < o->before.count; i++) {
@@ -125,7 +126,7 @@ static void count_gone(struct observer *o)
     }
 }
 
-/* One port and one family can be asked for; of several, all that there is is looked through. */
+/* A query can name one port and one family; with several ports or families the query lists all. */
 static struct diag_wish wish_for(const struct listeners *d)
 {
     struct diag_wish wish = {.states = 1u << DIAG_ESTABLISHED | 1u << DIAG_SYN_RECV | 1u << DIAG_FIN_WAIT1 |

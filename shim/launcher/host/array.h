@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Make room for one more entry of `size` bytes behind the first `count`. `array` is the address of the pointer to the first
- * entry. False: no memory; the array is as it was. */
+/* Make room for one more entry of `size` bytes after the first `count`. `array` is the address of the pointer to the
+ * first entry. False: no memory; the array is as it was. */
 static inline bool array_grow(void *array, unsigned count, unsigned *room, size_t size)
 {
     void *at, *grown;

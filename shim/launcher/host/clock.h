@@ -1,4 +1,4 @@
-/* clock.h: the time, as everything here counts it. */
+/* clock.h: the clocks of the launcher, in nanoseconds. */
 #ifndef LASTCALL_LAUNCHER_HOST_CLOCK_H
 #define LASTCALL_LAUNCHER_HOST_CLOCK_H
 

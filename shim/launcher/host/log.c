@@ -24,7 +24,8 @@ void host_log_open(const struct options *o)
         host_log(LOG_WARN, "the log file cannot be opened", "path", o->log_file, "instead", "standard error", NULL);
 }
 
-/* Only if it is taken now: the pipe may be full, or have lost its reader, and signals wait to be forwarded. */
+/* The line is written only if the write does not block: the pipe may be full, or have lost its reader, and signals
+ * wait to be forwarded. */
 static void put(const char *at, size_t n)
 {
     if (file >= 0)

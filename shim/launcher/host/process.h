@@ -1,5 +1,5 @@
-/* process.h: what /proc tells of one process. Nothing is ever written, and no descriptor of the process is taken over: a
- * socket that two processes hold does not close when one of them closes it. */
+/* process.h: what /proc tells of one process. Nothing is ever written, and no descriptor of the process is
+ * duplicated: a socket that two processes hold does not close when one of them closes it. */
 #ifndef LASTCALL_LAUNCHER_HOST_PROCESS_H
 #define LASTCALL_LAUNCHER_HOST_PROCESS_H
 
@@ -16,24 +16,26 @@ const char *process_fd_path(char path[static PROCESS_PATH], int pid, const char 
 /* 'R', 'S', 'T', 'Z' ... and the parent. False: the process has gone. */
 bool process_life(int pid, char *state, int *parent);
 
-/* Its name (PR_SET_NAME) as it is: any bytes. Returns their number. */
+/* The process's name (PR_SET_NAME) unchanged: any bytes. Returns the number of bytes. */
 size_t process_name(int pid, char *to, size_t size);
 
 /* The process that a thread belongs to; pid itself if that cannot be known. */
 int process_of_thread(int pid);
 
-/* Its numbers in each PID namespace that sees it, in its own last. Returns how many, at most `max`; 0: it has ended. */
+/* The process's pid in each PID namespace that sees the process, in the process's own namespace last. Returns the
+ * count, at most `max`; 0: the process has ended. */
 unsigned process_numbers(int pid, int *number, unsigned max);
 
-/* Does it ignore the signal; is the signal pending for the whole process? False if that cannot be known. */
+/* Does the process ignore the signal; is the signal pending for the whole process? False if that cannot be known. */
 bool process_ignores(int pid, int signo);
 bool process_has_pending(int pid, int signo);
 
-/* `size` bytes at an address of its memory, all or none. mem: from process_memory, or -errno. */
+/* `size` bytes at an address of the process's memory, all or none. mem: from process_memory, or -errno. */
 int process_memory(int pid);
 bool process_peek(int mem, uint64_t address, void *to, size_t size);
 
-/* A descriptor of its network namespace, if that is not ours; -1: it is, or cannot be opened (*foreign tells). */
+/* A descriptor of the process's network namespace, if the launcher is in another one; -1: the namespace is the
+ * launcher's, or cannot be opened (*foreign tells). */
 int process_network(int pid, bool *foreign);
 
 #endif

@@ -1,5 +1,5 @@
-/* process_tree.h: the processes that descend from this one, orphans included (it must be their subreaper, or PID 1), and what
- * can be done to all of them. */
+/* process_tree.h: the processes that descend from this one, orphans included (this process must be their subreaper,
+ * or PID 1), and the operations on all of them. */
 #ifndef LASTCALL_LAUNCHER_HOST_PROCESS_TREE_H
 #define LASTCALL_LAUNCHER_HOST_PROCESS_TREE_H
 
@@ -11,7 +11,7 @@ struct process {
     bool descendant; /* of this process */
 };
 
-struct processes { /* all that there are, by pid */
+struct processes { /* all processes of this machine, by pid */
     struct process *at;
     unsigned count, room;
 };
@@ -32,12 +32,12 @@ void process_tree_read(struct process_tree *t);
 /* From now on orphans become children of this process. */
 void process_tree_adopt_orphans(void);
 
-/* Send a signal to every descendant but one (0 = to all). The tree is read again once each process is held by a pidfd, since
- * a pid may be another process's by now. */
+/* Send a signal to every descendant but one (0 = to all). The tree is read again once each process is held by a
+ * pidfd, since a pid may have been reused meanwhile. */
 void process_tree_signal(int signo, int but);
 
-/* Stop all descendants but one (0 = all); returns when none runs, or after a second. SIGCONT by process_tree_signal lets
- * them go on. */
+/* Stop all descendants but one (0 = all); returns when none runs, or after a second. SIGCONT by process_tree_signal
+ * continues them. */
 void process_tree_stop(int but);
 
 /* Is this signal pending for a descendant but one (which takes it when it is continued)? */

@@ -138,7 +138,7 @@ static int netlink_in(int network)
     if (nl >= 0)
         setsockopt(nl, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     if (home >= 0) {
-        if (setns(home, CLONE_NEWNET) != 0 && nl >= 0) { /* it has been possible a moment ago */
+        if (setns(home, CLONE_NEWNET) != 0 && nl >= 0) { /* the same query succeeded a moment ago */
             close(nl);
             nl = -1;
         }

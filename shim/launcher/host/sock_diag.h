@@ -1,5 +1,5 @@
-/* sock_diag.h: what the kernel knows of sockets, by their inodes: sock_diag(7). It costs the process that has them
- * nothing, and there is no second descriptor of them. For `lastcall status`, and for an external drain. */
+/* sock_diag.h: the kernel's data of sockets, by their inodes: sock_diag(7). A query costs the process that holds the
+ * sockets nothing, and makes no second descriptor. For `lastcall status`, and for an external drain. */
 #ifndef LASTCALL_LAUNCHER_HOST_SOCK_DIAG_H
 #define LASTCALL_LAUNCHER_HOST_SOCK_DIAG_H
 
@@ -18,8 +18,8 @@ enum diag_state { /* tcp_states.h */
 };
 
 struct diag_socket {
-    uint64_t inode;  /* 0: no process holds it: it waits in an accept queue, or was closed */
-    uint64_t cookie; /* its own as long as it lives, from the handshake to TIME_WAIT (sk_cookie) */
+    uint64_t inode;  /* 0: no process holds the socket: the connection is in an accept queue, or was closed */
+    uint64_t cookie; /* unique while the socket exists, from the handshake to TIME_WAIT (sk_cookie) */
     bool listening;
     uint8_t state;  /* TCP_ESTABLISHED ... */
     uint8_t family; /* 4 or 6 */
@@ -31,11 +31,11 @@ struct diag_socket {
     uint32_t quiet_ms;               /* since the last byte came (tcpi_last_data_recv) */
     uint32_t quiet_out_ms;           /* since the last went; both begin with the connection */
     uint64_t received, acked;        /* bytes, of both directions; a FIN counts as one */
-    uint32_t segments_in, bare_acks; /* all that came; those sent without data */
+    uint32_t segments_in, bare_acks; /* all segments that came; acknowledgements sent without data */
 };
 
-/* Call f for each TCP socket in the network namespace (a descriptor; -1: ours): the listeners, or the connections, if
- * port is not 0 with this local port only. False: they cannot be known. */
+/* Call f for each TCP socket in the network namespace (a descriptor; -1: the launcher's own): the listeners, or the
+ * connections, if port is not 0 with this local port only. False: the sockets cannot be listed. */
 bool sock_diag_each(int network, bool listeners, uint16_t port, void (*f)(const struct diag_socket *s, void *arg),
                     void *arg);
 
@@ -45,14 +45,14 @@ struct diag_wish {
     bool mptcp;      /* MPTCP's sockets instead of TCP's own */
     uint16_t port;   /* 0: any */
 };
-/* The same for the sockets that are wished for, in our network namespace. */
+/* The same for the sockets that match the wish, in the launcher's network namespace. */
 bool sock_diag_ask(const struct diag_wish *wish, void (*f)(const struct diag_socket *s, void *arg), void *arg);
 
-/* A descriptor that is readable when a TCP socket of our network namespace has ended, or -errno. */
+/* A descriptor that is readable when a TCP socket of the launcher's network namespace has ended, or -errno. */
 int sock_diag_endings(void);
 
-/* Reads what it has to say: f is called for each that has ended, with its counts as they were in the end. Returns whether
- * there may be others whose word was lost. */
+/* Reads the messages of sock_diag_endings' descriptor: f is called for each socket that has ended, with its final
+ * counts. Returns whether messages of other sockets may have been lost. */
 bool sock_diag_read_endings(int endings, void (*f)(const struct diag_socket *s, void *arg), void *arg);
 
 /* "127.0.0.1:80", "[::1]:80". out holds 64 bytes. */

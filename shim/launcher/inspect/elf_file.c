@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* No table of a real program is larger; a lie must not make us allocate. */
+/* No table of a real program is larger; a forged size must not cause a huge allocation. */
 static const uint64_t CHUNK_MAX = 256 << 20;
 enum { VERSIONS_MAX = 1 << 20 };
 
@@ -236,7 +236,7 @@ bool elf_file_exports(struct elf_file *e, const char *name)
 
 /* ---- versions, sections ------------------------------------------------------------------------------ */
 
-/* The chain goes by offsets from entry to entry. One of another byte order is not read. */
+/* The entries are chained by offsets. A file of the other byte order is not read. */
 static bool get_part(const Elf_Data *d, uint64_t at, void *part, size_t size)
 {
     if (at > d->d_size || size > d->d_size - at)

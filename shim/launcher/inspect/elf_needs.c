@@ -18,8 +18,8 @@ const char *const elf_needs_bypass_names[PROGRAM_BYPASSES] = {
 
 struct needs {
     struct program_facts *facts;
-    elf_importer who; /* whose file is being read */
-    char rpath[4096]; /* the program's, which is looked through for its libraries too */
+    elf_importer who; /* the importer whose file is being read */
+    char rpath[4096]; /* the program's DT_RPATH, which is also searched for the needs of its libraries */
 };
 
 /* ---- imports ---------------------------------------------------------------------------------------- */
@@ -57,7 +57,7 @@ static void see_import(void *to, const char *name)
 
 /* ---- libraries -------------------------------------------------------------------------------------- */
 
-/* libc and the linker import nothing that matters: what they do inside is what the hooks stand before. */
+/* Imports of libc and of the dynamic linker do not matter: their internal calls lie below the interposed functions. */
 static bool is_libc(const char *name)
 {
     return begins(name, "libc.so") || begins(name, "libc.musl-") || begins(name, "ld-linux") ||
@@ -160,7 +160,7 @@ static void see_version(void *to, const char *file, const char *version)
         memcpy(f->libc_needed, number, sizeof number);
 }
 
-/* glibc: "... stable release version 2.36."; musl: a string that is a version and nothing else, "1.2.3". */
+/* glibc: "... stable release version 2.36."; musl: a string that holds only a version, "1.2.3". */
 static void find_glibc_version(struct program_facts *f, const char *s, size_t n)
 {
     static const char before[] = " release version ";
@@ -220,7 +220,8 @@ static bool is_musls(const struct program_facts *f)
     return f->link == ELF_DYNAMIC && begins(interpreter_name(f), "ld-musl-");
 }
 
-/* Whose libc it is, by its dynamic linker; a program that needs no library needs no libc (Go's PIE without cgo). */
+/* The kind of the program's libc, by its dynamic linker; a program that needs no library needs no libc (Go's PIE
+ * without cgo). */
 static enum elf_libc which_libc(const struct program_facts *f, const struct elf_file *program)
 {
     unsigned at = 0;

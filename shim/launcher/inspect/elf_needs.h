@@ -1,11 +1,11 @@
-/* elf_needs.h: what the dynamic linker would load with a program, and who in it imports what. */
+/* elf_needs.h: the libraries that the dynamic linker would load with a program, and which file imports which names. */
 #ifndef LASTCALL_LAUNCHER_INSPECT_ELF_NEEDS_H
 #define LASTCALL_LAUNCHER_INSPECT_ELF_NEEDS_H
 
 #include "launcher/inspect/elf_file.h"
 #include "launcher/inspect/program.h"
 
-/* Fills libraries, imports and what is told of the libc. The rest of *facts is there already. */
+/* Fills the libraries, the imports and the facts about libc. The caller has filled in the rest of *facts. */
 void elf_needs_read(struct elf_file *program, struct program_facts *facts);
 
 #endif

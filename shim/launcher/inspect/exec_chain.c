@@ -173,13 +173,13 @@ static void copy_word(char *to, const char *s, const char *end)
     to[end - s] = '\0';
 }
 
-/* As load_script() reads the line: one argument at most, blanks at its end cut off. false = ENOEXEC. */
+/* As the kernel's load_script() reads the line: one argument at most, trailing blanks removed. false = ENOEXEC. */
 static bool read_script_line(const char *s, size_t n, struct script_line *to)
 {
     const char *end = memchr(s, '\n', n), *whole = s + n;
     bool cut = !end && n == SCRIPT_LINE;
     s = skip_blanks(s + 2, end ? end : whole);
-    if (cut && find_blank(s, whole) == whole) /* the name itself is cut */
+    if (cut && find_blank(s, whole) == whole) /* the interpreter's name is truncated */
         return false;
     if (!end)
         end = whole - cut; /* the kernel puts its NUL there */
@@ -293,7 +293,7 @@ static void begin(struct walk *w, char *const *argv, struct program_facts *facts
 
 int exec_chain_command(char *const *argv, struct program_facts *facts)
 {
-    static struct walk walk; /* large; nobody is here twice at once */
+    static struct walk walk; /* too large for the stack; never called by two threads */
     begin(&walk, argv, facts);
     int fd = 0;
     while (fd == 0) {

@@ -4,8 +4,9 @@
 
 #include "launcher/inspect/program.h"
 
-/* Fills asked, path, script, scripts, by_env, env_clears, executable and, if something is in the way, problem.
- * The open file (the caller closes it), or -errno as exec would say. A FIFO or device is never opened. */
+/* Fills asked, path, script, scripts, by_env, env_clears, executable and, if the program cannot be started, problem.
+ * Returns the open file (the caller closes the descriptor), or -errno as exec would. A FIFO or device is never
+ * opened. */
 int exec_chain_command(char *const *argv, struct program_facts *facts);
 
 /* facts->problem = before "name" after, with whatever the name has in it escaped. Returns status. */

@@ -1,5 +1,5 @@
-/* go_build.h: what Go's linker left in a program about its build (debug/buildinfo of Go reads the same), and whether our
- * object would find its way into it. */
+/* go_build.h: the build information that Go's linker leaves in a program (Go's debug/buildinfo reads the same), and
+ * whether liblastcall.so would recognise the program as Go. */
 #ifndef LASTCALL_LAUNCHER_INSPECT_GO_BUILD_H
 #define LASTCALL_LAUNCHER_INSPECT_GO_BUILD_H
 
@@ -8,11 +8,11 @@
 struct gobuild {
     char version[48]; /* "go1.19.8"; "" = not known */
     bool cgo;         /* built with CGO_ENABLED=1 */
-    bool marked;      /* the object, which looks at less, takes it for Go too */
-    unsigned entries; /* so many routines that make system calls are known by their bytes: it takes exactly one */
+    bool marked;      /* liblastcall.so, which checks less, also recognises the program as Go */
+    unsigned entries; /* routines that make system calls, recognised by their bytes: liblastcall.so needs exactly one */
 };
 
-/* false = there is nothing of Go's, as far as can be seen. Stripped programs have it too. */
+/* false = no trace of Go was found. Stripped programs have the build information too. */
 bool go_build_read(struct elf_file *e, struct gobuild *to);
 
 #endif

@@ -13,7 +13,7 @@ struct library_path_query {
     unsigned machine, bits;
 };
 
-/* Is there a file of the right kind? Its path. What it is beyond that is for the caller to see. */
+/* Finds the library's file, of the right kind for the program; its path. The caller examines the file further. */
 bool library_path_find(const struct library_path_query *q, char *path, size_t size);
 
 #endif

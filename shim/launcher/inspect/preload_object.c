@@ -17,7 +17,8 @@
 /* Beside the program, as `make` leaves it; and where `make install` and Debian's packages put libraries. */
 static const char *const places[] = {".", "../lib", "../" LIBRARIES, "../lib64"};
 
-/* The path of this program. Where /proc is not mounted, what exec was told: until now nobody has changed the directory. */
+/* The path of this program. Where /proc is not mounted, the path that exec was given (AT_EXECFN): valid, since the
+ * program has not changed its directory yet. */
 static bool find_self(char self[PATH_MAX])
 {
     const char *told = (const char *)getauxval(AT_EXECFN);

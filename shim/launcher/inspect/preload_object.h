@@ -10,11 +10,11 @@ struct object {
     char machine_name[24];
 };
 
-/* Find it, or take the one named (given; NULL: look beside this program), and see that it is a shared object. False:
- * `problem` says in one sentence what is wrong. */
+/* Find liblastcall.so, or take the file named (given; NULL: look beside this program), and check that the file is a
+ * shared object. False: `problem` says in one sentence what is wrong. */
 bool preload_object_find(struct object *o, const char *given, char *problem, size_t size);
 
-/* Is it for the machine of this program? */
+/* Is the library built for the machine of this program? */
 bool preload_object_suits(const struct object *o, const struct program_facts *program);
 
 #endif

@@ -77,7 +77,7 @@ static void read_program(struct elf_file *e, struct program_facts *f)
 
 int program_file(int fd, struct program_facts *f)
 {
-    static struct elf_file e; /* large; nobody is here twice at once */
+    static struct elf_file e; /* too large for the stack; never called by two threads */
     const char *wrong = elf_file_open(&e, fd);
     if (wrong)
         return exec_chain_problem(f, -ENOEXEC, "", f->path, wrong);

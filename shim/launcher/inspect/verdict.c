@@ -1,5 +1,5 @@
-/* verdict.c: see verdict.h. Each judge_ function looks at one thing; the first that finds something in the way gives
- * the first reason, and the later ones can only make it worse. */
+/* verdict.c: see verdict.h. Each judge_ function checks one thing; the first check that fails gives the first
+ * reason, and later checks can only lower the verdict. */
 #include "launcher/inspect/verdict.h"
 
 #include "core/text.h"
@@ -36,9 +36,9 @@ static void lower(struct verdict *v, enum verdict_kind kind, enum verdict_way wa
         v->way = way;
 }
 
-/* ---- what is in the way ----------------------------------------------------------------------------- */
+/* ---- why a program cannot be started -------------------------------------------------------------------- */
 
-/* false: nobody could start it here, so nothing else matters. */
+/* false: no caller could start the program here, so no other fact matters. */
 static bool judge_start(const struct program_facts *f, struct verdict *v)
 {
     if (f->problem[0])
@@ -87,9 +87,9 @@ static void judge_env(const struct program_facts *f, struct verdict *v)
 
 /* ---- the ways in ------------------------------------------------------------------------------------ */
 
-/* The one place that knows for which builds of Go our object can stand before the system calls (DESIGN section 10): one
- * whose routine is known. Into a static one, and into one that musl starts without running our constructor, the launcher puts
- * it as it executes it: no env may stand between the two. */
+/* The only place that decides for which builds of Go the library can interpose the system calls (DESIGN section 10):
+ * those whose routine is known. The launcher maps the library at exec into a static program, and into one in which
+ * musl runs no constructor: no env may stand between the launcher and such a program. */
 static enum verdict_way way_into_go(const struct program_facts *f)
 {
     if (!f->go.marked || f->go.entries != 1)

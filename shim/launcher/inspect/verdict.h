@@ -1,20 +1,21 @@
-/* verdict.h: what lastcall can do for a program, judged by its facts. Pure: no file, no clock, no environment. */
+/* verdict.h: how far lastcall can drain a program, judged by the program's facts. Pure: no file, no clock, no
+ * environment. */
 #ifndef LASTCALL_LAUNCHER_INSPECT_VERDICT_H
 #define LASTCALL_LAUNCHER_INSPECT_VERDICT_H
 
 #include "launcher/inspect/program.h"
 
 enum verdict_kind {
-    VERDICT_FULL,     /* each of its connections is drained with all that lastcall knows */
-    VERDICT_PARTIAL,  /* the object is loaded, and some of the connections are beyond it */
-    VERDICT_EXTERNAL, /* no object can live in it: `lastcall run` drains it from outside */
-    VERDICT_UNEXAMINED, /* it may be started, and what it is cannot be told: `lastcall run` gives it the object all the same */
-    VERDICT_NONE, /* it cannot be started here, or is no program */
+    VERDICT_FULL,       /* every connection is drained with all that lastcall knows */
+    VERDICT_PARTIAL,    /* the library is loaded, but some connections cannot be drained */
+    VERDICT_EXTERNAL,   /* the library cannot be loaded: `lastcall run` drains the program externally */
+    VERDICT_UNEXAMINED, /* the program may be started, but not examined: `lastcall run` preloads the library */
+    VERDICT_NONE,       /* the program cannot be started here, or is no program */
 };
 
 enum verdict_way { /* how `lastcall run` would do it */
                    VERDICT_BY_PRELOAD,
-                   VERDICT_BY_LAUNCHER, /* the same object, mapped into a Go program at exec, for it is static or musl's */
+                   VERDICT_BY_LAUNCHER, /* the same library, mapped into a static or musl-linked Go program at exec */
                    VERDICT_BY_EXTERNAL,
                    VERDICT_NO_WAY,
 };
@@ -22,7 +23,7 @@ enum verdict_way { /* how `lastcall run` would do it */
 enum { VERDICT_REASONS_MAX = 8, VERDICT_REASON_MAX = 256 };
 
 struct verdict {
-    enum verdict_kind kind; /* whoever starts it */
+    enum verdict_kind kind; /* for any caller */
     enum verdict_way way;   /* for the caller: root may start a set-user-ID program of root's with LD_PRELOAD */
     unsigned reason_count;  /* at least 1; the first is the one that decided */
     char reasons[VERDICT_REASONS_MAX][VERDICT_REASON_MAX];
@@ -30,10 +31,11 @@ struct verdict {
 
 void verdict_of(const struct program_facts *facts, struct verdict *verdict);
 
-/* The library of the program that must stand before ours in LD_PRELOAD, or the program ends itself at its start; NULL: none. */
+/* The library of the program that must precede liblastcall.so in LD_PRELOAD, or the program aborts at its start;
+ * NULL: none. */
 const struct elf_library *verdict_first_library(const struct program_facts *facts);
 
-/* "full", "partial", "outside", "unexamined", "none" */
+/* "full", "partial", "external", "unexamined", "none" */
 const char *verdict_name(enum verdict_kind kind);
 
 #endif

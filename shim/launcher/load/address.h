@@ -1,5 +1,5 @@
-/* address.h: where a server listens, as people write it: "127.0.0.1:80", "[::1]:80", "unix:/path"
- * ("unix:@name": abstract). Numbers only, no resolver. */
+/* address.h: a server's address as users write it: "127.0.0.1:80", "[::1]:80", "unix:/path" ("unix:@name":
+ * abstract). Numbers only, no resolver. */
 #ifndef LASTCALL_LAUNCHER_LOAD_ADDRESS_H
 #define LASTCALL_LAUNCHER_LOAD_ADDRESS_H
 

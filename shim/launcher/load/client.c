@@ -142,7 +142,7 @@ static void connect_failed(struct load *l, struct client *c, int error)
         return outcome_done(l, c);
     outcome_go_on(l, c);
     if (c->state == CLIENT_PAUSED && c->wake < l->now + 10 * NSEC_PER_MSEC)
-        c->wake = l->now + 10 * NSEC_PER_MSEC; /* asking a closed door must not spin */
+        c->wake = l->now + 10 * NSEC_PER_MSEC; /* connecting to a closed port again and again must not spin */
 }
 
 static uint16_t port_of(int fd)
@@ -353,7 +353,7 @@ void client_on_time(struct load *l, struct client *c)
     switch (c->state) {
     case CLIENT_PAUSED:
         if (c->fd >= 0 && l->config->think_max)
-            idle_read(l, c); /* as pools do: its end may have come, and we were not run */
+            idle_read(l, c); /* as connection pools do: the FIN may have arrived while this thread was not running */
         next_request(l, c);
         break;
     case CLIENT_CONNECTING: connect_failed(l, c, ETIMEDOUT); break;

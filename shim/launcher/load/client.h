@@ -1,4 +1,4 @@
-/* client.h: one client of the load: a small state machine that asks, and reads what it is answered. */
+/* client.h: one client of the load: a small state machine that sends requests and reads the responses. */
 #ifndef LASTCALL_LAUNCHER_LOAD_CLIENT_H
 #define LASTCALL_LAUNCHER_LOAD_CLIENT_H
 
@@ -7,11 +7,11 @@
 
 enum { BATCH_MAX = 32, HEAD_MAX = 2048, READ_SIZE = 65536 };
 
-enum client_state {                /* named by what is waited for */
+enum client_state {                /* named by the event that the client waits for */
                     CLIENT_PAUSED, /* the time `wake`, then the next request; with fd >= 0 the connection is idle */
                     CLIENT_CONNECTING,
                     CLIENT_TALKING, /* sending a batch, or its responses */
-                    CLIENT_HOLDING, /* nothing more to ask: the server's FIN */
+                    CLIENT_HOLDING, /* no more requests: waits for the server's FIN */
                     CLIENT_CLOSING, /* wait_fin: the FIN after a response that said close */
                     CLIENT_DONE,
 };
@@ -47,14 +47,15 @@ struct load {
     char buffer[READ_SIZE];
 };
 
-/* Its connection has something to say (epoll's events), or its time `wake` has come. */
+/* An event (epoll) on the client's connection; the time `wake` has come. */
 void client_on_event(struct load *l, struct client *c, uint32_t events);
 void client_on_time(struct load *l, struct client *c);
 
-/* Send what can be sent. An error is not the end: a response may have come before the close. */
+/* Send as many bytes as the socket takes. An error does not end the client: a response may have arrived before the
+ * close. */
 void client_send_some(struct load *l, struct client *c);
 
-/* Ask epoll for what the client waits for now. */
+/* Ask epoll for the events that the client waits for now. */
 void client_watch(struct load *l, struct client *c);
 
 /* Call config.ready once, when enough was sent and answered. */

@@ -80,7 +80,7 @@ static bool should_stop(const struct load *l)
     return !l->stopping && ((l->end && l->now >= l->end) || (!l->config->resume && told(l)));
 }
 
-/* Everybody who still holds a connection asks once more. */
+/* Every client that still holds a connection sends `limit` requests more. */
 static void resume(struct load *l)
 {
     l->resumed = true;

@@ -1,5 +1,5 @@
-/* load.h: a strict HTTP/1 load client. It never retries, and every request ends as exactly one class,
- * so that a lost request cannot hide. One thread, one epoll; runs until every client is done. */
+/* load.h: a strict HTTP/1 load client. The client never retries, and every request ends as exactly one class, so
+ * that a lost request cannot hide. One thread, one epoll; runs until every client is done. */
 #ifndef LASTCALL_LAUNCHER_LOAD_LOAD_H
 #define LASTCALL_LAUNCHER_LOAD_LOAD_H
 
@@ -7,12 +7,11 @@
 
 enum load_class {
     LOAD_OK,
-    LOAD_REFUSED,        /* ECONNREFUSED: the door was closed and said so at once; no loss */
+    LOAD_REFUSED,        /* ECONNREFUSED: no listener, and the client knows at once; no loss */
     LOAD_RESET,          /* closed, by FIN or RST, before the first byte of a response */
     LOAD_TRUNCATED,      /* closed inside a response */
     LOAD_BAD,            /* malformed, wrong body, wrong status, status >= 500, bytes that answer nothing */
-    LOAD_KEEPALIVE_RACE, /* as RESET, but on a reused connection and so soon after sending (outcome.c: crossed)
-                     * that the server was most likely closing an idle connection meanwhile */
+    LOAD_KEEPALIVE_RACE, /* as RESET, while the server was closing an idle connection (outcome.c: crossed) */
     LOAD_TIMEOUT,        /* no byte, or no connection, for config.timeout */
     LOAD_CLASSES,
 };
@@ -43,8 +42,8 @@ struct load_config {
     nsec_t think_min, think_max; /* pause between a response and the next request */
     nsec_t timeout;              /* 0 = 30 s */
     nsec_t duration;             /* no new request after this; 0 = no end */
-    bool resume;                 /* with hold: stop_fd does not stop: those who hold ask `limit` requests more, once */
-    int stop_fd;                 /* no new request once it is readable; -1 = none */
+    bool resume; /* with hold: on stop_fd each client that holds a connection sends `limit` requests more, once */
+    int stop_fd; /* no new request once it is readable; -1 = none */
     uint64_t ready_sent, ready_started, ready_ok; /* once so many requests were sent, responses begun, */
     void (*ready)(void *arg);                     /* and ended well: call this, once (may be NULL) */
     void *arg;
@@ -54,7 +53,7 @@ struct load_loss {
     enum load_class class;
     unsigned client, request; /* numbers, from 0 */
     unsigned reused;          /* responses had on this connection before */
-    uint16_t port;            /* ours; 0 = none (AF_UNIX, never bound) */
+    uint16_t port;            /* the client's port; 0 = none (AF_UNIX, never bound) */
     uint64_t bytes;           /* of the response received */
     nsec_t after;             /* since the request was sent */
     char why[96];
@@ -63,12 +62,12 @@ struct load_loss {
 enum { LOAD_LOSSES_MAX = 64 };
 
 struct load_result {
-    uint64_t count[LOAD_CLASSES]; /* another thread may read these, atomically, while it runs */
+    uint64_t count[LOAD_CLASSES]; /* another thread may read these, atomically, during the run */
     uint64_t connections;
-    uint64_t idle_closed; /* FIN while we had nothing outstanding: no loss */
+    uint64_t idle_closed; /* FIN while no request was outstanding: no loss */
     uint64_t idle_reset;  /* RST then: no request lost, but not clean */
     uint64_t unclosed;    /* wait_fin: no FIN came */
-    uint64_t close_sent;  /* responses that told us to close though we had not asked */
+    uint64_t close_sent;  /* responses with a close option that the request did not ask for */
     nsec_t started;
     nsec_t first_response, last_response; /* last byte of a good response */
     nsec_t last_fin;
@@ -76,7 +75,7 @@ struct load_result {
     struct load_loss loss[LOAD_LOSSES_MAX];
 };
 
-/* Run to the end. 0, or -errno if it could not begin (-EINVAL: unreadable address or config). */
+/* Run until every client is done. 0, or -errno if the load could not begin (-EINVAL: unreadable address or config). */
 int load_run(const struct load_config *config, struct load_result *result);
 
 /* Requests that a user would have seen fail: everything but ok and refused. */

@@ -21,7 +21,8 @@ static uint64_t random_below(struct load *l, uint64_t limit)
 void outcome_end_request(struct load *l, struct client *c, enum load_class class, const char *why)
 {
     struct load_result *r = l->result;
-    __atomic_fetch_add(&r->count[class], 1, __ATOMIC_RELAXED); /* who started us may look on */
+    __atomic_fetch_add(&r->count[class], 1,
+                       __ATOMIC_RELAXED); /* the thread that started the load may read the counts meanwhile */
     if (class == LOAD_OK || class == LOAD_REFUSED || r->losses == LOAD_LOSSES_MAX)
         return;
     struct load_loss *loss = &r->loss[r->losses++];
@@ -75,9 +76,10 @@ void outcome_go_on(struct load *l, struct client *c)
     outcome_pause_for(l, c, config->think_min + random_below(l, config->think_max - config->think_min + 1));
 }
 
-/* Did this request meet a server that was closing an idle connection? From here it looks like one that was
- * taken and then cut, but for the time: the close was already under way when we sent, so our data are
- * still unacknowledged at the FIN, or the RST is back after about one round trip. */
+/* Did this request meet a server that was closing an idle connection (RFC 9112 9.5)? For the client such a request
+ * looks like one that the server received and aborted, except for the time: the close was already under way when the
+ * request was sent, so the request's bytes are still unacknowledged at the FIN, or the RST arrives after about one
+ * round trip. */
 static bool crossed(const struct load *l, const struct client *c, int error)
 {
     struct tcp_info info = {0};

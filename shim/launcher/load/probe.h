@@ -12,11 +12,11 @@ struct probe {
     nsec_t duration;
 };
 
-/* 0, or -errno: -ECONNREFUSED (-ENOENT: no such socket) nobody listens, -ECONNRESET the connection ended without a
- * whole response, -EPROTO the answer is no HTTP/1, -ETIMEDOUT, -EINTR stop_fd became readable. */
+/* 0, or -errno: -ECONNREFUSED (-ENOENT: no such socket) no process listens, -ECONNRESET the connection ended without
+ * a whole response, -EPROTO the response is no HTTP/1, -ETIMEDOUT, -EINTR stop_fd became readable. */
 int probe_get(struct probe *p, const struct url *u, const char *path, nsec_t timeout, int stop_fd);
 
-/* Does somebody take connections there? */
+/* Does a process accept connections at this URL? */
 bool probe_listens(const struct url *u);
 
 #endif

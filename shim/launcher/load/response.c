@@ -153,7 +153,7 @@ static void chunk_size(struct response *r)
     char *end;
     r->left = strtoull(r->line, &end, 16);
     if (end == r->line || end[strspn(end, " \t")])
-        bad(r, "an unreadable chunk size"); /* extensions too: none of our servers sends any */
+        bad(r, "an unreadable chunk size"); /* chunk extensions too: no server of the tests sends any */
     else
         r->state = r->left ? RESPONSE_CHUNK_DATA : RESPONSE_TRAILER;
 }

@@ -15,7 +15,7 @@ struct url {
  * only this machine is loaded, and a static program resolves no names. */
 const char *url_parse(struct url *u, const char *text);
 
-/* How people are told of it; room for any. */
+/* The URL for messages; room for any URL. */
 enum { URL_TEXT = 1300 };
 void url_text(char text[URL_TEXT], const struct url *u);
 

@@ -1,5 +1,5 @@
-/* env.c: the server's environment: ours, kept as it is, but for what makes the difference between the sides
- * (`lastcall run` puts the object into it). */
+/* env.c: the server's environment: a copy of this process's environment without liblastcall.so; on the side with
+ * lastcall, `lastcall run` preloads the library. */
 #include "launcher/rehearse/rehearse.h"
 
 #include <stdio.h>
@@ -16,7 +16,7 @@ static bool is_ours(const char *word, size_t n)
     return n >= len && !memcmp(word + n - len, object, len) && (n == len || word[n - len - 1] == '/');
 }
 
-/* LD_PRELOAD without us. */
+/* LD_PRELOAD without liblastcall.so. */
 static char *preload(const char *list)
 {
     size_t size = strlen("LD_PRELOAD=") + strlen(list) + 2;

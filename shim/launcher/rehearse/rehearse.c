@@ -29,7 +29,7 @@ enum { ROWS_MAX = 32 };
 static struct rehearsal rehearsal = {
     .ready_timeout = 30 * NSEC_PER_SEC, .grace = 10 * NSEC_PER_SEC, .pidfd = -1, .output = -1};
 
-/* The scenario whose name is the n bytes at name, or scenarios_count. */
+/* The scenario with the name of n bytes at `name`, or scenarios_count. */
 static unsigned find_scenario(const char *name, size_t n)
 {
     unsigned i = 0;
@@ -110,7 +110,7 @@ static const struct cli_option options[] = {
     {0},
 };
 
-/* Those that were named, or all that can be had. */
+/* The scenarios that were named, or all that the server permits. */
 static int choose_scenarios(struct rehearsal *r)
 {
     unsigned named = 0;
@@ -204,8 +204,8 @@ struct show { /* what is told so far */
     struct rehearse_row rows[ROWS_MAX];
     unsigned count;
     json_t *json;
-    bool never;   /* with lastcall it did not end by itself */
-    bool outside; /* no object of ours was in it */
+    bool never;   /* with lastcall the server did not end by itself */
+    bool outside; /* the drain was external */
 };
 
 static void print_table(const struct rehearsal *r, const struct show *show)

@@ -51,8 +51,8 @@ struct outcome { /* of one run */
     struct load_result load;
     nsec_t term, gone; /* when the signal was sent, and the process it was sent to was gone */
     int status;        /* as a shell has it */
-    bool killed;       /* by us: TERM did not end it in time */
-    unsigned left;     /* processes that outlived it, and were ended by us */
+    bool killed;       /* killed by rehearse: TERM did not end the server in time */
+    unsigned left;     /* processes that outlived the server, and were ended by rehearse */
     json_t *report;    /* lastcall's own, or NULL */
 };
 
@@ -74,7 +74,7 @@ struct rehearsal {
     struct rlimit limit;   /* of descriptors, as the server shall have it */
 
     /* what runs */
-    int signals;   /* a signalfd: the signals that interrupt us */
+    int signals;   /* a signalfd: the signals that interrupt rehearse */
     int interrupt; /* the one that came */
     pid_t pid;     /* the server; 0 = none */
     int pidfd, output;
@@ -113,7 +113,7 @@ int rehearse_environment(const struct rehearsal *r, char ***out);
 /* ---- run.c */
 int rehearse_run(struct rehearsal *r, const struct scenario *s, struct outcome *o);
 
-/* How many it has. */
+/* How many clients the scenario has. */
 unsigned rehearse_clients(const struct rehearsal *r, const struct scenario *s);
 
 #endif

@@ -1,4 +1,4 @@
-/* run.c: one run: the server, the clients in a thread beside us, TERM in the middle, and both ends. */
+/* run.c: one run: the server, the clients in a second thread, TERM in the middle, and the end of both. */
 #include "launcher/rehearse/rehearse.h"
 #include "launcher/host/clock.h"
 #include "launcher/host/process_tree.h"
@@ -90,7 +90,7 @@ static const char *side_words(const struct rehearsal *r)
 
 static int ended_by_itself(struct rehearsal *r, const struct scenario *s)
 {
-    /* if it does so with us only, it is us who cannot be trusted */
+    /* if the server ends so only with lastcall, lastcall is to blame */
     int status = r->side == SIDE_WITH ? 1 : CLI_USAGE;
     rehearse_fail(status, "%s, %s: %s ended with %d under load, before any signal", s->name, side_words(r),
                   r->command[0], r->status);
@@ -98,12 +98,12 @@ static int ended_by_itself(struct rehearsal *r, const struct scenario *s)
     return status;
 }
 
-/* From here on the load is in the middle of what the scenario is. */
+/* When this returns, the load is in the middle of the scenario. */
 static int wait_middle(struct loading *l, struct rehearsal *r, const struct scenario *s)
 {
     enum waited w = rehearse_wait(r, l->ready, true, clock_now() + s->ready_most);
-    /* With the slow page all have asked: some way into the answer. Clients that keep their connections are in step with
-     * the server at this very moment: out of step. */
+    /* With the slow page every client has sent its request: wait some way into the response. Clients with keep-alive
+     * connections are in step with the server at this moment: wait until they are out of step. */
     nsec_t some = s->slow ? r->slow.duration / 2 : s->load.fresh ? 0 : 50 * NSEC_PER_MSEC;
     if (w == WAITED_FD)
         w = rehearse_wait(r, -1, true, clock_now() + (some < NSEC_PER_SEC / 2 ? some : NSEC_PER_SEC / 2));
@@ -112,14 +112,15 @@ static int wait_middle(struct loading *l, struct rehearsal *r, const struct scen
     return w == WAITED_END ? ended_by_itself(r, s) : 0;
 }
 
-/* Who is to go on while the server is stopped: our launcher, which passes the signal on. */
+/* The process that must run while the server is stopped: the launcher, which forwards the signal. */
 static pid_t launcher(const struct rehearsal *r)
 {
     return r->side == SIDE_WITH ? r->pid : 0;
 }
 
-/* The server goes on with the signal, not before it: a wait that only a stop has interrupted is EINTR to it (signal(7)),
- * which not every program expects. A launcher that drains externally holds the signal back: it is not waited for long. */
+/* The server is continued together with the signal, not before: a wait that only a stop has interrupted fails with
+ * EINTR (signal(7)), which not every program expects. A launcher that drains externally defers the signal: the wait
+ * for such a launcher is short. */
 static void go_on(struct rehearsal *r)
 {
     for (int i = 0; launcher(r) && i < 100 && !process_tree_has_pending(SIGTERM, launcher(r)); i++)
@@ -136,8 +137,8 @@ static void send_term(struct rehearsal *r, const struct scenario *s, struct outc
         go_on(r);
 }
 
-/* Until the process is gone, but not for ever: then nobody is to ask any more, so that our kill costs no request that
- * was not lost before. */
+/* Wait until the process has ended, or for r->patience. Then the clients stop before the process is killed, so that
+ * the kill loses no further request. */
 static int wait_gone(struct loading *l, struct rehearsal *r, struct outcome *o)
 {
     enum waited w = rehearse_wait(r, -1, true, o->term + r->patience);
@@ -232,7 +233,7 @@ int rehearse_run(struct rehearsal *r, const struct scenario *s, struct outcome *
         return status;
     }
     status = middle_and_end(&l, r, s, o);
-    eventfd_write(l.stop, 1); /* in a good run nobody is left to hear it */
+    eventfd_write(l.stop, 1); /* in a good run all clients are done, and the event has no effect */
     rehearse_end(r);
     finish_load(&l, r);
     if (!status && l.error)

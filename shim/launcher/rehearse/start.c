@@ -1,4 +1,4 @@
-/* start.c: the server as a child of ours: start it, wait until it serves, end it. See rehearse.h. */
+/* start.c: the server as a child process: start the server, wait until it serves, end it. See rehearse.h. */
 #include "launcher/rehearse/rehearse.h"
 #include "launcher/host/clock.h"
 #include "launcher/host/listening_addresses.h"
@@ -123,7 +123,7 @@ static void become_server(const struct rehearsal *r, char **env)
     sigset_t none;
     int null = open("/dev/null", O_RDONLY);
     setsid();
-    prctl(PR_SET_PDEATHSIG, SIGKILL); /* if we are killed, it goes with us */
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* if rehearse is killed, the server is killed too */
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     setrlimit(RLIMIT_NOFILE, &r->limit);
@@ -304,7 +304,7 @@ static int look(struct rehearsal *r, struct probe *p, int *error, nsec_t until)
     nsec_t now = clock_now();
     if (status || !*r->url.address || now >= until)
         return status;
-    nsec_t least = 300 * NSEC_PER_MSEC; /* a last look shall not be cut short */
+    nsec_t least = 300 * NSEC_PER_MSEC; /* the last probe must have time for a response */
     *error = probe_get(p, &r->url, r->url.path, until - now > least ? until - now : least, r->signals);
     if (!*error && p->status >= 400 && p->status < 500)
         return bad_page(r, r->url.path, p->status);
@@ -441,7 +441,8 @@ static int wait_for_port(struct rehearsal *r)
     return 0;
 }
 
-/* A server that is killed leaves its socket's name behind; not every one removes it before it binds. */
+/* A killed server leaves its socket file; some servers do not remove the file before bind, which then fails
+ * (EADDRINUSE). */
 static void remove_socket(const struct rehearsal *r)
 {
     struct stat found;

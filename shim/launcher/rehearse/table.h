@@ -1,4 +1,4 @@
-/* table.h: two outcomes side by side, in 80 columns, and the bar while one waits for them. Pure. */
+/* table.h: two outcomes side by side, in 80 columns, and the progress bar. Pure. */
 #ifndef LASTCALL_LAUNCHER_REHEARSE_TABLE_H
 #define LASTCALL_LAUNCHER_REHEARSE_TABLE_H
 
@@ -11,8 +11,8 @@ struct rehearse_side {
     uint64_t idle_closed, idle_reset;
     nsec_t exit_delay, gone; /* last good response to process gone; signal to process gone */
     int status;              /* as a shell has it: 143 = killed by TERM */
-    bool killed;             /* by us, after `took` */
-    unsigned left;           /* processes that outlived the one that was sent the signal */
+    bool killed;             /* killed by rehearse at the end of its patience */
+    unsigned left;           /* processes that outlived the process that was sent the signal */
 };
 
 struct rehearse_row {

@@ -25,7 +25,7 @@ static void put_name(const struct descendants *b, int fd)
     setenv(GROUP_TABLE_VARIABLE, name + sizeof GROUP_TABLE_VARIABLE, 1);
 }
 
-/* A file larger than the process may make would be a SIGXFSZ. */
+/* Making a file larger than RLIMIT_FSIZE would raise SIGXFSZ. */
 static bool may_be_made(size_t size)
 {
     struct rlimit limit;
@@ -52,7 +52,7 @@ void descendants_open(struct descendants *b, bool history)
         munmap(b->table, b->size);
     if (fd >= 0)
         close(fd);
-    b->table = NULL; /* each group behind us makes its own, and we know of none */
+    b->table = NULL; /* each group below the launcher makes its own memory, unknown to the launcher */
 }
 
 void descendants_close(struct descendants *b)
@@ -82,8 +82,8 @@ bool descendants_serves(const struct descendants *b, int pid)
     return at != MEMBER_NONE && lives(&b->table->member[at]);
 }
 
-/* Is the process with this number the one that has joined? What is written in the table is anybody's in the group to
- * write, and a number may be used again: it must be below us, and as old as it says. */
+/* Is the process with this pid the member that has joined? Every process of the group can write the table, and a pid
+ * may be reused: so the process must be a descendant of the launcher, and as old as the table says. */
 static bool is_same_process(const struct member *who)
 {
     enum { GENERATIONS = 64 };
@@ -110,7 +110,7 @@ static void forget(struct descendants *b, int at)
     b->sent[at].serial = 0;
 }
 
-/* One that has ended without a word of its own, and whose death no leader waits for. */
+/* Frees the slot of a member that has ended without leaving, unless a coordinator waits for the member's end. */
 static void reap_slot(struct descendants *b, int at)
 {
     int leader = group_table_coordinator(b->table, at);
@@ -124,7 +124,7 @@ static bool has_ended(int pidfd)
     return poll(&end, 1, 0) == 1;
 }
 
-/* Take hold of the outermost member in slot `at`. False: it is not there, or not to be reached. */
+/* Open a pidfd for the outermost member in slot `at`. False: the slot's process has ended, or may not be opened. */
 static bool take(struct descendants *b, int at)
 {
     struct member *who = &b->table->member[at];
@@ -144,8 +144,8 @@ static bool take(struct descendants *b, int at)
     return true;
 }
 
-/* Is the process that we have signalled still to be waited for? Its slot may be another's by now: it leaves before it
- * ends. */
+/* Is the process that was sent the signal still to be waited for? The slot may belong to another process by now: a
+ * member leaves its slot before it ends. */
 static bool is_awaited(struct descendants *b, int at)
 {
     const struct member *who = &b->table->member[at];
@@ -159,7 +159,7 @@ static bool is_awaited(struct descendants *b, int at)
     return !b->sent[at].ignores_signal && (!its_own || __atomic_load_n(&who->state, __ATOMIC_ACQUIRE) != MEMBER_AWAY);
 }
 
-/* Send it to this one, if it is an outermost one that is to have it. */
+/* Send the signal to the member in slot `at`, if the member is an outermost one that has to receive the signal. */
 static void send_one(struct descendants *b, int at, int sig, bool again)
 {
     const struct member *who = &b->table->member[at];
@@ -168,11 +168,11 @@ static void send_one(struct descendants *b, int at, int sig, bool again)
     if (who->pid == b->command || !lives(who) || group_table_parent(b->table, at) != MEMBER_NONE || !take(b, at))
         return;
     if (!known)
-        b->sent[at].ignores_signal =
-            process_ignores(who->pid, sig); /* or the shell that started it in the background does so (INT, QUIT) */
+        b->sent[at].ignores_signal = process_ignores(
+            who->pid, sig); /* or the shell that started the member in the background ignores the signal (INT, QUIT) */
     bool wants = phase == DRAIN_SERVING ? again || !known : again && phase < DRAIN_DONE;
     if (wants && send(b->sent[at].pidfd, who->pid, sig) != 0)
-        forget(b, at); /* another user's, and we may not */
+        forget(b, at); /* the process is another user's: no permission (EPERM) */
 }
 
 unsigned descendants_drain(struct descendants *b, int sig, bool again)

@@ -1,6 +1,7 @@
-/* descendants.h: the servers behind the command: those that a shell has started which stays as their parent. They join the
- * group whose memory the launcher makes and names in the environment (group/join.h), though the launcher itself is no member;
- * so it finds them there, has the outermost of them drain, and learns when they have ended. */
+/* descendants.h: the servers that descend from the command, when the command is a shell that stays as their parent.
+ * Such servers join the group whose memory the launcher makes and names in the environment (group/join.h), though
+ * the launcher itself is no member. In that memory the launcher finds the servers, sends the outermost ones the
+ * drain signal, and sees when they have ended. */
 #ifndef LASTCALL_LAUNCHER_RUN_DESCENDANTS_H
 #define LASTCALL_LAUNCHER_RUN_DESCENDANTS_H
 
@@ -9,29 +10,31 @@
 #include <poll.h>
 
 struct descendants {
-    struct group_table *table; /* NULL: there could be none */
+    struct group_table *table; /* NULL: the memory could not be made */
     size_t size;
     int fd;
-    int command; /* the command's own process: its signals are the caller's affair */
+    int command; /* the command's own process: the caller sends signals to this process */
     struct {
-        uint32_t serial; /* whom we have signalled; 0: nobody */
+        uint32_t serial; /* the member that was sent the signal; 0: none */
         int pidfd;
-        bool ignores_signal; /* it ignores the signal, and is not waited for */
+        bool ignores_signal; /* the member ignores the signal, and is not waited for */
     } sent[GROUP_TABLE_MAX];
 };
 
-/* Make the memory, with room for a history if those who join are to keep one, and name it in this process's environment. */
+/* Make the group's memory, with room for a history if the members are to keep one, and name the memory in this
+ * process's environment. */
 void descendants_open(struct descendants *b, bool history);
 
-/* Undo that: nobody has been started with it. */
+/* Undo descendants_open, before any process was started with that environment. */
 void descendants_close(struct descendants *b);
 
-/* Does this process serve, as a member? */
+/* Is this process a member that serves? */
 bool descendants_serves(const struct descendants *b, int pid);
 
-/* Send a drain signal to every outermost member that lives below this process, but the command: the first one (again:
- * false) to whom does not drain yet, another one also to whom does. Returns how many are waited for until they end:
- * whoever ignores the signal is not. May be called at any time: it also looks who has ended, and who is new. */
+/* Send a drain signal to every outermost member that descends from this process, except the command. again false:
+ * only to members that do not drain yet; true: also to members that drain. Returns how many members are waited for
+ * until they end; a member that ignores the signal is not waited for. May be called at any time: each call also
+ * notices ended and new members. */
 unsigned descendants_drain(struct descendants *b, int sig, bool again);
 
 /* What to poll for, at most GROUP_TABLE_MAX. */

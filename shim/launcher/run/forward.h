@@ -4,7 +4,7 @@
 
 #include <sys/signalfd.h>
 
-/* With the value that was sent with it (sigqueue(3)), if the kernel lets us. */
+/* Sends the signal with the value that came with the signal (sigqueue(3)), if the kernel permits that. */
 void forward_signal(int pid, const struct signalfd_siginfo *info);
 
 #endif

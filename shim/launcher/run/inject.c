@@ -1,8 +1,9 @@
 /* inject.c: see inject.h.
  *
- * A process of our own attaches to the one that is about to execute the program (its parent: so Yama is asked first,
- * PR_SET_PTRACER), stops it at the exec, has it map the object and close it, relocates, lets the object's entry point run
- * (go_injected: the constructor), and lets go. The program reaps it before its first instruction. */
+ * A tracer, made by this process, attaches to the process that is about to execute the program (that process is the
+ * tracer's parent, so Yama needs PR_SET_PTRACER first). The tracer stops the process at the exec, has the process
+ * map the library and close its file, relocates the library, lets the library's entry point run (go_injected: the
+ * constructor), and detaches. The program reaps the tracer before its first instruction. */
 #include "launcher/run/inject.h"
 
 #include "sys/syscall.h"
@@ -21,19 +22,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PAGE = ARCH_PAGE_MAX }; /* the linker has put the segments as far apart */
+enum { PAGE = ARCH_PAGE_MAX }; /* the linker places the segments this far apart */
 
 struct injection {
     const char *object, *path;
-    int fd; /* the object; open in the program too, until it is mapped */
+    int fd; /* the library; open in the program too, until the library is mapped */
     struct elf_file elf;
     struct tracee tracee;
-    uint64_t base;    /* where it lies in the program */
-    const char *step; /* what is being done, for messages */
+    uint64_t base;    /* where the library is mapped in the program */
+    const char *step; /* the current step, for messages */
     int problem_to;
 };
 
-/* ---- the object's memory ---- */
+/* ---- the library's memory ---- */
 
 static uint64_t page_down(uint64_t address)
 {
@@ -59,13 +60,14 @@ static int map_segment(struct injection *x, const GElf_Phdr *p)
     long prot = (p->p_flags & PF_R ? PROT_READ : 0) | (p->p_flags & PF_W ? PROT_WRITE : 0) |
                 (p->p_flags & PF_X ? PROT_EXEC : 0),
          at;
-    if (p->p_memsz != p->p_filesz) /* the object is linked so that it has no .bss (shim/bss.ld) */
+    if (p->p_memsz != p->p_filesz) /* the library is linked without .bss (shim/bss.ld) */
         return -ENOEXEC;
     return in_program(x, &at, SYS_mmap, (long)(x->base + from), (long)(p->p_filesz + skipped), prot,
                       MAP_PRIVATE | MAP_FIXED, x->fd, (long)(p->p_offset - skipped));
 }
 
-/* All of it in one place, so that nothing else can come in between; then the segments over it. */
+/* One mapping reserves the whole range, so that no other mapping can come in between; the segments are mapped over
+ * that range. */
 static int map_object(struct injection *x)
 {
     long at, ignored;
@@ -79,7 +81,8 @@ static int map_object(struct injection *x)
     return ret != 0 ? ret : closed;
 }
 
-/* Its own symbols lie in it; those of a libc are weak, and there is none. */
+/* The address of a symbol: inside the library, or 0 for a weak symbol of libc, since a static Go program has no
+ * libc. */
 static int value_of(struct elf_file *e, uint64_t base, uint64_t index, uint64_t *value)
 {
     size_t each = gelf_fsize(e->elf, ELF_T_SYM, 1, EV_CURRENT);
@@ -116,7 +119,7 @@ static int relocate(struct injection *x, const struct elf_file_table *table)
     return ret;
 }
 
-/* ---- the process that does it ---- */
+/* ---- the tracer ---- */
 
 static void complain(const struct injection *x, int error)
 {
@@ -140,13 +143,13 @@ static int put_object(struct injection *x)
     return ret != 0 ? ret : tracee_run(&x->tracee, x->base + x->elf.header.e_entry);
 }
 
-/* The program is as it was, and starts without us, if anything goes wrong. */
+/* If a step fails, the program starts unchanged, without the library. */
 static int inject(struct injection *x, int pid)
 {
     x->step = "ptrace at exec";
     int ret = tracee_await_exec(pid);
     if (ret != 0)
-        return 0; /* there was no exec: whoever wanted it says why */
+        return 0; /* there was no exec: the caller of inject_exec reports its error */
     ret = tracee_begin(&x->tracee, pid);
     if (ret == 0) {
         ret = put_object(x);
@@ -158,7 +161,7 @@ static int inject(struct injection *x, int pid)
     return ret;
 }
 
-/* `go`: the parent lets itself be traced from now on; `ready`: it may execute. */
+/* `go`: readable once the parent permits tracing; `ready`: tells the parent that the exec may follow. */
 static void tracer(struct injection *x, int go, int ready)
 {
     int pid = getppid(), ret;
@@ -180,7 +183,8 @@ static void end_tracer(int pid)
     waitpid(pid, NULL, __WALL);
 }
 
-/* Returns the tracer, which is attached to us; or -errno. It sends no signal when it ends, for nobody waits for one. */
+/* Returns the pid of the tracer, which is attached to this process; or -errno. The tracer sends no signal when it
+ * ends (clone without SIGCHLD): the program would not expect a SIGCHLD. */
 static int start_tracer(struct injection *x)
 {
     int go[2] = {-1, -1}, ready[2] = {-1, -1}, ret = -EIO;

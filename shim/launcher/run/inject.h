@@ -1,13 +1,14 @@
-/* inject.h: puts liblastcall.so into a static Go program as it starts. Nobody stays behind: not even a parent is needed. */
+/* inject.h: puts liblastcall.so into a static Go program as the program starts. No process remains afterwards: the
+ * program needs no launcher as its parent. */
 #ifndef LASTCALL_LAUNCHER_RUN_INJECT_H
 #define LASTCALL_LAUNCHER_RUN_INJECT_H
 
 #include "base.h"
 
-/* execve(path, argv, envp), with the object (a path) in the program before its first instruction. For programs that have no
- * dynamic linker; in a process with one thread. If ptrace is denied, the program is executed without, and *problem_to (a
- * descriptor) is told why in one line. Whether the object is there can be seen in /proc/PID/maps. Returns the error number
- * of execve. */
+/* execve(path, argv, envp), with the library (`object`, a path) mapped into the program before its first
+ * instruction. For programs that have no dynamic linker; the calling process must have one thread. If ptrace is
+ * denied, the program is executed without the library, and the reason is written to the descriptor problem_to in one
+ * line. /proc/PID/maps shows whether the library is mapped. Returns the error number of execve. */
 int inject_exec(const char *object, const char *path, char *const argv[], char *const envp[], int problem_to);
 
 #endif

@@ -24,11 +24,11 @@ bool job_control_has(int fd, int group)
 void job_control_give(int fd, int group)
 {
     if (fd >= 0 && tcsetpgrp(fd, group) != 0)
-        return; /* hung up, or the group is gone: there is nobody to give it to */
+        return; /* the terminal has hung up, or the group has ended: there is no group to give the terminal to */
 }
 
-/* Our whole job stops, as it would without us: the shell that has started it sees it stopped. Nothing happens where nobody
- * could continue it (PID 1, an orphaned process group). */
+/* The launcher's whole job stops, as the command alone would, so that the shell that started the job sees a stopped
+ * job. Nothing stops where no shell could continue the job (PID 1, an orphaned process group: setpgid(2)). */
 static void stop_here(int fd, int child)
 {
     uint64_t all = ~(uint64_t)0, mask = all & ~((uint64_t)1 << (SIGTSTP - 1));

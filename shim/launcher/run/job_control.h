@@ -13,8 +13,8 @@ bool job_control_has(int fd, int group);
 
 void job_control_give(int fd, int group);
 
-/* The child, a process group of its own, was stopped by `signo`: this process's job stops too, and when that is continued,
- * so is the child, in the foreground if we are. */
+/* The child, which leads a process group, was stopped by `signo`: this process's job stops too. When that job is
+ * continued, the child is continued as well, in the foreground if this process is. */
 void job_control_stopped(int fd, int child, int signo);
 
 #endif

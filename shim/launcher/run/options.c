@@ -30,7 +30,7 @@ void run_options_error(char *to, size_t size, const struct run_options *o, const
     text_str(&t, e->used);
 }
 
-/* By whatever path: two copies of it in one program would each withhold the signal. */
+/* Compares file names without their folders: two copies of the library in one program would each defer the signal. */
 static bool is_same_object(const char *path, size_t n, const char *ours)
 {
     const char *name = strrchr(ours, '/');

@@ -1,4 +1,4 @@
-/* run.c: `lastcall run`: starts a command with the object in it, and stays as its parent. */
+/* run.c: `lastcall run`: starts a command with the library preloaded, and stays as the command's parent. */
 #include "launcher/commands.h"
 #include "launcher/run/inject.h"
 #include "launcher/inspect/preload_object.h"
@@ -28,14 +28,14 @@ static struct verdict verdict;
 
 struct command_line {
     char *const *words;
-    char **as_script; /* the same for the shell, which runs a script that has no #! line */
+    char **as_script; /* the same words for the shell, which runs a script that has no #! line */
     char path[PATH_MAX];
-    int seen; /* what program_command said */
+    int seen; /* the result of program_command */
 };
 
 /* ---- options ------------------------------------------------------------------------------------------------ */
 
-/* The options become variables, and all variables are read as the object will read them. */
+/* The options become variables, and all variables are read as the library will read them. */
 static int apply_options(void)
 {
     char problem[PROBLEM_MAX];
@@ -45,7 +45,7 @@ static int apply_options(void)
             setenv(option_rows[i].name, given.value[i], 1);
     unsigned count = options_read(&options, (const char *const *)environ, errors, COUNT(errors));
     for (unsigned i = 0; i < count && i < COUNT(errors); i++) {
-        if (errors[i].unknown) /* a service of this name gives its pods such variables; the object warns of them */
+        if (errors[i].unknown) /* a Kubernetes Service of this name sets such variables; the library warns of them */
             continue;
         run_options_error(problem, sizeof problem, &given, &errors[i]);
         return cli_fail(CLI_USAGE, "%s", problem);
@@ -63,7 +63,7 @@ static int status_of(int error)
     return error == ENOENT ? NOT_FOUND : CANNOT_EXECUTE;
 }
 
-/* seen: what the inspector made of it; where it came to the same for the same reason, it has the better sentence. */
+/* seen: the inspector's result; where exec failed for the same reason, the inspector has the better sentence. */
 static int cannot_start(const char *name, int error, int seen)
 {
     if (seen == -error && facts.problem[0] && (error != EACCES || facts.executable))
@@ -82,7 +82,7 @@ static int look_in(const char *directory, size_t n, const char *name, char path[
     return S_ISREG(s.st_mode) && faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0 ? 0 : EACCES;
 }
 
-/* As execvp looks: what may not be executed is passed over, and remembered. */
+/* As execvp searches: a file that may not be executed is skipped, and remembered. */
 static int locate(const char *name, char path[PATH_MAX])
 {
     const char *dirs = getenv("PATH");
@@ -143,9 +143,9 @@ static int examine(struct command_line *line)
     return 0;
 }
 
-/* ---- the object --------------------------------------------------------------------------------------------- */
+/* ---- the library --------------------------------------------------------------------------------------------- */
 
-/* Will the object be in it? One that could not be examined has the benefit of the doubt. */
+/* Is the library expected in the command? Yes, if the program could not be examined. */
 static bool is_to_be_loaded(void)
 {
     if (options.disable || given.external || !preload_object_suits(&object, &facts))
@@ -159,7 +159,7 @@ static bool is_to_be_injected(void)
     return verdict.way == VERDICT_BY_LAUNCHER && is_to_be_loaded();
 }
 
-/* Also for a program in which it cannot live: a static shell may start one in which it can. */
+/* LD_PRELOAD is also set for a program that cannot load the library: a static shell may start a program that can. */
 static int preload(void)
 {
     char problem[PROBLEM_MAX];
@@ -228,7 +228,7 @@ static int execute(void *arg)
 
 static int become(struct command_line *line)
 {
-    unsetenv("_LASTCALL_GROUP"); /* of whoever has started us */
+    unsetenv("_LASTCALL_GROUP"); /* set by the launcher's own parent, for another group */
     return cannot_start(line->path, execute(line), line->seen);
 }
 

@@ -46,7 +46,7 @@ void service_manager_close_listeners(void)
         close_range(FIRST, FIRST + (unsigned)count - 1, 0);
 }
 
-/* Before version 248 it does not say whom it has started; then it is the parent. */
+/* Before version 248 systemd does not set SYSTEMD_EXEC_PID; then a parent with pid 1 decides. */
 static bool is_main(void)
 {
     return getenv("SYSTEMD_EXEC_PID") ? is_named("SYSTEMD_EXEC_PID", getpid()) : getppid() == 1;

@@ -1,5 +1,6 @@
-/* service_manager.h: what systemd, or another service manager, means for the process that it has started. That process is the
- * launcher, and the command is meant: it serves, it listens, it says that it is ready and alive. */
+/* service_manager.h: hands the service manager's (systemd's) settings for the main process on to the command. The
+ * service manager has started the launcher, but the command is the process that serves, listens, and reports
+ * readiness and liveness. */
 #ifndef LASTCALL_LAUNCHER_RUN_SERVICE_MANAGER_H
 #define LASTCALL_LAUNCHER_RUN_SERVICE_MANAGER_H
 
@@ -7,21 +8,22 @@
 
 #include <sys/types.h>
 
-/* In the command's process, before its exec: the variables that name the launcher (LISTEN_PID: sd_listen_fds(3), WATCHDOG_PID:
- * sd_watchdog_enabled(3), SYSTEMD_EXEC_PID: systemd.exec(5)) name this process instead. */
+/* In the command's process, before its exec: the variables that name the launcher (LISTEN_PID: sd_listen_fds(3),
+ * WATCHDOG_PID: sd_watchdog_enabled(3), SYSTEMD_EXEC_PID: systemd.exec(5)) name the command's process instead. */
 void service_manager_rename(pid_t launcher);
 
-/* In the launcher, once the command's process has been made: listeners handed over as descriptors 3 and up are not ours to hold. A
- * listener that somebody else holds is left open at the end of a drain, and one whose last holder we were would reset who waits
- * in it. */
+/* In the launcher, after the fork of the command's process: closes the listeners that were handed over as
+ * descriptors 3 and up. While the launcher held such a listener, the listener would stay open at the end of a drain;
+ * and if the launcher were the last holder, its exit would reset the connections in the accept queue. */
 void service_manager_close_listeners(void);
 
-/* Does a service manager take messages of us as the main process of a service (NOTIFY_SOCKET: sd_notify(3))? By default it takes
- * none of another process. */
+/* Does a service manager accept messages from this process as the main process of a service (NOTIFY_SOCKET:
+ * sd_notify(3))? By default a service manager accepts none from another process. */
 bool service_manager_notifies(void);
 
-/* MAINPID: the service's main process is this child from now on. To be said before the command can say anything. False: it cannot
- * be said. Who has said so must not reap the child: its status is the service's, and goes to the service manager with our own end. */
+/* MAINPID: declares this child the service's main process. To be called before the command can send a message.
+ * False: the message cannot be sent. After a call that succeeded the launcher must not reap the child: the service
+ * manager reaps the child, and takes its status as that of the service, when the launcher ends. */
 bool service_manager_set_main(pid_t child);
 
 #endif

@@ -40,7 +40,7 @@ struct search {
     bool found;
 };
 
-/* Behind its name a file that has been deleted has a blank. */
+/* In /proc/PID/maps a blank follows the name of a deleted file (" (deleted)"). */
 static bool is_other_file(const struct proc_mapping *m, void *arg)
 {
     struct search *s = arg;

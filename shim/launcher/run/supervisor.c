@@ -1,4 +1,5 @@
-/* supervisor.c: see supervisor.h. One loop: signals come by signalfd, everything else by what its module polls for. */
+/* supervisor.c: see supervisor.h. One loop: signals come by signalfd, every other event by the descriptors that its
+ * module polls. */
 #include "launcher/run/supervisor.h"
 
 #include "launcher/run/descendants.h"
@@ -23,43 +24,45 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* At the deadline the servers release themselves; so long they have to end before what waits for them is signalled. */
+/* At the deadline the servers deliver the signal to themselves; they have this long to end before the command that
+ * waits for them is sent the signal. */
 #define GRACE   (1 * NSEC_PER_SEC)
-/* A shell that waited for them goes on when they have ended: so long it has to end by itself. */
+/* A shell that waited for the servers continues when they have ended: the shell has this long to end by itself. */
 #define PARTING (100 * NSEC_PER_MSEC)
 
 static struct supervisor {
     const struct supervision *what;
     int signals, terminal; /* descriptors */
-    uint64_t mask;         /* of signals that were blocked when we were started */
+    uint64_t mask;         /* the signals that were blocked when the launcher was started */
     struct sigaction on_child;
     struct startup_check startup;
     struct descendants descendants;
 
     int child;
-    bool is_main; /* of a service: its status is for the service manager, so the child is not reaped here */
+    bool is_main; /* of a service: the service manager reaps the child for its status */
     bool ended;
     int status;
 
-    /* a drain of the servers behind the command */
+    /* a drain of the servers that descend from the command */
     int draining;        /* the signal; 0: there is none */
-    bool held;           /* the command has still to be sent it */
+    bool held;           /* the command is still to be sent the signal */
     nsec_t began, until; /* until: 0 = no deadline */
-    nsec_t parting;      /* when the command is sent it, once those have ended who were there; 0: they have not */
+    nsec_t parting;      /* when to send the signal to the command, after the servers' end; 0: not known yet */
 
-    /* a drain of a command in which nothing of ours lives, nor in a server behind it */
+    /* an external drain: the library is neither in the command nor in a server below the command */
     struct external *external; /* NULL: there is none */
     nsec_t external_at;        /* when to step it */
 } s;
 
 /* ---- signals ---------------------------------------------------------------------------------------------- */
 
-/* All of them: libc's own functions leave out two that it uses itself, and a command may be sent any. */
+/* All 64 signals, by system call: libc's functions leave out two signals that libc uses itself, and a command may be
+ * sent any signal. */
 static bool block_signals(void)
 {
     const uint64_t all = ~(uint64_t)0;
     const struct sigaction usual = {.sa_handler = SIG_DFL};
-    sigaction(SIGCHLD, &usual, &s.on_child); /* where it is ignored nobody's status is kept */
+    sigaction(SIGCHLD, &usual, &s.on_child); /* where SIGCHLD is ignored, the kernel keeps no exit status (wait(2)) */
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &s.mask, 8);
     s.signals = (int)syscall(SYS_signalfd4, -1, &all, 8, SFD_CLOEXEC | SFD_NONBLOCK);
     return s.signals >= 0;
@@ -73,16 +76,16 @@ static void restore_signals(void)
 
 /* ---- draining ---------------------------------------------------------------------------------------------- */
 
-/* Without the memory it is not known who serves (no memfd_create): then the signal is held back only from a command that
- * nothing of ours is in. */
+/* Without the group's memory (no memfd_create) the launcher does not know which processes serve: then the signal is
+ * deferred only for a command without the library. */
 static bool is_drain_signal(int sig)
 {
     bool known = s.descendants.table || !s.what->object;
     return known && !s.what->options->disable && sig < 64 && (s.what->options->signals >> sig & 1) != 0;
 }
 
-/* The servers drain first. Returns whether the command has to wait for its own signal: not if it is one of them, or if
- * there is none. */
+/* The servers drain first. Returns whether the signal is deferred for the command: not if the command is one of the
+ * servers, or if there is no server. */
 static bool begin_drain(int sig)
 {
     nsec_t timeout = s.what->options->timeout;
@@ -101,7 +104,8 @@ static bool begin_drain(int sig)
     return s.held || s.external;
 }
 
-/* Likewise. A server has rules of its own for a second signal, and after its release none of ours. */
+/* As begin_drain, for a repeated signal. A server has its own rules for a second signal, and after the delivery the
+ * launcher applies none. */
 static bool drain_again(int sig)
 {
     if (s.external) {
@@ -109,7 +113,7 @@ static bool drain_again(int sig)
         external_again(s.external, s.external_at);
         return true;
     }
-    if (clock_now() - s.began < DRAIN_REPEAT) /* the same one (drain.h) */
+    if (clock_now() - s.began < DRAIN_REPEAT) /* a repeat of the same signal (drain.h) */
         return s.held;
     s.held = false;
     s.until = clock_now() + GRACE;
@@ -130,7 +134,7 @@ static void step_external(void)
     if (!s.external)
         return;
     if (s.ended)
-        external_program_ended(s.external, s.status > 128, time); /* or a shell says so of its server */
+        external_program_ended(s.external, s.status > 128, time); /* or a shell reports its server's death so */
     else if (external_step(s.external, time, &s.external_at) == EXTERNAL_WAIT)
         return;
     else
@@ -139,7 +143,7 @@ static void step_external(void)
     s.external = NULL;
 }
 
-/* Returns whether somebody is waited for. */
+/* Returns whether a server is still waited for. */
 static bool step_drain(void)
 {
     if (!s.draining)
@@ -147,14 +151,14 @@ static bool step_drain(void)
     nsec_t time = clock_now();
     bool late = s.until != 0 && time >= s.until;
     bool waits = descendants_drain(&s.descendants, s.draining, false) > 0 && !late;
-    if (!waits && s.parting == 0) /* from here on also if the command starts new ones, again and again */
+    if (!waits && s.parting == 0) /* from here on, even if the command starts new servers, again and again */
         s.parting = time + PARTING;
     if (s.held && (late || (s.parting != 0 && time >= s.parting)))
         let_go();
     return waits;
 }
 
-/* When to do that again at the latest; 0: only when something happens. */
+/* When to call step_drain again at the latest; 0: only after an event. */
 static nsec_t next_step(void)
 {
     if (!s.held && !s.ended)
@@ -165,7 +169,9 @@ static nsec_t next_step(void)
 static void take_signal(const struct signalfd_siginfo *info)
 {
     int sig = (int)info->ssi_signo;
-    if (sig == SIGCHLD && info->ssi_code > 0) /* of a child's; one that somebody has sent is the command's */
+    if (sig == SIGCHLD &&
+        info->ssi_code >
+            0) /* the kernel sent SIGCHLD for a child; a SIGCHLD that a process has sent is forwarded to the command */
         return;
     bool held = is_drain_signal(sig) && (s.draining ? drain_again(sig) : begin_drain(sig));
     if (!held && !s.ended)
@@ -186,7 +192,8 @@ static void child_ended(int status)
     s.ended = true;
     s.descendants.command = 0;
     s.status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-    /* Somebody has sent it to the command itself: it was not meant for what is behind it any less. */
+    /* The signal was sent to the command itself, and the command has died of it: the servers below the command have
+     * to drain all the same. */
     if (WIFSIGNALED(status) && is_drain_signal(WTERMSIG(status)) && !s.draining)
         begin_drain(WTERMSIG(status));
 }
@@ -196,8 +203,9 @@ static int status_of(const siginfo_t *info)
     return info->si_code == CLD_EXITED ? W_EXITCODE(info->si_status, 0) : W_EXITCODE(0, info->si_status);
 }
 
-/* Our next child that has ended or stopped; 0: there is none. The main process of a service is left to be reaped by the service
- * manager, and from then on all the others too: no call can pass it over, and it does not last. */
+/* The launcher's next child that has ended or stopped; 0: there is none. The main process of a service is left to
+ * the service manager to reap. From then on the launcher reaps no other child either: no wait call can skip that
+ * one, and the launcher ends soon. */
 static int next_child(int *status)
 {
     siginfo_t info = {0};
@@ -284,11 +292,12 @@ static void loop(void)
 
 /* ---- the start --------------------------------------------------------------------------------------------- */
 
-/* What the command says to the service manager is taken once that knows who it is. gate: a pipe that we close then. */
+/* The service manager accepts the command's messages only after MAINPID. gate: a pipe that is closed then, and lets
+ * the command continue. */
 static void name_main(const int gate[2])
 {
     bool external = !s.what->object && !s.what->options->disable;
-    if (!external) /* there the signal must go to us, and the service manager would send it to its main process */
+    if (!external) /* in an external drain the signal must go to the launcher, not to the main process */
         s.is_main = service_manager_set_main(s.child);
     if (!s.is_main)
         host_log(LOG_WARN, "what the command says to the service manager is not taken, unless NotifyAccess=all",
@@ -322,7 +331,7 @@ static void become_command(const int gate[2])
 static bool start(void)
 {
     int gate[2] = {-1, -1};
-    /* Orphans are ours to reap, as they are PID 1's, and the servers among them ours to drain. */
+    /* The launcher reaps orphans, as PID 1 does, and drains the servers among them. */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     if (!block_signals() || !startup_check_begin(&s.startup, s.what->object) ||
         (service_manager_notifies() && pipe2(gate, O_CLOEXEC) != 0))
@@ -339,12 +348,13 @@ static bool start(void)
         name_main(gate);
     service_manager_close_listeners();
     s.descendants.command = s.child;
-    setpgid(s.child, s.child); /* both do: neither may be later than the other needs it */
+    setpgid(s.child,
+            s.child); /* parent and child both call setpgid, so that the group exists before either of them needs it */
     startup_check_forked(&s.startup);
     return true;
 }
 
-/* What start() has done to this process. */
+/* Undoes start()'s changes of this process. */
 static void undo(void)
 {
     restore_signals();

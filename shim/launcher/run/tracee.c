@@ -18,7 +18,7 @@ int tracee_seize(int pid)
     return trace(PTRACE_SEIZE, pid, 0, PTRACE_O_TRACEEXEC);
 }
 
-/* It has stopped for a reason that is not ours: what would have happened without us happens. */
+/* The tracee has stopped for another reason than the tracer's: continue the tracee as if it were not traced. */
 static int pass_on(int pid, int status)
 {
     int sig = WSTOPSIG(status), event = status >> 16;
@@ -39,7 +39,7 @@ static int await(int pid, int event)
         if (WSTOPSIG(status) == SIGTRAP && status >> 16 == event)
             return 0;
         if (event == 0 && status >> 16 == 0 && WSTOPSIG(status) != SIGSTOP)
-            return -EFAULT; /* all signals are blocked: it has done this itself */
+            return -EFAULT; /* all signals are blocked: the tracee's own instruction raised this one */
         int ret = pass_on(pid, status);
         if (ret != 0)
             return ret;
@@ -76,7 +76,7 @@ static int plant_code(struct tracee *t)
     return trace(PTRACE_POKETEXT, t->pid, t->code, (uintptr_t)word);
 }
 
-/* Go on with these registers, until the next trap. */
+/* Continue the tracee with these registers, until the next trap. */
 static int go_on(const struct tracee *t, const tracee_regs *regs)
 {
     int ret = set_regs(t->pid, regs);
@@ -85,8 +85,9 @@ static int go_on(const struct tracee *t, const tracee_regs *regs)
     return ret != 0 ? ret : await(t->pid, 0);
 }
 
-/* It is still in execve: as that returns, the kernel writes its answer, 0, over the register that would hold the number of
- * our first call. So it comes out of it first, and traps where our code traps. */
+/* The tracee is still in execve: when execve returns, the kernel writes the return value 0 over the register that
+ * would hold the number of the tracer's first system call. So the tracee first returns from execve, to the trap
+ * instruction in the tracer's code. */
 static int leave_exec(const struct tracee *t)
 {
     tracee_regs regs = t->regs;

@@ -1,5 +1,5 @@
-/* tracee.h: a process that is stopped at its exec, before its first instruction, and does what we want meanwhile (ptrace(2)).
- * All return 0 or -errno; -ESRCH: it has gone. */
+/* tracee.h: a process that is stopped at its exec, before its first instruction, and makes system calls for the
+ * tracer (ptrace(2)). All functions return 0 or -errno; -ESRCH: the tracee has ended. */
 #ifndef LASTCALL_LAUNCHER_RUN_TRACEE_H
 #define LASTCALL_LAUNCHER_RUN_TRACEE_H
 
@@ -16,29 +16,30 @@
 struct tracee {
     int pid;
     tracee_regs regs; /* as exec has left them */
-    uint64_t mask;    /* of signals, likewise: all are blocked while it is ours */
-    uint64_t code;    /* where it enters the kernel for us: its entry point */
-    long under_code;  /* what is there */
+    uint64_t mask;    /* signal mask as exec has left it: all signals are blocked until tracee_end */
+    uint64_t code;    /* the address where the tracee makes the tracer's system calls: its entry point */
+    long under_code;  /* the original word at `code` */
 };
 
-/* Attach to it, wherever it is. */
+/* Attach to the process, at whatever instruction it is. */
 int tracee_seize(int pid);
 
-/* Wait until it executes another program. -ECHILD: it will not. */
+/* Wait until the tracee executes another program. -ECHILD: the tracee will not. */
 int tracee_await_exec(int pid);
 
-/* It stands at its entry point: it is ours now. */
+/* Take control of the tracee, which is stopped in execve, and bring the tracee to its entry point. */
 int tracee_begin(struct tracee *t, int pid);
 
-/* A system call of its own. *ret: what the kernel says. */
+/* Have the tracee make a system call. *ret: the kernel's return value. */
 int tracee_call(struct tracee *t, long *ret, long nr, const long arguments[6]);
 
 int tracee_put(const struct tracee *t, uint64_t address, uint64_t word);
 
-/* Let it run at `address`, on its first stack, until it traps. */
+/* Let the tracee run at `address`, on its first stack, until a trap. */
 int tracee_run(struct tracee *t, uint64_t address);
 
-/* Let it go. From where it has trapped, with what go_injected wants to know (trapped), or from its entry point. */
+/* Detach. The tracee continues after its trap, with the registers that go_injected expects (trapped), or from its
+ * entry point. */
 int tracee_end(struct tracee *t, bool trapped);
 
 #endif

@@ -1,5 +1,5 @@
-/* tracee_aarch64.h: how this architecture's registers say where a stopped process is, and what it asks of the kernel. Facts
- * only. Source: ptrace(2), syscall(2). */
+/* tracee_aarch64.h: the registers of this architecture that hold a stopped process's address and its system call.
+ * Facts only. Source: ptrace(2), syscall(2). */
 #ifndef LASTCALL_LAUNCHER_RUN_TRACEE_AARCH64_H
 #define LASTCALL_LAUNCHER_RUN_TRACEE_AARCH64_H
 
@@ -37,7 +37,8 @@ static inline long tracee_answer(const tracee_regs *r)
     return (long)r->regs[0];
 }
 
-/* What go_injected (hook/entry_aarch64.S) wants to know when it has stopped: at its brk, which is not passed by itself. */
+/* The registers that go_injected (hook/entry_aarch64.S) reads after its brk; the kernel does not advance pc past a
+ * brk. */
 static inline void tracee_tell(tracee_regs *r, int tracer, uint64_t entry)
 {
     r->regs[19] = (unsigned long)tracer;

@@ -1,5 +1,5 @@
-/* tracee_x86_64.h: how this architecture's registers say where a stopped process is, and what it asks of the kernel. Facts
- * only. Source: ptrace(2), syscall(2). */
+/* tracee_x86_64.h: the registers of this architecture that hold a stopped process's address and its system call.
+ * Facts only. Source: ptrace(2), syscall(2). */
 #ifndef LASTCALL_LAUNCHER_RUN_TRACEE_X86_64_H
 #define LASTCALL_LAUNCHER_RUN_TRACEE_X86_64_H
 
@@ -42,7 +42,7 @@ static inline long tracee_answer(const tracee_regs *r)
     return (long)r->rax;
 }
 
-/* What go_injected (hook/entry_x86_64.S) wants to know when it has stopped. */
+/* The registers that go_injected (hook/entry_x86_64.S) reads after its trap. */
 static inline void tracee_tell(tracee_regs *r, int tracer, uint64_t entry)
 {
     r->rdi = (unsigned long)tracer;

@@ -16,7 +16,7 @@
 
 static const char memory_link[] = "/memfd:lastcall (deleted)";
 
-enum { AFTER = 64 /* descriptors looked at behind a first memory */ };
+enum { AFTER = 64 /* descriptors read after a first memory */ };
 
 /* ---- the memory of a group ---------------------------------------------------------------------------------------- */
 
@@ -27,8 +27,9 @@ static long mount_of(const char *fdinfo)
     return line ? strtol(line + 7, NULL, 10) : -1;
 }
 
-/* The mount on which all memory files lie, and nothing else but what nobody can put there: a link's text alone could be
- * that of a file in somebody's own mount namespace, where to open, even to stat it, may never return (FUSE). */
+/* The mount of all memory files (memfd), where no process can put another file. The text of a link does not prove a
+ * memory file: the file could be in another process's mount namespace, where open, or even stat, may never return
+ * (FUSE). */
 static long memory_mount(void)
 {
     static long mount = -2;
@@ -80,13 +81,13 @@ struct look { /* at the descriptors of one process */
     struct holders *all;
     int pid;
     unsigned first; /* of its entries */
-    unsigned after; /* descriptors behind its first memory */
+    unsigned after; /* descriptors after the process's first memory */
     unsigned sockets;
     uint64_t socket[HOLDER_SOCKETS];
     bool whole; /* there was memory for all */
 };
 
-/* A memory that is held twice counts once. */
+/* A memory that a process holds twice counts once. */
 static void add_memory(struct look *l, int dir, const char *name, int fd)
 {
     struct holders *all = l->all;
@@ -106,7 +107,7 @@ static void add_memory(struct look *l, int dir, const char *name, int fd)
     h->ino = st.st_ino;
 }
 
-/* Descriptors come in order, and a group's memory has a high one: the listeners are before it. */
+/* Descriptors come in ascending order, and a group's memory has a high number: the listeners come before the memory. */
 static void look_at_descriptor(int dir, const char *name, uint64_t fd, void *arg)
 {
     struct look *l = arg;

@@ -32,7 +32,7 @@ const char *status_table_problem(const void *bytes, size_t size, uint64_t whole)
     return NULL;
 }
 
-/* One that has gone to another program has left the group's eyes; one that was never used is nobody. */
+/* A member that has executed another program no longer counts; a slot that was never used has no serial. */
 bool status_is_shown(const struct member *who)
 {
     return who->serial != 0 &&
@@ -131,7 +131,8 @@ bool status_take_conn(struct status_process *p, struct status_request *r, struct
     r->fd = c->fd >= 0 && c->fd < FD_MAX ? c->fd : -1;
     take_method(r->method, &c->in.facts);
     r->request_bytes = c->message.in;
-    r->response_bytes = http1_between(&c->out) ? 0 : c->message.out; /* else it is that of the last response */
+    r->response_bytes =
+        http1_between(&c->out) ? 0 : c->message.out; /* between messages the count is that of the last response */
     r->from_before = conn_report_has(c, CONN_FROM_BEFORE);
     return true;
 }

@@ -1,8 +1,8 @@
-/* model.h: what `lastcall status` knows of the groups of this machine, and how it comes to believe it.
+/* model.h: the groups of this machine as `lastcall status` shows them, and the checks of every value. Pure.
  *
- * Pure. What comes in are copies of other processes' memory: they may have been made in the middle of a change, by a
- * process of another build, or by a hostile one. Every number is checked here, every string is bounded and made
- * printable; what is in the structs below may be shown anywhere. */
+ * The input is copies of other processes' memory: a copy may have been made in the middle of a change, from a
+ * process of another build, or from a hostile one. Every number is checked here, every string is bounded and made
+ * printable, so that the structs below may be shown anywhere. */
 #ifndef LASTCALL_LAUNCHER_STATUS_MODEL_H
 #define LASTCALL_LAUNCHER_STATUS_MODEL_H
 
@@ -10,27 +10,27 @@
 #include "core/status_abi.h"
 #include "launcher/status/printable.h"
 
-/* What a connection is about, in the order of what matters. */
+/* The state of a connection, the most important first. */
 enum status_kind {
     KIND_IN_FLIGHT,
     KIND_IDLE,        /* no request outstanding */
-    KIND_OPAQUE,      /* it cannot be read */
-    KIND_CLOSING,     /* idle, and told to end: the program is about to read end of file */
-    KIND_HALF_CLOSED, /* half-closed: its output is to be acknowledged, its peer to end */
+    KIND_OPAQUE,      /* opaque: its protocol is not read */
+    KIND_CLOSING,     /* idle, after the read shutdown: the program is about to read end of file */
+    KIND_HALF_CLOSED, /* half-closed: its output is still to be acknowledged, or its peer still to close */
     KIND_LINGERING,   /* the program has closed it */
-    KIND_INHERITED,   /* of the parent's, and not touched since the fork */
+    KIND_INHERITED,   /* inherited: accepted by the parent process, and not used since the fork */
     KINDS,
     KIND_NONE = KINDS
 };
 extern const char *const status_kind_name[KINDS];
 
-/* How much of a process could be seen. */
+/* How much of a process can be read. */
 enum status_sight {
     SIGHT_WHOLE,
-    SIGHT_DENIED,  /* not its memory: the kernel forbids that */
-    SIGHT_BUILD,   /* its memory is laid out by another build of lastcall */
-    SIGHT_UNKNOWN, /* it has not said where its connections are, or they are not there */
-    SIGHT_ENDED,   /* it has ended meanwhile */
+    SIGHT_DENIED,  /* the kernel denies access to the process's memory */
+    SIGHT_BUILD,   /* the process's library is another build of lastcall */
+    SIGHT_UNKNOWN, /* the process has not published its connections' address, or they are not at that address */
+    SIGHT_ENDED,   /* the process has ended meanwhile */
 };
 extern const char *const status_sight_reason[]; /* whole sentences; "" for SIGHT_WHOLE */
 
@@ -57,7 +57,7 @@ struct status_process {
     uint32_t state;       /* enum member_state */
     uint32_t phase;       /* enum drain_phase */
     bool killed;          /* in the middle of a drain */
-    int signal, deferred; /* that began its drain; that is deferred from it; 0: none */
+    int signal, deferred; /* signal that began the drain; signal that is deferred; 0: none */
     bool timed;           /* its drain has begun, and `since` is known */
     nsec_t since;         /* so long ago */
     bool limited;         /* there is a deadline */
@@ -67,9 +67,9 @@ struct status_process {
 };
 
 struct status_group {
-    uint64_t dev, ino;              /* of its memory: which group it is */
-    const char *problem;            /* why it cannot be read; NULL: it is below */
-    int problem_pid;                /* a process that holds it */
+    uint64_t dev, ino;              /* identity of the group's memory */
+    const char *problem;            /* why the memory cannot be read; NULL: it was read */
+    int problem_pid;                /* a process that holds the memory */
     struct status_process *process; /* the master first */
     unsigned processes;
     struct status_request *request;
@@ -78,13 +78,13 @@ struct status_group {
     char listener[STATUS_LISTENERS][STATUS_PEER];
     unsigned listeners;
     unsigned conn[KINDS];                /* of all */
-    const struct status_process *drains; /* whose drain is the group's, or that drains alone; NULL: nobody */
+    const struct status_process *drains; /* the member that drains as coordinator, or alone; NULL: none */
 };
 
 struct status {
     struct status_group *group;
     unsigned groups;
-    unsigned hidden; /* processes that the caller may not look into */
+    unsigned hidden; /* processes that the caller may not examine */
     uint64_t wall_ms;
 };
 
@@ -94,20 +94,21 @@ const char *status_table_problem(const void *bytes, size_t size, uint64_t whole)
 /* Is the slot worth a row? */
 bool status_is_shown(const struct member *who);
 
-/* What the table says of a member, checked. */
+/* Takes a member's row of the table into *p, checked. */
 void status_take_member(struct status_process *p, const struct group_table *m, int at, nsec_t now);
 
 enum status_kind status_kind_of(const struct conn *c);
-/* Count it; true: it is in flight, and *r is filled in. *c is any bytes, and made valid. */
+/* Count a connection; true: the connection is in flight, and *r is filled in. *c may hold any bytes, and is made
+ * valid. */
 bool status_take_conn(struct status_process *p, struct status_request *r, struct conn *c);
 
-/* Sums, order, whose drain it is: once all processes are in. */
+/* Computes the sums, the order and `drains`, once all processes are in. */
 void status_finish(struct status_group *g, const struct group_table *m);
 
-/* Is anybody of it left? */
+/* Does a process of the group still run? */
 bool status_lives(const struct status_group *g);
 
-/* The oldest first; those of unknown age last. */
+/* Sorts the oldest request first; requests of unknown age last. */
 void status_sort_requests(struct status_group *g);
 
 /* "serving", "lame_duck" ...: one word for a process. */

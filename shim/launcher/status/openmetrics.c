@@ -2,7 +2,7 @@
  * all groups. */
 #include "launcher/status/print.h"
 
-/* Inside double quotes: backslash, quote and line feed escaped; there is nothing else in our strings. */
+/* Inside double quotes: backslash, quote and line feed are escaped; the strings hold no other special byte. */
 static void value(FILE *to, const char *s)
 {
     for (; *s; s++)

@@ -16,7 +16,7 @@
 
 /* ---- the table ---------------------------------------------------------------------------------------------------- */
 
-/* Of a slot that is given away between the two readings, half would be another process's. */
+/* The copy of a slot that changes hands between the two readings may be half another process's. */
 static bool is_steady(const struct member *a, const struct member *b)
 {
     return a->serial == b->serial && a->state == b->state && a->own_pid == b->own_pid && a->phase == b->phase &&
@@ -52,7 +52,7 @@ static bool same_group(const struct holder *h, const struct status_group *g)
     return h->dev == g->dev && h->ino == g->ino;
 }
 
-/* From the first of its holders who still has it. */
+/* The copy of the first holder that still has the memory. */
 static struct group_table *find_table(struct status_group *g, const struct holders *all)
 {
     struct group_table *m = NULL;
@@ -67,8 +67,8 @@ static struct group_table *find_table(struct status_group *g, const struct holde
 
 /* ---- the processes -------------------------------------------------------------------------------------------------- */
 
-/* Is this holder the member? By the number that it has for itself, and by that of its parent, who may live in another
- * PID namespace. */
+/* Is this holder the member? Compares the process's pid in its own PID namespace, and the parent's, which may live
+ * in another PID namespace. */
 static bool is_member(const struct holder *h, const struct member *who)
 {
     bool parents = who->pid == 0;
@@ -79,7 +79,7 @@ static bool is_member(const struct holder *h, const struct member *who)
     return h->spaces > 0 && h->own[h->spaces - 1] == who->own_pid && parents;
 }
 
-/* One that has lost its descriptor of the memory, but has the memory still. */
+/* Finds a member that maps the memory, but has no descriptor of the memory any more. */
 static int find_by_map(const struct member *who, const struct status_group *g)
 {
     struct holder h = {.pid = who->own_pid};
@@ -98,7 +98,7 @@ static int find_process(const struct holders *all, const struct member *who, con
     return find_by_map(who, g);
 }
 
-/* Does this process live, though we may not look into it (a worker of another user)? */
+/* Is this process running, though the launcher may not examine the process (a worker of another user)? */
 static bool is_forbidden(const struct member *who)
 {
     uint64_t ino;
@@ -111,7 +111,8 @@ static void take_name(struct status_process *p)
     status_printable(p->name, sizeof p->name, name, p->pid ? process_name(p->pid, name, sizeof name) : 0);
 }
 
-/* A process that has died without a word keeps its slot until somebody wants it: it is not shown. */
+/* A process that has died without leaving keeps its slot until another process needs the slot: such a process is not
+ * shown. */
 static void take_members(struct status_group *g, const struct group_table *m, const struct holders *all, nsec_t now)
 {
     g->process = calloc(GROUP_TABLE_MAX, sizeof *g->process);
@@ -297,7 +298,7 @@ static void take_ages(struct sockets *of, int network)
         return;
     qsort(g->request, g->requests, sizeof *g->request, by_inode);
     sock_diag_each(network, false, of->port, take_age, of);
-    if (of->port != 0 && !all_found(g)) /* there is a listener that we have not come across */
+    if (of->port != 0 && !all_found(g)) /* a listener is missing from the group's list */
         sock_diag_each(network, false, 0, take_age, of);
 }
 
@@ -335,8 +336,8 @@ static void read_group(struct status_group *g, const struct holders *all)
     free(m);
 }
 
-/* One that holds a group's memory stands for it, though it is no member: the launcher, a shell between it and the server, a
- * program that a server has started. */
+/* A process that holds a group's memory may stand for the group without being a member: the launcher, a shell
+ * between launcher and server, a program that a server has started. */
 static bool is_wanted(const struct status_group *g, const struct holders *all, const struct status_wish *wish)
 {
     if (wish->pid == 0)

@@ -4,7 +4,8 @@
 
 #include "launcher/status/model.h"
 
-/* Which groups: all; that of one process (pid != 0); or one that was read before (ino != 0), whoever is left of it. */
+/* Which groups: all; the group of one process (pid != 0); or a group that was read before (ino != 0), as long as a
+ * process of the group is left. */
 struct status_wish {
     int pid;
     uint64_t dev, ino;

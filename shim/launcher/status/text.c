@@ -1,4 +1,4 @@
-/* text.c: what `lastcall status` says to people. All of it is ASCII: a character is a column. */
+/* text.c: the page of `lastcall status` for people. All of it is ASCII: a character is a column. */
 #include "core/text.h"
 #include "launcher/status/print.h"
 

@@ -1,5 +1,5 @@
-/* watch.c: see watch.h. A server tells nobody that it has changed, which would cost it something: so it is
- * looked at four times a second. */
+/* watch.c: see watch.h. Servers send no notice of a change, since a notice would cost them time: so the groups are
+ * read four times a second. */
 #include "launcher/status/watch.h"
 
 #include "launcher/status/print.h"
@@ -30,7 +30,7 @@ static void terminal_take(void)
     t.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
     t.c_cc[VMIN] = 1;
     t.c_cc[VTIME] = 0;
-    t.c_cc[VSUSP] = _POSIX_VDISABLE; /* it would stop with the terminal as it is now */
+    t.c_cc[VSUSP] = _POSIX_VDISABLE; /* a stop would leave the terminal in its changed mode */
     raw = tcsetattr(STDIN_FILENO, TCSANOW, &t) == 0;
 }
 
@@ -58,7 +58,7 @@ static void draw(const char *page)
     fputs("\033[H", stdout);
     for (unsigned row = 0; *page && row + 1 < rows; row++) {
         size_t n = strcspn(page, "\n");
-        fputs("\033[K", stdout); /* before: behind the last column it would take that one away */
+        fputs("\033[K", stdout); /* before the row: after a full row the sequence would erase the last character */
         fwrite(page, 1, n < columns ? n : columns, stdout);
         putc('\n', stdout);
         page += n + (page[n] == '\n');
@@ -111,7 +111,7 @@ static void look_on_terminal(const struct status *s)
     free(page);
 }
 
-/* Says what there is if it is not what there was. *before: the last one, without its times. */
+/* Prints the state if the state has changed. *before: the last state printed, without its times. */
 static void look_for_change(const struct status *s, bool json, char **before)
 {
     char *now = shown(s, json ? print_json : print_lines);

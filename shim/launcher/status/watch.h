@@ -4,8 +4,8 @@
 
 #include "launcher/status/read.h"
 
-/* Look again and again until nothing of the wish is left, or, on a terminal, until q or ^C. On a terminal a page that is
- * redrawn; else a line (json: an object) for each change. Returns the exit status. */
+/* Read again and again until no group of the wish is left, or, on a terminal, until q or ^C. On a terminal a page is
+ * redrawn; else a line (json: an object) is written for each change. Returns the exit status. */
 int status_watch(const struct status_wish *wish, bool json);
 
 #endif

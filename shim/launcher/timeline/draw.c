@@ -8,8 +8,8 @@
 
 /* ---- text ---------------------------------------------------------------------------------------------------- */
 
-/* Text from anywhere, at most `most` bytes of it. What is not printable ASCII may be no character in XML at all, or turn
- * the line around, or end it. */
+/* Untrusted text, at most `most` bytes. A byte that is not printable ASCII may be invalid in XML, or reverse or end
+ * the line. */
 static void put_text(FILE *out, const char *s, size_t most)
 {
     size_t n = strlen(s);
@@ -225,7 +225,7 @@ static void put_head(FILE *out, const struct timeline *t, const char *title)
     fputs("</text>\n", out);
 }
 
-/* A mark that lies beyond the picture is told here, and what nobody has a row for. */
+/* The legend: each look that occurs, with its meaning as a tooltip. */
 static void put_legend(FILE *out, const struct timeline_layout *l)
 {
     double x = 24;
@@ -262,7 +262,7 @@ static void put_grid(FILE *out, const struct timeline_layout *l)
         put_label(out, l->right, bottom + 38, "mut end", l->later);
 }
 
-/* The last first: a release by the deadline shall not hide it. */
+/* The last mark first, so that a delivery at the deadline does not hide the deadline. */
 static void put_marks(FILE *out, const struct timeline_layout *l)
 {
     for (unsigned i = 0; i < l->marks; i++)
@@ -282,7 +282,7 @@ static void put_marks(FILE *out, const struct timeline_layout *l)
 
 /* ---- rows ----------------------------------------------------------------------------------------------------- */
 
-/* What a pointer over a row is told, a fact a line. */
+/* The tooltip of a row, one fact a line. */
 static void put_story(FILE *out, const struct timeline_row *row)
 {
     const struct timeline_connection *c = row->connection;
@@ -309,7 +309,7 @@ static void put_story(FILE *out, const struct timeline_row *row)
     fputs("</title>", out);
 }
 
-/* Its name on the left, its bytes on the right. */
+/* The connection's name on the left, its bytes on the right. */
 static void put_names(FILE *out, const struct timeline_layout *l, const struct timeline_row *row)
 {
     const struct timeline_connection *c = row->connection;
@@ -326,7 +326,7 @@ static void put_names(FILE *out, const struct timeline_layout *l, const struct t
     fprintf(out, "%s, %s%s</text>", in, sent, c->aborted ? ", aborted" : "");
 }
 
-/* Cut: a cross. Closed: a bar across. Not closed: an arrow, for the program's own end closes it. */
+/* Aborted: a cross. Closed: a bar across. Not closed: an arrow, since the program's end closes the connection. */
 static void put_end(FILE *out, const struct timeline_layout *l, const struct timeline_row *row)
 {
     bool cut = row->connection->aborted;
@@ -428,7 +428,7 @@ static unsigned thickness(const struct timeline_layout *l, unsigned look, unsign
     return least;
 }
 
-/* Its name goes into the middle of the first stretch that is nearly as thick as it gets. */
+/* The name of an area is placed in the middle of the first stretch that is nearly as thick as the area's maximum. */
 static void put_area_name(FILE *out, const struct timeline_layout *l, unsigned place)
 {
     unsigned look = timeline_order[place], half = (unsigned)(strlen(looks[look].name) * 3.4) + 8, most = 0, from = 0,

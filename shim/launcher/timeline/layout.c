@@ -88,14 +88,14 @@ static bool is_closed(const struct timeline_connection *c)
     return c->change[c->changes - 1].state == CONN_HISTORY_CLOSED;
 }
 
-/* Until when there is something of it to be seen. */
+/* The time until which the connection is drawn. */
 static uint64_t seen_until(const struct timeline *t, const struct timeline_connection *c)
 {
     uint64_t end = timeline_end(c);
     return is_closed(c) || end > t->duration ? end : t->duration;
 }
 
-/* What is cut is what it was doing last. */
+/* An aborted connection was aborted in its last state. */
 unsigned timeline_look(const struct timeline_connection *c, unsigned i)
 {
     unsigned last = c->changes - 1;
@@ -222,7 +222,7 @@ static double place_labels(struct timeline_layout *l, double top)
 
 /* ---- order --------------------------------------------------------------------------------------------------- */
 
-/* What a connection was when the drain came to it, in the order of the bands. */
+/* The kind of a connection at the signal, in the order of the bands. */
 enum kind { KIND_ABORTED, KIND_IN_FLIGHT, KIND_LATER, KIND_OPAQUE, KIND_IDLE, KIND_OTHER, KINDS };
 
 static const char *const kind_names[KINDS] = {
@@ -308,7 +308,8 @@ static void add_segments(struct timeline_layout *l, struct timeline_row *row, co
         unsigned look = timeline_look(c, i);
         if (c->change[i].state == CONN_HISTORY_CLOSED)
             break;
-        /* A request that was served in a moment shall be seen; of what is shorter than that, nobody would see it. */
+        /* A short request is drawn wide enough to be visible; other states that are too short to be visible are left
+         * out. */
         if (to - x < least && (look == CONN_HISTORY_IN_FLIGHT || look == TIMELINE_ABORTED))
             to = x + least;
         if (to - x < 0.3)
@@ -359,7 +360,7 @@ static unsigned run_length(const struct entry *e, unsigned left, bool kinds)
     return n;
 }
 
-/* Of neighbours that share a row, the one that it shows: a cut one, if there is any, or the last to end. */
+/* Of neighbours that share a row, the one that the row shows: an aborted one, if there is any, or the last to end. */
 static const struct entry *shown(const struct entry *e, unsigned n)
 {
     for (unsigned i = n; i-- > 0;)
@@ -437,7 +438,7 @@ static void place_rows(struct timeline_layout *l, const struct timeline *t, cons
 
 /* ---- the area ---------------------------------------------------------------------------------------------- */
 
-/* Adds one for the columns whose middle lies in from..to: a difference first, summed up later. */
+/* Adds one for the columns whose middle lies in from..to: as differences first, summed up later. */
 static void add_stretch(struct timeline_layout *l, double from, double to, unsigned look)
 {
     long first = lround(ceil(from - l->left - 0.5)), end = lround(ceil(to - l->left - 0.5));
@@ -524,7 +525,7 @@ static void place_columns(struct timeline_layout *l, const struct timeline *t)
     l->width = WIDTH;
     l->left = LEFT;
     l->right = WIDTH - (l->named ? RIGHT_NAMED : RIGHT_MANY);
-    l->span = longest(t) * 1.015; /* so that the line of the release is not the frame */
+    l->span = longest(t) * 1.015; /* so that the line of the delivery does not coincide with the frame */
 }
 
 bool timeline_layout(struct timeline_layout *l, const struct timeline *t)

@@ -1,8 +1,9 @@
-/* layout.h: where everything stands in the picture of a drain. Pure but for its memory.
+/* layout.h: the positions of everything in the picture of a drain. Pure but for its memory.
  *
- * Up to TIMELINE_NAMED connections each has its name, and a row that shows its states by pattern too. More are sorted into
- * bands by what they were at the signal, each with one label, and a stacked area above tells how many were in which state;
- * beyond TIMELINE_ROWS a row stands for several neighbours, of which it shows a cut one, or the last to end. */
+ * Up to TIMELINE_NAMED connections each has a name, and a row that also shows the states by pattern. More
+ * connections are sorted into bands by their state at the signal, each band with one label, and a stacked area above
+ * shows the number of connections in each state. Beyond TIMELINE_ROWS a row stands for several neighbours, and shows
+ * an aborted one, or the last to end. */
 #ifndef LASTCALL_LAUNCHER_TIMELINE_LAYOUT_H
 #define LASTCALL_LAUNCHER_TIMELINE_LAYOUT_H
 
@@ -10,7 +11,7 @@
 
 enum { TIMELINE_NAMED = 40, TIMELINE_ROWS = 1600, TIMELINE_TICKS = 12, TIMELINE_MARKS = 5, TIMELINE_LABEL = 96 };
 
-/* What a stretch of a bar is drawn as: a state, or a request that was cut. */
+/* The look of a stretch of a bar: a state, or an aborted request. */
 enum { TIMELINE_ABORTED = CONN_HISTORY_STATES, TIMELINE_LOOKS };
 
 /* The order in which looks are stacked, from below, and stand in the legend. CONN_HISTORY_NONE ends it. */

@@ -1,4 +1,5 @@
-/* read.c: from a file of reports to one drain. Nothing in it is trusted: it may be cut, edited, or no report. */
+/* read.c: reads one drain from a file of reports. No line is trusted: the file may be truncated, edited, or no
+ * report. */
 #include "launcher/timeline/timeline.h"
 
 #include <jansson.h>
@@ -134,7 +135,7 @@ static bool read_connection(struct timeline_connection *c, const json_t *from, s
     return good && c->changes > 0;
 }
 
-/* Of a connection of which there is nothing but that it was cut: in flight as long as it says. */
+/* A connection that the report only lists as aborted: in flight for the age that the report states. */
 static bool read_cut(struct timeline_connection *c, const json_t *from, struct timeline_change *room,
                      const struct timeline *t)
 {
@@ -262,7 +263,8 @@ static bool read_drain(struct timeline *t, json_t *report)
 
 /* ---- the file ----------------------------------------------------------------------------------------------- */
 
-/* A line without its newline into *line, which grows. False: end of file. Of one that is too long *n is SIZE_MAX. */
+/* Reads a line without its newline into *line, which grows. False: end of file. *n is SIZE_MAX for a line that is
+ * too long. */
 static bool next_line(FILE *in, char **line, size_t *size, size_t *n)
 {
     int c;
@@ -322,7 +324,7 @@ static json_t *report_in(struct reading *r, const char *line, size_t n)
     return NULL;
 }
 
-/* The one that is wanted, the others are only counted. */
+/* Reads the wanted drain; other drains are only counted. */
 static json_t *find_report(struct reading *r, FILE *in)
 {
     json_t *found = NULL;

@@ -39,8 +39,8 @@ struct timeline {
     uint64_t duration, exit_delay;
     uint64_t accept_stopped, accept_stop_at, deadline; /* 0: not closed, not hidden (or not told), none (or not told) */
     uint64_t in_flight, served_after_signal, idle_closed, aborted, opaque;
-    bool recorded;       /* it tells of connections; else there are those that were cut */
-    uint64_t left_out;   /* connections that it does not tell of */
+    bool recorded;       /* the report has a history of each connection; else only the aborted ones */
+    uint64_t left_out;   /* connections that the report leaves out */
     unsigned unreadable; /* connections that could not be read */
     struct timeline_connection *connection;
     unsigned connections;
@@ -48,8 +48,9 @@ struct timeline {
     unsigned processes; /* 0: one, which is `pid` */
 };
 
-/* Read drain number `wanted` (from 1; 0: the last) from a file of reports, one JSON object a line. What else is in it is
- * passed over; what cannot be read is said to `warn`, one sentence a call. False: there is none; why was said. */
+/* Read drain number `wanted` (from 1; 0: the last) from a file of reports, one JSON object a line. Other lines are
+ * skipped; an unreadable report is described to `warn`, one sentence a call. False: there is no such drain; `warn`
+ * was told why. */
 struct timeline_reader {
     const char *name; /* of the file, for the sentences */
     unsigned wanted;
@@ -58,8 +59,8 @@ struct timeline_reader {
 bool timeline_read(struct timeline *t, FILE *in, const struct timeline_reader *how);
 void timeline_free(struct timeline *t);
 
-/* Draw it. title: instead of the sentence that says how it went, or NULL. False: no memory; what went wrong with the file
- * is for ferror to say. */
+/* Draw the timeline. title: replaces the sentence that says how the drain went, or NULL. False: no memory; errors of
+ * the file are for ferror to say. */
 enum timeline_format { TIMELINE_SVG, TIMELINE_HTML };
 bool timeline_draw(FILE *out, const struct timeline *t, enum timeline_format format, const char *title);
 
