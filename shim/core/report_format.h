@@ -14,7 +14,7 @@ struct report_counts {
     uint64_t idle_closed;         /* connections closed while idle */
     uint64_t close_sent;          /* responses into which we put Connection: close */
     uint64_t late_data;           /* connections on which bytes came after we had decided to close */
-    uint64_t aborted;             /* connections whose request or response was cut */
+    uint64_t aborted;             /* connections with an aborted request or response */
     uint64_t unread_bytes;        /* received by the kernel, never read by the program */
     uint64_t opaque;              /* connections that were opaque at the signal or became so */
     uint64_t untracked;           /* connections found by the last sweep that the table lacked */
@@ -24,9 +24,9 @@ struct report {
     int pid, signal;        /* the signal that began the drain */
     unsigned processes;     /* of the group, with this one; 0 and 1 = alone */
     uint64_t wall_start_ms; /* Unix time of the signal, ms */
-    nsec_t duration;        /* signal to release */
-    nsec_t accept_stopped;  /* signal to door closed; 0 = it was not closed before release */
-    nsec_t exit_delay;      /* last thing owed to release */
+    nsec_t duration;        /* signal to delivery */
+    nsec_t accept_stopped;  /* signal to the stop of accepting; 0 = accepted until delivery */
+    nsec_t exit_delay;      /* last outstanding connection to delivery */
     enum report_end end;
     const char *mode;            /* "outside": no object of ours was in the program; NULL = not said */
     const char *accept_stop;     /* how the listeners were closed: "hide", "filter", "drain"; NULL = "none" */
@@ -43,9 +43,9 @@ struct report_process { /* one process of a group */
     struct report_counts counts;
 };
 
-struct report_aborted { /* one connection that was cut */
+struct report_aborted { /* one connection that was aborted */
     const char *peer;   /* "127.0.0.1:4242", "[::1]:80", "unix" */
-    int pid;            /* whose connection it was; 0 = not said */
+    int pid;            /* the process that held the connection; 0 = not said */
     const char *method; /* "GET"; "" = opaque or not known */
     size_t method_len;
     uint64_t request_bytes;  /* received of the request so far */
@@ -57,9 +57,9 @@ struct report_aborted { /* one connection that was cut */
 };
 
 struct report_connection { /* one connection, through all of the drain */
-    int pid;               /* whose */
+    int pid;               /* the process that held the connection */
     const char *peer;
-    const char *method; /* of its last request; "" = opaque or not known; may be cut */
+    const char *method; /* of its last request; "" = opaque or not known; may be truncated */
     uint64_t in_bytes, out_bytes;
     bool aborted;
     unsigned changes; /* of its state */
