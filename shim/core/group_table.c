@@ -130,7 +130,7 @@ bool group_table_leave(struct group_table *m, int at, uint32_t serial, bool keep
     return false;
 }
 
-/* ---- who works for whom ------------------------------------------------------------------------------------------------ */
+/* ---- masters and workers ------------------------------------------------------------------------------------------- */
 
 int group_table_find(const struct group_table *m, int pid)
 {

@@ -945,7 +945,7 @@ static enum http1_event take_body(struct http1 *p, struct status_abi *v)
     return pass_body(p, n);
 }
 
-/* ---- the door ------------------------------------------------------------------------------------ */
+/* ---- the entry ------------------------------------------------------------------------------------ */
 
 void http1_init(struct http1 *p, enum http1_kind kind)
 {

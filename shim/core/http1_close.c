@@ -181,7 +181,7 @@ static bool edit_due(const struct http1_close *r, const uint8_t *s, size_t n, st
 struct extent {
     size_t chunks; /* that have bytes of it */
     size_t bytes;
-    bool odd; /* it is none that we understand */
+    bool odd; /* the bytes are no head that is understood */
 };
 
 static struct extent look_ahead(const struct http1_close *r, const struct http1_span *chunks, size_t count)

@@ -28,8 +28,8 @@ struct report {
     nsec_t accept_stopped;  /* signal to the stop of accepting; 0 = accepted until delivery */
     nsec_t exit_delay;      /* last outstanding connection to delivery */
     enum report_end end;
-    const char *mode;            /* "outside": no object of ours was in the program; NULL = not said */
-    const char *accept_stop;     /* how the listeners were closed: "hide", "filter", "drain"; NULL = "none" */
+    const char *mode;            /* "external": drained without the library in the program; NULL = not said */
+    const char *accept_stop;     /* how accepting was stopped: "so_bindtoifindex", "syn_filter" ...; NULL = "none" */
     struct report_counts counts; /* of all processes together */
     bool connections;            /* it tells of each connection, and therefore also of the next three */
     nsec_t accept_stop_at;       /* signal to listeners hidden; 0 = they were not */
@@ -77,16 +77,16 @@ void report_text(struct text *t, const struct report *r);
 void report_text_process(struct text *t, const struct report_process *p);
 void report_text_aborted(struct text *t, const struct report_aborted *c);
 
-/* The JSON line comes in pieces: begin, its processes, its cuts, its connections, end. *line is what it expects next; it is
- * the caller's, set by begin and from then on changed by these functions only. Each piece may go into a
- * buffer of its own that is written before the next, or all into one. A piece for which there is no room,
- * or that comes out of turn, is left out whole (t->cut tells), so that the line is valid JSON in the end:
- * `{}` if not even the totals fitted. The end fits after any piece in the same buffer, else needs 16 bytes. */
+/* The JSON line comes in pieces: begin, its processes, its aborted requests, its connections, end. *line is what it
+ * expects next; it is the caller's, set by begin and from then on changed by these functions only. Each piece may go
+ * into a buffer of its own that is written before the next, or all into one. A piece for which there is no room, or
+ * that comes out of turn, is left out whole (t->cut tells), so that the line is valid JSON in the end: `{}` if not
+ * even the totals fitted. The end fits after any piece in the same buffer, else needs 16 bytes. */
 enum report_json {
     REPORT_JSON_TOTALS,     /* nothing is written: the totals did not fit */
-    REPORT_JSON_FIRST,      /* a first process, a first cut or the end: no array is open */
-    REPORT_JSON_PROCESS,    /* another process, a first cut or the end */
-    REPORT_JSON_ABORTED,    /* another cut, a first connection or the end */
+    REPORT_JSON_FIRST,      /* a first process, a first aborted request or the end: no array is open */
+    REPORT_JSON_PROCESS,    /* another process, a first aborted request or the end */
+    REPORT_JSON_ABORTED,    /* another aborted request, a first connection or the end */
     REPORT_JSON_CONNECTION, /* another connection or the end */
     REPORT_JSON_BEGIN,      /* the line has ended */
 };

@@ -15,7 +15,7 @@
 
 static uint32_t said_confirmed; /* what the others were last told */
 
-/* ---- whose drain it is -------------------------------------------------------------------------------------------- */
+/* ---- who coordinates -------------------------------------------------------------------------------------------- */
 
 /* NULL: it is our own. */
 static const struct member *coordinator(void)
