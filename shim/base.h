@@ -23,12 +23,13 @@ typedef uint64_t nsec_t;
 #define NSEC_PER_MSEC ((nsec_t)1000000)
 #define NSEC_PER_SEC  ((nsec_t)1000000000)
 
-/* A word that several threads touch, in whatever order: each sees an old value or a new one, whole. */
+/* A word that several threads read and write, unordered: each thread sees an old value or a new one, never a torn
+ * one. */
 #define LOAD(word)         __atomic_load_n(&(word), __ATOMIC_RELAXED)
 #define STORE(word, value) __atomic_store_n(&(word), value, __ATOMIC_RELAXED)
 
-/* The four functions that a freestanding compiler may call for itself. The preloaded object brings
- * its own (sys/mem.c); the pure core takes whichever it is linked with. */
+/* The four functions that a freestanding compiler may call for itself. The preloaded library has its own
+ * (sys/mem.c); the pure core takes those of the program that core is linked into. */
 void *memcpy(void *restrict dst, const void *restrict src, size_t n);
 void *memmove(void *dst, const void *src, size_t n);
 void *memset(void *dst, int byte, size_t n);

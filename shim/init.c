@@ -9,7 +9,8 @@ extern char **environ __attribute__((weak, visibility("default")));
 
 extern void syscall_bind(void);
 
-/* What the kernel has put behind the environment on the first stack; NULL if this environment is not there any more. */
+/* The entries that the kernel has put after the environment on the first stack; NULL if this environment is not
+ * there any more. */
 static const unsigned long *auxv_behind(const char *const *env)
 {
     const uintptr_t stack_max = 64 << 20;
@@ -31,8 +32,9 @@ __attribute__((constructor)) void start(int argc, char **argv, char **envp)
     (void)argv;
     const char *const *env = (const char *const *)(&environ ? environ : envp);
     real_bind();
-    /* The environment of a set-user-ID program is its caller's: paths to write to, a group's memory. The loader does not
-     * preload us there, unless somebody has made us set-user-ID too (ld.so(8), secure-execution mode). */
+    /* The environment of a set-user-ID program is its caller's: paths to write to, a group's memory. There the
+     * loader does not preload the library, unless the library has been made set-user-ID too (ld.so(8),
+     * secure-execution mode). */
     if (options_disabled(env) || libc_is_privileged())
         return;
     libc_bind_facts();

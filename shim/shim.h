@@ -32,7 +32,7 @@ void shim_arm(void);
 /* ---- listeners ---- */
 void shim_bound(int fd); /* by this process */
 void shim_listening(int fd);
-void shim_inherited(int fd); /* it may be a listener that another process has made */
+void shim_inherited(int fd); /* fd may be a listener that another process has made */
 void shim_waits(int lfd);    /* a Go program is about to accept there */
 /* accept() on lfd gave fd. */
 void shim_accepted(int lfd, int fd);
@@ -55,10 +55,10 @@ void shim_hold_signals(void);
 int shim_fork_begin(void);
 void shim_forked_parent(int slot, int pid);
 void shim_forked_child(int slot);
-/* Our group drains: so do we from now on, though nobody has sent us a signal. */
+/* The group drains: so does this process from now on, though it has got no signal. */
 void shim_follow(void);
 /* This process is about to become another program (exec_begin; false: nothing to undo), and did not (exec_failed).
- * In a vfork child, whose memory is the parent's, neither changes a byte. */
+ * In a vfork child, which runs in the parent's memory, neither function writes to it. */
 bool shim_exec_begin(void);
 void shim_exec_failed(void);
 /* The program calls exit: returns when it may (see drain/exit_guard.h). */

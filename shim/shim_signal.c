@@ -67,7 +67,7 @@ void shim_follow(void)
 
 /* ---- what has come ----------------------------------------------------------------------------------------------------- */
 
-/* A master that repeats its signal (gunicorn: every second) is not a user who has lost patience. */
+/* A master that repeats its signal (gunicorn: every second) is no user who wants the drain to end now. */
 static bool is_from_group(const siginfo_t *info)
 {
     return info && (info->si_code == SI_USER || info->si_code == SI_TKILL) && group_contains(info->si_pid);

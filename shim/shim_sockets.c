@@ -45,7 +45,7 @@ void shim_inherited(int fd)
     listeners_unlock_inherited();
 }
 
-/* A listener that we did not see being made: inherited, or made before us. */
+/* A listener that no hook has seen being made: inherited, or older than the library's hooks. */
 static struct listener *adopt_listener(int fd)
 {
     struct listener *l = self_off() ? NULL : fds_add_listener(fd, false);
@@ -80,7 +80,7 @@ void shim_accepted(int lfd, int fd)
     }
 }
 
-/* A stream socket that was handed to us makes this process one that serves. */
+/* A process that receives a stream socket is one that serves. */
 void shim_received(int fd)
 {
     struct sock_address local, peer;

@@ -14,17 +14,17 @@
 
 HIDDEN struct node_cluster node_cluster = {.fd = -1};
 
-/* A round writes the lines TURNS times, each time after the primary has read those before (unix(7), SIOCOUTQ). The primary
- * reads, and does all that follows from it, before it reads again (libuv, uv__read; node runs what is due on the next tick
- * at the end of each callback): what it has read before the last turn it has acted upon. One turn is extra, as one read may
- * take two writes. */
+/* A round writes the lines TURNS times, each time after the primary has read the previous lines (unix(7), SIOCOUTQ).
+ * The primary acts on the bytes of one read before it reads again (libuv, uv__read; node runs what is due on the
+ * next tick at the end of each callback), so all lines but those of the last turn have taken effect. One turn is
+ * extra, as one read may take two writes. */
 enum { TURNS = 3 };
 
 enum stage {
-    STAGE_SERVING, /* a drain of ours */
+    STAGE_SERVING, /* a drain of this process */
     STAGE_LEAVING, /* a moment between the program's messages, to begin a round */
     STAGE_AGAIN,   /* that the program has read and answered what was on its way: then another round */
-    STAGE_ROUND,   /* that the primary reads what we have said */
+    STAGE_ROUND,   /* that the primary reads our lines */
     STAGE_LEFT     /* nothing */
 };
 
@@ -154,13 +154,13 @@ bool node_cluster_leave(bool last, nsec_t now)
     return true;
 }
 
-/* Has the program read all, and answered what it has read? */
+/* Has the program read all that the primary sent, and answered it? */
 static bool is_settled(void)
 {
     return !__atomic_load_n(&node_cluster.unanswered, __ATOMIC_SEQ_CST) && sock_unread(node_cluster.fd) == 0;
 }
 
-/* Has the primary read all? While the kernel tells us that it has, one byte is still counted (sock_wfree). */
+/* Has the primary read all? When the kernel wakes the writer, one byte is still counted (sock_wfree). */
 static bool is_read(void)
 {
     long unread = sock_unsent(node_cluster.fd);
@@ -189,8 +189,8 @@ static void begin_round(void)
         leave.stage = STAGE_ROUND;
 }
 
-/* A connection that waited in the primary for an answer of the program (child_process.js, _handleQueue) comes in spite of
- * what we have said: the round counts only if no connection came in it. */
+/* A connection that waited in the primary for an answer of the program (child_process.js, _handleQueue) comes in
+ * spite of our lines: the round counts only if no connection came in it. */
 static void end_round(void)
 {
     if (!is_settled() || leave.handed != node_cluster.handed || leave.keys != node_cluster.lines.keys) {
@@ -218,7 +218,7 @@ void node_cluster_census(struct census *census, nsec_t now)
     uint32_t none = 0;
     if (leave.stage == STAGE_SERVING || leave.stage == STAGE_LEFT)
         return;
-    /* Between the program's calls: the end of one wakes us. */
+    /* Between the program's calls: the end of a call wakes the drain thread. */
     if (__atomic_compare_exchange_n(&node_cluster.calls, &none, NODE_CLUSTER_OURS, false, __ATOMIC_SEQ_CST,
                                     __ATOMIC_RELAXED)) {
         if (node_cluster.fd < 0 || now >= leave.until)

@@ -1,9 +1,10 @@
-/* node_cluster.h: a worker of node's cluster, whose primary accepts and hands the worker one connection after the other over
- * a unix socket (core/node_cluster_lines.h). A connection that is handed over at the moment of the worker's end would be
- * served by nobody. So a worker that drains alone first tells the primary what its own server.close() would tell it, and
- * waits until no connection can be on its way any more.
+/* node_cluster.h: a worker of node's cluster. The primary accepts, and passes each connection to a worker over a unix
+ * socket (core/node_cluster_lines.h). A connection that is passed while the worker exits would never be served. So a
+ * worker that drains alone first sends the primary the lines that the worker's own server.close() would send, and waits
+ * until no connection can be on its way any more.
  *
- * A process that does not fit the picture in any detail (no such variables, other lines) costs nothing and is left alone. */
+ * A process that differs from such a worker in any detail (no such variables, other lines) costs nothing and is left
+ * alone. */
 #ifndef LASTCALL_COMPAT_NODE_CLUSTER_H
 #define LASTCALL_COMPAT_NODE_CLUSTER_H
 
@@ -32,7 +33,8 @@ void node_cluster_bind(const char *const *environment);
 
 /* A fork's child: the socket is its parent's. */
 void node_cluster_after_fork(void);
-/* The program closes the socket, or puts another descriptor in its place: returns when no call of ours is at it. */
+/* The program closes the socket, or puts another descriptor in its place: returns when no call of lastcall uses the
+ * socket. */
 void node_cluster_closed(int fd);
 
 /* ---- hooks ---- */
@@ -47,8 +49,9 @@ static inline bool node_cluster_is(uint32_t slot)
     return slot == fd_slot_make(FD_SPECIAL, SPECIAL_HANDOFF);
 }
 
-/* Around the program's read and write of the socket: what it got (n < 0: nothing), what it had written of its bytes. Our
- * own calls lie between the program's: the program waits for ours, for a few system calls. */
+/* Around the program's read and write of the socket: the bytes that the read got (n < 0: none), and how many of its
+ * bytes the write took. Calls of lastcall run between those of the program: the program waits for them, for a few
+ * system calls. */
 void node_cluster_begin(void);
 void node_cluster_read(const struct http1_span *chunks, size_t count, ssize_t n);
 void node_cluster_wrote(const struct http1_span *chunks, size_t count, ssize_t n);

@@ -289,7 +289,7 @@ void conn_skip_requests(struct conn *c, size_t n)
 
 /* ---- out ---------------------------------------------------------------------------------------- */
 
-/* Tell the response parser what it is about to read. */
+/* Tell the response parser which request the next response answers. */
 static INLINE void expect_next(const struct conn *c, struct http1 *out)
 {
     uint8_t flags;
@@ -337,7 +337,7 @@ unsigned conn_follow_responses(struct conn *c, const void *data, size_t n)
     size_t took = http1_feed(&c->out, data, n, &event);
     if (took != n || event != HTTP1_HEAD || c->out.left == 0)
         return follow_more_responses(c, data, n, took, event);
-    c->message.out += n; /* a head whose body is still to come */
+    c->message.out += n; /* a head has come, its body is still to come */
     return 0;
 }
 
@@ -402,7 +402,7 @@ bool conn_may_shut_read(const struct conn *c)
            protocol == OPAQUE_HTTP2;
 }
 
-/* Is the response that begins now the last one owed, if `answered` more were complete before it? */
+/* Is the response that begins now the last outstanding one, if `answered` more were complete before it? */
 static bool is_last(const struct conn *c, unsigned answered, bool more)
 {
     uint32_t pending = __atomic_load_n(&c->ring.pending, __ATOMIC_ACQUIRE);

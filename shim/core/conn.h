@@ -1,8 +1,8 @@
 /* conn.h: one accepted connection: what its two directions say, and how far its close has come.
  *
- * Pure. The bytes come from the hooks; the kernel facts and all acts are the choreographer's. Each
- * direction is followed by one thread at a time (calls_in, calls_out hold trylocks that the caller takes);
- * whoever finds one taken calls conn_set_opaque. */
+ * Pure. The bytes come from the hooks; the kernel facts and all acts are the choreographer's. Each direction is
+ * followed by one thread at a time (calls_in, calls_out hold trylocks that the caller takes); a thread that finds
+ * the lock taken calls conn_set_opaque. */
 #ifndef LASTCALL_CONN_H
 #define LASTCALL_CONN_H
 
@@ -16,29 +16,29 @@ enum conn_stage {
     CONN_OPEN,        /* the program reads and writes as it likes */
     CONN_READ_SHUT,   /* read shutdown: expected: the program reads end of file, or a last request comes */
     CONN_HALF_CLOSED, /* half-closed: the program reads EOF, what it writes is swallowed */
-    CONN_LINGERING,   /* the program has closed; the socket is ours, its output not acknowledged yet
-                       or its peer still sending */
+    CONN_LINGERING, /* closed by the program; lastcall holds the socket until output is acknowledged, peer has ended */
 };
 
 /* Why a connection is opaque: its bytes are not, or no longer, understood. The first reason stays. */
 enum opaque_reason {
     OPAQUE_NOT,           /* it is understood */
-    OPAQUE_REQUEST,       /* what came is no HTTP/1.x that everybody reads alike */
-    OPAQUE_RESPONSE,      /* so is what went out */
+    OPAQUE_REQUEST,       /* received bytes are not HTTP/1.x that all parsers read alike */
+    OPAQUE_RESPONSE,      /* sent bytes are not */
     OPAQUE_TUNNEL,        /* 101, or 2xx to CONNECT */
     OPAQUE_DEPTH,         /* more requests outstanding than the ring holds */
     OPAQUE_UNSEEN,        /* bytes passed unseen (sendfile, splice) where they can not be body */
     OPAQUE_CONCURRENT_IO, /* two threads at once in one direction */
     OPAQUE_COUNTS,        /* the kernel counts other bytes: another process, or io_uring, does its input or output */
-    OPAQUE_FOUND,         /* met in the middle of its life */
+    OPAQUE_FOUND,         /* found by the sweep in the middle of the connection's life */
 };
 
-/* Which processes hold the socket. A shutdown() acts on the socket, in all of them, so it is only for CONN_OWN. */
+/* Which processes hold the socket. shutdown() acts on the socket in every process that holds it, so only a CONN_OWN
+ * socket is shut down. */
 enum conn_ownership {
-    CONN_OWN,    /* this process alone */
-    CONN_SHARED, /* perhaps another process too: it has come by SCM_RIGHTS, or this process has forked */
-    CONN_SENT,   /* sent by SCM_RIGHTS: it may be under way still, and in no process's table */
-    CONN_INHERITED, /* this process has been forked with it, and has not used it: it belongs to the process that first uses it */
+    CONN_OWN,           /* this process alone */
+    CONN_SHARED,        /* perhaps another process too: it has come by SCM_RIGHTS, or this process has forked */
+    CONN_SENT,          /* sent by SCM_RIGHTS: it may be under way still, and in no process's table */
+    CONN_INHERITED,     /* held since a fork and not used here: belongs to the process that first reads or writes it */
     CONN_INHERITED_SENT /* likewise, and the parent had sent it */
 };
 
@@ -53,8 +53,9 @@ enum conn_report {
 
 enum { CONN_RING = 64, CONN_RUN_MAX = 31 };
 
-/* Bits of calls_in, calls_out: a lock, the bytes of one call are being followed; and a mark, this process has not touched
- * the connection since the fork that left it to it (in these words, so that no call has to look elsewhere for it). */
+/* Bits of calls_in, calls_out: a lock (the bytes of one call are being followed), and a mark (this process has not
+ * used the connection since the fork that it came by). The mark is in these words so that no call has to look
+ * elsewhere for it. */
 enum { CONN_LOCKED = 0x10000, CONN_UNUSED = 0x1000000 };
 
 /* Requests to be answered, in runs of equal ones: count << 2 | flags. */
@@ -62,15 +63,15 @@ struct conn_ring {
     uint8_t run[CONN_RING];
     uint16_t head, tail; /* written by in, by out; free-running */
     uint8_t left;        /* of the run at tail */
-    uint32_t pending;    /* requests whose response is not complete */
+    uint32_t pending;    /* requests without a complete response */
 };
 
 struct conn {
     /* identity */
-    int fd;              /* a live descriptor of it: the program's, or ours when lingering */
+    int fd;              /* a live descriptor of the connection: the program's; lastcall's when lingering */
     uint32_t index;      /* in the pool */
     uint32_t generation; /* counts the uses of this pool entry */
-    uint16_t aliases;    /* descriptors of the program on it */
+    uint16_t aliases;    /* descriptors of the program for this connection */
     uint16_t listener;   /* index of the listener it came from */
     bool unix_;          /* AF_UNIX: no TCP_INFO */
     bool live;           /* in use */
@@ -81,13 +82,13 @@ struct conn {
     uint8_t pin;                  /* lock: the drain's thread acts on fd, or the program closes it */
     uint8_t opaque_reason;        /* enum opaque_reason */
     uint8_t ownership;            /* enum conn_ownership */
-    uint64_t inode; /* of a shared one, while /proc is looked through for other processes that hold it; 0: one does */
-    bool stale;     /* closed where we could not see it: the number is another connection's now. Hands off */
+    uint64_t inode; /* of a shared one, while /proc is searched for other processes that hold it; 0: one does */
+    bool stale;     /* closed by a call that no hook saw: fd may be another connection's by now, so fd is not used */
     struct http1 in, out;
     struct conn_ring ring;
     struct {
         struct proxy_protocol header; /* of a load balancer, while it comes */
-        uint32_t len;                 /* of it, once it has come; the client's own bytes begin behind it */
+        uint32_t len;                 /* length of the header once it is complete; the client's own bytes follow it */
     } proxy;
     struct opaque opaque;               /* an opaque connection: who spoke last */
     uint64_t read_bytes, written_bytes; /* on the wire, by the program's calls that we saw */
@@ -104,7 +105,7 @@ struct conn {
     uint8_t stage;    /* enum conn_stage */
     bool fin;         /* the program has shut down its writing: no response can follow */
     bool acked;       /* ENDED, LINGERING: all output acknowledged */
-    bool must_linger; /* the peer is still sending: wait for its end before ours */
+    bool must_linger; /* the peer is still sending: close only after the peer's end of file */
     struct {
         bool on; /* the head of the current response is rewritten: it carries the close notice */
         struct http1_close rewrite;
@@ -121,7 +122,7 @@ struct conn {
 /* A fresh connection, not live yet. index and generation stay. */
 void conn_init(struct conn *c, int fd, uint16_t listener, bool unix_);
 
-/* From here on others look at it: whoever sees that it is live sees all that was written before. */
+/* The connection becomes visible to other threads: a thread that sees `live` also sees all that was written before. */
 static inline void conn_lives(struct conn *c)
 {
     __atomic_store_n(&c->live, true, __ATOMIC_RELEASE);
@@ -132,7 +133,7 @@ static inline bool conn_is_alive(const struct conn *c)
     return __atomic_load_n(&c->live, __ATOMIC_ACQUIRE) && !LOAD(c->dead);
 }
 
-/* From now on it is opaque, unless it is so already: for a reason that its bytes do not show. Any thread. */
+/* The connection becomes opaque, unless it is so already, for a reason that its bytes do not show. Any thread. */
 void conn_set_opaque(struct conn *c, enum opaque_reason why);
 static inline bool conn_is_opaque(const struct conn *c)
 {
@@ -153,11 +154,11 @@ static inline bool conn_is_inherited(const struct conn *c)
 {
     return LOAD(c->ownership) >= CONN_INHERITED;
 }
-void conn_share(struct conn *c);   /* another process may hold it from now on */
-void conn_send(struct conn *c);    /* it was sent by SCM_RIGHTS */
+void conn_share(struct conn *c);   /* another process may hold the connection from now on */
+void conn_send(struct conn *c);    /* the connection was sent by SCM_RIGHTS */
 void conn_inherit(struct conn *c); /* in a fork's child */
-void conn_use(struct conn *c);     /* an inherited one: this process has used it */
-void conn_own(struct conn *c);     /* no other process holds it any more; not for one that was sent */
+void conn_use(struct conn *c);     /* this process has used an inherited connection */
+void conn_own(struct conn *c);     /* no other process holds it any more; not for a connection that was sent */
 
 /* ---- the report's bits: any thread ---- */
 static inline bool conn_report_has(const struct conn *c, enum conn_report bit)
@@ -209,23 +210,24 @@ static INLINE unsigned conn_sent(struct conn *c, const void *data, size_t n, uin
 /* A request has begun to arrive and its response is not complete. False for opaque connections. */
 bool conn_in_flight(const struct conn *c);
 
-/* An opaque connection: what is outstanding, by its bytes. One whose bytes pass where no hook sees them (conn_opaque_unseen): the
- * kernel has to be asked when each side spoke last. */
+/* An opaque connection: what is outstanding, by its bytes. If the bytes pass where no hook sees them
+ * (conn_opaque_unseen), the kernel has to be asked when each side last sent. */
 enum opaque_state conn_opaque_state(const struct conn *c);
 bool conn_opaque_unseen(const struct conn *c);
 
 /* Does a client wait for the program, as far as the bytes tell: in flight, or opaque and the client spoke last? */
 bool conn_is_waited_for(const struct conn *c);
 
-/* Once it is quiet, may the program be made to read end of file? Where silence may be a pause in a response, the program could take
- * that for a client who has gone (TLS, unknown bytes); its own shutdown closes such a connection. */
+/* Once the connection is quiet, may the program be made to read end of file? Not where silence may be a pause in a
+ * response (TLS, unknown bytes): the program could take end of file for a client that has disconnected, and abort
+ * the response. The program's own shutdown closes such a connection. */
 bool conn_may_shut_read(const struct conn *c);
 
 /* Is a request half arrived (its head or body incomplete)? */
 bool conn_request_open(const struct conn *c);
 
-/* Where, in the next n bytes of the program, begins the head of the last response owed? Returns the
- * offset, or SIZE_MAX if no such head begins there. more: bytes of yet another request are waiting. */
+/* The offset, in the next n bytes of the program, of the head of the last outstanding response; SIZE_MAX if no such
+ * head begins there. more: bytes of yet another request are waiting. */
 size_t conn_last_head(const struct conn *c, const struct http1_span *chunks, size_t count, bool more);
 
 /* The method of the request in flight, NUL-terminated; "" if not known. */

@@ -23,7 +23,8 @@ static struct conn_decision decide(enum outstanding what, nsec_t until)
 
 /* ---- our own tables --------------------------------------------------------------------------------------------- */
 
-/* While bytes are followed a request may be past the parser's door and not counted yet: asked before conn_in_flight. */
+/* While bytes are being followed a request may be inside the parser and not counted yet: asked before
+ * conn_in_flight. */
 static bool is_being_followed(const struct conn *c)
 {
     return ((__atomic_load_n(&c->calls_in, __ATOMIC_ACQUIRE) | __atomic_load_n(&c->calls_out, __ATOMIC_ACQUIRE)) &
@@ -58,10 +59,10 @@ void conn_drain_look(struct conn_facts *f, const struct conn *c)
 
 /* ---- ended ------------------------------------------------------------------------------------------------------- */
 
-/* Half-closed or lingering. Two waits. First for the output to be acknowledged, bounded by the deadline only: a slow reader is
- * no reason to cut its response. Then for the peer to close, no longer than LASTCALL_LINGER: the acknowledgement of our FIN
- * says that nothing from the peer is under way (else our close would answer it with a RST, RFC 9112 9.6), but the kernel of
- * a peer that has vanished never sends it. */
+/* Half-closed or lingering. Two waits. First for the output to be acknowledged, bounded by the deadline only: a slow
+ * reader is no reason to abort its response. Then for the peer to close, no longer than LASTCALL_LINGER: the
+ * acknowledgement of our FIN says that nothing from the peer is under way (else our close would answer it with a
+ * RST, RFC 9112 9.6), but the kernel of a peer that has vanished never sends it. */
 static struct conn_decision drain_ended(const struct conn_facts *f, const struct conn_policy *p, nsec_t now)
 {
     if (f->must_linger && is_unknown(f, ASK_PEER_DONE))
@@ -217,7 +218,7 @@ void conn_drain_in_exit(struct conn_decision *d, bool served, bool acked, const 
         return;
     if (!served)
         d->outstanding = OUTSTANDING_NOTHING;
-    if (d->until == 0 || now + p->idle < d->until) /* nobody tells of a thread's death */
+    if (d->until == 0 || now + p->idle < d->until) /* a thread's death is not reported to any hook */
         d->until = now + p->idle;
 }
 

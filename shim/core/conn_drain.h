@@ -1,15 +1,15 @@
-/* conn_drain.h: what a drain does with one connection: facts and policy in; what is outstanding, what is to be done, and until
- * when the answer holds, out.
+/* conn_drain.h: what a drain does with one connection. In: facts and policy. Out: what is outstanding, the action, and
+ * until when the answer holds.
  *
- * Pure. Facts about the kernel are dear, and a connection changes while they are collected. So conn_drain asks for them one by
- * one: only those that it needs, and in the order in which no request can pass between two of them. */
+ * Pure. Kernel facts cost system calls, and a connection changes while they are collected. So conn_drain asks for
+ * the facts one by one: only those that it needs, in the order in which no request can pass between two questions. */
 #ifndef LASTCALL_CONN_DRAIN_H
 #define LASTCALL_CONN_DRAIN_H
 
 #include "core/conn.h"
 #include "core/drain.h"
 
-/* What release waits for, in one connection. */
+/* What delivery waits for, in one connection. */
 enum outstanding {
     OUTSTANDING_NOTHING,
     OUTSTANDING_IDLE,      /* its idle window, or its program's answer to the end of file */
@@ -29,13 +29,13 @@ enum conn_question {
     ASK_UNREAD,     /* unread */
     ASK_UNFOLLOWED, /* unfollowed */
     ASK_BUSY,       /* busy, after the kernel was asked */
-    ASK_SHARED,     /* shared, by who holds it now */
+    ASK_SHARED,     /* shared, by the processes that hold it now */
     CONN_QUESTIONS
 };
 
 struct conn_facts {
     uint32_t known; /* answered questions: 1 << enum conn_question */
-    /* of our own tables, all at one moment: conn_drain_look */
+    /* from our own tables, all at one moment: conn_drain_look */
     uint8_t stage;      /* enum conn_stage */
     bool inherited;     /* by fork, and this process has not used it since */
     bool used;          /* bytes have passed */
@@ -64,14 +64,14 @@ struct conn_policy {
     nsec_t signal_at;
     nsec_t idle, linger; /* struct options */
     bool may_close_idle; /* drain_may_close_idle */
-    bool first;          /* the look at the moment of the signal */
+    bool first;          /* the scan at the moment of the signal */
 };
 
 enum conn_action {
     CONN_LEAVE,          /* nothing */
-    CONN_WATCH,          /* have ourselves told when its output is acknowledged; before ASK_ONLY_FIN is answered */
+    CONN_WATCH,          /* be notified when the output is acknowledged; before ASK_ONLY_FIN is answered */
     CONN_SHUT_READ,      /* the idle window is over: the program shall read end of file */
-    CONN_CLOSE_LINGERING /* the descriptor is ours, and has nothing to wait for any more */
+    CONN_CLOSE_LINGERING /* the descriptor is lastcall's, and nothing is left to wait for */
 };
 
 struct conn_decision {
@@ -82,7 +82,7 @@ struct conn_decision {
     nsec_t until;        /* look again then, though nothing changes; 0: no need */
 };
 
-/* Facts of our own tables; the questions are open. Whoever holds the pin of c. */
+/* Fill in the facts of our own tables; the questions are open. The caller holds the pin of c. */
 void conn_drain_look(struct conn_facts *f, const struct conn *c);
 
 /* A request is in flight, or bytes are being followed: the same in one word, as ASK_BUSY wants it. */

@@ -1,10 +1,10 @@
 /* conn_history.c: see conn_history.h. */
 #include "core/conn_history.h"
 
-/* A change is one word, state below and time above, so that nobody sees half of it. */
+/* A change is one word, state below and time above, so that no reader sees half of a change. */
 enum { STATE_BITS = 8 };
 
-/* Ended, lingering and closed come once each, in this order: they always find room. */
+/* Half-closed, lingering and closed come once each, in this sequence: there is always room for them. */
 enum { RESERVED = 3, USUAL = CONN_HISTORY_CHANGES - RESERVED };
 
 static const char *const names[CONN_HISTORY_STATES] = {
@@ -121,7 +121,7 @@ void conn_history_died(struct conn_history *h, uint32_t serial, uint64_t at_us)
     }
 }
 
-/* Two threads may have noted theirs in the wrong order; a word that is not there yet is 0. */
+/* Two threads may have noted their changes in the wrong sequence; a word that is not there yet is 0. */
 static unsigned sorted_words(const struct conn_history_entry *t, uint64_t *words)
 {
     unsigned n = 0;

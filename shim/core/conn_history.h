@@ -10,7 +10,7 @@
 
 enum conn_history_state {
     CONN_HISTORY_NONE,
-    CONN_HISTORY_IDLE,        /* no request outstanding: it may still speak */
+    CONN_HISTORY_IDLE,        /* no request outstanding: the client may still send one */
     CONN_HISTORY_IN_FLIGHT,   /* a request has begun to arrive, and its response is not complete */
     CONN_HISTORY_OPAQUE,      /* bytes that we cannot read */
     CONN_HISTORY_CLOSING,     /* read shutdown: the program is expected to close */
@@ -25,11 +25,11 @@ enum { CONN_HISTORY_ENTRIES = 16384, CONN_HISTORY_CHANGES = 24, CONN_HISTORY_PEE
 
 /* One connection. */
 struct conn_history_entry {
-    uint32_t serial; /* of the member whose it is; 0: free */
+    uint32_t serial; /* of the member that holds the connection; 0: free */
     uint32_t count;  /* changes noted so far: may be more than there is room for */
     uint32_t left_out;
     uint32_t aborted;                                          /* not 0: its request was */
-    char peer[CONN_HISTORY_PEER], method[CONN_HISTORY_METHOD]; /* NUL-terminated, method cut to fit */
+    char peer[CONN_HISTORY_PEER], method[CONN_HISTORY_METHOD]; /* NUL-terminated, method truncated to fit */
     uint64_t in_bytes, out_bytes;
     uint64_t change[CONN_HISTORY_CHANGES]; /* conn_history_word() */
 };
@@ -47,17 +47,18 @@ uint32_t conn_history_take(struct conn_history *h, uint32_t serial);
 /* Track `number` if it is this member's, or NULL. */
 struct conn_history_entry *conn_history_at(struct conn_history *h, uint32_t number, uint32_t serial);
 
-/* It is in `state` since at_us, microseconds from the signal. The state it is in already changes nothing. */
+/* The connection is in `state` since at_us, microseconds from the signal. Noting the current state again changes
+ * nothing. */
 void conn_history_note(struct conn_history_entry *t, enum conn_history_state state, uint64_t at_us);
 
-/* The member has died: what it had open is closed with it, and what was in flight is cut. */
+/* The member has died: its open connections are closed with it, and its requests in flight are aborted. */
 void conn_history_died(struct conn_history *h, uint32_t serial, uint64_t at_us);
 
 /* Give back every track of this member. */
 void conn_history_drop(struct conn_history *h, uint32_t serial);
 
-/* Its changes in their order, without those that took no time: fills states and at_us, CONN_HISTORY_CHANGES each. Returns
- * their number. */
+/* The changes of a connection by time, without those that took no time: fills states and at_us, CONN_HISTORY_CHANGES
+ * each. Returns their number. */
 unsigned conn_history_read(const struct conn_history_entry *t, uint8_t *states, uint64_t *at_us);
 
 /* So many tracks are worth a look. */

@@ -31,7 +31,7 @@ struct conn *pool_take(struct conn_pool *p)
 
 void pool_give(struct conn_pool *p, struct conn *c)
 {
-    uint32_t index = c->index; /* it is somebody else's as soon as its bit is gone */
+    uint32_t index = c->index; /* as soon as its bit is cleared, another thread may take the entry */
     struct conn_chunk *chunk = p->chunk[index / POOL_CHUNK];
     __atomic_fetch_and(&chunk->used, ~((uint64_t)1 << index % POOL_CHUNK), __ATOMIC_RELEASE);
     __atomic_store_n(&p->hint, index / POOL_CHUNK, __ATOMIC_RELAXED);

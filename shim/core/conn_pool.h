@@ -1,7 +1,7 @@
-/* conn_pool.h: from a descriptor to what we know of it, and the pool of connections.
+/* conn_pool.h: from a descriptor to the entry of its connection or listener, and the pool of connections.
  *
- * Pure: the memory is the caller's. Lock-free, usable in a signal handler. A slot is one word: its kind
- * in the two top bits, an index below; so a file that is not ours costs one load and one branch. */
+ * Pure: the memory is the caller's. Lock-free, usable in a signal handler. A slot is one word: its kind in the two
+ * top bits, an index below; so an untracked file costs one load and one branch. */
 #ifndef LASTCALL_CONN_POOL_H
 #define LASTCALL_CONN_POOL_H
 
@@ -10,9 +10,9 @@
 enum { FD_MAX = 1 << 20 }; /* the kernel's default nr_open; higher ones pass through */
 
 enum fd_kind { FD_OTHER, FD_CONN, FD_LISTENER, FD_SPECIAL };
-/* The index of a special one: a signalfd; ours, which the program cannot close; a socket that this process has bound; one
- * that the sweep is looking at: whoever is about to change it waits; the socket over which a primary hands us connections
- * (compat/node_cluster.h). */
+/* The index of a special slot: a signalfd; a descriptor of lastcall, which the program cannot close; a socket that
+ * this process has bound; a descriptor that the sweep is looking at (a thread that is about to change its slot
+ * waits); the socket over which node's primary passes connections (compat/node_cluster.h). */
 enum fd_special { SPECIAL_SIGNALFD, SPECIAL_OWN, SPECIAL_BOUND, SPECIAL_LOOKED_AT, SPECIAL_HANDOFF, SPECIAL_KINDS };
 
 static inline uint32_t fd_slot_make(enum fd_kind kind, uint32_t index)

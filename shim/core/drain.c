@@ -93,7 +93,7 @@ struct drain_actions drain_step(struct drain *d, const struct census *c, const s
             act.wake_at = earlier(act.wake_at, until);
             return act;
         }
-        /* The census was taken before the doors were closed: act, and be called again. */
+        /* The census was taken before the listeners stopped accepting: act, and be called again. */
         d->phase = DRAIN_STOPPING_ACCEPT;
         d->stopping_from = now;
         act.stop_accepting = true;

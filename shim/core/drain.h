@@ -6,37 +6,38 @@
 #include "core/options.h"
 
 enum drain_phase {
-    DRAIN_SERVING,         /* a signal */
-    DRAIN_LAME_DUCK,       /* lame duck: the end of the delay, or quiet */
-    DRAIN_STOPPING_ACCEPT, /* listeners hidden: the accept queues and handshakes under way to be served */
-    DRAIN_EMPTYING,        /* the last thing owed */
-    DRAIN_DRAINED,         /* the word of the process that leads this drain (a group's master) */
-    DRAIN_DONE,            /* nothing: the program has its signal */
+    DRAIN_SERVING,         /* expects: a signal */
+    DRAIN_LAME_DUCK,       /* expects: the end of the lame duck delay, or quiet */
+    DRAIN_STOPPING_ACCEPT, /* listeners stopped: expects accept queues and handshakes under way to be served */
+    DRAIN_EMPTYING,        /* expects: the last outstanding connection to end */
+    DRAIN_DRAINED,         /* expects: delivery by the process that coordinates this drain (a group's master) */
+    DRAIN_DONE,            /* expects nothing: the program has its signal */
 };
 
 struct census {
     unsigned queued;    /* connections in accept queues */
     int half_open;      /* handshakes under way on our ports; -1 cannot be known */
     unsigned in_flight; /* connections with a request in flight (opaque and busy ones too) */
-    unsigned idle;      /* connections whose idle window is not over, or that have not read their EOF */
+    unsigned idle;      /* connections with an open idle window, or that have not read their end of file */
     unsigned ending;    /* connections with output that is not acknowledged, or a peer still sending */
     bool leaving;       /* the program is in exit(): only what is in flight can still be served */
     nsec_t last_accept; /* when a connection last arrived; 0 never */
     nsec_t next_expiry; /* when the first idle window ends; 0 none */
 
     /* the group (DESIGN section 8) */
-    unsigned members;          /* processes that drain with us and are not done */
-    bool participant;          /* another process leads this drain and says when its phases come */
-    uint8_t coordinator_phase; /* its phase; DRAIN_DONE: we are free */
-    bool coordinator_again;    /* it has had a second signal */
-    nsec_t alone_until; /* until then a member that drains alone goes on as before: the signal may be on its way to
-                             all of them, and then somebody has to stay for the accept queue; 0: not one */
+    unsigned members;          /* processes that are part of this drain and not done */
+    bool participant;          /* another process coordinates this drain and says when its phases come */
+    uint8_t coordinator_phase; /* the coordinator's phase; DRAIN_DONE: this process may deliver */
+    bool coordinator_again;    /* the coordinator has had a second signal */
+    /* Until then a member that drains alone goes on accepting: the signal may be on its way to all members, which would
+     * leave no process for the accept queue; 0: not alone. */
+    nsec_t alone_until;
 };
 
 struct drain {
     uint8_t phase;
-    bool again;   /* a second signal: release now */
-    bool expired; /* released by the deadline */
+    bool again;   /* a second signal: deliver now */
+    bool expired; /* delivered by the deadline */
     nsec_t signal_at, lame_duck_from, stopping_from, accept_stopped_at, delivered_at;
 };
 
@@ -68,7 +69,7 @@ void drain_signal(struct drain *d, nsec_t now);
 /* Something may have changed, or time has passed. The census is of this moment. */
 struct drain_actions drain_step(struct drain *d, const struct census *census, const struct options *o, nsec_t now);
 
-/* May idle connections be let go? (Not while lame duck: their next request is still welcome.) */
+/* May idle connections be closed? (Not while lame duck: their next request is still welcome.) */
 bool drain_may_close_idle(const struct drain *d);
 
 #endif

@@ -1,7 +1,8 @@
 /* go_signature.h: the one routine in which a Go program makes its network system calls, known by its bytes.
  *
- * Since Go 1.19 that is Syscall6 of runtime/internal/syscall (1.23: internal/runtime/syscall, 1.26: .../linux). No symbol is
- * needed, so a stripped program is as good. Pure; the object and the inspector use it. The bytes: go_signature_x86_64.h. */
+ * Since Go 1.19 that is Syscall6 of runtime/internal/syscall (1.23: internal/runtime/syscall, 1.26: .../linux). No
+ * symbol is needed, so a stripped program works as well. Pure; the library and the inspector use it. The bytes:
+ * go_signature_x86_64.h. */
 #ifndef LASTCALL_GO_SIGNATURE_H
 #define LASTCALL_GO_SIGNATURE_H
 

@@ -102,7 +102,7 @@ int group_table_claim(struct group_table *m, int parent, enum member_state state
     return MEMBER_NONE;
 }
 
-/* Also the children whose slots are kept for their counts, or are just being filled. */
+/* Also the children with slots that are kept for their counts, or that are just being filled. */
 static void hand_children_on(struct group_table *m, int at, uint32_t serial)
 {
     struct link to = link_of(&m->member[at]);
@@ -130,7 +130,7 @@ bool group_table_leave(struct group_table *m, int at, uint32_t serial, bool keep
     return false;
 }
 
-/* ---- who works for whom ------------------------------------------------------------------------------------------------ */
+/* ---- masters and workers ------------------------------------------------------------------------------------------- */
 
 int group_table_find(const struct group_table *m, int pid)
 {

@@ -37,14 +37,14 @@ enum {
 struct member {
     uint32_t state;  /* enum member_state */
     uint32_t serial; /* unique in the group, never 0 while in use */
-    uint32_t parent; /* serial of the process that made it; 0: nobody here */
+    uint32_t parent; /* serial of the process that made this one; 0: not in the group */
     uint32_t parent_at;
-    int32_t pid;     /* as its parent sees it; 0: not known yet */
-    int32_t own_pid; /* as it sees itself; another number: it is in a PID namespace below */
+    int32_t pid;     /* as seen in the parent's PID namespace; 0: not known yet */
+    int32_t own_pid; /* as the process sees its own; differs from pid: the process is in a PID namespace below */
     uint32_t flags;
     uint32_t phase;       /* enum drain_phase */
     uint32_t confirm;     /* as coordinator: how often it has asked its participants to confirm that they are drained */
-    uint32_t coordinator; /* serial of the process that coordinates its drain; 0: nobody */
+    uint32_t coordinator; /* serial of the process that coordinates this member's drain; 0: none */
     uint32_t confirmed;   /* as participant: the coordinator's `confirm` that it has said yes to */
     uint32_t second_signal;  /* as coordinator: a second signal has ended its drain */
     uint32_t end;            /* enum report_end, or MEMBER_KILLED */
@@ -56,7 +56,7 @@ struct member {
     nsec_t signal_at, last_done_at;
     uint64_t wall_ms;
     struct report_counts counts;
-    /* for those who look from outside (`lastcall status`) */
+    /* for `lastcall status`, which runs outside of the group */
     int32_t deferred; /* a signal that is to be delivered to it later; 0: none */
     nsec_t timeout;   /* its deadline, from signal_at; 0: none */
     uint64_t view;    /* where its struct status_abi lies, in its own memory; 0: not known */
@@ -98,7 +98,7 @@ struct group_memory {
     struct conn_history history;
 };
 
-/* A new table in zeroed memory; is this memory one of ours, made with this cookie? */
+/* A new table in zeroed memory; is this memory a table made with this cookie? */
 void group_table_init(struct group_table *m, uint64_t cookie);
 bool group_table_is_valid(const struct group_table *m, uint64_t cookie);
 
@@ -106,11 +106,12 @@ bool group_table_is_valid(const struct group_table *m, uint64_t cookie);
 #define GROUP_TABLE_VARIABLE "_LASTCALL_GROUP"
 void group_table_name(struct text *t, int fd, uint64_t cookie);
 
-/* Take a slot for a process that is being made by the one in slot `parent` (MEMBER_NONE: nobody). MEMBER_NONE: full. */
+/* Take a slot for a process that is being made by the process in slot `parent` (MEMBER_NONE: not a member).
+ * MEMBER_NONE: the table is full. */
 int group_table_claim(struct group_table *m, int parent, enum member_state state, nsec_t now);
 
-/* The process with this serial has ended. Its children belong to its parent from now on. keep: its counts are still
- * wanted. False: somebody else has said so before. */
+/* The process with this serial has ended. Its children belong to its parent from now on. keep: the report still
+ * needs its counts. False: another process has called this for it before. */
 bool group_table_leave(struct group_table *m, int at, uint32_t serial, bool keep);
 
 /* The living member with this pid, as its parent sees it, or MEMBER_NONE. */
@@ -127,10 +128,10 @@ int group_table_parent(const struct group_table *m, int at);
  *   has shown nothing yet                                                      a successor (nginx USR2) */
 int group_table_master(const struct group_table *m, int at);
 
-/* Does a drain of `root` include `at`? It is the same process, or works for it, or for one that does. */
+/* Does a drain of `root` include `at`? `at` is the same process, its worker, or a worker of such a worker. */
 bool group_table_in_scope(const struct group_table *m, int at, int root);
 
-/* The outermost process whose drain includes `at`, maybe itself; MEMBER_NONE: there is no drain. */
+/* The outermost process that drains and includes `at`, maybe `at` itself; MEMBER_NONE: there is no drain. */
 int group_table_coordinator(const struct group_table *m, int at);
 
 /* Can `root` reach `at` by its pid? Not if another of its ancestors than `root` lives in a PID namespace below. */
@@ -140,7 +141,7 @@ bool group_table_reachable(const struct group_table *m, int at, int root);
 enum group_holders {
     HOLDERS_UNKNOWN,
     HOLDERS_MEMBERS,  /* only processes of the coordinator's drain */
-    HOLDERS_EXTERNAL, /* one that does not drain with them, too */
+    HOLDERS_EXTERNAL, /* a process that is no part of the drain, too */
 };
 enum group_holders group_table_holders(const struct group_table *m, uint64_t inode, uint32_t coordinator);
 /* The first answer counts. */

@@ -1,9 +1,9 @@
 /* http1.c: framing of HTTP/1.x.
  *
- * Two ways through a head with one outcome. Lines that lie whole in the caller's buffer are taken at
- * once, sixteen bytes a step and without a copy (take_lines). Whatever that refuses, be it cut by the
- * buffer's end or odd in any way, goes byte by byte through the states below (take_byte), which alone
- * decide what is bad. So a head means the same however it is cut. */
+ * Two ways through a head with one outcome. Lines that lie whole in the caller's buffer are taken at once, sixteen
+ * bytes a step and without a copy (take_lines). A line that this refuses, because the buffer ends in it or because
+ * it is odd in any way, goes byte by byte through the states below (take_byte), which alone decide what is bad. So a
+ * head means the same wherever the buffers end. */
 #include "core/http1.h"
 
 #if defined(__SSE2__)
@@ -49,7 +49,7 @@ enum state {
     CHUNK_DATA_LF, /* LF behind them */
     DONE_DUE,      /* nothing: a message without body is over at the next call */
     TUNNEL,        /* no more HTTP */
-    BAD,           /* no HTTP that everybody reads alike */
+    BAD,           /* not HTTP that all parsers read alike */
 };
 
 /* Fields that say how a message is framed or what becomes of the connection. */
@@ -848,7 +848,7 @@ static bool take_chunk_byte(struct http1 *p, uint8_t c)
     }
 }
 
-/* Heads and trailers are bounded, or a peer could keep us here for ever. */
+/* Heads and trailers are bounded, or a peer could keep the parser here for ever. */
 static bool count_head_byte(struct http1 *p)
 {
     return p->trailers ? ++p->extra <= HEAD_MAX : ++p->head_len <= HEAD_MAX;
@@ -945,7 +945,7 @@ static enum http1_event take_body(struct http1 *p, struct status_abi *v)
     return pass_body(p, n);
 }
 
-/* ---- the door ------------------------------------------------------------------------------------ */
+/* ---- the entry ------------------------------------------------------------------------------------ */
 
 void http1_init(struct http1 *p, enum http1_kind kind)
 {

@@ -16,7 +16,7 @@ enum http1_event {
     HTTP1_INTERIM, /* response only: a 1xx head (not 101) has ended; the final response follows */
     HTTP1_DONE,    /* the message has ended; the next byte begins another */
     HTTP1_TUNNEL,  /* response only: 101, or 2xx to CONNECT: no more HTTP in either direction */
-    HTTP1_BAD,     /* not HTTP/1.x that everybody reads alike; sticky */
+    HTTP1_BAD,     /* not HTTP/1.x that all parsers read alike; sticky */
 };
 
 enum { HTTP1_METHOD_MAX = 15 };
@@ -27,7 +27,7 @@ struct http1_facts {
     uint16_t status;                       /* response: 100..999 */
     uint8_t minor;                         /* HTTP/1.<minor>, 0 or 1 */
     uint8_t method_len;                    /* request */
-    char method[HTTP1_METHOD_MAX + 1];     /* request: token, cut at HTTP1_METHOD_MAX, NUL-terminated */
+    char method[HTTP1_METHOD_MAX + 1];     /* request: token, truncated at HTTP1_METHOD_MAX, NUL-terminated */
     bool has_length, chunked, until_close; /* framing of the body */
     bool close, keep_alive, upgrade;       /* Connection tokens close, keep-alive, upgrade */
     bool expect_continue;                  /* request: Expect: 100-continue */
@@ -43,7 +43,7 @@ struct http1 {
     uint8_t kind, state, field, part;
     uint8_t word_len, count;
     bool trailers, answers_head, answers_connect;
-    uint8_t word[32]; /* a name or a word of a value that the end of a buffer may have cut */
+    uint8_t word[32]; /* a name or a word of a value that may continue in the next buffer */
 };
 
 /* A parser at the start of the first message. */
@@ -57,7 +57,7 @@ static inline void http1_expect(struct http1 *p, bool head_request, bool connect
     p->answers_connect = connect_request;
 }
 
-/* Take up to n bytes; stop behind the byte that makes an event. Returns the number of bytes taken. */
+/* Take up to n bytes; stop after the byte that makes an event. Returns the number of bytes taken. */
 size_t http1_feed(struct http1 *p, const void *data, size_t n, enum http1_event *event);
 
 /* Three of the states in http1.c, for what is inline here. */

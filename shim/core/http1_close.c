@@ -1,8 +1,8 @@
 /* http1_close.c: says `Connection: close` in a response head.
  *
- * One small machine (step) follows the head byte by byte, and it follows what goes on the *wire*: so a
- * literal of ours moves it exactly as if the program had written it, and its state after any short
- * write is found by stepping over what was sent. Planning adds to it the three edits of the header. */
+ * One small machine (step) follows the head byte by byte, as it goes on the *wire*: a literal that is put in moves
+ * the machine exactly as if the program had written it, and the state after any short write is found by stepping
+ * over what was sent. Planning adds to it the three edits of the header. */
 #include "core/http1_close.h"
 
 #include "core/http1.h"
@@ -108,7 +108,7 @@ static enum state next_state(struct http1_close *r, uint8_t c)
     }
 }
 
-/* One byte on the wire. Behind an odd one there is nothing more for us to do. */
+/* One byte on the wire. After an odd byte the head is not edited any more. */
 static void step(struct http1_close *r, uint8_t c)
 {
     /* A single LF ends a line as CRLF does (RFC 9112 2.2): first the CR that is not there. */
@@ -181,7 +181,7 @@ static bool edit_due(const struct http1_close *r, const uint8_t *s, size_t n, st
 struct extent {
     size_t chunks; /* that have bytes of it */
     size_t bytes;
-    bool odd; /* it is none that we understand */
+    bool odd; /* the bytes are no head that is understood */
 };
 
 static struct extent look_ahead(const struct http1_close *r, const struct http1_span *chunks, size_t count)
@@ -208,9 +208,9 @@ static void add_piece(struct http1_close_plan *plan, const void *data, size_t le
     plan->taken += source;
 }
 
-/* An edit needs a piece before it, one for itself and one behind it, and there are `more` chunks. Room
- * for the insertion of close, the edit that matters, is never used up by others: with HTTP1_CLOSE_SPANS
- * chunks and an owed piece it fits. */
+/* An edit needs a piece before it, one for itself and one after it, and there are `more` chunks. Room for the
+ * insertion of close, the edit that matters, is never used up by others: with HTTP1_CLOSE_SPANS chunks and an unsent
+ * piece it fits. */
 static bool edit_fits(const struct http1_close_plan *plan, const struct edit *edit, size_t more)
 {
     bool insertion = edit->source == 0;
@@ -268,7 +268,7 @@ static bool is_literal(const struct http1_close_piece *piece)
     return piece->len > 0 && piece->len != piece->source;
 }
 
-/* n bytes of a literal are out: it counts as written, what is left of it is owed. */
+/* n bytes of a literal are out: the literal counts as written, its unsent rest goes out first next time. */
 static size_t commit_literal(struct http1_close *r, const struct http1_close_piece *piece, size_t n)
 {
     step_over(r, piece->data, piece->len);

@@ -1,16 +1,15 @@
 /* http1_close.h: says `Connection: close` in a response head on its way out.
  *
- * Pure. The program's bytes go through a plan of pieces: its own bytes, its bytes left out, and
- * literals of ours. Token keep-alive in a Connection field becomes close, other tokens stay;
- * Keep-Alive fields are left out; a head that would not say close gets `Connection: close` CRLF put in
- * before its final CRLF. 1xx heads are untouched (the next head is then expected). A keep-alive or a
- * Keep-Alive line that is cut by the end of a chunk passes through as it is: the field added at the end
- * is enough (RFC 9112 9.6: close wins). A head with a line that is not as RFC 9112 has it is odd: done
- * is set, and nothing more is changed.
+ * Pure. The program's bytes go through a plan of pieces: its own bytes, its bytes left out, and literals that are put
+ * in. Token keep-alive in a Connection field becomes close, other tokens stay; Keep-Alive fields are left out; a head
+ * that would not say close gets `Connection: close` CRLF put in before its final CRLF. 1xx heads are untouched (the
+ * next head is then expected). A keep-alive or a Keep-Alive line that continues in the next chunk passes through as it
+ * is: the field added at the end is enough (RFC 9112 9.6: close wins). A head with a line that is not as RFC 9112 has
+ * it is odd: done is set, and nothing more is changed.
  *
- * Short writes are mapped back exactly: the program is told only of bytes of its own buffer that are
- * on the wire (or left out); of a literal cut short the rest is owed and goes out first next time.
- * As every literal is followed by bytes of the program, nothing is ever owed at the end of a head. */
+ * Short writes are mapped back exactly: the program is told only of bytes of its own buffer that are on the wire (or
+ * left out); the unsent rest of a literal goes out first next time. As every literal is followed by bytes of the
+ * program, nothing is ever left unsent at the end of a head. */
 #ifndef LASTCALL_HTTP1_CLOSE_H
 #define LASTCALL_HTTP1_CLOSE_H
 
@@ -37,7 +36,7 @@ struct http1_close { /* the state between two writes of one response head; all z
     uint16_t status;
     uint8_t at; /* belongs to http1_close.c, as does the next: see there */
     bool connection;
-    const char *literal; /* where the owed bytes begin */
+    const char *literal; /* where the unsent bytes of a literal begin */
 };
 
 struct http1_close_plan {
@@ -51,10 +50,10 @@ struct http1_close_plan {
 /* Ready for the next response head. */
 void http1_close_begin(struct http1_close *r);
 
-/* Plan the sending of these chunks of the program's bytes, at most up to the end of the final head
- * (bytes behind it are the caller's, who sends them only if the plan ends the head). *r is not changed.
- * If the pieces do not suffice, keep-alive passes unaltered; close is said all the same. If the head
- * lies in more than HTTP1_CLOSE_SPANS chunks, the plan takes so many of them: a short write. */
+/* Plan the sending of these chunks of the program's bytes, at most up to the end of the final head (bytes after it
+ * are the caller's, who sends them only if the plan ends the head). *r is not changed. If the pieces do not suffice,
+ * keep-alive passes unaltered; close is said all the same. If the head lies in more than HTTP1_CLOSE_SPANS chunks,
+ * the plan takes so many of them: a short write. */
 void http1_close_plan(struct http1_close_plan *plan, const struct http1_close *r, const struct http1_span *chunks,
                       size_t count);
 

@@ -30,8 +30,8 @@ static enum opaque_protocol match_fastcgi(const uint8_t *s, size_t n)
     return s[4] == 0 && s[5] == 8 ? OPAQUE_FASTCGI : OPAQUE_UNKNOWN;
 }
 
-/* uwsgi: a modifier (WSGI, PSGI, RACK, PHP), the size of the variables, a second modifier; then the first variable's name, whose
- * length is little-endian. */
+/* uwsgi: a modifier (WSGI, PSGI, RACK, PHP), the size of the variables, a second modifier; then the first variable's
+ * name, after its length, which is little-endian. */
 static enum opaque_protocol match_uwsgi(const uint8_t *s, size_t n)
 {
     if (s[0] != 0 && s[0] != 5 && s[0] != 7 && s[0] != 14)
@@ -44,7 +44,7 @@ static enum opaque_protocol match_uwsgi(const uint8_t *s, size_t n)
     return s[4] >= 3 && s[4] <= 64 && s[5] == 0 ? OPAQUE_ONE_REQUEST : OPAQUE_UNKNOWN;
 }
 
-/* SCGI: a netstring whose first header is CONTENT_LENGTH. */
+/* SCGI: a netstring; its first header is CONTENT_LENGTH. */
 static enum opaque_protocol match_scgi(const uint8_t *s, size_t n)
 {
     size_t digits = 0;

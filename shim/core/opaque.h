@@ -1,8 +1,10 @@
-/* opaque.h: what is known of a connection whose messages are not read (DESIGN sections 9.5 to 9.8): which protocol its first
- * bytes show, who spoke last, and, where records have plaintext heads (TLS, FastCGI, HTTP/2), which of them ask for an answer.
+/* opaque.h: what is known of a connection with messages that are not read (DESIGN sections 9.5 to 9.8): which protocol
+ * its first bytes show, which side sent last, and, where records have plaintext heads (TLS, FastCGI, HTTP/2), which of
+ * them ask for an answer.
  *
- * Pure. Each direction is followed by one thread at a time, as for http1; `last`, `tickets` and the open streams are words that
- * both directions touch. A connection is never called idle because it is quiet: a client that spoke last waits for an answer. */
+ * Pure. Each direction is followed by one thread at a time, as for http1; `last`, `tickets` and the open streams are
+ * words that both directions write. A connection is never called idle because it is quiet: a client that sent last
+ * waits for an answer. */
 #ifndef LASTCALL_OPAQUE_H
 #define LASTCALL_OPAQUE_H
 
@@ -65,12 +67,13 @@ void opaque_init(struct opaque *o);
 /* Which protocol do the client's first n bytes show? OPAQUE_UNDECIDED: more bytes are needed. */
 enum opaque_protocol opaque_match(const uint8_t *first, size_t n);
 
-/* n bytes came from the client, or went to it, as the program's calls saw them; data NULL: unseen. In stream order, from the
- * connection's first byte on (else opaque_begin_unknown). */
+/* n bytes came from the client, or went to it, as the program's calls saw them; data NULL: unseen. In stream
+ * sequence, from the connection's first byte on (else opaque_begin_unknown). */
 void opaque_received(struct opaque *o, const void *data, size_t n);
 void opaque_sent(struct opaque *o, const void *data, size_t n);
 
-/* Its records cannot be followed, or no longer: only who speaks last. last: who did so. Any thread: two words are stored. */
+/* The connection's records cannot be followed, or no longer: only which side sends last. last: the side that did.
+ * Any thread: two words are stored. */
 void opaque_begin_unknown(struct opaque *o, enum opaque_speaker last);
 
 enum opaque_state opaque_state(const struct opaque *o);

@@ -22,7 +22,7 @@ struct listen_filter { /* one element of LASTCALL_LISTEN */
 struct options {
     bool disable;
     uint64_t signals;      /* bit n = signal n begins a drain */
-    int forward;           /* signal delivered at release; 0 = the same */
+    int forward;           /* signal delivered instead of the deferred one; 0 = the same */
     nsec_t timeout, delay; /* 0: none */
     nsec_t delay_quiet;    /* 0: off */
     nsec_t idle, linger;

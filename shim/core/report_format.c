@@ -195,7 +195,7 @@ static void put_process(struct text *t, const struct report_process *p)
 
 /* ---- one cut connection --------------------------------------------------------------------------- */
 
-/* Alone, a process need not say whose connection it was. */
+/* A process without a group need not say which process held the connection. */
 static void put_owner(struct text *t, enum log_format format, const struct report_aborted *c)
 {
     if (!c->pid)

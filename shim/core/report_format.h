@@ -14,7 +14,7 @@ struct report_counts {
     uint64_t idle_closed;         /* connections closed while idle */
     uint64_t close_sent;          /* responses into which we put Connection: close */
     uint64_t late_data;           /* connections on which bytes came after we had decided to close */
-    uint64_t aborted;             /* connections whose request or response was cut */
+    uint64_t aborted;             /* connections with an aborted request or response */
     uint64_t unread_bytes;        /* received by the kernel, never read by the program */
     uint64_t opaque;              /* connections that were opaque at the signal or became so */
     uint64_t untracked;           /* connections found by the last sweep that the table lacked */
@@ -24,12 +24,12 @@ struct report {
     int pid, signal;        /* the signal that began the drain */
     unsigned processes;     /* of the group, with this one; 0 and 1 = alone */
     uint64_t wall_start_ms; /* Unix time of the signal, ms */
-    nsec_t duration;        /* signal to release */
-    nsec_t accept_stopped;  /* signal to door closed; 0 = it was not closed before release */
-    nsec_t exit_delay;      /* last thing owed to release */
+    nsec_t duration;        /* signal to delivery */
+    nsec_t accept_stopped;  /* signal to the stop of accepting; 0 = accepted until delivery */
+    nsec_t exit_delay;      /* last outstanding connection to delivery */
     enum report_end end;
-    const char *mode;            /* "outside": no object of ours was in the program; NULL = not said */
-    const char *accept_stop;     /* how the listeners were closed: "hide", "filter", "drain"; NULL = "none" */
+    const char *mode;            /* "external": drained without the library in the program; NULL = not said */
+    const char *accept_stop;     /* how accepting was stopped: "so_bindtoifindex", "syn_filter" ...; NULL = "none" */
     struct report_counts counts; /* of all processes together */
     bool connections;            /* it tells of each connection, and therefore also of the next three */
     nsec_t accept_stop_at;       /* signal to listeners hidden; 0 = they were not */
@@ -43,9 +43,9 @@ struct report_process { /* one process of a group */
     struct report_counts counts;
 };
 
-struct report_aborted { /* one connection that was cut */
+struct report_aborted { /* one connection that was aborted */
     const char *peer;   /* "127.0.0.1:4242", "[::1]:80", "unix" */
-    int pid;            /* whose connection it was; 0 = not said */
+    int pid;            /* the process that held the connection; 0 = not said */
     const char *method; /* "GET"; "" = opaque or not known */
     size_t method_len;
     uint64_t request_bytes;  /* received of the request so far */
@@ -57,9 +57,9 @@ struct report_aborted { /* one connection that was cut */
 };
 
 struct report_connection { /* one connection, through all of the drain */
-    int pid;               /* whose */
+    int pid;               /* the process that held the connection */
     const char *peer;
-    const char *method; /* of its last request; "" = opaque or not known; may be cut */
+    const char *method; /* of its last request; "" = opaque or not known; may be truncated */
     uint64_t in_bytes, out_bytes;
     bool aborted;
     unsigned changes; /* of its state */
@@ -77,16 +77,16 @@ void report_text(struct text *t, const struct report *r);
 void report_text_process(struct text *t, const struct report_process *p);
 void report_text_aborted(struct text *t, const struct report_aborted *c);
 
-/* The JSON line comes in pieces: begin, its processes, its cuts, its connections, end. *line is what it expects next; it is
- * the caller's, set by begin and from then on changed by these functions only. Each piece may go into a
- * buffer of its own that is written before the next, or all into one. A piece for which there is no room,
- * or that comes out of turn, is left out whole (t->cut tells), so that the line is valid JSON in the end:
- * `{}` if not even the totals fitted. The end fits after any piece in the same buffer, else needs 16 bytes. */
+/* The JSON line comes in pieces: begin, its processes, its aborted requests, its connections, end. *line is what it
+ * expects next; it is the caller's, set by begin and from then on changed by these functions only. Each piece may go
+ * into a buffer of its own that is written before the next, or all into one. A piece for which there is no room, or
+ * that comes out of turn, is left out whole (t->cut tells), so that the line is valid JSON in the end: `{}` if not
+ * even the totals fitted. The end fits after any piece in the same buffer, else needs 16 bytes. */
 enum report_json {
     REPORT_JSON_TOTALS,     /* nothing is written: the totals did not fit */
-    REPORT_JSON_FIRST,      /* a first process, a first cut or the end: no array is open */
-    REPORT_JSON_PROCESS,    /* another process, a first cut or the end */
-    REPORT_JSON_ABORTED,    /* another cut, a first connection or the end */
+    REPORT_JSON_FIRST,      /* a first process, a first aborted request or the end: no array is open */
+    REPORT_JSON_PROCESS,    /* another process, a first aborted request or the end */
+    REPORT_JSON_ABORTED,    /* another aborted request, a first connection or the end */
     REPORT_JSON_CONNECTION, /* another connection or the end */
     REPORT_JSON_BEGIN,      /* the line has ended */
 };

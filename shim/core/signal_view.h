@@ -16,7 +16,7 @@ struct ksigaction {    /* rt_sigaction(2), the kernel's own struct on x86_64 and
 };
 
 struct signal_view {
-    uint64_t held;                              /* signals (bit n) whose view is virtual */
+    uint64_t held;                              /* signals (bit n) with a virtual view */
     struct ksigaction program[SIGNAL_VIEW_MAX]; /* what the program has set; meaningful if held */
 };
 

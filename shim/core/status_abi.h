@@ -1,7 +1,7 @@
-/* status_abi.h: where a process that serves keeps its connections, for `lastcall status`, which reads them from outside
- * (proc_pid_mem(5)) and so costs the server nothing. The member's slot in the group's table says where the view lies.
+/* status_abi.h: where a process that serves keeps its connections, for `lastcall status`, which reads them by
+ * proc_pid_mem(5) and so costs the server nothing. The member's slot in the group's table says where the view lies.
  *
- * Pure. The reader was perhaps built from other sources than the object that wrote it: it believes nothing before
+ * Pure. The reader may be of another build than the library that wrote the view: the reader believes nothing before
  * status_abi_check. */
 #ifndef LASTCALL_STATUS_ABI_H
 #define LASTCALL_STATUS_ABI_H
@@ -11,7 +11,7 @@
 struct status_abi {
     char magic[8];
     uint32_t version, size;
-    uint64_t layout; /* status_abi_layout() of the object that wrote it */
+    uint64_t layout; /* status_abi_layout() of the library that wrote the view */
     char build[16];  /* its LASTCALL_VERSION, for people; NUL-terminated */
     uint64_t pool;   /* the address of its struct conn_pool */
 };
@@ -21,7 +21,8 @@ enum status_abi_verdict { STATUS_ABI_GOOD, STATUS_ABI_NONE, STATUS_ABI_OTHER_BUI
 /* Once, when the process begins to serve. */
 void status_abi_init(struct status_abi *v, const struct conn_pool *pool);
 
-/* A copy of what lies at the address: none at all; of a build whose structs differ; or one that can be read. */
+/* A copy of what lies at the address: no view at all; a view of a build with other structs; or a view that can be
+ * read. */
 enum status_abi_verdict status_abi_check(const struct status_abi *v);
 
 /* One number for the places and sizes of all that a reader of the pool looks at. */

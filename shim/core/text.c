@@ -1,5 +1,5 @@
-/* text.c: appends to the caller's buffer; what does not fit is cut at the end, so that the text is
- * always a prefix of what it would be in a larger buffer. */
+/* text.c: appends to the caller's buffer; what does not fit is truncated, so that the text is always a prefix of
+ * what it would be in a larger buffer. */
 #include "core/text.h"
 
 static const char hex_digits[] = "0123456789abcdef";
@@ -93,7 +93,7 @@ static const struct unit {
     char name[3];
 } units[] = {{NSEC_PER_SEC, "s"}, {NSEC_PER_MSEC, "ms"}, {NSEC_PER_USEC, "us"}, {1, "ns"}};
 
-/* Cut, not rounded, to two or three digits that matter: 999.96ms must not become 1000ms. */
+/* Truncated, not rounded, to two or three digits that matter: 999.96ms must not become 1000ms. */
 void text_duration(struct text *t, nsec_t ns)
 {
     if (!ns) {

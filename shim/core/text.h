@@ -1,5 +1,5 @@
-/* text.h: a bounded string builder; cuts instead of overflowing, always NUL-terminates, never allocates.
- * Also the only place where bytes from the network are escaped. Pure. */
+/* text.h: a bounded string builder; truncates instead of overflowing, always NUL-terminates, never allocates. Also
+ * the only place where bytes from the network are escaped. Pure. */
 #ifndef LASTCALL_TEXT_H
 #define LASTCALL_TEXT_H
 

@@ -4,11 +4,11 @@
 
 #include "base.h"
 
-/* The process begins to serve: reserve what a drain needs, for later there may be no memory. */
+/* The process begins to serve: reserve what a drain needs, since memory may be short when the drain begins. */
 void drain_prepare(void);
 
-/* A drain begins, wake_open is done: start its thread. False: there is neither thread nor timer, the signal is the program's.
- * In the signal handler. */
+/* A drain begins, after wake_open: start its thread. False: there is neither thread nor timer, the signal passes to
+ * the program at once. In the signal handler. */
 bool drain_start(void);
 
 /* Where a timer stands in for the thread: one step, without waiting. True: the signal is to be delivered now. In the signal

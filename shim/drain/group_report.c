@@ -48,7 +48,7 @@ void group_report_aborted(void (*f)(const struct report_aborted *cut, void *arg)
         return;
     for (int i = 0; i < GROUP_TABLE_ABORTED; i++) {
         struct group_aborted note =
-            group.table->aborted[i]; /* who has written it may go on writing, and may not end it */
+            group.table->aborted[i]; /* the member that wrote the text may go on writing, and may not terminate it */
         struct report_aborted cut = note.facts;
         bool of_ours = false;
         for (int at = 0; at < group_table_top(group.table) && !of_ours; at++)

@@ -81,7 +81,7 @@ static void judge_listeners(const struct proc_unseen *unseen)
 {
     for (unsigned i = 0; i < listeners.used; i++) {
         struct listener *l = &listeners.entry[i];
-        /* Who has given it to us may be one of those who started us (systemd), and hold it still. */
+        /* The process that passed the listener may be an ancestor (systemd) that still holds it. */
         bool lent = l->inherited && unseen->ancestors;
         l->shared = l->shared && (l->held || unseen->kin || lent);
         l->external = l->shared && (l->held_by_external || lent);
@@ -132,8 +132,9 @@ static void nap(nsec_t time)
     sys2(SYS_nanosleep, &moment, 0);
 }
 
-/* Nobody is refused meanwhile: the listeners still accept. Only the drain thread says who is external, by what it has seen:
- * a fork in the middle of this makes no process external. A signal more, or an exit, ends the patience. */
+/* No client is refused meanwhile: the listeners still accept. Only the drain thread decides which process is
+ * external, by its own scans: a fork in the middle of this makes no process external. Another signal, or an exit,
+ * ends the wait. */
 static void look_who_holds(void)
 {
     enum { OFTEN = 30, THEN_MS = 20 };

@@ -31,9 +31,10 @@ static bool nonblocking(int fd)
     return flags >= 0 && (flags & O_NONBLOCK_) != 0;
 }
 
-/* The old listener leaves this descriptor. That may close the socket, which resets every client in its queue: the queue must be
- * empty. Or an accept or a select that waits there keeps the socket open, to clients that nobody would serve: so the socket
- * is shut, and the threads wake up. Where other processes hold the socket it is not ours to shut: our threads are interrupted. */
+/* The old listener leaves this descriptor. That may close the socket, which resets every client in its queue: the
+ * queue must be empty. Or a thread that waits in accept or select keeps the socket open, to clients that would never
+ * be served: so the socket is shut down, and the threads wake up. Where other processes hold the socket a shutdown
+ * would act on theirs too: instead the threads of this process are interrupted. */
 static bool put_placeholder(struct listener *l, int fd)
 {
     int stand_in = sock_placeholder(nonblocking(fd));
@@ -86,7 +87,7 @@ static bool grouped_with_others(const struct listener *l)
     return sock_listeners(&q) > 0;
 }
 
-/* A listener that processes hold that do not drain with us is left to them. */
+/* A listener that external processes hold is left to them. */
 static bool is_external(struct listener *l)
 {
     if (l->shared)
@@ -130,8 +131,8 @@ bool listeners_stop(void)
     return any;
 }
 
-/* An AF_UNIX queue that cannot be asked for (no unix_diag) may hold somebody until an accept says that it is empty; but
- * late, nobody is left who would say so. */
+/* The length of an AF_UNIX queue may be unknown (no unix_diag): then it counts as not empty until an accept finds it
+ * empty. Late, an idle window after the stop, it counts as empty: no thread may be left to accept. */
 static unsigned queue_of(const struct listener *l, bool late)
 {
     struct sock_counts k;
@@ -163,7 +164,8 @@ static bool is_without_workers(const struct listener *l)
     return l->delegated && (group.flags & MEMBER_ACCEPTS) == 0 && !member_has_workers();
 }
 
-/* Connections in all accept queues. A listener whose queue had to empty first gets its placeholder when it is empty. */
+/* Connections in all accept queues. A listener that had to be emptied first gets its placeholder when its queue is
+ * empty. */
 static unsigned queues(bool late)
 {
     unsigned all = 0;
@@ -286,7 +288,7 @@ bool drain_accept_failed(int lfd, int *err)
     struct listener *l = listeners_of(lfd);
     if (!l)
         return false;
-    /* Its queue is empty. A blocking accept says EINVAL, another one EAGAIN (unix_accept). */
+    /* The listener's queue is empty. A blocking accept says EINVAL, another one EAGAIN (unix_accept). */
     if (l->state == LISTENER_SHUT_UNIX && (*err == EINVAL || *err == EAGAIN)) {
         bool again = swap(l) && !nonblocking(lfd);
         *err = EAGAIN;

@@ -69,7 +69,7 @@ static void scan(struct census *census, nsec_t now)
     loop.first = false;
 }
 
-/* Search the descriptors for connections that no call of ours has announced, and count them. */
+/* Search the descriptors for connections that no hook has seen, and count them. */
 static void sweep(struct census *census, uint32_t asked, nsec_t now)
 {
     loop.swept = true;
@@ -86,7 +86,7 @@ static void take_group_events(const struct coordinator_events *events)
     for (unsigned i = 0; i < events->deaths.count; i++)
         conn_log_died(events->deaths.serial[i]);
     if (events->coordinator_lost)
-        drain_report_open(); /* the report is ours now */
+        drain_report_open(); /* this process writes the report now */
 }
 
 bool loop_peer_event(uint64_t token)
@@ -109,8 +109,8 @@ static void scan_group(struct census *census, uint32_t asked, nsec_t now)
     take_group_events(&events);
 }
 
-/* Once the listeners are stopped and nothing seems to be outstanding, three more sources can still bring a connection. They
- * are closed in this order, and after each the census is taken again. */
+/* Once the listeners are stopped and nothing seems to be outstanding, three more sources can still bring a
+ * connection. They are closed one by one, in this sequence, and after each the census is taken again. */
 static void take_census(struct census *census, nsec_t now)
 {
     uint32_t asked = coordinator_asked(); /* before the census: its answer is about what is seen after the question */
@@ -126,7 +126,7 @@ static void take_census(struct census *census, nsec_t now)
     if (stopped && drain_own_part_is_done(census) && (!loop.swept || asked != loop.swept_for))
         sweep(census, asked, now);
     if (census->queued > 0 || census->half_open > 0)
-        loop.swept = false; /* an accept may be on its way to return a connection that no call of ours has announced */
+        loop.swept = false; /* an accept may be about to return a connection that no hook has seen */
     scan_group(census, asked, now);
 }
 
@@ -148,8 +148,8 @@ static void wait_until_main_blocks(void)
         sys2(SYS_nanosleep, &nap, 0);
 }
 
-/* A sandbox may forbid one way or the other. Where it forbids all of them no signal can be had, and nobody would be served
- * any more: the process ends. */
+/* A sandbox may forbid one way or the other. Where it forbids all of them no signal can be delivered, and no client
+ * would be served any more: the process ends. */
 static void send_signal(int sig)
 {
     if (sys2(SYS_kill, self_pid(), sig) == 0 || sys3(SYS_tgkill, self_pid(), self_pid(), sig) == 0 ||
@@ -203,7 +203,7 @@ static void deliver(void)
         wait_until_main_blocks();
         dispositions_interrupt(deferred.first_signal, deliver_which());
         send_signal(deferred.first_signal);
-    } /* else the handler that makes this step delivers: a signal of ours would be dropped where a tick is pending */
+    } /* else this step's handler delivers: a signal from here is dropped where a tick is pending */
 }
 
 /* ---- the step ----------------------------------------------------------------------------------------------------------- */

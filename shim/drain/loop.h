@@ -1,5 +1,5 @@
-/* loop.h: one step of the drain: what is outstanding is counted, what follows is decided (core/drain.h) and done. Drain
- * thread only. */
+/* loop.h: one step of the drain: count what is outstanding, decide what follows (core/drain.h), do it. Drain thread
+ * only. */
 #ifndef LASTCALL_DRAIN_LOOP_H
 #define LASTCALL_DRAIN_LOOP_H
 

@@ -29,7 +29,7 @@ static size_t length(const char *s)
     return n;
 }
 
-/* One that is led has something to say only to whom asks for every detail, and may have become somebody who cannot
+/* A participant writes debug lines only, so it opens no log for less; it may also have changed to a user who cannot
  * write there. */
 void drain_report_open(void)
 {
@@ -341,7 +341,7 @@ void drain_report_end(nsec_t now, enum report_end how)
     if (report_fd >= 0) {
         r.connections = conn_log_on();
         report_to_file(&r);
-        r.connections = false; /* in the log nobody looks for them */
+        r.connections = false; /* in the log they are of no use */
     }
     if (!log_wants(LOG_INFO) && !(log_wants(LOG_WARN) && r.counts.aborted > 0))
         return;

@@ -1,4 +1,4 @@
-/* report.h: what a drain says: a few log lines, and one report at its end. Drain thread only. */
+/* report.h: what a drain writes: a few log lines, and one report at its end. Drain thread only. */
 #ifndef LASTCALL_DRAIN_REPORT_H
 #define LASTCALL_DRAIN_REPORT_H
 
@@ -11,7 +11,7 @@ void drain_report_signal(void);
 void drain_report_accept_stopped(nsec_t now);
 void drain_report_trace(void); /* what the hooks have decided since the last time */
 
-/* Count the connections that this process aborts by its end: before the others of its group are told. */
+/* Count the connections that this process aborts by its end: before the other members are told. */
 void drain_report_count_aborted(void);
 /* Call f for each of them. Returns their number. */
 unsigned drain_report_each_aborted(void (*f)(const struct report_aborted *aborted, void *arg), void *arg);
@@ -24,11 +24,11 @@ void drain_report_end(nsec_t now, enum report_end end);
 unsigned group_report_processes(void (*f)(const struct report_process *p, void *arg), void *arg);
 void group_report_aborted(void (*f)(const struct report_aborted *aborted, void *arg), void *arg);
 
-/* And for every connection that was recorded, of all; once, then they are forgotten. Of how many there is nothing? */
+/* Call f, once, for every recorded connection of all members; then the records are dropped. How many have no record? */
 void group_report_connections(void (*f)(const struct report_connection *c, void *arg), void *arg);
 uint64_t group_report_left_out(void);
 
-/* When the last thing was done that was outstanding in any of them. */
+/* When the last outstanding connection of any member was done. */
 nsec_t group_report_last_done_at(void);
 
 #endif

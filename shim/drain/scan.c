@@ -21,14 +21,14 @@
 
 #include <sys/socket.h>
 
-/* While an exit waits: only what another, living thread serves is still owed (DESIGN: exit guard). */
+/* While an exit waits, only a request that another, living thread serves is still outstanding (DESIGN: exit guard). */
 static bool somebody_serves(const struct conn *c)
 {
     if (LOAD(c->io.thread) == exit_guard.thread_pointer)
         return false;
     if (LOAD(c->io.tid) != 0)
         return sys3(SYS_tgkill, self_pid(), LOAD(c->io.tid), 0) == 0;
-    return proc_threads() > 1 + state_threads(); /* the exiting one and ours */
+    return proc_threads() > 1 + state_threads(); /* the exiting thread and the drain thread */
 }
 
 /* ---- one connection: questions answered, decisions carried out ------------------------------------------------- */
@@ -101,8 +101,8 @@ static bool peer_is_done(const struct conn *c)
     return !c->unix_ && (sock_counts(c->fd, &k) != 0 || k.state >= SOCK_TIME_WAIT);
 }
 
-/* Nothing is on its way any more: all is acknowledged, or the peer has reset the connection (then the kernel goes on
- * counting what it has thrown away: tcp_ioctl, SIOCOUTQ). */
+/* No output is under way any more: all is acknowledged, or the peer has reset the connection (then the kernel goes
+ * on counting bytes that it has thrown away: tcp_ioctl, SIOCOUTQ). */
 static bool output_done(const struct conn *c)
 {
     struct sock_counts k;
@@ -222,7 +222,7 @@ static struct conn_decision drain_one(struct conn *c, const struct conn_policy *
 static struct conn_decision look_at(struct conn *c, const struct conn_policy *p, nsec_t now)
 {
     struct conn_decision d = {.outstanding = OUTSTANDING_NOTHING};
-    if (!conn_lock(&c->pin)) { /* its close will wake us */
+    if (!conn_lock(&c->pin)) { /* its close will wake the drain thread */
         d.outstanding = conn_is_alive(c) ? OUTSTANDING_ENDING : OUTSTANDING_NOTHING;
         return d;
     }
@@ -236,14 +236,15 @@ static struct conn_decision look_at(struct conn *c, const struct conn_policy *p,
 
 /* ---- all of them ------------------------------------------------------------------------------------------------ */
 
-/* Counted as in flight a moment ago: by what it has said, or by what nobody has read yet. (Then a call of the program's
- * wakes us; to look again and again until it comes would take the program's processor.) */
+/* Is a connection that was counted as in flight still so: by the bytes that it has received, or by unread ones?
+ * (Unread ones need no more scans: the program's read wakes the drain thread, and polling would take the program's
+ * processor time.) */
 static bool is_still_in_flight(const struct conn *c)
 {
     return conn_is_waited_for(c) || sock_unread(c->fd) > 0 || is_unfollowed(c);
 }
 
-/* Publish the blocker, then look again: a change in between would have woken nobody. */
+/* Publish the blocker, then look again: a change before the publication has woken no thread. */
 static void publish_blocker(struct conn *c, const struct conn_decision *d, bool first)
 {
     if (d->outstanding == OUTSTANDING_NOTHING || d->outstanding == OUTSTANDING_IDLE || wake.blocker)

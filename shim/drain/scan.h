@@ -5,14 +5,15 @@
 #include "core/conn.h"
 #include "core/drain.h"
 
-/* Look at every connection: do what is due (idle windows, ends of lingering), add what is outstanding to the census. first:
- * the look that tells what was so at the signal. */
+/* Scan every connection: do what is due (idle windows, ends of lingering), add what is outstanding to the census.
+ * first: this scan also records the state at the signal. */
 void scan_connections(struct census *census, nsec_t now, bool first);
 
 /* The private epoll set has an event for connection index/generation. True: a census is worth taking. */
 bool scan_event(uint64_t token, nsec_t now);
 
-/* verify.c: compare a connection's counts with the kernel's. Unequal: it becomes opaque; another socket: stale. Pinned. */
+/* verify.c: compare a connection's byte counts with the kernel's. Unequal: the connection becomes opaque; another
+ * socket: stale. Pinned. */
 void verify_counts(struct conn *c);
 
 /* sweep.c: search the descriptors for connections on our ports that are not tracked, and track them. */

@@ -11,7 +11,7 @@ struct drain_state {
 };
 extern HIDDEN struct drain_state drain_state;
 
-/* Threads of ours. */
+/* Threads of lastcall. */
 static inline unsigned state_threads(void)
 {
     return 1 + (drain_state.watching == 1);

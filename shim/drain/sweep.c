@@ -1,4 +1,4 @@
-/* sweep.c: connections on our ports that are not tracked: no call of ours has announced them. */
+/* sweep.c: connections on our ports that are not tracked, since no hook has seen them. */
 #include "drain/scan.h"
 
 #include "process/ownfd.h"

@@ -102,8 +102,8 @@ static void run(void *unused)
             ;
 }
 
-/* What happens in the group is told by a futex in its memory: other processes, of other users too, can do nothing else to
- * us. A thread of its own waits for it. */
+/* Changes in the group are told by a futex in its shared memory: other processes, of other users too, can do nothing
+ * else to this process. A thread of its own waits for the futex. */
 static void watch_group(void *unused)
 {
     (void)unused;

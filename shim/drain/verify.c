@@ -1,11 +1,11 @@
-/* verify.c: do the kernel's counts of a connection agree with ours? At the signal, once for each. */
+/* verify.c: do the kernel's byte counts of a connection agree with those of the hooks? At the signal, once for each. */
 #include "drain/scan.h"
 
 #include "sys/net.h"
 #include "track/listeners.h"
 
-/* The kernel's own counts against ours: unequal while no call is in progress means that someone else does this
- * connection's input or output (stdio, io_uring, another process), or that the descriptor is stale. */
+/* The kernel's byte counts against those of the hooks: unequal while no call is in progress means that bytes pass
+ * where no hook sees them (stdio, io_uring, another process), or that the descriptor is stale. */
 enum verdict { EQUAL, UNEQUAL, UNSTEADY };
 
 static bool in_call(const struct conn *c)
@@ -26,8 +26,8 @@ static enum verdict unanswered(long err)
     return sock_is_other(err) ? UNEQUAL : UNSTEADY;
 }
 
-/* One comparison. The kernel's four numbers come from three calls, ours from two words: it counts only if nothing
- * moved from before the first to after the last. */
+/* One comparison. The kernel's four numbers come from three calls, the hooks' from two words: the comparison counts
+ * only if no byte moved from before the first call to after the last. */
 static enum verdict compare(const struct conn *c)
 {
     struct sock_counts before, after;

@@ -1,5 +1,6 @@
-/* attach.c: is this program a Go program, and if so, its system calls are ours to see. Before its first instruction, so
- * nobody is in the code that changes. All others pay for it with a look at what the kernel and the loader have read anyway. */
+/* attach.c: is this program a Go program? If so, take over its system calls. This runs before the program's first
+ * instruction, so no thread is in the code that changes. All other programs pay for it with a look at what the
+ * kernel and the loader have read anyway. */
 #include "go/go.h"
 
 #include "core/go_signature.h"
@@ -60,8 +61,8 @@ static bool is_static(const struct program *p)
     return true;
 }
 
-/* Worth a look into its data? Go's linker reserves one word of thread-local storage, for g (runtime.tlsg); and nothing of
- * ours is in a static program that is not Go. */
+/* Worth a look into its data? Go's linker reserves one word of thread-local storage, for g (runtime.tlsg); and the
+ * library is in a static program only if that is Go. */
 static bool may_be_go(const struct program *p)
 {
     for (size_t i = 0; i < p->headers; i++) {

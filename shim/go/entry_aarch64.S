@@ -98,7 +98,7 @@ go_entry:
         .cfi_restore x30
         b       .Lanswer
         .cfi_restore_state
-2:      mov     x8, #SYS_sched_yield    /* what has begun must end; whoever has a stack needs it for a moment only */
+2:      mov     x8, #SYS_sched_yield    /* a begun call must end; a thread keeps a stack for a moment only */
         svc     #0
         b       1b
         .cfi_endproc

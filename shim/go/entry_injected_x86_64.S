@@ -3,7 +3,7 @@
 
         .text
 
-/* The entry point of the object, where the launcher has mapped it into a static program (shim/launcher/run/inject.c): on the program's
+/* The entry point of the library, where the launcher has mapped it into a static program (shim/launcher/run/inject.c): on the program's
  * first stack, before its first instruction. It traps for the launcher's process, which tells it in rdi which one it is, and
  * in rbx where the program begins; that one ends, is reaped here, and the program begins as if nothing had been. */
         .globl  go_injected

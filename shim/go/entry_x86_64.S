@@ -86,7 +86,7 @@ go_entry:
         .cfi_adjust_cfa_offset -GO_CALL_SIZE
         jmp     .Lanswer
         .cfi_adjust_cfa_offset GO_CALL_SIZE
-2:      movl    $SYS_sched_yield, %eax  /* what has begun must end; whoever has a stack needs it for a moment only */
+2:      movl    $SYS_sched_yield, %eax  /* a begun call must end; a thread keeps a stack for a moment only */
         syscall
         jmp     1b
         .cfi_endproc

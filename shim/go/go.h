@@ -39,12 +39,12 @@ _Static_assert(offsetof(struct go_call, arg) == GO_CALL_ARGS && offsetof(struct 
                    sizeof(struct go_call) <= GO_CALL_SIZE,
                "as the assembly has it");
 
-/* Called on a stack of ours, by any thread. Neither blocks, nor touches anything of Go's. */
+/* Called on a stack of lastcall, by any thread. Neither function blocks, nor touches anything of Go's. */
 int go_before(struct go_call *g);
 int go_after(struct go_call *g);
 
-/* What is asked first, on the goroutine's stack: the common cases in service, without a stack of ours. They call nothing and
- * need no room on the stack (tests/guard/go_small.sh). */
+/* Asked first, on the goroutine's stack: the common cases in service, which need no other stack. These functions
+ * call nothing and need no room on the stack (tests/guard/go_small.sh). */
 int go_begins(struct go_call *g);
 int go_ends(struct go_call *g);
 

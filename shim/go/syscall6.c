@@ -1,12 +1,13 @@
-/* syscall6.c: what happens before and after a system call of a Go program. The same rows of the table, the same choreographer as
- * with libc's functions; but a call that may block is made between the two halves, on the goroutine's own stack. All others
- * are made by their hooks.
+/* syscall6.c: what happens before and after a system call of a Go program. The same rows of the table, the same
+ * choreographer as with libc's functions; but a call that may block is made between the two halves, on the goroutine's
+ * own stack. All others are made by their hooks.
  *
- * What Go 1.19's own poller asks of epoll is not seen, nor needed: a socket that lingers after its close stays in Go's set,
- * and wakes, at its edges, whoever has its place there by then; Go's poller lives with waking for nothing.
+ * What Go 1.19's own poller asks of epoll is not seen, nor needed: a socket that lingers after its close stays in Go's
+ * set, and its edges wake the goroutine that has the reused poller entry by then; Go's poller tolerates spurious
+ * wake-ups.
  *
- * An EINTR is left to Go where nothing but a wait has failed: its scheduler interrupts threads by a signal of its own, so
- * every Go program minds it. */
+ * An EINTR is left to Go where nothing but a wait has failed: its scheduler interrupts threads by a signal of its
+ * own, so every Go program handles EINTR. */
 #include "go/go.h"
 
 #include <sys/socket.h>

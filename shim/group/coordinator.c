@@ -10,12 +10,12 @@
 #include <linux/futex.h>
 #include <time.h>
 
-/* At a deadline all processes end by their own clocks: so long the coordinator waits for what they have to say. */
+/* At a deadline all processes end by their own clocks: so long the coordinator waits for its participants' reports. */
 #define SETTLE (50 * NSEC_PER_MSEC)
 
 static uint32_t said_confirmed; /* what the others were last told */
 
-/* ---- whose drain it is -------------------------------------------------------------------------------------------- */
+/* ---- who coordinates -------------------------------------------------------------------------------------------- */
 
 /* NULL: it is our own. */
 static const struct member *coordinator(void)
@@ -54,7 +54,8 @@ static void set_coordinator(int at)
     __atomic_store_n(&group.coordinator, at, __ATOMIC_SEQ_CST);
 }
 
-/* Our coordinator has died without a word: then its signal was meant for us too, for nobody will pass it on. */
+/* Our coordinator has died before it delivered: then its signal was meant for this process too, since no process
+ * will pass it on. */
 static void take_over(void)
 {
     set_coordinator(MEMBER_NONE);
@@ -66,9 +67,10 @@ static void take_over(void)
     wake_watcher();
 }
 
-/* Is the drain that we coordinate, or that ours is a part of, past its lame duck? Then it finishes by itself, even if an
- * ancestor begins one now: our listeners may be left to the other processes, and while we waited for all of those nobody
- * would serve the clients in the accept queues (nginx's worker that holds the accept mutex). The ancestor waits for us. */
+/* Is the drain of this process, as coordinator or participant, past its lame duck? Then it finishes by itself, even
+ * if an ancestor begins one now: the listeners of this process may be detached already, left to the other processes;
+ * if this process waited for all of those, the clients in the accept queues would not be served (nginx's worker that
+ * holds the accept mutex). The ancestor waits for this process. */
 static bool keep_own_drain(uint8_t phase, const struct member *now)
 {
     if (group.coordinator == MEMBER_NONE)
@@ -80,8 +82,8 @@ static bool keep_own_drain(uint8_t phase, const struct member *now)
 static bool follow(uint8_t phase)
 {
     int top = group_table_coordinator(group.table, group.at);
-    /* Looked at after `top`: a coordinator whose signal is delivered meanwhile coordinates no drain any more, but it has not
-     * died. */
+    /* Looked at after `top`: a coordinator that delivers its signal meanwhile coordinates no drain any more, but it
+     * has not died. */
     const struct member *now = coordinator();
     if (now && member_phase(now) == DRAIN_DONE)
         return false;
@@ -117,7 +119,7 @@ uint32_t coordinator_futex_bit(void)
 
 uint32_t *coordinator_futex(uint32_t *value)
 {
-    /* The values before the choice: whoever changes the coordinator changes them afterwards. */
+    /* The values before the choice: a process that changes the coordinator changes the values after it. */
     uint32_t events = __atomic_load_n(&group.table->events, __ATOMIC_SEQ_CST);
     uint32_t commands = __atomic_load_n(&group.table->commands, __ATOMIC_SEQ_CST);
     bool coordinates = __atomic_load_n(&group.coordinator, __ATOMIC_SEQ_CST) == MEMBER_NONE;
@@ -206,7 +208,7 @@ static void step_of_coordinator(const struct coordinator_part *part, struct cens
         census->members++;
         unready += member_phase(member_at(i)) != DRAIN_DRAINED;
     }
-    /* All are drained, and nobody can come any more: let all confirm that this is still so. */
+    /* All participants are drained, and no connection can come any more: let all confirm that this is still so. */
     if (part->drained && census->members > 0 && unready == 0 && self->confirm == 0 && part->phase >= DRAIN_EMPTYING) {
         __atomic_store_n(&self->confirm, 1, __ATOMIC_SEQ_CST);
         group_wake_participants();

@@ -10,7 +10,7 @@
 /* Where no thread waits for the group's changes, look for them so often. */
 #define COORDINATOR_LOOK (20 * NSEC_PER_MSEC)
 
-/* The drain begins: find out whose drain ours is a part of. */
+/* The drain begins: find out which process coordinates it. */
 void coordinator_begin(void);
 
 /* Our part of the drain at this moment. */
@@ -23,11 +23,11 @@ struct coordinator_part {
 
 /* What a step has found out. */
 struct coordinator_events {
-    bool coordinator_lost; /* ours has died without a word: we coordinate now, and have its signal */
+    bool coordinator_lost; /* it has died before it delivered: this process coordinates now, and has its signal */
     struct peers_deaths deaths;
 };
 
-/* How often our coordinator has asked us to confirm that we are drained. */
+/* How often the coordinator has asked this participant to confirm that it is drained. */
 uint32_t coordinator_asked(void);
 
 /* Fill in the group's part of the census, and add what has happened to events. */
@@ -36,24 +36,24 @@ void coordinator_step(const struct coordinator_part *part, struct census *census
 /* Tell the others how far we are. */
 void coordinator_publish(uint8_t phase, const struct census *census);
 
-/* The futex that tells of what we wait for, and its value now. */
+/* The futex that changes when this process has something to do, and the futex's value now. */
 uint32_t *coordinator_futex(uint32_t *value);
 /* The bit by which its waiter can be woken alone (FUTEX_WAIT_BITSET). */
 uint32_t coordinator_futex_bit(void);
 
-/* Our part is over; a participant has added its aborted requests before (group_add_aborted), a coordinator waits a moment
- * until the participants have said so too. */
+/* This process's part is over. A participant has added its aborted requests before (group_add_aborted); a
+ * coordinator waits a moment until its participants have said that theirs is over too. */
 void coordinator_end(enum report_end end);
-/* The signal of a coordinator is about to be delivered: its participants may have theirs. */
+/* The coordinator is about to deliver its signal: its participants may deliver theirs. */
 void coordinator_finish(void);
 
 /* Does another process coordinate our drain? */
 bool coordinator_is_other(void);
-/* The serial of the process that coordinates our drain, maybe ours; 0: we are alone. */
+/* The serial of the process that coordinates our drain, maybe this one; 0: this process drains alone. */
 uint32_t coordinator_serial(void);
 
-/* Has the signal been delivered to the process whose drain ours is a part of, or for which we work? Then a signal from it
- * is not to be deferred. Any thread, any signal handler. */
+/* Has the coordinator of this drain, or the master that this process works for, delivered its signal? Then a signal
+ * from it is not deferred. Any thread, any signal handler. */
 bool coordinator_delivered(void);
 
 #endif

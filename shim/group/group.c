@@ -19,7 +19,7 @@ nsec_t group_boottime(void)
     return (nsec_t)now.tv_sec * NSEC_PER_SEC + (nsec_t)now.tv_nsec;
 }
 
-/* ---- who is in it ---------------------------------------------------------------------------------------------- */
+/* ---- its members ---------------------------------------------------------------------------------------------- */
 
 struct member *group_coordinator(void)
 {

@@ -114,7 +114,7 @@ static void join_environment(struct text *complaints)
     char **found = find_entry();
     if (!found || (parse_entry(*found + sizeof variable - 1, &fd, &cookie) && join(fd, cookie, false)))
         return;
-    /* A descriptor that somebody has closed on the way is common (python's subprocess), and needs no word. */
+    /* A descriptor that was closed on the way is common (python's subprocess), and is not reported. */
     if (parse_entry(*found + sizeof variable - 1, &fd, &cookie) && sys2(SYS_fcntl, fd, 1 /* F_GETFD */) < 0)
         return;
     size_t n = 0;
@@ -125,8 +125,8 @@ static void join_environment(struct text *complaints)
     text_str(complaints, " names no group that can be joined; another one is looked for\n");
 }
 
-/* The group of a process that has served before it started us (node's cluster), or that has closed the descriptor on the
- * way. */
+/* The group of a process that has served before it started this one (node's cluster), or that has closed the
+ * descriptor on the way. */
 static void join_ancestor(void)
 {
     enum { GENERATIONS = 6 };

@@ -5,8 +5,8 @@
 
 #include "core/text.h"
 
-/* The process begins to serve: join the group of the environment or of an ancestor, or found one; history: one that keeps
- * a history of its drains. What is wrong with the environment's is said in complaints. */
+/* The process begins to serve: join the group that the environment names, or an ancestor's, or found one; history:
+ * found one that keeps a history of its drains. Errors in the environment's value are appended to complaints. */
 void join_group(struct text *complaints, bool history);
 
 #endif

@@ -5,7 +5,7 @@
 
 /* ---- slots --------------------------------------------------------------------------------------------------------- */
 
-/* Does the pid of this member mean the same process to us? A pid is numbered where its parent lives
+/* Does the pid of this member mean the same process here? A pid is numbered where its parent lives
  * (pid_namespaces(7)). */
 static bool is_numbered_here(const struct member *who)
 {

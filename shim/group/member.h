@@ -1,5 +1,5 @@
-/* member.h: one process of the group: how its slot is read, and the life of our own, from fork to exit. Any thread, any
- * signal handler. */
+/* member.h: one process of the group: how a member's slot is read, and the life of this process's own, from fork to
+ * exit. Any thread, any signal handler. */
 #ifndef LASTCALL_GROUP_MEMBER_H
 #define LASTCALL_GROUP_MEMBER_H
 
@@ -23,7 +23,7 @@ static inline uint32_t member_phase(const struct member *who)
     return __atomic_load_n(&who->phase, __ATOMIC_ACQUIRE);
 }
 
-/* As its parent sees it, or, while that is not known, as it does itself. */
+/* The member's pid as its parent sees it; while that is not known, as the member itself sees it. */
 static inline int member_pid(const struct member *who)
 {
     int pid = __atomic_load_n(&who->pid, __ATOMIC_ACQUIRE);
@@ -54,10 +54,10 @@ static inline bool member_has_flags(uint32_t flags)
 
 /* This process serves, or waits for something: it is no child on its way to an exec. */
 void member_settle(void);
-/* Has a child of this process said so, and thereby that this process stays too? */
+/* Has a child of this process said so? Then this process is not on its way to an exec either. */
 bool member_is_settled(void);
 
-/* Its drain begins, by this signal, of this moment; a signal is deferred for its program. */
+/* This process's drain begins, by this signal, at this moment; the signal is deferred for the program. */
 void member_begin_drain(int sig, nsec_t signal_at);
 void member_defer(int sig);
 

@@ -11,7 +11,7 @@
  * helper, a CGI program. */
 #define STARTING (30 * NSEC_PER_SEC)
 
-/* The process whose drain it is. */
+/* The process that coordinates our drain. */
 static int root_of_drain(void)
 {
     return group.coordinator == MEMBER_NONE ? group.at : group.coordinator;
@@ -57,7 +57,7 @@ static bool may_be_participant(int pid)
     return (flags & MEMBER_EXECED) && (flags & (MEMBER_ACCEPTS | MEMBER_RECEIVED | MEMBER_FORKS)) == 0;
 }
 
-/* One of our descendants of whom nothing is known: vfork and exec leave no slot, and the program still starts. */
+/* A descendant that has no slot: vfork and exec leave none, and the program still starts. */
 static bool is_new_here(int pid)
 {
     enum { GENERATIONS = 8 };

@@ -1,4 +1,4 @@
-/* membership.h: what is another process to our drain? Drain thread only, but for membership_is_member. */
+/* membership.h: is another process part of our drain? Drain thread only, but for membership_is_member. */
 #ifndef LASTCALL_GROUP_MEMBERSHIP_H
 #define LASTCALL_GROUP_MEMBERSHIP_H
 
@@ -6,8 +6,8 @@
 
 enum membership {
     MEMBERSHIP_EXTERNAL,
-    MEMBERSHIP_UNKNOWN, /* a relative that may soon show that it drains with us, or that it does not */
-    MEMBERSHIP_MEMBER,  /* it drains with us */
+    MEMBERSHIP_UNKNOWN, /* a relative that may soon become a member, or prove to be external */
+    MEMBERSHIP_MEMBER,  /* part of our drain */
 };
 
 /* Waits, for 50 ms at most, for the pid of a child that is just being forked; and reads /proc. */

@@ -63,10 +63,10 @@ bool peers_event(uint64_t token, struct peers_deaths *deaths)
     return true;
 }
 
-/* Is the process with this number still the member? Our parent or a child of ours cannot be another process; else its age
- * tells, for a number that is used again belongs to a younger process. And it has mapped the group's memory: any other
- * process that can write there (a CGI of another user) can write any number, and we may have the right to signal every
- * process. */
+/* Is the process with this number still the member? Our parent or a child cannot be another process; else its age
+ * tells, for a number that is used again belongs to a younger process. And the member has mapped the group's memory:
+ * any other process that can write there (a CGI of another user) can write any number, and this process may have the
+ * right to signal every process. */
 static bool is_member(const struct member *who, int pid)
 {
     siginfo_t info;
@@ -89,7 +89,8 @@ bool peers_watch(int at, int pid, struct peers_deaths *deaths)
     p->fd = ownfd_move_high((int)sys2(SYS_pidfd_open, pid, 0));
     p->serial = who->serial;
     if (p->fd == -ESRCH) {
-        /* It may have died by the signal that ended a drain of its own, long ago. */
+        /* The member may have died by the signal that ended an earlier drain of its own, which is no death in this
+         * drain. */
         died(at, who->signal_at + GROUP_LONE_GRACE >= deferred.signal_at, deaths);
         return false;
     }

@@ -14,7 +14,8 @@ struct peers_deaths {
 /* The epoll set's token of a peer: below the one of the event descriptor, above all that stand for connections. */
 #define PEERS_TOKEN(at) (UINT64_MAX - 1 - (uint64_t)(at))
 
-/* Hear of the death of the process in slot `at` from now on. pid: its number here. False: it is dead. */
+/* Be notified of the death of the process in slot `at` from now on. pid: its number here. False: the process is
+ * dead. */
 bool peers_watch(int at, int pid, struct peers_deaths *deaths);
 
 /* An event of the private epoll set. True: it was the death of a peer. */
@@ -22,7 +23,7 @@ bool peers_event(uint64_t token, struct peers_deaths *deaths);
 
 /* Command the process in slot `at` to drain too, once. */
 void peers_command(int at);
-/* It cannot be told, or not be told apart from a process that is no member. */
+/* The process in slot `at` cannot be commanded, or not be told apart from a process that is no member. */
 bool peers_out_of_reach(int at);
 
 /* A fork's child: the pidrefs are its parent's; their descriptors are closed by ownfd_after_fork. */

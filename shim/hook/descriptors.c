@@ -71,8 +71,8 @@ int hook_getsockname(int fd, void *addr, unsigned *len)
         }
     }
     int ret = real.getsockname(fd, addr, len);
-    /* Who is given a listener asks for its name, and may do nothing else with it before its workers accept (nginx after
-     * USR2). */
+    /* A process that inherits a listener calls getsockname, and may do nothing else with the listener before its
+     * workers accept (nginx after USR2). */
     if (UNLIKELY(ret == 0 && !self_armed() && !self_off()))
         shim_inherited(fd);
     return ret;
@@ -101,7 +101,7 @@ static void close_tracked(unsigned first, unsigned last)
 
 enum { CLOSE_RANGE_UNSHARE_ = 2, CLOSE_RANGE_CLOEXEC_ = 4 };
 
-/* A few descriptors are ours: they stay. */
+/* A few descriptors are lastcall's: they stay open. */
 static long close_but_ours(unsigned first, unsigned last, unsigned flags)
 {
     for (;;) {
@@ -137,7 +137,7 @@ int hook_shutdown(int fd, int how)
 {
     uint32_t slot = slot_of(fd);
     if (UNLIKELY(deferred_draining()) && fd_slot_kind(slot) == FD_CONN && io_is_half_closed(slot))
-        return 0; /* half-closed by us already: for the program its shutdown has worked */
+        return 0; /* lastcall has half-closed the connection already: the program's shutdown succeeds */
     int ret = real.shutdown(fd, how);
     if (UNLIKELY(ret == 0 && how != SHUT_RD && fd_slot_kind(slot) == FD_CONN) && self_is_our_process())
         close_half_by_program(slot);

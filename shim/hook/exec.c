@@ -94,7 +94,7 @@ static int exec_list(enum exec_list kind, const char *path, const char *arg, va_
     case LIST_PATH: return hook_execv(path, argv);
     case LIST_SEARCHED: return hook_execvp(path, argv);
     default:
-        while (n == 0 && va_arg(*rest, char *)) /* libc looks for the end behind arg, even if that is NULL */
+        while (n == 0 && va_arg(*rest, char *)) /* libc looks for the end after arg, even if arg is NULL */
             ;
         return hook_execve(path, argv, va_arg(*rest, char *const *));
     }

@@ -29,8 +29,8 @@ void hook_quick_exit(int status)
     __builtin_unreachable();
 }
 
-/* A released program that wants to die of its signal after all (node: SA_RESETHAND, then raise) would live on as
- * PID 1, where the kernel ignores a default disposition (pid_namespaces(7)), with its listeners stopped. */
+/* After delivery a program that wants to die of its signal after all (node: SA_RESETHAND, then raise) would live on
+ * as PID 1, where the kernel ignores a default disposition (pid_namespaces(7)), with its listeners stopped. */
 int hook_raise(int sig)
 {
     struct ksigaction now;

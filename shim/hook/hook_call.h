@@ -19,13 +19,13 @@ static inline unsigned hook_runs(void)
     return eintr_runs();
 }
 
-/* The last call failed: with an EINTR that only our own handler caused? */
+/* Did the last call fail with an EINTR that lastcall's handler alone has caused? */
 static inline bool hook_interrupted(unsigned runs)
 {
     return *libc_errno() == EINTR && eintr_is_ours(runs);
 }
 
-/* The same, for a call that is then made again: what came until now counts no more. */
+/* The same, for a call that is then made again: handler runs until now count no more. */
 static INLINE bool hook_again(unsigned *runs)
 {
     if (!hook_interrupted(*runs))
@@ -54,7 +54,7 @@ static INLINE void hook_accept_enter(struct hook_accept *a, int lfd)
 {
     self_settle();
     if (UNLIKELY(slot_of(lfd) == 0 && !self_off()))
-        shim_inherited(lfd); /* who waits for the first one serves already */
+        shim_inherited(lfd); /* a process that waits for the first connection serves already */
     a->lfd = lfd;
     a->late = UNLIKELY(deferred_draining()) && drain_accept_is_late(lfd);
 }
@@ -101,7 +101,8 @@ bool hook_untouchable(int flags);
 bool hook_send_farewell(struct io_call *call, int fd, const struct http1_span *chunks, size_t count,
                         const struct msghdr *like, int flags, ssize_t *result);
 
-/* An ended connection swallows a file's bytes: *offset, or its position, moves as if they had gone. */
+/* A half-closed connection swallows a file's bytes: *offset, or the file's position, moves as if the bytes had been
+ * sent. */
 ssize_t hook_swallow_file(int in, off_t *offset, size_t n);
 
 /* A read of a signalfd: drain signals are deferred from it (signals.c). */

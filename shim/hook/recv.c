@@ -7,10 +7,12 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-/* What is not ours costs a look and a jump: what is has functions of its own, so that the hooks need no frame.
+/* An untracked descriptor costs a look and a jump: a tracked one has functions of its own, so that the hooks need no
+ * frame.
  *
- * One read of a tracked descriptor: `real_call` gives ssize_t; what it read is in chunks. An EINTR that only
- * our own handler caused (a receive time-out makes reads restart no more: signal(7)) is not the program's. */
+ * One read of a tracked descriptor: `real_call` gives ssize_t; the bytes read are in chunks. An EINTR that
+ * lastcall's handler alone has caused (with a receive time-out, reads do not restart: signal(7)) is not shown to the
+ * program. */
 #define READ_TRACKED(fd, slot, chunks, count, peeks, real_call) \
     do {                                                        \
         struct io_call call;                                    \
@@ -119,7 +121,7 @@ ssize_t hook___recvfrom_chk(int fd, void *buf, size_t n, size_t size, int flags,
     return hook_recvfrom(fd, buf, n, flags, addr, len);
 }
 
-/* Connections handed to us over a unix socket (SCM_RIGHTS, unix(7)). */
+/* Connections that come over a unix socket (SCM_RIGHTS, unix(7)). */
 void hook_adopt_rights(struct msghdr *msg)
 {
     for (struct cmsghdr *h = CMSG_FIRSTHDR(msg); h; h = CMSG_NXTHDR(msg, h)) {
@@ -178,7 +180,8 @@ int hook_recvmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags, struc
     uint32_t slot = slot_of(fd);
     if (LIKELY(fd_slot_kind(slot) != FD_CONN) || count == 0)
         return real.recvmmsg(fd, msgs, count, flags, timeout);
-    /* On a stream one message is as good as many, and a count of messages tells us too little. */
+    /* On a stream a short count of messages is legal, and recvmmsg's count of messages does not say which bytes
+     * came: one message a call. */
     ssize_t n = hook_recvmsg(fd, &msgs[0].msg_hdr, flags & ~MSG_WAITFORONE);
     if (n < 0)
         return -1;

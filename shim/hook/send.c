@@ -15,7 +15,7 @@ _Static_assert(sizeof(struct http1_span) == sizeof(struct iovec) &&
 
 enum { WIRE_MAX = 96 }; /* pieces of one write; a longer vector is written short */
 
-/* MSG_ZEROCOPY and urgent data are not ours to touch. */
+/* Data sent with MSG_ZEROCOPY and urgent data are not changed. */
 enum { UNTOUCHABLE = MSG_OOB | MSG_ZEROCOPY };
 
 bool hook_untouchable(int flags)
@@ -166,7 +166,7 @@ ssize_t hook_sendto(int fd, const void *buf, size_t n, int flags, const void *ad
     WRITE_TRACKED(fd, slot, &chunk, 1, &no_name, flags, real.sendto(fd, buf, n, flags, addr, len));
 }
 
-/* Connections that leave over a unix socket are no longer ours alone. */
+/* Connections that are sent over a unix socket may be held by another process from now on. */
 void hook_share_rights(const struct msghdr *msg)
 {
     for (struct cmsghdr *h = CMSG_FIRSTHDR(msg); h; h = CMSG_NXTHDR((struct msghdr *)msg, h)) {
@@ -205,7 +205,7 @@ int hook_sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags)
         msgs[done].msg_len = (unsigned)n;
         done++;
         if ((size_t)n < total_of(as_chunks(msgs[done - 1].msg_hdr.msg_iov), msgs[done - 1].msg_hdr.msg_iovlen))
-            break; /* a stream that takes no more: what comes behind must not overtake */
+            break; /* a stream that takes no more: the bytes that follow must not overtake */
     }
     return done > 0 ? (int)done : -1;
 }

@@ -14,7 +14,7 @@ static void from_user(struct ksigaction *k, const struct sigaction *act)
     k->restorer = (uintptr_t)act->sa_restorer;
     memcpy(&k->mask, &act->sa_mask, sizeof k->mask);
     if (k->restorer == 0)
-        k->flags &= ~0x04000000ul; /* SA_RESTORER: libc would have put its own; ours comes at release */
+        k->flags &= ~0x04000000ul; /* SA_RESTORER: libc would have put its own; lastcall's comes at delivery */
 }
 
 static void to_user(struct sigaction *act, const struct ksigaction *k)
@@ -46,7 +46,7 @@ static sig_handler set_handler(int sig, sig_handler handler, unsigned flags, uin
     struct ksigaction now = {.handler = (uintptr_t)handler, .flags = flags, .restorer = 0, .mask = mask}, before;
     if (shim_sigaction(sig, &now, &before))
         return (sig_handler)before.handler;
-    /* The release has come since the caller looked: the disposition is the kernel's again. */
+    /* The delivery has come since the caller looked: the disposition is the kernel's again. */
     struct sigaction act, old;
     to_user(&act, &now);
     return real.sigaction(sig, &act, &old) == 0 ? old.sa_handler : SIG_ERR;
@@ -103,7 +103,7 @@ sig_handler hook___sysv_signal(int sig, sig_handler handler)
 #define SIG_HOLD_ ((sig_handler)2)
 
 /* sigset(3): SIG_HOLD only blocks; anything else installs and unblocks. Both answer SIG_HOLD if the signal was
- * blocked before. libc asks the kernel for the disposition, which would show it ours. */
+ * blocked before. libc asks the kernel for the disposition, where it would find lastcall's handler. */
 sig_handler hook_sigset(int sig, sig_handler handler)
 {
     struct ksigaction now;
@@ -158,7 +158,7 @@ static const struct timespec *left_until(nsec_t end, struct timespec *out)
     return out;
 }
 
-/* Released: the program gets what it was owed, with the siginfo of the first signal. */
+/* Delivery: the program gets its deferred signal, with the siginfo of the first one. */
 static int hand_over(int sig, siginfo_t *info)
 {
     int forward = config.forward ? config.forward : sig;

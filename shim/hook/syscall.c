@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-/* One bit for each number that concerns us; read by the entry. */
+/* One bit for each system call number with a hook; read by the entry. */
 HIDDEN uint64_t syscall_ours[8];
 
 static const uint16_t numbers[] = {
@@ -94,7 +94,7 @@ static long raw_epoll_pwait2(long a, long b, long c, const struct timespec *time
     }
 }
 
-/* This one returns the error itself. */
+/* The real function of this row returns the error itself, not in errno. */
 static long raw_clock_nanosleep(int clock, int flags, const struct timespec *want, struct timespec *rest)
 {
     int err = hook_clock_nanosleep(clock, flags, want, rest);

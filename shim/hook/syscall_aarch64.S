@@ -1,4 +1,4 @@
-/* syscall_aarch64.S: the entry of syscall(2). Numbers that do not concern us go on by a jump: a call would keep its return
+/* syscall_aarch64.S: the entry of syscall(2). Numbers without a hook go on by a jump: a call would keep its return
  * address where a child that shares the stack overwrites it. */
         .text
         .globl  syscall

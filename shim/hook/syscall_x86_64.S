@@ -1,4 +1,4 @@
-/* syscall_x86_64.S: the entry of syscall(2). Numbers that do not concern us go on by a jump: a call would put
+/* syscall_x86_64.S: the entry of syscall(2). Numbers without a hook go on by a jump: a call would put
  * a return address on a stack that SYS_vfork's child shares with its parent. */
         .text
         .globl  syscall

@@ -27,7 +27,7 @@ static nsec_t nsec(const struct timespec *t)
     return (seconds < most ? seconds : most) * NSEC_PER_SEC + (nsec_t)t->tv_nsec;
 }
 
-/* Did the wait fail only because of us? Then prepare the next round. */
+/* Did the wait fail only because of lastcall's handler? Then prepare the next round. */
 static bool again(struct waiting *w, int ret)
 {
     return UNLIKELY(ret < 0) && hook_again(&w->runs);

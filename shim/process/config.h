@@ -10,8 +10,8 @@ extern HIDDEN struct options config; /* written by config.c alone */
 /* Read them from the environment of the program. */
 void config_read(const char *const *environment);
 
-/* What is wrong with the configuration: whole lines of text, said when the process serves. More may be added until then, into
- * what config_errors_begin gives. */
+/* Errors of the configuration: whole lines of text, written when the process serves. Until then more may be added to
+ * the text that config_errors_begin gives. */
 const char *config_errors(void);
 void config_errors_begin(struct text *more);
 

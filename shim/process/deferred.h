@@ -1,4 +1,5 @@
-/* deferred.h: the drain signal that the program has not had yet. Written by the signal handler and by the drain's thread. */
+/* deferred.h: the drain signal that is not delivered to the program yet. Written by the signal handler and by the
+ * drain's thread. */
 #ifndef LASTCALL_PROCESS_DEFERRED_H
 #define LASTCALL_PROCESS_DEFERRED_H
 

@@ -8,9 +8,8 @@
 enum { EINTR_RUNS = 64 };
 
 struct eintr {
-    unsigned runs; /* of our handler, where it has interrupted a call */
-    int run_tid
-        [EINTR_RUNS]; /* in which threads, the last of them; negative: the program's own handler has run as well */
+    unsigned runs;           /* of our handler, where it has interrupted a call */
+    int run_tid[EINTR_RUNS]; /* the threads of the last runs; negative: the program's own handler has run as well */
 };
 extern HIDDEN struct eintr eintr;
 

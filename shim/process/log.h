@@ -9,7 +9,7 @@
 /* Note which file the standard error is, when the process begins to serve. */
 void log_start(void);
 
-/* Open the log file, when a drain begins: later the process may have become somebody who cannot write there. */
+/* Open the log file, when a drain begins: later the process may have changed to a user who cannot write there. */
 void log_open_file(void);
 /* A file of the configuration cannot be opened: -err. */
 void log_path_failed(const char *what, const char *path, int err, const char *instead);
@@ -26,7 +26,7 @@ void log_put(const struct text *lines);
 
 /* To the standard error. Any thread, any signal handler. */
 void log_warning(const char *what);
-/* The kernel refuses what we ask it (a sandbox), or there is no memory, or no room: said once. */
+/* A system call that lastcall needs is refused (a sandbox), or memory or entries are short: logged once. */
 void log_cannot_watch(const char *what, uint8_t *said);
 /* What is wrong with the configuration. */
 void log_config_errors(void);

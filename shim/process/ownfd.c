@@ -9,7 +9,7 @@ enum { WORD = 64, WORDS = 64, PAGE = WORD * WORDS, PAGES = OWNFD_END / PAGE };
 
 static uint64_t first_page[WORDS];
 static uint64_t *page[PAGES] = {first_page};
-static int top; /* no number above it was ever ours */
+static int top; /* no higher number was ever registered */
 
 static uint64_t *page_of(int fd, bool make)
 {
@@ -59,7 +59,7 @@ void ownfd_close(int fd)
 {
     if (fd < 0)
         return;
-    ownfd_remove(fd); /* before the number is somebody else's */
+    ownfd_remove(fd); /* before another descriptor can get the number */
     sys1(SYS_close, fd);
 }
 

@@ -7,10 +7,9 @@
 struct self {
     bool off;      /* LASTCALL_DISABLE, or nothing to work with */
     bool armed;    /* this process serves */
-    bool go;       /* a Go program, and its system calls are ours to see */
-    bool injected; /* a static program: what it starts does not get the library */
-    bool
-        pre_exec; /* a fork's child that has not served yet. Drain signals pass through, since exec would forget a deferred one */
+    bool go;       /* a Go program with system calls that lastcall sees */
+    bool injected; /* a static program: the programs that it starts do not get the library */
+    bool pre_exec; /* forked, has not served yet. Drain signals pass through, since exec would forget a deferred one */
     int pid;
     uint64_t *fork_page; /* MADV_WIPEONFORK: 0 in a child */
     uint32_t forks_begun, forks_done;
@@ -49,7 +48,7 @@ static INLINE int self_pid(void)
     return self_state.pid;
 }
 
-/* The constructor, in this order: what the program is; then the hooks may work. */
+/* The constructor, step by step: find out what the program is; then the hooks may work. */
 void self_set_go(void);
 void self_set_injected(bool injected);
 void self_switch_on(void);
@@ -62,8 +61,8 @@ void self_note_pid(void);
 void self_serve(void (*on_unseen_fork)(void), void (*on_first_use)(void));
 void self_arm(void);
 
-/* Does this state describe the calling process? False in a vfork child, whose memory is its parent's; a fork's child is made
- * a process of its own first. */
+/* Does this state describe the calling process? False in a vfork child, which runs in its parent's memory; a fork's
+ * child first gets a state of its own. */
 bool self_is_our_process(void);
 
 /* A pre-exec child serves, or waits for something: it will not exec. */

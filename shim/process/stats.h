@@ -1,4 +1,4 @@
-/* stats.h: what has happened in this drain, counted where it happens. Any thread, any signal handler. */
+/* stats.h: the counts of this drain, each counted where its event happens. Any thread, any signal handler. */
 #ifndef LASTCALL_PROCESS_STATS_H
 #define LASTCALL_PROCESS_STATS_H
 
@@ -9,8 +9,8 @@ struct stats {
     nsec_t last_done_at;          /* when the last thing outstanding was done */
     nsec_t last_accept_at;        /* when the last connection was accepted */
     unsigned accepting;           /* calls of accept that do not block, begun while draining */
-    unsigned interrupts;          /* threads that were to be taken out of accept by a signal ... */
-    unsigned interrupts_answered; /* ... and that have come out */
+    unsigned interrupts;          /* threads that were sent a signal to interrupt their accept */
+    unsigned interrupts_answered; /* threads of these that have left their accept */
 };
 extern HIDDEN struct stats stats;
 

@@ -1,5 +1,5 @@
 /* trace.h: LASTCALL_LOG=trace: each decision with its reason. Hooks may not log, so they leave a record in a ring,
- * and the pump writes it down. Any thread, any signal handler; costs a load and a branch when off. */
+ * and the drain thread writes it down. Any thread, any signal handler; costs a load and a branch when off. */
 #ifndef LASTCALL_TRACE_H
 #define LASTCALL_TRACE_H
 
@@ -13,7 +13,7 @@ enum trace {
     TRACE_LINGER,      /* the program has closed; the socket stays until its output is acknowledged */
     TRACE_ACKED,       /* the output is acknowledged */
     TRACE_DROPPED,     /* the lingering socket is closed */
-    TRACE_LATE_DATA,   /* bytes came after the end */
+    TRACE_LATE_DATA,   /* bytes came after our close decision */
     TRACE_OPAQUE,      /* not understood any more: value says why (enum opaque_reason) */
     TRACE_HANDED,      /* no connection can come from the primary any more; value: so many have come */
     TRACE_KINDS
@@ -31,7 +31,8 @@ static inline void trace(enum trace what, int fd, uint64_t value)
         trace_put(what, fd, value);
 }
 
-/* Pump only: call f for each record since the last time, oldest first. What the ring could not hold is lost. */
+/* Drain thread only: call f for each record since the last call, oldest first. Records that the ring had no room for
+ * are lost. */
 void trace_take(void (*f)(enum trace what, int fd, uint64_t value, nsec_t at));
 
 const char *trace_name(enum trace what);

@@ -1,4 +1,5 @@
-/* wake.h: what the drain's thread waits on, and how others wake it. Any thread, any signal handler. */
+/* wake.h: the events that the drain's thread waits for, and how other threads wake it. Any thread, any signal
+ * handler. */
 #ifndef LASTCALL_PROCESS_WAKE_H
 #define LASTCALL_PROCESS_WAKE_H
 
@@ -12,7 +13,7 @@ struct wake {
 };
 extern HIDDEN struct wake wake;
 
-/* Make the descriptors, before anybody can see that a drain has begun. */
+/* Make the descriptors, before any thread can see that a drain has begun. */
 void wake_open(void);
 
 /* Wake the drain's thread. */

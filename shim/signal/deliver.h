@@ -1,4 +1,4 @@
-/* deliver.h: the program has its signal. */
+/* deliver.h: the delivery of a drain signal to the program. */
 #ifndef LASTCALL_SIGNAL_DELIVER_H
 #define LASTCALL_SIGNAL_DELIVER_H
 
@@ -21,11 +21,12 @@ bool deliver_here(int sig, void *context);
 /* In our handler of sig, where nothing is deferred: the signal passes as it came. False: likewise. */
 bool deliver_as_it_came(int sig, siginfo_t *info, void *context);
 
-/* In our handler of sig, in a child between its birth and exec, which has nothing to drain: exec forgets a deferred signal, so
- * the child gets it now, as without us. The memory may be the parent's (vfork): only the kernel's table is touched. */
+/* In our handler of sig, in a child between fork and exec, which has nothing to drain: exec forgets a deferred
+ * signal, so the child gets the signal now, as without lastcall. The memory may be the parent's (vfork): only the
+ * kernel's table is touched. */
 void deliver_before_exec(int sig, siginfo_t *info, void *context);
 
-/* What is deferred, if anything is, to this thread, now. */
+/* Deliver the deferred signal, if there is one, to this thread, now. */
 void deliver_deferred(void);
 
 #endif

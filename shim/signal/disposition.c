@@ -36,7 +36,7 @@ static bool put_action(int sig, const struct ksigaction *act)
     return sys4(SYS_rt_sigaction, sig, act, 0, 8) == 0;
 }
 
-/* libc puts in the restorer that the kernel wants; where the program has given none, it is ours. */
+/* libc puts in the restorer that the kernel wants; where the program has given none, lastcall's restorer is put in. */
 static void complete(struct ksigaction *own)
 {
     if ((own->flags & SA_RESTORER_) != 0)

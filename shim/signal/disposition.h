@@ -12,7 +12,7 @@ typedef void disposition_handler(int sig, siginfo_t *info, void *context);
 struct dispositions {
     struct signal_view view; /* changed under the lock */
     uint8_t lock;
-    disposition_handler *handler, *on_command; /* ours: see dispositions_init */
+    disposition_handler *handler, *on_command; /* lastcall's: see dispositions_init */
 };
 extern HIDDEN struct dispositions dispositions;
 
@@ -25,8 +25,8 @@ static inline bool signal_is_held(int sig)
  * other call that changes a disposition. */
 void dispositions_init(disposition_handler *handler, disposition_handler *on_command);
 
-/* Hold the drain signals of the configuration. One that the kernel (a sandbox) does not let us hold is the program's alone,
- * which is said in the log. */
+/* Hold the drain signals of the configuration. A signal that the kernel (a sandbox) does not let lastcall hold goes
+ * to the program at once, which is logged. */
 void dispositions_take(void);
 
 /* Hold none any more: the program's dispositions are in the kernel. */
@@ -52,13 +52,13 @@ void dispositions_after_fork(void);
 
 /* ---- for deliver.c and eintr.c: without the lock ---- */
 
-/* Put the program's own disposition into the kernel. False: a sandbox that has come since does not let us. */
+/* Put the program's own disposition into the kernel. False: a sandbox that was installed meanwhile forbids it. */
 bool dispositions_put(int sig, struct ksigaction own);
 
 /* Hold sig no longer. Returns what the program has from now on. */
 struct ksigaction dispositions_release(int sig);
 
-/* Is `handler` ours for the drain signals? */
+/* Is `handler` lastcall's handler of the drain signals? */
 static inline bool dispositions_is_ours(uintptr_t handler)
 {
     return handler == (uintptr_t)dispositions.handler;

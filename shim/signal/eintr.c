@@ -41,10 +41,10 @@ static bool is_interrupted_wait(long nr, long second, const struct ksigaction *p
     }
 }
 
-/* The thread may stand before a call that waits: the kernel has set it back to there, to restart the wait after our handler
- * (SA_RESTART), though the program's own handler would have ended the wait. The program's handler will run as ours returns,
- * and then the thread would wait for what has come already. So the call is made to fail with EINTR, by advancing the saved
- * pc. (An invalid `how` only makes the kernel read.) */
+/* The kernel restarts the wait after our handler (SA_RESTART), though the program's own handler would have ended it:
+ * the thread would wait for an event that has come already, as the program's handler runs when our handler returns.
+ * So where the kernel has set the thread back to before a call that waits, the call is made to fail with EINTR, by
+ * advancing the saved pc. (An invalid `how` only makes the kernel read.) */
 static void interrupt_wait_ahead(void *context, const struct ksigaction *program)
 {
     long second;
@@ -55,7 +55,8 @@ static void interrupt_wait_ahead(void *context, const struct ksigaction *program
         arch_interrupt_call_ahead(context);
 }
 
-/* As our handler returns, will the kernel run the program's handler of another signal? All are blocked in ours. */
+/* As our handler returns, will the kernel run the program's handler of another signal? All signals are blocked in
+ * our handler. */
 static bool others_follow(void *context)
 {
     uint64_t pending = 0;

@@ -84,7 +84,7 @@ static inline long arch_call_ahead(const void *context, long *second)
     return code == 0xd4000001 /* svc #0 */ ? (long)uc->uc_mcontext.regs[8] : -1;
 }
 
-/* It is not made: it has failed with EINTR. */
+/* The call is not made: it has failed with EINTR. */
 static inline void arch_interrupt_call_ahead(void *context)
 {
     ucontext_t *uc = context;

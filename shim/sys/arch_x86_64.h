@@ -71,7 +71,7 @@ static inline long arch_call_ahead(const void *context, long *second)
     return code[0] == 0x0f && code[1] == 0x05 ? (long)reg[REG_RAX] : -1;
 }
 
-/* It is not made: it has failed with EINTR. */
+/* The call is not made: it has failed with EINTR. */
 static inline void arch_interrupt_call_ahead(void *context)
 {
     greg_t *reg = ((ucontext_t *)context)->uc_mcontext.gregs;

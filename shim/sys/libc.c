@@ -1,4 +1,4 @@
-/* libc.c: see libc.h. Everything here is a weak reference: the object loads without any libc. */
+/* libc.c: see libc.h. Everything here is a weak reference: the library loads without any libc. */
 #include "sys/libc.h"
 
 #include "sys/stacks.h"

@@ -4,17 +4,18 @@
 
 #include "base.h"
 
-/* The definition of `name` that the program would get without us, or NULL. Constructor only: dlsym is
- * not safe in a signal handler. */
+/* The definition of `name` that the program would get without lastcall, or NULL. Constructor only: dlsym is not safe
+ * in a signal handler. */
 void *libc_next(const char *name);
 
 /* Forget the "symbol not found" that a failed libc_next may have left for the program's dlerror. */
 void libc_clear_error(void);
 
-/* The calling thread's errno; in a program without libc that of the stack of ours that it runs on, or a throw-away int. */
+/* The calling thread's errno; in a program without libc that of the lastcall stack that the thread runs on, or a
+ * throw-away int. */
 int *libc_errno(void);
 
-/* glibc? (They differ in what signal() leaves behind.) */
+/* glibc? (libcs differ in the disposition that signal() sets.) */
 bool libc_is_gnu(void);
 
 /* Find that out (constructor). */

@@ -56,7 +56,7 @@ void logfile_to_stderr(uint64_t dev, uint64_t ino, const char *line, size_t n)
         sys3(SYS_write, 2, line, n);
 }
 
-/* Its owner could have named what it points to as well. /dev/stderr is root's, /proc/self/fd/2 our own. */
+/* The owner of the link could have named its target as well. /dev/stderr is root's, /proc/self/fd/2 our own. */
 static bool is_trusted_link(const char *path)
 {
     struct stat st;

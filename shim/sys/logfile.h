@@ -1,5 +1,5 @@
-/* logfile.h: where lines of ours go. Opened by the pump, early (the program may change its ids later); the
- * standard error is used only while it is still the file seen at start, and only if it takes a line
+/* logfile.h: where the lines of lastcall go. Opened by the drain thread, early (the program may change its ids
+ * later); the standard error is used only while it is still the file seen at start, and only if it takes a line
  * without blocking. */
 #ifndef LASTCALL_SYS_LOGFILE_H
 #define LASTCALL_SYS_LOGFILE_H
@@ -9,7 +9,7 @@
 /* Note which file the standard error is. */
 void logfile_remember_stderr(uint64_t *dev, uint64_t *ino);
 
-/* Write n bytes to the standard error, if it is still that file and takes them now. */
+/* Write n bytes to the standard error, if that is still the noted file and takes the bytes now. */
 void logfile_to_stderr(uint64_t dev, uint64_t ino, const char *line, size_t n);
 
 /* Open for appending, close-on-exec, at a high number (fd.h). -errno. The path may lie where others may write: a
@@ -17,17 +17,17 @@ void logfile_to_stderr(uint64_t dev, uint64_t ino, const char *line, size_t n);
  * a FIFO or a terminal not waited for. */
 int logfile_open(const char *path);
 
-/* Against others who write to the same file. Whoever may read it may lock it too, and for ever: it is waited for no longer
- * than 100 ms. False: somebody else has it. */
+/* Lock the file against other processes that write to it. A process that may read the file may hold a lock for ever,
+ * so the wait ends after 100 ms. False: another process has the lock. */
 bool logfile_lock(int fd);
 void logfile_unlock(int fd);
 
-/* False: not all of it could be written (a full disk, a pipe that is closed or full). */
+/* False: not all bytes could be written (a full disk, a pipe that is closed or full). */
 bool logfile_write(int fd, const char *line, size_t n);
 
 /* The end of a regular file; 0 of any other. */
 uint64_t logfile_end(int fd);
-/* Cut it there: what came behind is ours, and not whole. */
+/* Truncate the file there: the bytes after it are lastcall's, and an incomplete line. */
 void logfile_take_back(int fd, uint64_t end);
 
 #endif

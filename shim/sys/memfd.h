@@ -8,8 +8,8 @@
  * if there could be none: then only forks share it. NULL: no memory. */
 void *memfd_make(size_t size, int *fd);
 
-/* The memory behind fd; NULL if it is not such memory of just this size, which nobody can shrink (else it would be a
- * SIGBUS one day). */
+/* The memory of fd; NULL if fd is no memory of just this size, sealed against shrinking (an access past a shrunk end
+ * is a SIGBUS). */
 void *memfd_join(int fd, size_t size);
 
 /* Open that of another process (of the same user): a descriptor as from memfd_make, or -errno. */

@@ -1,5 +1,5 @@
-/* net.h: what the kernel knows of a socket, and what we ask it to do. Raw system calls; any thread, any
- * signal handler. Errors are -errno. The facts they stand on: DESIGN section 5. */
+/* net.h: what the kernel knows of a socket, and what it is asked to do. Raw system calls; any thread, any signal
+ * handler. Errors are -errno. The kernel facts behind them: DESIGN section 5. */
 #ifndef LASTCALL_NET_H
 #define LASTCALL_NET_H
 
@@ -42,13 +42,13 @@ void sock_text(const struct sock_address *a, char *out);
 /* Is fd a stream socket (TCP, MPTCP or AF_UNIX)? *unix_, *listening set. */
 bool sock_is_stream(int fd, bool *unix_, bool *listening);
 bool sock_reuseport(int fd);
-/* False: the kernel does not let us ask about this socket (seccomp). */
+/* False: the kernel refuses the question about this socket (seccomp). */
 bool sock_answers(int fd);
 
 /* Where the kernel answers less (before 4.1; qemu-user), the bytes are what no hook can have counted: opaque. */
 int sock_counts(int fd, struct sock_counts *out);
-/* Does this error mean that the descriptor is something else by now, or nothing? Another one tells of no descriptor, but
- * that the kernel may not be asked (a filter's EPERM), or cannot answer just now. */
+/* Does this error mean that the descriptor is closed, or something else by now? Any other error says nothing of the
+ * descriptor: the question is forbidden (a filter's EPERM), or cannot be answered just now. */
 bool sock_is_other(long err);
 /* Bytes received that the program has not read; bytes written that are not acknowledged (+1 for a FIN). */
 long sock_unread(int fd);
@@ -73,7 +73,7 @@ struct sock_query {
 int sock_half_open(const struct sock_query *q);
 int sock_listeners(const struct sock_query *q);
 uint64_t sock_inode(int fd);
-/* Does somebody stand in the accept queue of this listener? (poll(2); also true of one that is shut.) */
+/* Is a client in the accept queue of this listener? (poll(2); also true of a listener that is shut down.) */
 bool sock_acceptable(int fd);
 /* Connections in the accept queue of the AF_UNIX listener with this inode; -1: cannot be known. */
 int sock_unix_queue(uint32_t inode);
@@ -81,7 +81,7 @@ int sock_unix_queue(uint32_t inode);
 /* Read and throw away what has come, at most 1 MiB a call. Returns bytes; *ended: end of file or error. */
 uint64_t sock_discard(int fd, bool *ended);
 
-/* A listener that nobody can ever connect to: -errno or a descriptor (see DESIGN section 5, placeholder). */
+/* A listener that no client can ever connect to: -errno or a descriptor (see DESIGN section 5, placeholder). */
 int sock_placeholder(bool nonblocking);
 
 #endif

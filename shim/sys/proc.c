@@ -155,7 +155,7 @@ static bool stat_field(int pid, int number, uint64_t *out)
 
 bool proc_started(int pid, nsec_t *at)
 {
-    enum { START_TIME = 22, TICKS_PER_SECOND = 100 }; /* USER_HZ, the same on every architecture of ours */
+    enum { START_TIME = 22, TICKS_PER_SECOND = 100 }; /* USER_HZ, the same on all supported architectures */
     uint64_t ticks;
     if (!stat_field(pid, START_TIME, &ticks))
         return false;

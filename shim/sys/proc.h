@@ -1,15 +1,16 @@
-/* proc.h: what /proc tells of other processes. Raw system calls; pump only (it takes milliseconds). */
+/* proc.h: what /proc tells of other processes. Raw system calls; drain thread only (a walk takes milliseconds). */
 #ifndef LASTCALL_PROC_H
 #define LASTCALL_PROC_H
 
 #include "base.h"
 
-struct proc_unseen { /* who could not be looked into */
+struct proc_unseen { /* processes that could not be looked into */
     bool kin, strangers /* of our session */, ancestors;
 };
 
-/* Call f for the inode of every socket that some other process, pid, has open. kin: does one that cannot be looked into drain
- * with us? False: a stranger could not be looked into, or there is no /proc: then there may be more. */
+/* Call f for the inode of every socket that some other process, pid, has open. kin: is a process that cannot be
+ * looked into a member of our drain? False: an external process could not be looked into, or there is no /proc: then
+ * there may be more sockets. */
 bool proc_foreign_sockets(bool (*kin)(uint64_t pid), void (*f)(uint64_t inode, uint64_t pid, void *arg), void *arg,
                           struct proc_unseen *unseen);
 
@@ -23,16 +24,17 @@ int proc_each_number(const char *path, void (*f)(int dir, const char *name, uint
 /* The inode in a descriptor's link of n bytes: "socket:[123]"; 0: it is no socket. */
 uint64_t proc_link_inode(const char *link, size_t n);
 
-/* /proc/PID/stat behind the name, which may hold anything: "S ppid ...". NULL: it cannot be read. */
+/* The text of /proc/PID/stat after the name, which may hold any character: "S ppid ...". NULL: it cannot be read. */
 const char *proc_stat(int pid, char *buf, size_t size);
 
 /* When a process was started, CLOCK_BOOTTIME, to 10 ms. False: it cannot be known. */
 bool proc_started(int pid, nsec_t *at);
 
-/* Its parent; 0: none here, or it cannot be known. */
+/* The parent of the process; 0: none here, or it cannot be known. */
 int proc_parent(int pid);
 
-/* Has it ended, or begun to? It has begun before its first descriptor is closed. True also if that cannot be known. */
+/* Has the process ended, or begun to? It has begun before its first descriptor is closed. True also if that cannot
+ * be known. */
 bool proc_is_ending(int pid);
 
 struct proc_mapping {
@@ -43,7 +45,7 @@ struct proc_mapping {
 /* Call f for each mapping of a process until it returns false. 0; -errno: they cannot be read; -ESRCH: not to their end. */
 long proc_each_mapping(int pid, bool (*f)(const struct proc_mapping *m, void *arg), void *arg);
 
-/* Has it mapped a file with this inode? True also if that cannot be known. */
+/* Has the process mapped a file with this inode? True also if that cannot be known. */
 bool proc_maps_inode(int pid, uint64_t inode);
 
 /* Is the signal in this set of a thread's ("SigBlk", "SigIgn", "ShdPnd")? False if that cannot be known. */

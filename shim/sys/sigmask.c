@@ -13,8 +13,8 @@ uint64_t sigmask_block_all(void)
     return sys4(SYS_rt_sigprocmask, SIG_SETMASK, &all_signals, &old, 8) == 0 ? old : all_signals;
 }
 
-/* A thread whose signals stay blocked would never hear of one again: a failure, which only a sandbox could make, is tried
- * once more. */
+/* A thread with signals that stay blocked would never get one again: so a failure, which only a sandbox could cause,
+ * is tried once more. */
 void sigmask_restore(uint64_t old)
 {
     if (old != all_signals && sys4(SYS_rt_sigprocmask, SIG_SETMASK, &old, 0, 8) != 0)

@@ -17,7 +17,8 @@ extern HIDDEN char *stacks_base;
 /* Map them. False: no memory. */
 bool stacks_make(void);
 
-/* The errno of the stack that the caller runs on; NULL if that is none of ours. A program without libc has no other. */
+/* The errno of the lastcall stack that the caller runs on; NULL if the caller runs on another stack. A program
+ * without libc has no other errno. */
 int *stacks_errno(void);
 #endif
 

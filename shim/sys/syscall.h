@@ -1,5 +1,5 @@
-/* syscall.h: raw system calls, returning -errno. What the object does on its own account goes through
- * here, so that it never meets its own hooks, nobody's errno changes, and no libc is needed. */
+/* syscall.h: raw system calls, returning -errno. The system calls that the library needs for itself go through here,
+ * so that they never meet its own hooks, change no thread's errno, and need no libc. */
 #ifndef LASTCALL_SYSCALL_H
 #define LASTCALL_SYSCALL_H
 

@@ -41,8 +41,8 @@ void close_watch(const struct conn *c)
         sys4(SYS_epoll_ctl, ep, EPOLL_CTL_ADD, c->fd, &want);
 }
 
-/* The output is acknowledged, or we learn of it by an event of the pump's epoll set; so too of the end of a peer
- * that is still sending. */
+/* The output is acknowledged, or the private epoll set of the drain thread gets an event when it is; the same for
+ * the end of file of a peer that is still sending. */
 static void await_ack(struct conn *c, nsec_t now)
 {
     if (c->unix_ || sock_unsent(c->fd) == 0) {
@@ -88,9 +88,10 @@ void close_half_by_program(uint32_t slot)
 
 /* ---- the program closes ------------------------------------------------------------------------------- */
 
-/* An epoll registration belongs to the open file, and goes with the last that holds it. At its close that may be we: who
- * keeps the socket for a while, or just a system call of ours that is at it (the survey's, the walk through /proc). So it is
- * taken out before: else the program would hear of a connection that it has freed. False: it may be in a set still. */
+/* An epoll registration lives as long as the open file description. lastcall may hold that longer than the program:
+ * as a lingering socket, or for a system call of the scan or of the walk through /proc. Then the program would get
+ * events of a connection that it has freed (epoll(7)). So the registration is removed before the program's close.
+ * False: it may be in a set still. */
 static bool leaves_epoll(const struct conn *c, int fd)
 {
     if (c->io.epoll_fd == -2)
@@ -99,8 +100,8 @@ static bool leaves_epoll(const struct conn *c, int fd)
     return err == 0 || err == -ENOENT || err == -EBADF;
 }
 
-/* The program's descriptor goes, the socket stays with us until its output is acknowledged and its peer
- * has ended too (RFC 9112 9.6). */
+/* The program's descriptor is closed; lastcall keeps the socket until its output is acknowledged and its peer has
+ * ended too (RFC 9112 9.6). */
 static bool keep_lingering(struct conn *c, int fd)
 {
     int kept = (int)sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, fd_high());

@@ -1,5 +1,5 @@
-/* close.h: a connection ends: half-closed by us or by the program, then closed by the program, lingering where that would reset it.
- * Any thread, any signal handler. */
+/* close.h: a connection ends: half-closed by lastcall or by the program, then closed by the program, lingering where
+ * that close would reset the connection. Any thread, any signal handler. */
 #ifndef LASTCALL_TRACK_CLOSE_H
 #define LASTCALL_TRACK_CLOSE_H
 
@@ -7,10 +7,10 @@
 
 /* Half-close c: its last response is complete, and says so. */
 void close_half(struct conn *c, nsec_t now);
-/* The program has half-closed it. */
+/* The program has half-closed connection c. */
 void close_half_by_program(uint32_t slot);
 
-/* Have the drain's thread told when c's output is acknowledged, and its peer has ended. */
+/* Wake the drain thread when c's output is acknowledged, and its peer has ended. */
 void close_watch(const struct conn *c);
 
 /* Bytes have come after our close decision, and were swallowed. */

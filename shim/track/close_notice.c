@@ -87,7 +87,7 @@ bool close_notice_plan(struct io_call *call, const struct http1_span *chunks, si
     if (added != from)
         return false;
     f->total = from + f->plan.taken;
-    /* A head in too many chunks is written short: what comes behind it must not overtake. */
+    /* A head in too many chunks is written short: the bytes that follow must not overtake it. */
     added = 0;
     if (f->plan.ends)
         wire_add_range(&w, chunks, count, f->total, SIZE_MAX, &added);

@@ -19,7 +19,7 @@ static uint64_t from_signal(nsec_t at)
 
 /* ---- one connection ------------------------------------------------------------------------------------- */
 
-/* The bytes may be on their way just now: it is the last word that counts. */
+/* The bytes may be on their way just now: the last state noted has the final counts. */
 static void fill(struct conn_history_entry *t, const struct conn *c)
 {
     const char *method = conn_method(c);
@@ -37,7 +37,7 @@ static struct conn_history_entry *track_of(const struct conn *c)
     return conn_history_at(conn_log.table, __atomic_load_n(&c->report.log, __ATOMIC_ACQUIRE), conn_log.serial);
 }
 
-/* It changes before the survey has come to it: then this tells what it was at the signal. */
+/* The connection changes before the first scan has seen it: its state at the signal follows from its new state. */
 static void put_before(struct conn *c, enum conn_history_state now)
 {
     static const uint8_t before[CONN_HISTORY_STATES] = {
@@ -47,7 +47,7 @@ static void put_before(struct conn *c, enum conn_history_state now)
         [CONN_HISTORY_CLOSING] = CONN_HISTORY_IDLE,
         [CONN_HISTORY_LINGERING] = CONN_HISTORY_IDLE,
         [CONN_HISTORY_CLOSED] = CONN_HISTORY_IDLE,
-        [CONN_HISTORY_OPAQUE] = CONN_HISTORY_OPAQUE, /* the survey's first look */
+        [CONN_HISTORY_OPAQUE] = CONN_HISTORY_OPAQUE, /* the first scan */
     };
     if (!conn_is_inherited(c) && !c->stale)
         conn_log_put_new(c, before[now], deferred.signal_at);
@@ -71,7 +71,7 @@ static void count_left_out(void)
         __atomic_store_n(conn_log.missed, now, __ATOMIC_RELEASE);
 }
 
-/* The thread that has accepted it and the survey may both be the first to see it. */
+/* The thread that has accepted the connection and the scan may both be the first to see it. */
 void conn_log_put_new(struct conn *c, enum conn_history_state state, nsec_t at)
 {
     uint32_t none = 0;
@@ -123,7 +123,7 @@ void conn_log_aborted(const struct conn *c)
 
 /* ---- the drain ------------------------------------------------------------------------------------------ */
 
-/* Of drains whose coordinator has died before its report. */
+/* The entries of drains that have lost their coordinator before its report. */
 static void drop_left_behind(struct conn_history *h, bool (*is_member)(uint32_t serial))
 {
     for (uint32_t i = 0; i < conn_history_top(h); i++) {

@@ -49,11 +49,11 @@ void conn_log_look(struct conn *c, bool in_flight, nsec_t at);
 void conn_log_aborted(const struct conn *c);
 /* A member of our drain has died. */
 void conn_log_died(uint32_t serial);
-/* Our part is over: the last word on what is still open. */
+/* This process's part of the drain is over: note the last state of each open connection. */
 void conn_log_end(void);
 /* Call f for every connection of this member, which is process pid. */
 void conn_log_each(uint32_t serial, int pid, void (*f)(const struct report_connection *c, void *arg), void *arg);
-/* They have been told. */
+/* The connections of this member are reported: drop them. */
 void conn_log_drop(uint32_t serial);
 
 #endif

@@ -42,10 +42,10 @@ void connections_unpin(struct conn *c);
 /* Does this process hold connections that its parent may have left to it? */
 bool connections_inherits(void);
 
-/* From a fork on, no connection is ours alone: a shutdown() would act on the sibling's too. */
+/* From a fork on, no connection is CONN_OWN: a shutdown() would act on the other process's descriptor too. */
 void connections_share(void);
 
-/* A fork's child has its parent's connections, but what was going on with them is not in this process. */
+/* A fork's child has its parent's connections, but calls in progress on them are the parent's. */
 void connections_after_fork(void);
 
 #endif

@@ -112,7 +112,7 @@ static struct conn *track(int fd, uint16_t listener, bool unix_, bool found)
         c->since = clock_now();
         conn_report_set(c, CONN_LATE);
         if (!found)
-            conn_log_new(c, CONN_HISTORY_IDLE, c->since); /* else the scan says what it is */
+            conn_log_new(c, CONN_HISTORY_IDLE, c->since); /* else the scan finds its state */
     }
     conn_lives(c); /* with its own idle window: else the drain's thread would take it for one that has had its time */
     if (LIKELY(!found)) {
@@ -193,7 +193,7 @@ bool fds_find(int fd)
     slots.looked_at = fd;
     if (!slots_possible(fd) || !slots_change(fd, 0, LOOKED_AT))
         return false;
-    /* One made by connect() has a local port that nobody here listens on. */
+    /* A socket made by connect() has a local port without a listener here. */
     if (sock_is_stream(fd, &unix_, &listening) && !unix_ && !listening && sock_local(fd, &local) &&
         sock_peer(fd, &peer) && listeners_have_port(local.port))
         c = track(fd, LISTENERS_MAX, false, true);

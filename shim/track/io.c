@@ -49,7 +49,7 @@ bool io_is_half_closed(uint32_t slot)
 
 /* ---- in ----------------------------------------------------------------------------------------------- */
 
-/* The program reads from a connection that we have ended: what crossed is swallowed. */
+/* The program reads from a connection that lastcall has half-closed: late data is discarded. */
 static void swallow(struct conn *c, int fd)
 {
     bool ended;
@@ -131,7 +131,8 @@ static inline void write_none(struct io_call *call)
         __atomic_sub_fetch(&call->c->calls_out, 1, __ATOMIC_RELAXED);
 }
 
-/* `done` responses are complete. If that was the last one owed and close was said, the end. */
+/* `done` responses are complete. If the last outstanding one is among them and has said close, the connection is
+ * half-closed. */
 static void response_done(struct conn *c, unsigned done)
 {
     nsec_t now = clock_now();
@@ -153,7 +154,7 @@ static void response_done(struct conn *c, unsigned done)
         close_half(c, now);
     } else {
         trace(TRACE_IDLE, c->fd, 0);
-        wake_changed(NULL); /* an idle window begins that the pump does not know of */
+        wake_changed(NULL); /* the drain thread does not know of this new idle window */
     }
     if (stage_of(c) < CONN_HALF_CLOSED)
         conn_log_note(c, CONN_HISTORY_IDLE);

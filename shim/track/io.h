@@ -10,7 +10,7 @@
 
 #include <sys/types.h>
 
-/* Have we half-closed this connection? */
+/* Has lastcall half-closed this connection? */
 bool io_is_half_closed(uint32_t slot);
 
 /* One call of the program that moves bytes. */
@@ -29,19 +29,20 @@ static INLINE struct conn *io_begin(struct io_call *call, uint32_t slot)
     return c;
 }
 
-/* Is it the connection that the call began with? Its entry may have been given away meanwhile. */
+/* Is the connection still the one that the call began with? Its entry may have been reused meanwhile. */
 static INLINE bool io_holds(const struct io_call *call)
 {
     return LIKELY(LOAD(call->c->generation) == call->generation);
 }
 
-/* A call that is not the only one in its direction; or the first one since the fork that left it to us. */
+/* A call that is not the only one in its direction (concurrent: the connection becomes opaque), or the first one of
+ * this process since the fork that the connection came by. */
 void io_beside(struct conn *c);
 
-/* While draining: is the connection ended? Then what has crossed is swallowed. */
+/* While draining: is the connection half-closed? Then late data is discarded. */
 bool io_read_refused(struct conn *c, int fd);
 
-/* Begin reading. False: the connection is ended, the call's answer is 0 (end of file). */
+/* Begin reading. False: the connection is half-closed, the call's answer is 0 (end of file). */
 static INLINE bool io_read_begin(struct io_call *call, int fd, uint32_t slot)
 {
     struct conn *c = io_begin(call, slot);
@@ -83,7 +84,8 @@ static INLINE void io_read_none(struct io_call *call)
         __atomic_sub_fetch(&call->c->calls_in, 1, __ATOMIC_RELAXED);
 }
 
-/* Begin writing. draining: deferred_draining(). False: the connection is ended, the program's bytes are swallowed. */
+/* Begin writing. draining: deferred_draining(). False: the connection is half-closed, the program's bytes are
+ * swallowed. */
 static INLINE bool io_write_begin(struct io_call *call, uint32_t slot, bool draining)
 {
     struct conn *c = io_begin(call, slot);
@@ -110,7 +112,7 @@ static INLINE void io_write_end(struct io_call *call, ssize_t n, const struct ht
     io_note_thread(c);
     conn_sent(c, count ? chunks->data : NULL, (size_t)n, (uint64_t)n);
     conn_followed(c, &c->calls_out, 1);
-    if (deferred_draining()) /* since a moment ago: the pump may have seen the connection as it was */
+    if (deferred_draining()) /* a drain may have begun: its thread may have seen c as it was before the call */
         wake_changed(c);
 }
 

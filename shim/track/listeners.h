@@ -11,24 +11,24 @@ enum listener_state {
     LISTENER_HIDDEN,    /* new connections find no listener; its queue lives on */
     LISTENER_FILTERED,  /* their SYNs are dropped */
     LISTENER_SHUT_UNIX, /* AF_UNIX: read shutdown; its queue lives on */
-    LISTENER_TO_EMPTY,  /* the program accepts what there is; then the placeholder comes */
-    LISTENER_TO_LEAVE, /* likewise, but what comes meanwhile is for the other processes that hold it: this one detaches */
+    LISTENER_TO_EMPTY,  /* the program accepts the clients in the queue; then the placeholder comes */
+    LISTENER_TO_LEAVE,  /* likewise, but new clients are for the other processes that hold it: this process detaches */
     LISTENER_PLACEHOLDER
 };
 
 struct listener {
     int fd;
     bool live, ignored, unix_;
-    bool inherited;              /* bound by another process, which has not forked this one */
+    bool inherited;              /* bound by another process that is no parent of this one */
     bool delegated;              /* bound here, but a worker listens on it (the primary of node's cluster) */
-    bool shared;                 /* another process may hold it: we did not make it, or have forked */
-    bool external;               /* ... and that process may be one that does not drain with us */
-    bool held, held_by_external; /* seen so at the signal */
-    bool held_by_unknown;        /* ... a process that holds it may be about to show that it drains with us */
+    bool shared;                 /* another process may hold it: inherited, or held at a fork */
+    bool external;               /* shared, and such a process may be external: no part of our drain */
+    bool held, held_by_external; /* such processes were seen at the signal */
+    bool held_by_unknown;        /* held by a process that may soon become a member */
     bool reuseport;
     uint8_t state;    /* enum listener_state */
     uint8_t swapping; /* lock of the swap for a placeholder */
-    uint8_t woken;    /* accepts that were told ECONNABORTED because of it */
+    uint8_t woken;    /* accepts that were answered ECONNABORTED because of the swap */
     uint8_t epolls;   /* sets that hold it; more than LISTENER_EPOLLS: not all are noted */
     struct {
         int fd;
@@ -54,7 +54,7 @@ struct listener *listeners_of(int fd);
 /* An entry for a new listener, empty, not live yet; NULL: there are too many. */
 struct listener *listeners_take(void);
 
-/* Does a live listener that is ours to drain have this TCP port? */
+/* Has a live listener that drains with this process this TCP port? */
 bool listeners_have_port(uint16_t port);
 
 /* The program's epoll_ctl(ep, op, listener, {events, data}) has succeeded: noted for the placeholder. */
@@ -64,7 +64,7 @@ void listeners_note_epoll(struct listener *l, int ep, int op, uint32_t events, u
 bool listeners_lock_inherited(void);
 void listeners_unlock_inherited(void);
 
-/* From a fork on, no listener is ours alone. */
+/* From a fork on, every listener is shared. */
 void listeners_share(void);
 
 void listeners_after_fork(void);

@@ -1,5 +1,5 @@
-/* slots.h: what is known of each descriptor, one word each (core/conn_pool.h). A file that is not ours costs one load and one
- * branch. Any thread, any signal handler. */
+/* slots.h: what is known of each descriptor, one word each (core/conn_pool.h). An untracked file costs one load and
+ * one branch. Any thread, any signal handler. */
 #ifndef LASTCALL_TRACK_SLOTS_H
 #define LASTCALL_TRACK_SLOTS_H
 
@@ -26,13 +26,13 @@ static inline uint32_t slot_of(int fd)
 /* The sweep is looking at this descriptor: see slots_settled. */
 static const uint32_t LOOKED_AT = (uint32_t)FD_SPECIAL << 30 | SPECIAL_LOOKED_AT;
 
-/* The slot, once the sweep is no longer looking: for a few system calls. */
+/* The slot, once the sweep has finished with the descriptor: waits for a few system calls. */
 uint32_t slots_settled(int fd);
 
 /* Can fd have a slot? Maps the table if there is none yet. */
 bool slots_possible(int fd);
 
-/* Whatever it was before. Without a table nothing happens: fd had no slot. */
+/* Set the slot, regardless of its old value. Without a table nothing happens: fd had no slot. */
 static inline void slots_set(int fd, uint32_t slot)
 {
     if ((unsigned)fd >= fd_slots)
