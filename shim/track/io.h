@@ -35,8 +35,7 @@ static INLINE bool io_holds(const struct io_call *call)
     return LIKELY(LOAD(call->c->generation) == call->generation);
 }
 
-/* A call that is not the only one in its direction (concurrent: the connection becomes opaque), or the first one of
- * this process since the fork that the connection came by. */
+/* A call beside another one in its direction (the connection becomes opaque); or this process's first call since the fork. */
 void io_beside(struct conn *c);
 
 /* While draining: is the connection half-closed? Then late data is discarded. */
@@ -84,8 +83,7 @@ static INLINE void io_read_none(struct io_call *call)
         __atomic_sub_fetch(&call->c->calls_in, 1, __ATOMIC_RELAXED);
 }
 
-/* Begin writing. draining: deferred_draining(). False: the connection is half-closed, the program's bytes are
- * swallowed. */
+/* Begin writing. draining: deferred_draining(). False: the connection is half-closed, the bytes are swallowed. */
 static INLINE bool io_write_begin(struct io_call *call, uint32_t slot, bool draining)
 {
     struct conn *c = io_begin(call, slot);
