@@ -79,14 +79,6 @@ enum opaque_protocol opaque_match(const uint8_t *first, size_t n)
     return best;
 }
 
-bool opaque_is_foreign_answer(const uint8_t *first, size_t n)
-{
-    bool whole;
-    if (n == 0 || agrees(first, n, "HTTP/", 5, &whole))
-        return false;
-    return !((first[0] == 0x15 || first[0] == 0x16) && (n < 2 || first[1] == 3));
-}
-
 /* ---- records ------------------------------------------------------------------------------------------- */
 
 static void say(struct opaque *o, enum opaque_speaker who)

@@ -78,8 +78,4 @@ void opaque_begin_unknown(struct opaque *o, enum opaque_speaker last);
 
 enum opaque_state opaque_state(const struct opaque *o);
 
-/* Do the server's first n bytes, sent in answer to what shows no protocol that is known, show that it is no HTTP server? (It
- * answers garbage by an HTTP error, over TLS by an alert.) */
-bool opaque_is_foreign_answer(const uint8_t *first, size_t n);
-
 #endif

@@ -54,19 +54,6 @@ static void test_first_bytes(void **state)
     }
 }
 
-static void test_foreign_answers(void **state)
-{
-    (void)state;
-    assert_false(opaque_is_foreign_answer((const uint8_t *)"HTTP/1.1 400", 12));
-    assert_false(opaque_is_foreign_answer((const uint8_t *)"HT", 2));
-    assert_false(opaque_is_foreign_answer((const uint8_t *)"", 0));
-    assert_false(opaque_is_foreign_answer((const uint8_t *)"\x15\x03\x03", 3));
-    assert_false(opaque_is_foreign_answer((const uint8_t *)"\x16", 1));
-    assert_true(opaque_is_foreign_answer((const uint8_t *)"+PONG\r\n", 7));
-    assert_true(opaque_is_foreign_answer((const uint8_t *)"SSH-2.0-x\r\n", 11));
-    assert_true(opaque_is_foreign_answer((const uint8_t *)"\x15\x15", 2));
-}
-
 /* ---- conversations ------------------------------------------------------------------------------------- */
 
 /* A step of a conversation: C or S speaks a record of this type and length, less `missing` bytes at its end; then the state is
@@ -330,8 +317,9 @@ static void test_unseen(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_first_bytes),   cmocka_unit_test(test_foreign_answers),
-        cmocka_unit_test(test_conversations), cmocka_unit_test(test_more_streams_than_fit),
+        cmocka_unit_test(test_first_bytes),
+        cmocka_unit_test(test_conversations),
+        cmocka_unit_test(test_more_streams_than_fit),
         cmocka_unit_test(test_unseen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
