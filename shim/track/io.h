@@ -60,7 +60,7 @@ static INLINE void io_note_thread(struct conn *c)
 
 ssize_t io_read_end_slowly(struct io_call *call, ssize_t n, const struct http1_span *chunks, size_t count);
 /* The real call gave n; its bytes are in chunks (none: unseen). Returns what the program is told. Here the common
- * case; shim_read_end_any is for all. */
+ * case; io_read_end_slowly is for all. */
 static INLINE ssize_t io_read_end(struct io_call *call, ssize_t n, const struct http1_span *chunks, size_t count)
 {
     struct conn *c = call->c;
