@@ -19,13 +19,15 @@ bool group_table_is_valid(const struct group_table *m, uint64_t cookie)
            m->cookie == cookie;
 }
 
-void group_table_name(struct text *t, int fd, uint64_t cookie)
+void group_table_name(struct text *t, int fd, uint64_t cookie, int holder)
 {
     text_str(t, GROUP_TABLE_VARIABLE "=");
     text_u64(t, (uint64_t)fd);
     text_char(t, ':');
     for (int shift = 60; shift >= 0; shift -= 4)
         text_char(t, "0123456789abcdef"[cookie >> shift & 15]);
+    text_char(t, ':');
+    text_u64(t, (uint64_t)holder);
 }
 
 static uint32_t state_of(const struct member *who)
