@@ -32,6 +32,7 @@ enum {
     MEMBER_RECEIVED = 4,         /* has received sockets by SCM_RIGHTS */
     MEMBER_FORKS = 8,            /* has made members of its own */
     MEMBER_IGNORES_SIGNALS = 16, /* ignores all drain signals: no command reaches it */
+    MEMBER_INHERITED = 32,       /* has accepted, or waits, on a listener that another process has bound */
 };
 
 struct member {
@@ -123,11 +124,16 @@ int group_table_find(const struct group_table *m, int pid);
 int group_table_parent(const struct group_table *m, int at);
 
 /* The slot of the master that the process in slot `at` works for: its parent, or MEMBER_NONE if there is none or the
- * process is a successor, which drains by itself:
+ * process drains by itself:
  *   forked                                                                     a worker
- *   exec'd, and has received sockets, or accepts where its parent does not     a worker
- *   exec'd, and accepts beside its parent, has members of its own, or
- *   has shown nothing yet                                                      a successor (nginx USR2) */
+ *   exec'd, and has received sockets                                           a worker
+ *   exec'd, and accepts on a listener of others where its parent does not      a worker
+ *   exec'd, and accepts on such a listener beside its parent, or has members
+ *   of its own                                                                 a successor (nginx USR2)
+ *   exec'd, and accepts only on what it has bound itself                       another server, which its parent (a deploy
+ *                                                                              hook, a login) has only started
+ *   exec'd, and has shown nothing yet                                          not known
+ * A parent that is gone to another program (a shell) stands for the process that it came from. */
 int group_table_master(const struct group_table *m, int at);
 
 /* Does a drain of `root` include `at`? `at` is the same process, its worker, or a worker of such a worker. */
