@@ -10,7 +10,7 @@
 #include "core/report_format.h"
 
 enum {
-    GROUP_TABLE_VERSION = 2,
+    GROUP_TABLE_VERSION = 3,
     GROUP_TABLE_MAX = 512,
     GROUP_TABLE_LISTENERS = 64,
     GROUP_TABLE_ABORTED = 64,
@@ -49,6 +49,7 @@ struct member {
     uint32_t second_signal;  /* as coordinator: a second signal has ended its drain */
     uint32_t end;            /* enum report_end, or MEMBER_KILLED */
     int32_t signal;          /* that began its drain */
+    uint32_t counted;        /* what was in flight at the signal is in counts */
     uint32_t open;           /* requests in flight now */
     uint32_t missed;         /* connections of its drain that the history (conn_history.h) has no room for */
     uint32_t node_listeners; /* node_cluster_lines_sum() of the listeners that it is handed connections of; 0: none */

@@ -461,6 +461,35 @@ static bool read_log_format(struct options *o, size_t field UNUSED, const char *
     return word >= 0;
 }
 
+static bool read_deliver(struct options *o, size_t field UNUSED, const char *text)
+{
+    static const char *const words[] = {"last", "first"};
+    int word = pick(text, words, COUNT(words));
+    o->deliver_first = word > 0;
+    return word >= 0;
+}
+
+/* ---- the shutdown time, whose default follows from the deadline ---- */
+
+#define SHUTDOWN_TIME_AUTO UINT64_MAX
+
+static bool read_shutdown_time(struct options *o, size_t field UNUSED, const char *text)
+{
+    o->shutdown_time = SHUTDOWN_TIME_AUTO;
+    return slice_is_word(slice_of(text), "auto") || options_duration(text, &o->shutdown_time);
+}
+
+/* False: the program would get its signal before the drain begins. */
+static bool settle_shutdown_time(struct options *o)
+{
+    bool fits = o->shutdown_time == SHUTDOWN_TIME_AUTO || o->timeout == 0 || o->shutdown_time <= o->timeout;
+    if (o->shutdown_time == SHUTDOWN_TIME_AUTO || !fits)
+        o->shutdown_time = o->timeout / 5 < 5 * NSEC_PER_SEC ? o->timeout / 5 : 5 * NSEC_PER_SEC;
+    return fits;
+}
+
+/* ---- paths ---- */
+
 static bool read_path(struct options *o, size_t field, const char *text)
 {
     *(const char **)field_at(o, field) = text;
@@ -481,6 +510,11 @@ const struct option_row option_rows[] = {
      read_forward, 0},
     {"LASTCALL_TIMEOUT", "25s", "deadline, from the signal; 0 = none",
      read_duration, FIELD(timeout)},
+    {"LASTCALL_SHUTDOWN_TIME", "auto",
+     "how long before the deadline a program with a handler of its own gets its signal; auto: a fifth of it, at most 5s",
+     read_shutdown_time, 0},
+    {"LASTCALL_DELIVER", "last", "first: such a program gets its signal at once, and lastcall only guards its shutdown",
+     read_deliver, 0},
     {"LASTCALL_DELAY", "0", "longest lame-duck time: still accepting, already sending close notices",
      read_duration, FIELD(delay)},
     {"LASTCALL_DELAY_QUIET", "off", "end the lame duck early after this long without a new connection",
@@ -522,6 +556,7 @@ void options_default(struct options *o)
     for (unsigned i = 0; i < option_rows_count; i++)
         if (!means_nothing(option_rows[i].fallback))
             (void)option_rows[i].read(o, option_rows[i].field, option_rows[i].fallback);
+    settle_shutdown_time(o);
 }
 
 /* The row of this name, or option_rows_count. */
@@ -554,11 +589,20 @@ static bool read_row(struct options *o, const struct option_row *row, const char
     return true;
 }
 
+static void add_error(struct options_error *errors, unsigned max, unsigned *count, const struct options_error *error)
+{
+    if (*count < max)
+        errors[*count] = *error;
+    ++*count;
+}
+
 unsigned options_read(struct options *o, const char *const *envp, struct options_error *errors, unsigned max)
 {
+    struct options_error shutdown_time = {.used = "auto"};
     unsigned count = 0;
     uint64_t seen = 0;
     options_default(o);
+    o->shutdown_time = SHUTDOWN_TIME_AUTO;
     for (; envp && *envp; envp++) {
         struct slice entry = slice_of(*envp), name = {*envp, slice_find(entry, '=')};
         const char *value = *envp + name.len + 1;
@@ -570,12 +614,15 @@ unsigned options_read(struct options *o, const char *const *envp, struct options
         if (!unknown && (seen & UINT64_C(1) << row))
             continue;
         seen |= UINT64_C(1) << row;
-        if (!unknown && read_row(o, &option_rows[row], value))
+        if (!unknown && read_row(o, &option_rows[row], value)) {
+            if (option_rows[row].read == read_shutdown_time)
+                shutdown_time = (struct options_error){name.at, name.len, value, "auto", false};
             continue;
-        if (count < max)
-            errors[count] =
-                (struct options_error){name.at, name.len, value, unknown ? "" : option_rows[row].fallback, unknown};
-        count++;
+        }
+        const char *used = unknown ? "" : option_rows[row].fallback;
+        add_error(errors, max, &count, &(struct options_error){name.at, name.len, value, used, unknown});
     }
+    if (!settle_shutdown_time(o)) /* longer than the deadline */
+        add_error(errors, max, &count, &shutdown_time);
     return count;
 }

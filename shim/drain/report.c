@@ -50,12 +50,52 @@ void drain_report_after_fork(void)
     report_fd = -1;
 }
 
-void drain_report_signal(void)
+static void begun_to_log(uint64_t in_flight)
 {
-    if (group.coordinator == MEMBER_NONE)
-        log_number(LOG_INFO, "signal deferred, draining", "signal", (uint64_t)deferred.first_signal);
-    else
+    struct text line;
+    char buf[512];
+    if (!log_wants(LOG_INFO))
+        return;
+    log_begin(&line, buf, sizeof buf, LOG_INFO, "signal deferred, draining");
+    log_line_u64(&line, config.log_format, "signal", (uint64_t)deferred.first_signal);
+    log_line_u64(&line, config.log_format, "in_flight", in_flight);
+    log_line_u64(&line, config.log_format, "deadline_ms", config.timeout / NSEC_PER_MSEC);
+    log_end(&line);
+}
+
+static void begun_to_file(uint64_t in_flight)
+{
+    struct text line;
+    char buf[512];
+    const struct report_begun begun = {
+        .pid = self_pid(),
+        .signal = deferred.first_signal,
+        .wall_start_ms = deferred.signal_wall_ms,
+        .in_flight = in_flight,
+        .deadline = config.timeout,
+    };
+    text_init(&line, buf, sizeof buf);
+    report_json_begun(&line, &begun);
+    bool locked = logfile_lock(report_fd);
+    uint64_t end = logfile_end(report_fd);
+    if (!logfile_write(report_fd, line.at, line.len) && locked)
+        logfile_take_back(report_fd, end);
+    logfile_unlock(report_fd);
+}
+
+void drain_report_begun(uint64_t in_flight, bool shuts_down)
+{
+    if (group.coordinator != MEMBER_NONE) {
         log_number(LOG_DEBUG, "drains with its group", "signal", (uint64_t)deferred.first_signal);
+        return;
+    }
+    begun_to_log(in_flight);
+    if (report_fd >= 0)
+        begun_to_file(in_flight);
+    if (shuts_down && !config.deliver_first)
+        log_number(LOG_INFO, "the program's own handler runs when the drain is over, or before its deadline; "
+                             "LASTCALL_DELIVER=first runs it at once",
+                   "shutdown_time_ms", config.shutdown_time / NSEC_PER_MSEC);
 }
 
 void drain_report_accept_stopped(nsec_t now)
@@ -206,7 +246,7 @@ static void add_unread(const struct report_aborted *cut, void *unused)
 void drain_report_count_aborted(void)
 {
     if (drain_state.drain.phase == DRAIN_DONE)
-        stats.counts.aborted = drain_report_each_aborted(add_unread, NULL);
+        stats.counts.aborted += drain_report_each_aborted(add_unread, NULL);
 }
 
 static bool report_is_cut; /* a piece of it could not be written */

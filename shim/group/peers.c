@@ -43,7 +43,8 @@ static void died(int at, bool of_our_drain, struct peers_deaths *deaths)
     drop(&pidref[at]);
     if (who->serial != serial || __atomic_load_n(&who->state, __ATOMIC_ACQUIRE) == MEMBER_LEFT)
         return;
-    if (phase > DRAIN_SERVING && phase < DRAIN_DONE) {
+    bool shut_down = phase == DRAIN_GUARDING && who->open == 0; /* by its own handler, as it should */
+    if (phase > DRAIN_SERVING && phase < DRAIN_DONE && !shut_down) {
         who->end = MEMBER_KILLED;
         who->counts.aborted += who->open;
         if (deaths->count < GROUP_TABLE_MAX)
@@ -130,4 +131,11 @@ void peers_command(int at)
         ret = send_command(at, SIGCONT); /* dispositions_accept_commands */
     p->commanded = true;
     p->out_of_reach = ret != 0;
+}
+
+void peers_end(int at)
+{
+    const struct pidref *p = &pidref[at];
+    if (p->serial == member_at(at)->serial && p->fd >= 0 && !p->out_of_reach)
+        sys4(SYS_pidfd_send_signal, p->fd, SIGKILL, 0, 0);
 }

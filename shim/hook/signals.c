@@ -180,6 +180,7 @@ int hook_sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespe
         siginfo_t *to = info ? info : &own;
         int sig = real.sigtimedwait(set, to, timeout);
         if (sig > 0 && signal_is_held(sig)) {
+            dispositions_note_waited(sig);
             if (shim_signal(sig, to))
                 return hand_over(sig, info);
         } else if (sig > 0 || !hook_interrupted(runs)) {
@@ -244,6 +245,7 @@ static size_t withhold(struct signalfd_siginfo *record, size_t n)
         if (r->ssi_code == SI_TIMER || r->ssi_code == SI_QUEUE)
             info.si_value.sival_ptr = (void *)(uintptr_t)r->ssi_ptr;
         if (signal_is_held((int)r->ssi_signo)) {
+            dispositions_note_waited((int)r->ssi_signo);
             if (!shim_signal((int)r->ssi_signo, &info))
                 continue;
             siginfo_t first;

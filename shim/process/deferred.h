@@ -21,9 +21,14 @@ struct deferred {
 };
 extern HIDDEN struct deferred deferred;
 
+static inline uint8_t deferred_phase(void)
+{
+    return __atomic_load_n(&deferred.phase, __ATOMIC_ACQUIRE);
+}
+
 static inline bool deferred_draining(void)
 {
-    return UNLIKELY(__atomic_load_n(&deferred.phase, __ATOMIC_ACQUIRE) != DRAIN_SERVING);
+    return UNLIKELY(deferred_phase() != DRAIN_SERVING);
 }
 
 /* A fork's child has no signal pending: the drain is its parent's. */

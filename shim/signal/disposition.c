@@ -140,6 +140,22 @@ bool dispositions_are_ignored(void)
     return ignored;
 }
 
+/* A handler that is called once only will most likely raise the signal again, by default (node). */
+enum program_answer dispositions_answer(int sig)
+{
+    struct ksigaction own;
+    uint64_t mask = lock_view();
+    bool known = signal_is_held(sig) || get_action(sig, &own);
+    if (signal_is_held(sig))
+        own = dispositions.view.program[sig];
+    unlock_view(mask);
+    if ((dispositions.waited >> sig & 1) != 0)
+        return PROGRAM_SHUTS_DOWN;
+    if (!known || own.handler <= SIGNAL_VIEW_IGNORE)
+        return PROGRAM_DIES;
+    return own.flags & SA_RESETHAND ? PROGRAM_MAY_DIE : PROGRAM_SHUTS_DOWN;
+}
+
 /* ---- the program's calls --------------------------------------------------------------------------------------------- */
 
 /* A child of vfork (python's subprocess resets all handlers in it) has the view of its parent in its memory, and a table

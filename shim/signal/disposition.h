@@ -3,6 +3,7 @@
 #ifndef LASTCALL_SIGNAL_DISPOSITION_H
 #define LASTCALL_SIGNAL_DISPOSITION_H
 
+#include "core/drain.h"
 #include "core/signal_view.h"
 
 #include <signal.h>
@@ -12,6 +13,7 @@ typedef void disposition_handler(int sig, siginfo_t *info, void *context);
 struct dispositions {
     struct signal_view view; /* changed under the lock */
     uint8_t lock;
+    uint64_t waited; /* signals (bit n) that the program takes by sigwait or from a signalfd */
     disposition_handler *handler, *on_command; /* lastcall's: see dispositions_init */
 };
 extern HIDDEN struct dispositions dispositions;
@@ -38,6 +40,15 @@ bool dispositions_are_ignored(void);
 /* The program asks for the disposition of sig (old), or sets it (act); either may be NULL. False: sig is not held, and the
  * kernel is to be asked. */
 bool dispositions_change(int sig, const struct ksigaction *act, struct ksigaction *old);
+
+/* The program has taken sig, or is about to, by sigwait or from a signalfd. */
+static inline void dispositions_note_waited(int sig)
+{
+    __atomic_or_fetch(&dispositions.waited, (uint64_t)1 << sig, __ATOMIC_RELAXED);
+}
+
+/* What does the program do when it gets sig? */
+enum program_answer dispositions_answer(int sig);
 
 /* A worker: its coordinator may have no right to send it a drain signal (root without CAP_KILL, as hardened containers have
  * it), but SIGCONT may be sent to a process of another user if it is of the same session (kill(2)). */

@@ -119,7 +119,7 @@ def closed(wires):
 def last_report(t):
     """Of several, when a worker was drained alone before; none of them cut anything, nor had to wait for its deadline."""
     if not t.bare:
-        reports = t.json_lines('report')
+        reports = t.reports()
         t.check(reports and all(r['end'] == 'drained' and not r['aborted'] for r in reports), f'the reports are {reports}')
 
 

@@ -610,9 +610,12 @@ void child_drains(struct child *c)
 static const char *report_value(struct child *c, const char *key)
 {
     char quoted[64];
-    const char *text = child_file(c, "report"), *line_end = strchr(text, '\n');
-    CHECK(line_end && line_end[1] == '\0', "not exactly one report: '%s'; errors: %s", text, child_errors(c));
-    text = child_file(c, "report");
+    const char *text = child_file(c, "report"), *begun = strstr(text, "{\"event\":\"draining\"");
+    const char *end = strstr(text, "{\"event\":\"drain\"");
+    const char *line_end = end ? strchr(end, '\n') : NULL;
+    CHECK(begun == text && line_end && line_end[1] == '\0', "not exactly one report: '%s'; errors: %s", text,
+          child_errors(c));
+    text = strstr(child_file(c, "report"), "{\"event\":\"drain\"");
     snprintf(quoted, sizeof quoted, "\"%s\":", key);
     const char *at = strstr(text, quoted);
     return at ? at + strlen(quoted) : NULL;

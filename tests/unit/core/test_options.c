@@ -36,6 +36,7 @@ static void defaults(void **state UNUSED)
     assert_int_equal(o.forward, 0);
     assert_true(o.timeout == 25 * NSEC_PER_SEC);
     assert_true(o.delay == 0 && o.delay_quiet == 0);
+    assert_true(o.shutdown_time == 5 * NSEC_PER_SEC && !o.deliver_first);
     assert_true(o.idle == NSEC_PER_SEC);
     assert_true(o.linger == 2 * NSEC_PER_SEC);
     assert_int_equal(o.listen_count, 0);
@@ -368,11 +369,12 @@ static void filters_listeners(void **state UNUSED)
 }
 
 static const char *const unreadable[] = {
-    "LASTCALL_DISABLE=yes",      "LASTCALL_DISABLE=2",       "LASTCALL_DISABLE=11",   "LASTCALL_DISABLE=true",
-    "LASTCALL_CLOSE_NOTICE=off", "LASTCALL_CLOSE_NOTICE=00", "LASTCALL_TIMEOUT=soon", "LASTCALL_TIMEOUT=-1",
-    "LASTCALL_DELAY=1x",         "LASTCALL_DELAY_QUIET=no",  "LASTCALL_IDLE=1,5",     "LASTCALL_LINGER=2 s",
-    "LASTCALL_LOG=verbose",      "LASTCALL_LOG=infos",       "LASTCALL_LOG=3",        "LASTCALL_LOG_FORMAT=xml",
-    "LASTCALL_FORWARD=TERM,",    "LASTCALL_LISTEN=all",
+    "LASTCALL_DISABLE=yes",       "LASTCALL_DISABLE=2",       "LASTCALL_DISABLE=11",   "LASTCALL_DISABLE=true",
+    "LASTCALL_CLOSE_NOTICE=off",  "LASTCALL_CLOSE_NOTICE=00", "LASTCALL_TIMEOUT=soon", "LASTCALL_TIMEOUT=-1",
+    "LASTCALL_DELAY=1x",          "LASTCALL_DELAY_QUIET=no",  "LASTCALL_IDLE=1,5",     "LASTCALL_LINGER=2 s",
+    "LASTCALL_LOG=verbose",       "LASTCALL_LOG=infos",       "LASTCALL_LOG=3",        "LASTCALL_LOG_FORMAT=xml",
+    "LASTCALL_FORWARD=TERM,",     "LASTCALL_LISTEN=all",      "LASTCALL_DELIVER=1",    "LASTCALL_SHUTDOWN_TIME=long",
+    "LASTCALL_SHUTDOWN_TIME=26s",
 };
 
 static void reports_unreadable_values(void **state UNUSED)
@@ -390,6 +392,33 @@ static void reports_unreadable_values(void **state UNUSED)
     }
     assert_int_equal(read_one("LASTCALL_TIMEOUT=soon"), 1);
     assert_string_equal(errors[0].used, "25s");
+}
+
+/* A fifth of the deadline, at most 5 s; whichever of the two variables comes first. */
+static void shutdown_time_follows_the_deadline(void **state UNUSED)
+{
+    static const struct {
+        const char *one, *two;
+        nsec_t ms;
+        unsigned errors;
+    } rows[] = {
+        {"LASTCALL_TIMEOUT=10s", "X=1", 2000, 0},
+        {"LASTCALL_TIMEOUT=5m", "X=1", 5000, 0},
+        {"LASTCALL_TIMEOUT=0", "X=1", 0, 0},
+        {"LASTCALL_TIMEOUT=10s", "LASTCALL_SHUTDOWN_TIME=auto", 2000, 0},
+        {"LASTCALL_SHUTDOWN_TIME=30s", "LASTCALL_TIMEOUT=1m", 30000, 0},
+        {"LASTCALL_SHUTDOWN_TIME=10s", "LASTCALL_TIMEOUT=10s", 10000, 0},
+        {"LASTCALL_SHUTDOWN_TIME=10s", "LASTCALL_TIMEOUT=0", 10000, 0},
+        {"LASTCALL_SHUTDOWN_TIME=0", "LASTCALL_TIMEOUT=8s", 0, 0},
+        {"LASTCALL_SHUTDOWN_TIME=9s", "LASTCALL_TIMEOUT=8s", 1600, 1},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const char *envp[] = {rows[i].one, rows[i].two, NULL};
+        assert_int_equal(options_read(&o, envp, errors, OPTIONS_ERRORS_MAX), rows[i].errors);
+        assert_true(o.shutdown_time == rows[i].ms * NSEC_PER_MSEC);
+    }
+    assert_ptr_equal(errors[0].name, rows[COUNT(rows) - 1].one);
+    assert_string_equal(errors[0].value, "9s");
 }
 
 static void reports_unknown_names(void **state UNUSED)
@@ -419,28 +448,19 @@ static void ignores_what_is_not_ours(void **state UNUSED)
 static void reads_a_whole_environment(void **state UNUSED)
 {
     const char *envp[] = {
-        "LASTCALL_DISABLE=1",
-        "LASTCALL_SIGNALS=TERM,INT",
-        "LASTCALL_FORWARD=QUIT",
-        "LASTCALL_TIMEOUT=0",
-        "LASTCALL_DELAY=5s",
-        "LASTCALL_DELAY_QUIET=500ms",
-        "LASTCALL_IDLE=3s",
-        "LASTCALL_LINGER=1.5",
-        "LASTCALL_LISTEN=8080,unix:/x",
-        "LASTCALL_CLOSE_NOTICE=0",
-        "LASTCALL_LOG=TRACE",
-        "LASTCALL_LOG_FORMAT=json",
-        "LASTCALL_LOG_FILE=/tmp/log",
-        "LASTCALL_REPORT=/dev/tty",
-        "LASTCALL_REPORT_CONNECTIONS=1",
-        NULL,
+        "LASTCALL_DISABLE=1",       "LASTCALL_SIGNALS=TERM,INT",     "LASTCALL_FORWARD=QUIT",
+        "LASTCALL_TIMEOUT=0",       "LASTCALL_SHUTDOWN_TIME=7s",     "LASTCALL_DELIVER=First",
+        "LASTCALL_DELAY=5s",        "LASTCALL_DELAY_QUIET=500ms",    "LASTCALL_IDLE=3s",
+        "LASTCALL_LINGER=1.5",      "LASTCALL_LISTEN=8080,unix:/x",  "LASTCALL_CLOSE_NOTICE=0",
+        "LASTCALL_LOG=TRACE",       "LASTCALL_LOG_FORMAT=json",      "LASTCALL_LOG_FILE=/tmp/log",
+        "LASTCALL_REPORT=/dev/tty", "LASTCALL_REPORT_CONNECTIONS=1", NULL,
     };
     assert_int_equal(options_read(&o, envp, errors, OPTIONS_ERRORS_MAX), 0);
     assert_true(o.disable && !o.close_notice && o.report_connections);
     assert_true(o.signals == (BIT(SIGTERM) | BIT(SIGINT)));
     assert_int_equal(o.forward, SIGQUIT);
     assert_true(o.timeout == 0 && o.delay == 5 * NSEC_PER_SEC && o.delay_quiet == 500 * NSEC_PER_MSEC);
+    assert_true(o.shutdown_time == 7 * NSEC_PER_SEC && o.deliver_first);
     assert_true(o.idle == 3 * NSEC_PER_SEC && o.linger == 1500 * NSEC_PER_MSEC);
     assert_int_equal(o.listen_count, 2);
     assert_int_equal(o.log, LOG_TRACE);
@@ -601,6 +621,7 @@ int main(void)
         cmocka_unit_test(reads_many_listeners),
         cmocka_unit_test(filters_listeners),
         cmocka_unit_test(reports_unreadable_values),
+        cmocka_unit_test(shutdown_time_follows_the_deadline),
         cmocka_unit_test(reports_unknown_names),
         cmocka_unit_test(ignores_what_is_not_ours),
         cmocka_unit_test(reads_a_whole_environment),
