@@ -67,8 +67,8 @@ static struct eintr_thread *claim(int tid)
     for (;;) {
         struct eintr_thread *t = oldest(set_of(tid));
         int before = LOAD(t->tid);
-        if (before == CLAIMED || !__atomic_compare_exchange_n(&t->tid, &before, CLAIMED, false, __ATOMIC_ACQ_REL,
-                                                              __ATOMIC_RELAXED))
+        if (before == CLAIMED ||
+            !__atomic_compare_exchange_n(&t->tid, &before, CLAIMED, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
             continue;
         STORE(t->alone, 0u);
         STORE(t->shown, 0u);
