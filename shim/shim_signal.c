@@ -174,7 +174,8 @@ static void end_by_default(int sig, siginfo_t *info, void *context)
 {
     if (self_pid() == 1 || sig == SIGWINCH || sig == SIGCHLD || sig == SIGURG || sig == SIGCONT)
         return;
-    shim_exit();
+    exit_guard_wait();
+    member_leave();
     deliver_as_it_came(sig, info, context);
 }
 
