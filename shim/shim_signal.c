@@ -110,11 +110,13 @@ static void note_pending(int sig, const siginfo_t *info)
 /* The program was sent the signal: it shall have it when the drain is over. False: there can be no drain. */
 static bool defer(int sig, const siginfo_t *info)
 {
-    bool repeated = deferred.pending && is_from_group(info);
+    nsec_t now = clock_now();
+    bool first = !deferred.pending, from_group = !first && is_from_group(info);
+    bool counts = !from_group && (signal_repeat_ends(&deferred.repeat, sig, now) || first);
     note_pending(sig, info);
-    if (repeated)
+    if (!counts)
         return true;
-    STORE(deferred.last_at, clock_now());
+    STORE(deferred.last_at, now);
     __atomic_fetch_add(&deferred.signals, 1, __ATOMIC_ACQ_REL);
     return begin_drain(sig, NULL);
 }
