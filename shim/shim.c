@@ -61,6 +61,7 @@ void shim_arm(void)
     if (config_errors()[0])
         log_config_errors();
     drain_prepare();
+    eintr_prepare();
     shim_hold_signals();
     self_arm();
     libc_at_exit(exit_handler);

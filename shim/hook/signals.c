@@ -142,6 +142,29 @@ int hook_siginterrupt(int sig, int flag)
     return 0;
 }
 
+/* ---- the program sends it to itself ---- */
+
+/* After delivery a program that wants to die of its signal after all (node: SA_RESETHAND, then raise) would live on
+ * as PID 1, where the kernel ignores a default disposition (pid_namespaces(7)), with its listeners stopped. */
+static void end_as_pid_1(int sig)
+{
+    struct ksigaction now;
+    if (UNLIKELY(deferred.delivering) && sig > 0 && sig < SIGNAL_VIEW_MAX && (config.signals >> sig & 1) != 0 &&
+        sys0(SYS_getpid) == 1 && sys4(SYS_rt_sigaction, sig, 0, &now, 8) == 0 && now.handler == SIGNAL_VIEW_DEFAULT)
+        sys1(SYS_exit_group, 128 + sig);
+}
+
+/* What the program says to itself is no supervisor's word that it shall stop. */
+int hook_raise(int sig)
+{
+    end_as_pid_1(sig);
+    if (!dispositions_lend(sig))
+        return real.raise(sig);
+    int ret = real.raise(sig);
+    dispositions_lend_end(sig);
+    return ret;
+}
+
 /* ---- programs that block the signal and fetch it ---- */
 
 static nsec_t nsec(const struct timespec *t)

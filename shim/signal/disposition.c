@@ -190,6 +190,31 @@ bool dispositions_change(int sig, const struct ksigaction *act, struct ksigactio
     return held;
 }
 
+bool dispositions_lend(int sig)
+{
+    if (!signal_is_held(sig) || !self_is_our_process())
+        return false;
+    uint64_t mask = lock_view();
+    const struct ksigaction *own = &dispositions.view.program[sig];
+    bool lent = signal_is_held(sig) && own->handler > SIGNAL_VIEW_IGNORE && dispositions_put(sig, *own);
+    unlock_view(mask);
+    return lent;
+}
+
+/* The handler may have changed the view, and with SA_RESETHAND the kernel has. */
+void dispositions_lend_end(int sig)
+{
+    struct ksigaction now;
+    uint64_t mask = lock_view();
+    struct ksigaction *own = &dispositions.view.program[sig];
+    if (signal_is_held(sig) && own->handler != SIGNAL_VIEW_IGNORE) {
+        if ((own->flags & SA_RESETHAND) != 0 && get_action(sig, &now) && now.handler == SIGNAL_VIEW_DEFAULT)
+            own->handler = SIGNAL_VIEW_DEFAULT;
+        put_ours(sig, SA_RESTART);
+    }
+    unlock_view(mask);
+}
+
 /* ---- for a drain ------------------------------------------------------------------------------------------------------ */
 
 void dispositions_accept_commands(void)

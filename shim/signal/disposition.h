@@ -58,6 +58,11 @@ void dispositions_accept_commands(void);
  * (uvicorn's parent waits for a futex), and is not restarted after our handler. */
 void dispositions_interrupt(int first, int delivered);
 
+/* Around the program's raise(sig), which must not return before the program's own handler has (C11 7.14.2.1): the program's
+ * disposition is in the kernel for that time. False: nothing to undo, since sig is not held, or has no handler of the program. */
+bool dispositions_lend(int sig);
+void dispositions_lend_end(int sig);
+
 /* A fork's child has its parent's view; the lock is of a thread that is not there. */
 void dispositions_after_fork(void);
 

@@ -244,6 +244,42 @@ static void a_repeat_that_is_seen_late(void)
     CHECK(report_says(&c, "end", "drained"));
 }
 
+/* systemd: ExecStop= sends QUIT, TERM comes when that has taken its time; of what begins so the server gets the first. */
+static void an_escalation_is_no_second_signal(void)
+{
+    struct child c;
+    struct setup s = {.env = {"LASTCALL_SIGNALS=TERM,QUIT"}};
+    child_start(&c, &s, "server", "handle", "-", "handle", NULL);
+    int fd = hold_one(&c);
+    child_signal(&c, SIGQUIT);
+    child_drains(&c);
+    poll(NULL, 0, 1050);
+    child_signal(&c, SIGTERM);
+    takes(c.pid, SIGTERM);
+    given_time(c.pid, 100);
+    finish(&c, fd, true);
+    child_exits(&c, SIGQUIT);
+    CHECK(report_says(&c, "end", "drained") && report_number(&c, "aborted") == 0);
+}
+
+/* But what comes again after a second is, whichever it is. */
+static void a_repeated_escalation_is(void)
+{
+    struct child c;
+    struct setup s = {.env = {"LASTCALL_SIGNALS=TERM,QUIT"}};
+    child_start(&c, &s, "server", "handle", "-", "handle", NULL);
+    int fd = hold_one(&c);
+    child_signal(&c, SIGQUIT);
+    child_drains(&c);
+    child_signal(&c, SIGTERM);
+    takes(c.pid, SIGTERM);
+    poll(NULL, 0, 1050);
+    child_signal(&c, SIGTERM);
+    child_exits(&c, SIGQUIT);
+    CHECK(report_says(&c, "end", "second_signal") && report_number(&c, "aborted") == 1);
+    close(fd);
+}
+
 static void the_second_delivers_at_once(void)
 {
     struct child c;
@@ -371,6 +407,8 @@ int main(int argc, char **argv)
         {"signal-outcome/LASTCALL_FORWARD", forward_names_another},
         {"signal-outcome/repeat", a_repeat_is_the_same_signal},
         {"signal-outcome/repeat-seen-late", a_repeat_that_is_seen_late},
+        {"signal-outcome/escalation", an_escalation_is_no_second_signal},
+        {"signal-outcome/escalation-repeated", a_repeated_escalation_is},
         {"signal-outcome/second", the_second_delivers_at_once},
         {"signal-outcome/deadline", the_deadline_ends_it},
         {"signal-outcome/children", children_die_of_theirs},
