@@ -186,6 +186,21 @@ void close_unseen(int fd)
     call_unseen(SYS_close, fd, 0, 0, NULL);
 }
 
+bool is_group_memory(int fd)
+{
+    char path[64], target[64] = "";
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    return readlink(path, target, sizeof target - 1) > 0 && strncmp(target, "/memfd:lastcall", 15) == 0;
+}
+
+int find_group_memory(void)
+{
+    for (int fd = 3; fd < 4096; fd++)
+        if (is_group_memory(fd))
+            return fd;
+    return -1;
+}
+
 int check_main_rows(int argc, char **argv, const struct check_row *rows, const struct check_test *tests,
                     const struct check_role *roles)
 {
