@@ -17,8 +17,9 @@ enum listener_state {
 };
 
 struct listener {
-    int fd;
+    uint8_t taken; /* the entry is a listener's, or about to be: a thread fills it in */
     bool live, ignored, unix_;
+    int fd;
     bool inherited;              /* bound by another process that is no parent of this one */
     bool delegated;              /* bound here, but a worker listens on it (the primary of node's cluster) */
     bool shared;                 /* another process may hold it: inherited, or held at a fork */
@@ -51,8 +52,10 @@ extern HIDDEN struct listeners listeners;
 /* The listener under this number; NULL: it is none. */
 struct listener *listeners_of(int fd);
 
-/* An entry for a new listener, empty, not live yet; NULL: there are too many. */
+/* An entry for a new listener, empty, not live yet, and no other thread's; NULL: there are too many. */
 struct listener *listeners_take(void);
+/* The last descriptor of this listener is closed. */
+void listeners_give_back(struct listener *l);
 
 /* Has a live listener that drains with this process this TCP port? */
 bool listeners_have_port(uint16_t port);
