@@ -22,6 +22,8 @@ struct census {
     unsigned ending;    /* connections with output that is not acknowledged, or a peer still sending */
     bool leaving;       /* the program is in exit(): only what is in flight can still be served */
     nsec_t last_accept; /* when a connection last arrived; 0 never */
+    nsec_t
+        queue_moved; /* when a connection last left the queue of a stopped listener, or will have been asked to; 0 never */
     nsec_t next_expiry; /* when the first idle window ends; 0 none */
 
     /* the group (DESIGN section 8) */

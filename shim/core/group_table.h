@@ -10,7 +10,7 @@
 #include "core/report_format.h"
 
 enum {
-    GROUP_TABLE_VERSION = 2,
+    GROUP_TABLE_VERSION = 3,
     GROUP_TABLE_MAX = 512,
     GROUP_TABLE_LISTENERS = 64,
     GROUP_TABLE_ABORTED = 64,
@@ -86,6 +86,7 @@ struct group_table {
     uint32_t events;        /* futex: something has changed that a coordinator waits for */
     uint32_t commands;      /* futex: a coordinator has changed something */
     uint32_t aborted_count; /* so many were reported, here or for want of room not */
+    nsec_t queue_moved_at;  /* when a member last took a connection from the queue of a stopped listener; 0: never */
     struct member member[GROUP_TABLE_MAX];
     struct group_listener listener[GROUP_TABLE_LISTENERS];
     struct group_aborted aborted[GROUP_TABLE_ABORTED];

@@ -95,7 +95,7 @@ void listeners_after_fork(void)
         struct listener *l = &listeners.entry[i];
         l->swapping = 0;
         l->taken = l->live; /* else it was taken by a thread that is not here */
-        if (l->epolls > 0) /* a set of the parent's, which may be using it: more than are noted */
+        if (l->epolls > 0)  /* a set of the parent's, which may be using it: more than are noted */
             l->epolls = LISTENER_EPOLLS + 1;
     }
     listeners_share();
