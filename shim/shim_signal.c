@@ -157,7 +157,7 @@ static bool is_own_end(int sig, const siginfo_t *info)
 {
     return info->si_pid == self_pid() &&
            (info->si_code == SI_USER || info->si_code == SI_TKILL || info->si_code == SI_QUEUE) && !is_command(info) &&
-           !__atomic_load_n(&deferred.delivering, __ATOMIC_ACQUIRE) &&
+           (!__atomic_load_n(&deferred.delivering, __ATOMIC_ACQUIRE) || deferred_phase() == DRAIN_GUARDING) &&
            dispositions.view.program[sig].handler == SIGNAL_VIEW_DEFAULT;
 }
 

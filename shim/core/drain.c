@@ -45,13 +45,19 @@ static bool duck_is_over(const struct drain *d, const struct census *c, const st
     return c->participant ? c->coordinator_phase >= DRAIN_STOPPING_ACCEPT : now >= *until;
 }
 
-/* Accepting has stopped once the accept queues are empty. A handshake under way may never complete (and with
- * TCP_DEFER_ACCEPT waits for the client to speak): that is waited for no longer than for an idle one. */
+/* A handshake under way may never complete (and with TCP_DEFER_ACCEPT waits for the client to speak): that is waited for
+ * no longer than for an idle one. While queues move, the clients that were kept out of them still come in. */
+static nsec_t handshakes_until(const struct drain *d, const struct census *c, const struct options *o)
+{
+    return later(d->stopping_from, c->queue_moved) + o->idle;
+}
+
+/* Accepting has stopped once the accept queues are empty, and no handshake is under way. */
 static bool has_stopped_accepting(const struct drain *d, const struct census *c, const struct options *o, nsec_t now)
 {
     if (c->queued > 0)
         return false;
-    return c->half_open == 0 || now >= d->stopping_from + o->idle;
+    return c->half_open == 0 || now >= handshakes_until(d, c, o);
 }
 
 static bool nothing_outstanding(const struct census *c)
@@ -167,7 +173,7 @@ struct drain_actions drain_step(struct drain *d, const struct census *c, const s
     if (d->phase == DRAIN_STOPPING_ACCEPT) {
         if (!has_stopped_accepting(d, c, o, now)) {
             if (c->queued == 0)
-                act.wake_at = earlier(act.wake_at, d->stopping_from + o->idle);
+                act.wake_at = earlier(act.wake_at, handshakes_until(d, c, o));
             return act;
         }
         d->phase = DRAIN_EMPTYING;

@@ -32,6 +32,8 @@ struct census {
     uint8_t answer;     /* enum program_answer */
     unsigned aborted;   /* guarding: requests that programs of this drain have dropped without an answer */
     nsec_t last_accept; /* when a connection last arrived; 0 never */
+    nsec_t
+        queue_moved; /* when a connection last left the queue of a stopped listener, or will have been asked to; 0 never */
     nsec_t next_expiry; /* when the first idle window ends; 0 none */
 
     /* the group (DESIGN section 8) */

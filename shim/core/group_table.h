@@ -88,6 +88,7 @@ struct group_table {
     uint32_t events;        /* futex: something has changed that a coordinator waits for */
     uint32_t commands;      /* futex: a coordinator has changed something */
     uint32_t aborted_count; /* so many were reported, here or for want of room not */
+    nsec_t queue_moved_at;  /* when a member last took a connection from the queue of a stopped listener; 0: never */
     struct member member[GROUP_TABLE_MAX];
     struct group_listener listener[GROUP_TABLE_LISTENERS];
     struct group_aborted aborted[GROUP_TABLE_ABORTED];

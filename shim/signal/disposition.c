@@ -2,6 +2,7 @@
 #include "signal/disposition.h"
 
 #include "process/config.h"
+#include "process/deferred.h"
 #include "process/log.h"
 #include "process/self.h"
 #include "sys/sigmask.h"
@@ -172,6 +173,18 @@ static void change_of_vfork_child(int sig, const struct ksigaction *act, struct 
         *old = dispositions_is_ours(kernel.handler) ? dispositions.view.program[sig] : kernel;
 }
 
+/* The program has its signal, has shut down, and wants to die of the signal after all: default disposition, then raise. It is held
+ * once more, so that this death is an exit, which the drain can guard and report. Under the lock. */
+static bool take_for_the_end(int sig, const struct ksigaction *act)
+{
+    struct ksigaction now;
+    if (deferred_phase() != DRAIN_GUARDING || !act || act->handler != SIGNAL_VIEW_DEFAULT || sig <= 0 ||
+        sig >= SIGNAL_VIEW_MAX || (config.signals >> sig & 1) == 0 || !get_action(sig, &now))
+        return false;
+    signal_view_hold(&dispositions.view, sig, &now);
+    return true;
+}
+
 bool dispositions_change(int sig, const struct ksigaction *act, struct ksigaction *old)
 {
     if (signal_is_held(sig) && !self_is_our_process()) {
@@ -179,7 +192,7 @@ bool dispositions_change(int sig, const struct ksigaction *act, struct ksigactio
         return true;
     }
     uint64_t mask = lock_view();
-    bool held = signal_is_held(sig);
+    bool held = signal_is_held(sig) || take_for_the_end(sig, act);
     if (held && old)
         *old = dispositions.view.program[sig];
     if (held && act && signal_view_set(&dispositions.view, sig, act))

@@ -163,6 +163,24 @@ static void handshakes_that_never_complete(void **unused UNUSED)
     STEP(500, DRAIN_DONE, NO, YES, -1);
 }
 
+/* The queue had overflowed: whoever was kept out comes in, one after the other. */
+static void handshakes_while_the_queue_moves(void **unused UNUSED)
+{
+    o.idle = 400 * MS;
+    drain_signal(&d, at(0));
+    c.half_open = -1;
+    STEP(0, DRAIN_STOPPING_ACCEPT, YES, NO, 0);
+    c.queue_moved = at(300);
+    c.queued = 1;
+    STEP(300, DRAIN_STOPPING_ACCEPT, NO, NO, 25000);
+    c.queued = 0;
+    STEP(301, DRAIN_STOPPING_ACCEPT, NO, NO, 700);
+    c.queue_moved = at(650);
+    STEP(650, DRAIN_STOPPING_ACCEPT, NO, NO, 1050);
+    STEP(1049, DRAIN_STOPPING_ACCEPT, NO, NO, 1050);
+    STEP(1050, DRAIN_DONE, NO, YES, -1);
+}
+
 static void handshakes_that_nobody_can_count(void **unused UNUSED)
 {
     o.idle = 400 * MS;
@@ -779,6 +797,7 @@ int main(void)
         T(handshakes_are_waited_for_like_the_idle),
         T(handshakes_that_never_complete),
         T(handshakes_that_nobody_can_count),
+        T(handshakes_while_the_queue_moves),
         T(everything_outstanding_is_waited_for),
         T(late_comers_at_the_closed_door),
         T(wakes_for_the_first_idle_window),
