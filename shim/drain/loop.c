@@ -245,14 +245,14 @@ static void deliver_and_finish(const struct drain_actions *act)
 }
 
 /* As soon as all processes of the group have counted what was in flight. */
-static void tell_begun(const struct census *census, bool is_last_moment)
+static void tell_begun(bool is_last_moment)
 {
     uint64_t in_flight = stats.counts.in_flight;
     bool all = coordinator_add_in_flight(&in_flight);
     if (loop.told || (!all && !is_last_moment))
         return;
     loop.told = true;
-    drain_report_begun(in_flight, census->answer == PROGRAM_SHUTS_DOWN);
+    drain_report_begun(in_flight);
 }
 
 /* ---- the step ----------------------------------------------------------------------------------------------------------- */
@@ -262,13 +262,16 @@ bool loop_step(nsec_t *wake_at)
     nsec_t now = clock_now();
     struct census census;
     take_signals();
+    bool first = loop.first;
     take_census(&census, now);
+    if (first)
+        drain_report_signal(census.answer == PROGRAM_SHUTS_DOWN);
     uint8_t before = drain_state.drain.phase;
     struct drain_actions act = drain_step(&drain_state.drain, &census, &config, now);
     uint8_t after = drain_state.drain.phase;
     if (act.stop_accepting)
         listeners_stop();
-    tell_begun(&census, after >= DRAIN_EMPTYING);
+    tell_begun(after >= DRAIN_EMPTYING);
     if (after != before)
         __atomic_store_n(&deferred.phase, after, __ATOMIC_SEQ_CST);
     if (!act.finish)

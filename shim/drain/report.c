@@ -50,17 +50,18 @@ void drain_report_after_fork(void)
     report_fd = -1;
 }
 
-static void begun_to_log(uint64_t in_flight)
+void drain_report_signal(bool shuts_down)
 {
-    struct text line;
-    char buf[512];
-    if (!log_wants(LOG_INFO))
+    if (group.coordinator != MEMBER_NONE) {
+        log_number(LOG_DEBUG, "drains with its group", "signal", (uint64_t)deferred.first_signal);
         return;
-    log_begin(&line, buf, sizeof buf, LOG_INFO, "signal deferred, draining");
-    log_line_u64(&line, config.log_format, "signal", (uint64_t)deferred.first_signal);
-    log_line_u64(&line, config.log_format, "in_flight", in_flight);
-    log_line_u64(&line, config.log_format, "deadline_ms", config.timeout / NSEC_PER_MSEC);
-    log_end(&line);
+    }
+    log_number(LOG_INFO, "signal deferred, draining", "signal", (uint64_t)deferred.first_signal);
+    if (shuts_down && !config.deliver_first)
+        log_number(LOG_INFO,
+                   "the program's own handler runs when the drain is over, or before its deadline; "
+                   "LASTCALL_DELIVER=first runs it at once",
+                   "shutdown_time_ms", config.shutdown_time / NSEC_PER_MSEC);
 }
 
 static void begun_to_file(uint64_t in_flight)
@@ -83,19 +84,10 @@ static void begun_to_file(uint64_t in_flight)
     logfile_unlock(report_fd);
 }
 
-void drain_report_begun(uint64_t in_flight, bool shuts_down)
+void drain_report_begun(uint64_t in_flight)
 {
-    if (group.coordinator != MEMBER_NONE) {
-        log_number(LOG_DEBUG, "drains with its group", "signal", (uint64_t)deferred.first_signal);
-        return;
-    }
-    begun_to_log(in_flight);
-    if (report_fd >= 0)
+    if (group.coordinator == MEMBER_NONE && report_fd >= 0)
         begun_to_file(in_flight);
-    if (shuts_down && !config.deliver_first)
-        log_number(LOG_INFO, "the program's own handler runs when the drain is over, or before its deadline; "
-                             "LASTCALL_DELIVER=first runs it at once",
-                   "shutdown_time_ms", config.shutdown_time / NSEC_PER_MSEC);
 }
 
 void drain_report_accept_stopped(nsec_t now)

@@ -29,7 +29,7 @@ static void to_user(struct sigaction *act, const struct ksigaction *k)
 int hook_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
 {
     struct ksigaction now, before;
-    if (LIKELY(!signal_is_held(sig)))
+    if (LIKELY(!disposition_is_watched(sig)))
         return real.sigaction(sig, act, old);
     if (act)
         from_user(&now, act);
@@ -74,28 +74,28 @@ static bool refused(sig_handler handler)
 
 sig_handler hook_signal(int sig, sig_handler handler)
 {
-    if (LIKELY(!signal_is_held(sig)) || refused(handler))
+    if (LIKELY(!disposition_is_watched(sig)) || refused(handler))
         return real.signal(sig, handler);
     return bsd_signal_(sig, handler);
 }
 
 sig_handler hook_bsd_signal(int sig, sig_handler handler)
 {
-    if (LIKELY(!signal_is_held(sig)) || refused(handler))
+    if (LIKELY(!disposition_is_watched(sig)) || refused(handler))
         return real.bsd_signal(sig, handler);
     return bsd_signal_(sig, handler);
 }
 
 sig_handler hook_sysv_signal(int sig, sig_handler handler)
 {
-    if (LIKELY(!signal_is_held(sig)) || refused(handler))
+    if (LIKELY(!disposition_is_watched(sig)) || refused(handler))
         return real.sysv_signal(sig, handler);
     return set_handler(sig, handler, SA_RESETHAND | SA_NODEFER, 0);
 }
 
 sig_handler hook___sysv_signal(int sig, sig_handler handler)
 {
-    if (LIKELY(!signal_is_held(sig)) || refused(handler))
+    if (LIKELY(!disposition_is_watched(sig)) || refused(handler))
         return real.__sysv_signal(sig, handler);
     return set_handler(sig, handler, SA_RESETHAND | SA_NODEFER, 0);
 }
@@ -109,7 +109,7 @@ sig_handler hook_sigset(int sig, sig_handler handler)
     struct ksigaction now;
     uint64_t bit = bit_of(sig), before = 0;
     sig_handler old;
-    if (LIKELY(!signal_is_held(sig)))
+    if (LIKELY(!disposition_is_watched(sig)))
         return real.sigset(sig, handler);
     if (handler != SIG_HOLD_)
         old = set_handler(sig, handler, 0, 0);
@@ -122,7 +122,7 @@ sig_handler hook_sigset(int sig, sig_handler handler)
 
 int hook_sigignore(int sig)
 {
-    if (LIKELY(!signal_is_held(sig)))
+    if (LIKELY(!disposition_is_watched(sig)))
         return real.sigignore(sig);
     set_handler(sig, SIG_IGN, 0, 0);
     return 0;
@@ -135,7 +135,7 @@ int hook_siginterrupt(int sig, int flag)
         __atomic_fetch_or(&interrupting, bit_of(sig), __ATOMIC_RELAXED);
     else if (sig > 0 && sig < SIGNAL_VIEW_MAX)
         __atomic_fetch_and(&interrupting, ~bit_of(sig), __ATOMIC_RELAXED);
-    if (LIKELY(!signal_is_held(sig)) || !shim_sigaction(sig, NULL, &act))
+    if (LIKELY(!disposition_is_watched(sig)) || !shim_sigaction(sig, NULL, &act))
         return real.siginterrupt(sig, flag);
     act.flags = flag ? act.flags & ~(unsigned long)SA_RESTART : act.flags | SA_RESTART;
     shim_sigaction(sig, &act, NULL);

@@ -52,7 +52,7 @@ static const sigset_t *widen(const uint64_t *kernel, sigset_t *out)
 static long raw_sigaction(long sig, const struct ksigaction *act, struct ksigaction *old, long size)
 {
     struct ksigaction before;
-    if (!signal_is_held((int)sig) || size != 8 || !shim_sigaction((int)sig, act, &before))
+    if (!disposition_is_watched((int)sig) || size != 8 || !shim_sigaction((int)sig, act, &before))
         return real.syscall(SYS_rt_sigaction, sig, (long)act, (long)old, size, 0, 0);
     if (old)
         *old = before;

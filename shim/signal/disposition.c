@@ -23,6 +23,7 @@ void dispositions_init(disposition_handler *handler, disposition_handler *on_com
 void dispositions_after_fork(void)
 {
     dispositions.lock = 0;
+    dispositions.given = 0;
 }
 
 /* ---- the kernel's table -------------------------------------------------------------------------------------------- */
@@ -114,6 +115,8 @@ void dispositions_take(void)
 struct ksigaction dispositions_release(int sig)
 {
     struct ksigaction own = signal_view_release(&dispositions.view, sig), now;
+    if (deferred_phase() == DRAIN_GUARDING)
+        dispositions.given |= (uint64_t)1 << sig;
     if (own.handler != SIGNAL_VIEW_IGNORE && get_action(sig, &now) && !dispositions_is_ours(now.handler))
         return now;
     if (!dispositions_put(sig, own))
@@ -178,8 +181,8 @@ static void change_of_vfork_child(int sig, const struct ksigaction *act, struct 
 static bool take_for_the_end(int sig, const struct ksigaction *act)
 {
     struct ksigaction now;
-    if (deferred_phase() != DRAIN_GUARDING || !act || act->handler != SIGNAL_VIEW_DEFAULT || sig <= 0 ||
-        sig >= SIGNAL_VIEW_MAX || (config.signals >> sig & 1) == 0 || !get_action(sig, &now))
+    if (!disposition_is_watched(sig) || deferred_phase() != DRAIN_GUARDING || !self_is_our_process() || !act ||
+        act->handler != SIGNAL_VIEW_DEFAULT || !get_action(sig, &now))
         return false;
     signal_view_hold(&dispositions.view, sig, &now);
     return true;

@@ -13,6 +13,7 @@ typedef void disposition_handler(int sig, siginfo_t *info, void *context);
 struct dispositions {
     struct signal_view view; /* changed under the lock */
     uint8_t lock;
+    uint64_t given;  /* signals (bit n) that were given back for the program's shutdown: see take_for_the_end */
     uint64_t waited; /* signals (bit n) that the program takes by sigwait or from a signalfd */
     disposition_handler *handler, *on_command; /* lastcall's: see dispositions_init */
 };
@@ -21,6 +22,12 @@ extern HIDDEN struct dispositions dispositions;
 static inline bool signal_is_held(int sig)
 {
     return signal_view_holds(&dispositions.view, sig);
+}
+
+/* Does a change of this disposition concern lastcall? Else the kernel alone is to be asked. */
+static inline bool disposition_is_watched(int sig)
+{
+    return sig > 0 && sig < SIGNAL_VIEW_MAX && ((dispositions.view.held | dispositions.given) >> sig & 1) != 0;
 }
 
 /* handler: for the drain signals that are held; on_command: for SIGCONT (dispositions_accept_commands). Once, before any

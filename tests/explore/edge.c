@@ -176,9 +176,14 @@ void drain_report_open(void)
 {
 }
 
-void drain_report_begun(uint64_t in_flight, bool shuts_down)
+void drain_report_signal(bool shuts_down)
 {
-    (void)in_flight, (void)shuts_down;
+    (void)shuts_down;
+}
+
+void drain_report_begun(uint64_t in_flight)
+{
+    (void)in_flight;
 }
 
 void drain_report_accept_stopped(nsec_t now)
