@@ -56,6 +56,7 @@ void shim_arm(void)
     if (config.log == LOG_TRACE)
         trace_open(map_zeroed(trace_size()));
     log_start();
+    config_settle();
     enter_group();
     show_view();
     if (config_errors()[0])

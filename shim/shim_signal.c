@@ -56,13 +56,22 @@ static int lowest_held(void)
     return sig;
 }
 
-void shim_follow(void)
+/* came: by this signal the command has come, so this process does not block it, as it may the coordinator's (apache's workers
+ * block WINCH): if the coordinator dies, it is what this process has delivered. 0: none has come. */
+static void follow(int came)
 {
     const struct member *coordinator = group_coordinator();
     if (!coordinator || coordinator == group_self())
         return;
-    begin_drain(signal_is_held(coordinator->signal) ? coordinator->signal : lowest_held(), coordinator);
+    if (!signal_is_held(came))
+        came = signal_is_held(coordinator->signal) ? coordinator->signal : lowest_held();
+    begin_drain(came, coordinator);
     group_wake_coordinators(); /* the coordinator may not know of this process yet */
+}
+
+void shim_follow(void)
+{
+    follow(0);
 }
 
 /* ---- what has come ----------------------------------------------------------------------------------------------------- */
@@ -92,7 +101,7 @@ static void take_command(const siginfo_t *info)
         __atomic_add_fetch(&stats.interrupts_answered, 1, __ATOMIC_SEQ_CST);
         wake_changed(NULL);
     }
-    shim_follow();
+    follow(info->si_signo);
 }
 
 static void note_pending(int sig, const siginfo_t *info)
@@ -176,6 +185,7 @@ static void end_by_default(int sig, siginfo_t *info, void *context)
 {
     if (self_pid() == 1 || sig == SIGWINCH || sig == SIGCHLD || sig == SIGURG || sig == SIGCONT)
         return;
+    undrained_end();
     exit_guard_wait();
     member_leave();
     deliver_as_it_came(sig, info, context);
@@ -209,7 +219,7 @@ static void on_command(int sig, siginfo_t *info, void *context)
 {
     (void)sig;
     if (self_is_our_process() && is_command(info))
-        shim_follow();
+        follow(0);
     eintr_hide(context);
 }
 

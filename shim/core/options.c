@@ -202,17 +202,23 @@ static int signal_of(struct slice s)
     return signal_names[signo][0] == '!' ? 0 : (int)signo;
 }
 
-static bool read_signals(struct options *o, size_t field UNUSED, const char *text)
+static bool read_list(uint64_t *signals, struct slice rest)
 {
-    struct slice rest = slice_of(text), element;
-    o->signals = 0;
+    struct slice element;
+    *signals = 0;
     for (unsigned count = 0; next_element(&rest, &element); count++) {
         int signo = signal_of(element);
         if (!signo || count == OPTIONS_SIGNALS_MAX)
             return false;
-        o->signals |= UINT64_C(1) << signo;
+        *signals |= UINT64_C(1) << signo;
     }
     return true;
+}
+
+static bool read_signals(struct options *o, size_t field UNUSED, const char *text)
+{
+    o->signals_auto = slice_is_word(slice_of(text), "auto");
+    return read_list(&o->signals, slice_of(o->signals_auto ? "TERM" : text));
 }
 
 static bool read_forward(struct options *o, size_t field UNUSED, const char *text)
@@ -504,7 +510,7 @@ static bool read_path(struct options *o, size_t field, const char *text)
 const struct option_row option_rows[] = {
     {"LASTCALL_DISABLE", "0", "1: pass everything through",
      read_switch, FIELD(disable)},
-    {"LASTCALL_SIGNALS", "TERM", "comma list of signals that begin a drain",
+    {"LASTCALL_SIGNALS", "auto", "comma list of signals that begin a drain; auto: TERM, and what the program is known to stop by",
      read_signals, 0},
     {"LASTCALL_FORWARD", "same", "signal delivered instead, e.g. QUIT",
      read_forward, 0},

@@ -1,6 +1,7 @@
 /* peers.c: see peers.h. */
 #include "group/peers.h"
 
+#include "process/config.h"
 #include "process/deferred.h"
 #include "process/ownfd.h"
 #include "process/wake.h"
@@ -120,13 +121,30 @@ static long send_command(int at, int sig)
     return ret == 0 || ret == -ESRCH ? ret : sys3(SYS_rt_sigqueueinfo, member_pid(member_at(at)), sig, &info);
 }
 
+static bool takes(int pid, int sig)
+{
+    return !proc_blocks(pid, sig) && !proc_status_has(pid, "SigIgn", sig);
+}
+
+/* Any drain signal makes a command. The signal that began the drain may be one that workers block, since it is for their
+ * master alone (apache's WINCH). */
+static int command_signal(int pid)
+{
+    if (takes(pid, deferred.first_signal))
+        return deferred.first_signal;
+    for (int sig = 1; sig < 64; sig++)
+        if ((config.signals >> sig & 1) != 0 && takes(pid, sig))
+            return sig;
+    return deferred.first_signal;
+}
+
 void peers_command(int at)
 {
     struct pidref *p = &pidref[at];
     if (p->commanded || p->out_of_reach)
         return;
     bool is_parent = member_pid(member_at(at)) == (int)sys0(SYS_getppid);
-    long ret = is_parent ? -ESRCH : send_command(at, deferred.first_signal);
+    long ret = is_parent ? -ESRCH : send_command(at, command_signal(member_pid(member_at(at))));
     if (ret == -EPERM)
         ret = send_command(at, SIGCONT); /* dispositions_accept_commands */
     p->commanded = true;

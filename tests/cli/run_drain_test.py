@@ -261,9 +261,16 @@ def a_server_that_ignores_the_signal():
 
 @case
 def other_signals_pass():
-    with Closing(started()) as t:
+    with Closing(started(words=['--signals', 'TERM'])) as t:
         t.term(signal.SIGINT)
         t.exits(status=130)
+
+
+@case
+def int_begins_it_without_a_terminal():
+    """The suite's servers have none: each leads a session of its own."""
+    with Closing(started()) as t:
+        drains(t, 130, signal.SIGINT, signal='INT')
 
 
 @case

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <cmocka.h>
 
 #include "core/options.h"
@@ -32,7 +33,7 @@ static void defaults(void **state UNUSED)
 {
     options_default(&o);
     assert_false(o.disable);
-    assert_true(o.signals == UINT64_C(1) << SIGTERM);
+    assert_true(o.signals_auto && o.signals == UINT64_C(1) << SIGTERM);
     assert_int_equal(o.forward, 0);
     assert_true(o.timeout == 25 * NSEC_PER_SEC);
     assert_true(o.delay == 0 && o.delay_quiet == 0);
@@ -138,6 +139,10 @@ static const struct {
     {"15", BIT(SIGTERM)},
     {"TERM,INT,SIGQUIT,1", BIT(SIGTERM) | BIT(SIGINT) | BIT(SIGQUIT) | BIT(SIGHUP)},
     {"TERM,TERM", BIT(SIGTERM)},
+    {"auto", BIT(SIGTERM)},
+    {"AUTO", BIT(SIGTERM)},
+    {"auto,INT", 0},
+    {"TERM,auto", 0},
     {"HUP,INT,QUIT,USR1,USR2,TERM,WINCH,PWR", BIT(SIGHUP) | BIT(SIGINT) | BIT(SIGQUIT) | BIT(SIGUSR1) | BIT(SIGUSR2) |
                                                   BIT(SIGTERM) | BIT(SIGWINCH) | BIT(SIGPWR)},
     {"HUP,INT,QUIT,USR1,USR2,TERM,WINCH,PWR,IO", 0}, /* one more than OPTIONS_SIGNALS_MAX */
@@ -180,6 +185,7 @@ static void reads_signals(void **state UNUSED)
         bool fine = signal_lists[i].set != 0;
         assert_int_equal(read_one(entry), fine ? 0 : 1);
         assert_true(o.signals == (fine ? signal_lists[i].set : BIT(SIGTERM)));
+        assert_int_equal(o.signals_auto, !fine || strcasecmp(signal_lists[i].text, "auto") == 0);
     }
 }
 
