@@ -80,6 +80,11 @@ int known_program_signal(const char *exe, size_t n, const char *args, size_t arg
     return 0;
 }
 
+bool known_program_waits(const char *exe, size_t n, int graceful)
+{
+    return graceful != 0 && !is_called(without_deleted(base_name(exe, n)), "uwsgi"); /* "brutally", says its manual */
+}
+
 uint64_t known_program_signals(int graceful, bool has_terminal)
 {
     uint64_t signals = UINT64_C(1) << SIG_TERM;

@@ -11,6 +11,9 @@
  * /proc/PID/cmdline, each with its NUL, args_len bytes; they tell which program an interpreter runs. */
 int known_program_signal(const char *exe, size_t n, const char *args, size_t args_len);
 
+/* Does this program, which stops by `graceful`, let its requests end first? */
+bool known_program_waits(const char *exe, size_t n, int graceful);
+
 /* The drain signals of LASTCALL_SIGNALS=auto (bit s = signal s). */
 uint64_t known_program_signals(int graceful, bool has_terminal);
 

@@ -116,7 +116,7 @@ static enum program_answer program_answer(void)
 {
     if (!deferred.pending || drain_state.tid <= 0)
         return PROGRAM_DIES;
-    enum program_answer answer = dispositions_answer(deliver_which());
+    enum program_answer answer = dispositions_answer(deliver_for_shutdown());
     return answer == PROGRAM_SHUTS_DOWN && self_is_go() ? PROGRAM_MAY_DIE : answer;
 }
 

@@ -101,12 +101,13 @@ static size_t read_file(const char *path, char *buf, size_t size)
 void config_settle(void)
 {
     char exe[OPTIONS_PATH_MAX], args[1024];
-    if (!config.signals_auto)
-        return;
     long n = sys4(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", exe, sizeof exe);
     size_t args_len = read_file("/proc/self/cmdline", args, sizeof args);
     int graceful = n > 0 ? known_program_signal(exe, (size_t)n, args, args_len) : 0;
-    config.signals = known_program_signals(graceful, proc_has_terminal((int)sys0(SYS_getpid)));
+    if (n > 0 && known_program_waits(exe, (size_t)n, graceful))
+        config.shutdown_signal = graceful;
+    if (config.signals_auto)
+        config.signals = known_program_signals(graceful, proc_has_terminal((int)sys0(SYS_getpid)));
 }
 
 const char *config_errors(void)

@@ -56,6 +56,13 @@ static void knows_programs(void **unused UNUSED)
     }
 }
 
+static void knows_who_waits(void **unused UNUSED)
+{
+    assert_true(known_program_waits("/usr/sbin/nginx", 15, SIGQUIT));
+    assert_false(known_program_waits("/usr/bin/uwsgi", 14, SIGQUIT));
+    assert_false(known_program_waits("/usr/bin/node", 13, 0));
+}
+
 #define BIT(sig) (UINT64_C(1) << (sig))
 
 static void makes_a_set(void **unused UNUSED)
@@ -68,6 +75,7 @@ static void makes_a_set(void **unused UNUSED)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(knows_programs), cmocka_unit_test(makes_a_set)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(knows_programs), cmocka_unit_test(knows_who_waits),
+                                       cmocka_unit_test(makes_a_set)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
