@@ -539,7 +539,7 @@ const struct option_row option_rows[] = {
      read_log_format, 0},
     {"LASTCALL_LOG_FILE", "stderr", "path of the log",
      read_path, FIELD(log_file)},
-    {"LASTCALL_REPORT", "off", "append the final report to this file as one JSON line",
+    {"LASTCALL_REPORT", "off", "append the report to this file, as JSON lines: at the signal, and at the end",
      read_path, FIELD(report)},
     {"LASTCALL_REPORT_CONNECTIONS", "0", "1: the report also tells of each connection (lastcall timeline)",
      read_switch, FIELD(report_connections)},
