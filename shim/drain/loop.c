@@ -208,6 +208,13 @@ static void deliver(void)
 
 /* ---- the step ----------------------------------------------------------------------------------------------------------- */
 
+/* The ports are free early: a successor can have them while this process still serves. */
+static void close_listeners(const struct census *census, uint8_t phase, nsec_t now)
+{
+    if (census->may_close && phase >= DRAIN_EMPTYING && listeners_close(&drain_state.drain, census->closes_last, now))
+        coordinator_closed();
+}
+
 bool loop_step(nsec_t *wake_at)
 {
     nsec_t now = clock_now();
@@ -224,8 +231,12 @@ bool loop_step(nsec_t *wake_at)
         listeners_stop();
     if (after != before)
         __atomic_store_n(&deferred.phase, after, __ATOMIC_SEQ_CST);
-    if (!act.deliver)
+    if (!act.deliver) {
         coordinator_publish(after, &census);
+        close_listeners(&census, after, now);
+    }
+    if (after >= DRAIN_EMPTYING && before < DRAIN_EMPTYING && !act.deliver)
+        act.wake_at = now; /* to close the listeners */
     if (after >= DRAIN_EMPTYING && before < DRAIN_EMPTYING)
         drain_report_accept_stopped(now);
     drain_report_trace();
