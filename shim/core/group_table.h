@@ -47,6 +47,8 @@ struct member {
     uint32_t confirm;     /* as coordinator: how often it has asked its participants to confirm that they are drained */
     uint32_t coordinator; /* serial of the process that coordinates this member's drain; 0: none */
     uint32_t confirmed;   /* as participant: the coordinator's `confirm` that it has said yes to */
+    uint32_t may_close;   /* as coordinator: accepting has stopped everywhere: its participants close their listeners */
+    uint32_t closed;      /* this process has none of the drain's listeners open any more */
     uint32_t second_signal;  /* as coordinator: a second signal has ended its drain */
     uint32_t end;            /* enum report_end, or MEMBER_KILLED */
     int32_t signal;          /* that began its drain */

@@ -29,6 +29,7 @@ static int find_alias(int fd, uint32_t slot)
 static void forget_listener(int fd, uint32_t slot)
 {
     struct listener *l = &listeners.entry[fd_slot_index(slot)];
+    listeners_await_swap(l);
     if (__atomic_sub_fetch(&l->aliases, 1, __ATOMIC_ACQ_REL) == 0)
         listeners_give_back(l);
     else if (l->fd == fd)

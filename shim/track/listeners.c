@@ -1,6 +1,7 @@
 /* listeners.c: see listeners.h. */
 #include "track/listeners.h"
 
+#include "sys/syscall.h"
 #include "track/slots.h"
 
 #include <sys/epoll.h>
@@ -80,6 +81,13 @@ void listeners_note_epoll(struct listener *l, int ep, int op, uint32_t events, u
         l->epoll[i].events = events;
         l->epoll[i].data = data;
     }
+}
+
+void listeners_await_swap(const struct listener *l)
+{
+    enum { YIELDS = 10000 };
+    for (int i = 0; i < YIELDS && __atomic_load_n(&l->swapping, __ATOMIC_SEQ_CST) != 0; i++)
+        sys0(SYS_sched_yield);
 }
 
 void listeners_share(void)

@@ -27,9 +27,10 @@ struct listener {
     bool held, held_by_external; /* such processes were seen at the signal */
     bool held_by_unknown;        /* held by a process that may soon become a member */
     bool reuseport;
-    bool
-        overflowed; /* its queue was full before it was stopped: clients that the kernel knows nothing of may still come */
+    bool grouped;     /* another server has sockets in its SO_REUSEPORT group */
+    bool overflowed;  /* its queue was full: clients that the kernel knows nothing of may come, once it is stopped */
     nsec_t moved_at;  /* when a connection was last accepted since it was stopped; 0: none */
+    uint8_t stopped;  /* the state that it was stopped by; 0: it was not */
     uint8_t state;    /* enum listener_state */
     uint8_t swapping; /* lock of the swap for a placeholder */
     uint8_t woken;    /* accepts that were answered ECONNABORTED because of the swap */
@@ -75,6 +76,10 @@ void listeners_note_epoll(struct listener *l, int ep, int op, uint32_t events, u
 /* A thread looks whether a descriptor is an inherited listener. False: another thread does. */
 bool listeners_lock_inherited(void);
 void listeners_unlock_inherited(void);
+
+/* The number of listener l is no longer the listener's, and is about to be closed: not before a swap of that number for a
+ * placeholder is over. Not for long: that is the drain thread's, or a thread's that this one has interrupted. */
+void listeners_await_swap(const struct listener *l);
 
 /* From a fork on, every listener is shared. */
 void listeners_share(void);
