@@ -2,6 +2,7 @@
 #include "shim.h"
 
 #include "group/member.h"
+#include "track/left_alone.h"
 
 #include <sys/epoll.h>
 
@@ -72,7 +73,7 @@ void shim_accepted(int lfd, int fd)
     }
     fds_track(fd, (uint16_t)(l - listeners.entry), l->unix_);
     show(MEMBER_ACCEPTS);
-    if (deferred_draining()) {
+    if (deferred_draining() && !left_alone_listener(l)) {
         __atomic_store_n(&stats.last_accept_at, clock_now(), __ATOMIC_RELEASE);
         wake_changed(NULL);
         if (l->shared)

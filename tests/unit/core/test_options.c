@@ -327,8 +327,10 @@ static const struct {
 } filters[] = {
     {"", 4, 1, v4_other, NULL, 0, true},
     {"", 6, 1, v6_local, NULL, 0, true},
-    {"", 1, 0, NULL, "/x", 3, false},
-    {"", 1, 0, NULL, NULL, 0, false},
+    {"", 1, 0, NULL, "/x", 3, true},
+    {"", 1, 0, NULL, NULL, 0, true},
+    {"auto", 4, 1, v4_other, NULL, 0, true},
+    {"auto", 1, 0, NULL, "/x", 3, true},
     {"80", 4, 80, v4_other, NULL, 0, true},
     {"80", 6, 80, v6_local, NULL, 0, true},
     {"80", 6, 80, v6_mapped, NULL, 0, true},
@@ -372,7 +374,7 @@ static const char *const unreadable[] = {
     "LASTCALL_CLOSE_NOTICE=off", "LASTCALL_CLOSE_NOTICE=00", "LASTCALL_TIMEOUT=soon", "LASTCALL_TIMEOUT=-1",
     "LASTCALL_DELAY=1x",         "LASTCALL_DELAY_QUIET=no",  "LASTCALL_IDLE=1,5",     "LASTCALL_LINGER=2 s",
     "LASTCALL_LOG=verbose",      "LASTCALL_LOG=infos",       "LASTCALL_LOG=3",        "LASTCALL_LOG_FORMAT=xml",
-    "LASTCALL_FORWARD=TERM,",    "LASTCALL_LISTEN=all",
+    "LASTCALL_FORWARD=TERM,",    "LASTCALL_LISTEN=all",       "LASTCALL_LISTEN=auto,80",
 };
 
 static void reports_unreadable_values(void **state UNUSED)
