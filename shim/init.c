@@ -1,6 +1,7 @@
 /* init.c: the constructor. */
 #include "compat/node_cluster.h"
 #include "go/go.h"
+#include "group/environment.h"
 #include "hook/hook.h"
 #include "shim.h"
 #include "sys/libc.h"
@@ -40,6 +41,7 @@ __attribute__((constructor)) void start(int argc, char **argv, char **envp)
     libc_bind_facts();
     syscall_bind();
     config_read(env);
+    environment_read(env);
     node_cluster_bind(env);
     go_attach(auxv_behind(env));
     self_switch_on();

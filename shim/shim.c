@@ -58,11 +58,13 @@ void shim_arm(void)
     if (config.log == LOG_TRACE)
         trace_open(map_zeroed(trace_size()));
     log_start();
+    config_settle();
     enter_group();
     show_view();
     if (config_errors()[0])
         log_config_errors();
     drain_prepare();
+    eintr_prepare();
     shim_hold_signals();
     self_arm();
     libc_at_exit(exit_handler);

@@ -15,6 +15,12 @@ static void show(uint32_t what)
     shim_follow();
 }
 
+/* On a listener that it has bound itself it serves for itself; on that of others it may be their worker. */
+static void show_accepts(const struct listener *l)
+{
+    show(l->inherited ? MEMBER_ACCEPTS | MEMBER_INHERITED : MEMBER_ACCEPTS);
+}
+
 void shim_bound(int fd)
 {
     if (slots_possible(fd) && (!self_armed() || self_is_our_process()))
@@ -32,7 +38,7 @@ void shim_listening(int fd)
     /* A worker that was exec'd listens on what it was given to serve it. That it waits there may never be seen: libuv tells
      * epoll so by io_uring. (A process that has bound it itself may only hand it out.) */
     if (l && l->inherited && (group.flags & MEMBER_EXECED))
-        show(MEMBER_ACCEPTS);
+        show_accepts(l);
 }
 
 /* Threads that come to their first accept together: one of them looks, the others go on. */
@@ -63,6 +69,17 @@ static struct listener *listener_of_accept(int lfd)
     return LIKELY(l != NULL) ? l : adopt_listener(lfd);
 }
 
+static void accepted_in_drain(struct listener *l)
+{
+    nsec_t now = clock_now();
+    __atomic_store_n(&stats.last_accept_at, now, __ATOMIC_RELEASE);
+    if (listeners_is_stopped(l))
+        STORE(l->moved_at, now);
+    wake_changed(NULL);
+    if (l->shared)
+        group_queue_moved(listeners_is_stopped(l) ? now : 0);
+}
+
 void shim_accepted(int lfd, int fd)
 {
     struct listener *l = listener_of_accept(lfd);
@@ -72,13 +89,9 @@ void shim_accepted(int lfd, int fd)
         return;
     }
     fds_track(fd, (uint16_t)(l - listeners.entry), l->unix_);
-    show(MEMBER_ACCEPTS);
-    if (deferred_draining() && !left_alone_listener(l)) {
-        __atomic_store_n(&stats.last_accept_at, clock_now(), __ATOMIC_RELEASE);
-        wake_changed(NULL);
-        if (l->shared)
-            group_queue_moved();
-    }
+    show_accepts(l);
+    if (deferred_draining() && !left_alone_listener(l))
+        accepted_in_drain(l);
 }
 
 /* A process that receives a stream socket is one that serves. */
@@ -108,9 +121,9 @@ void shim_received(int fd)
 
 void shim_waits(int lfd)
 {
-    if (self_armed() && fd_slot_kind(slot_of(lfd)) == FD_LISTENER && (group.flags & MEMBER_ACCEPTS) == 0 &&
-        self_is_our_process())
-        show(MEMBER_ACCEPTS);
+    const struct listener *l = self_armed() && (group.flags & MEMBER_ACCEPTS) == 0 ? listeners_of(lfd) : NULL;
+    if (l && self_is_our_process())
+        show_accepts(l);
 }
 
 void shim_in_epoll(int ep, int op, int fd, uint32_t events, uint64_t data)
@@ -118,7 +131,7 @@ void shim_in_epoll(int ep, int op, int fd, uint32_t events, uint64_t data)
     struct listener *l = listeners_of(fd);
     if (l && op == EPOLL_CTL_ADD &&
         !self_is_go()) /* Go's poller is told of each listener, whichever process serves it */
-        show(MEMBER_ACCEPTS);
+        show_accepts(l);
     if (l)
         listeners_note_epoll(l, ep, op, events, data);
     else if (fd_slot_kind(slot_of(fd)) == FD_CONN)

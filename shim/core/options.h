@@ -22,8 +22,11 @@ struct listen_filter { /* one element of LASTCALL_LISTEN */
 struct options {
     bool disable;
     uint64_t signals;      /* bit n = signal n begins a drain */
+    bool signals_auto;     /* and those that the program is known to stop by (core/known_program.h) */
     int forward;           /* signal delivered instead of the deferred one; 0 = the same */
     nsec_t timeout, delay; /* 0: none */
+    nsec_t shutdown_time;  /* so long before the deadline a program with a handler of its own gets its signal */
+    bool deliver_first;    /* such a program gets its signal at once */
     nsec_t delay_quiet;    /* 0: off */
     nsec_t idle, linger;
     struct listen_filter listen[OPTIONS_LISTEN_MAX];

@@ -36,6 +36,10 @@ void drain_accept_ends(int lfd);
 /* accept() on lfd failed with err. True: call it again. *err may be changed. */
 bool drain_accept_failed(int lfd, int *err);
 
+/* The program ends itself, and no drain has begun (it has been stopped by another signal, or exits for a reason of its own): requests
+ * in flight are said in one log line. Any thread, any signal handler. */
+void undrained_end(void);
+
 /* ---- a fork's child: the drain is its parent's ---- */
 void thread_after_fork(void);
 void drain_report_after_fork(void);

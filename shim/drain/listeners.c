@@ -79,7 +79,7 @@ static bool swap(struct listener *l)
 static bool grouped_with_others(const struct listener *l)
 {
     uint64_t inodes[LISTENERS_MAX];
-    struct sock_query q = {l->name.family, &l->port, 1, inodes, 0};
+    struct sock_query q = {l->name.family, &l->port, 1, inodes, 0, NULL};
     if (!l->reuseport)
         return false;
     for (unsigned i = 0; i < listeners.used; i++)
@@ -96,17 +96,31 @@ static bool is_external(struct listener *l)
     return l->external;
 }
 
+/* The clients that a full queue keeps out have connected, as they see it: the kernel has dropped the last ACK of their
+ * handshake, and takes it when it is sent again, if there is room by then. Where it had given them SYN cookies, that ACK
+ * finds them only through a listener that is not hidden. */
 static uint8_t stop_one(struct listener *l)
 {
-    if (is_external(l))
-        return LISTENER_TO_LEAVE;
+    bool dropped = sock_has_dropped(l->fd);
+    l->overflowed = dropped && sock_gave_cookies();
     if (grouped_with_others(l))
         return LISTENER_TO_EMPTY;
+    if (l->overflowed && sock_drop_syns(l->fd) == 0)
+        return LISTENER_FILTERED;
     if (sock_hide(l->fd) == 0)
         return LISTENER_HIDDEN;
     if (sock_drop_syns(l->fd) == 0)
         return LISTENER_FILTERED;
     return LISTENER_TO_EMPTY;
+}
+
+/* After the stop, so that only those come who were kept out. */
+static void stop_tcp(struct listener *l)
+{
+    uint8_t state = is_external(l) ? LISTENER_TO_LEAVE : stop_one(l);
+    __atomic_store_n(&l->state, state, __ATOMIC_RELEASE);
+    if (listeners_is_stopped(l))
+        sock_raise_backlog(l->fd);
 }
 
 /* Known before it can be felt: an accept that fails by it must not show the program its EINVAL. */
@@ -126,7 +140,7 @@ bool listeners_stop(void)
         if (l->unix_ && !is_external(l))
             shut_unix(l);
         else
-            __atomic_store_n(&l->state, stop_one(l), __ATOMIC_RELEASE);
+            stop_tcp(l);
         any = true;
     }
     return any;
@@ -147,16 +161,57 @@ static unsigned queue_of(const struct listener *l, bool late)
 }
 
 /* Handshakes under way on the ports that we have stopped; -1: cannot be known. */
-static int half_open(uint8_t family)
+static int half_open_of(uint8_t family, unsigned *latest_ms)
 {
     uint16_t ports[LISTENERS_MAX];
-    struct sock_query q = {family, ports, 0, NULL, 0};
+    struct sock_query q = {family, ports, 0, NULL, 0, latest_ms};
     for (unsigned i = 0; i < listeners.used; i++) {
         const struct listener *l = &listeners.entry[i];
         if (l->live && l->name.family == family && (l->state == LISTENER_HIDDEN || l->state == LISTENER_FILTERED))
             ports[q.port_count++] = l->port;
     }
     return q.port_count > 0 ? sock_half_open(&q) : 0;
+}
+
+static bool has_any_overflowed(void)
+{
+    for (unsigned i = 0; i < listeners.used; i++)
+        if (listeners.entry[i].live && listeners.entry[i].overflowed && listeners_is_stopped(&listeners.entry[i]))
+            return true;
+    return false;
+}
+
+/* The handshakes under way when the listeners were stopped. Each client among them that lives answers at the latest when the
+ * kernel has sent the SYN-ACK again; one that has been silent for longer than PATIENCE has gone. */
+static struct {
+    nsec_t stopping_from; /* of the drain that this is about */
+    nsec_t asked_again_at;
+} handshakes;
+
+static int half_open(const struct drain *drain, nsec_t now)
+{
+    enum { PATIENCE_MS = 4000 };
+    unsigned latest_ms = 0;
+    int v4 = half_open_of(4, &latest_ms), v6 = half_open_of(6, &latest_ms);
+    if (handshakes.stopping_from != drain->stopping_from) {
+        handshakes.stopping_from = drain->stopping_from;
+        handshakes.asked_again_at = 0;
+        if (has_any_overflowed() && latest_ms > 0)
+            handshakes.asked_again_at = now + (latest_ms < PATIENCE_MS ? latest_ms : PATIENCE_MS) * NSEC_PER_MSEC;
+    }
+    return v4 < 0 || v6 < 0 || has_any_overflowed() ? -1 : v4 + v6;
+}
+
+/* When the queue of a stopped listener last moved, in this process or in another. */
+static nsec_t queue_moved_at(void)
+{
+    nsec_t last = group_queue_moved_at();
+    for (unsigned i = 0; i < listeners.used; i++) {
+        nsec_t at = LOAD(listeners.entry[i].moved_at);
+        if (listeners.entry[i].live && at > last)
+            last = at;
+    }
+    return last;
 }
 
 /* Only workers take from this queue, and there is no worker any more: its clients would be waited for in vain. */
@@ -208,9 +263,10 @@ static void count_queues(struct census *census, const struct drain *drain, nsec_
         census->next_expiry = drain->stopping_from + config.idle;
     /* Dear, and of no interest before the listeners are stopped, or once their handshakes are known to be over. */
     if (phase == DRAIN_STOPPING_ACCEPT && census->queued == 0) {
-        int v4 = half_open(4), v6 = half_open(6);
-        census->half_open = v4 < 0 || v6 < 0 ? -1 : v4 + v6;
+        census->half_open = half_open(drain, now);
         census->queued = queues(late);
+        nsec_t moved_at = queue_moved_at();
+        census->queue_moved = moved_at > handshakes.asked_again_at ? moved_at : handshakes.asked_again_at;
     }
 }
 

@@ -30,7 +30,7 @@ static void forget_listener(int fd, uint32_t slot)
 {
     struct listener *l = &listeners.entry[fd_slot_index(slot)];
     if (__atomic_sub_fetch(&l->aliases, 1, __ATOMIC_ACQ_REL) == 0)
-        l->live = false;
+        listeners_give_back(l);
     else if (l->fd == fd)
         l->fd = find_alias(fd, slot);
 }

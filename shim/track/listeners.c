@@ -13,23 +13,35 @@ struct listener *listeners_of(int fd)
     return fd_slot_kind(slot) == FD_LISTENER ? &listeners.entry[fd_slot_index(slot)] : NULL;
 }
 
-static unsigned free_entry(void)
+/* Threads that listen at once get an entry each: of two listeners in one entry only one would ever be stopped. */
+static struct listener *claim(void)
 {
-    for (unsigned i = 0; i < listeners.used; i++)
-        if (!listeners.entry[i].live)
-            return i;
-    return __atomic_fetch_add(&listeners.used, 1, __ATOMIC_ACQ_REL);
+    for (unsigned i = 0; i < LISTENERS_MAX; i++) {
+        struct listener *l = &listeners.entry[i];
+        if (__atomic_load_n(&l->taken, __ATOMIC_RELAXED) == 0 &&
+            __atomic_exchange_n(&l->taken, 1, __ATOMIC_ACQ_REL) == 0)
+            return l;
+    }
+    return NULL;
 }
 
 struct listener *listeners_take(void)
 {
-    unsigned at = free_entry();
-    if (at >= LISTENERS_MAX) {
-        listeners.used = LISTENERS_MAX;
+    struct listener *l = claim();
+    if (!l)
         return NULL;
-    }
-    memset(&listeners.entry[at], 0, sizeof listeners.entry[at]);
-    return &listeners.entry[at];
+    memset((char *)l + sizeof l->taken, 0, sizeof *l - sizeof l->taken);
+    unsigned above = (unsigned)(l - listeners.entry) + 1, used = __atomic_load_n(&listeners.used, __ATOMIC_RELAXED);
+    while (used < above &&
+           !__atomic_compare_exchange_n(&listeners.used, &used, above, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        ;
+    return l;
+}
+
+void listeners_give_back(struct listener *l)
+{
+    l->live = false;
+    __atomic_store_n(&l->taken, 0, __ATOMIC_RELEASE);
 }
 
 bool listeners_have_port(uint16_t port)
@@ -83,7 +95,8 @@ void listeners_after_fork(void)
     for (unsigned i = 0; i < listeners.used; i++) {
         struct listener *l = &listeners.entry[i];
         l->swapping = 0;
-        if (l->epolls > 0) /* a set of the parent's, which may be using it: more than are noted */
+        l->taken = l->live; /* else it was taken by a thread that is not here */
+        if (l->epolls > 0)  /* a set of the parent's, which may be using it: more than are noted */
             l->epolls = LISTENER_EPOLLS + 1;
     }
     listeners_share();

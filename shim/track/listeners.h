@@ -18,9 +18,10 @@ enum listener_state {
 };
 
 struct listener {
-    int fd;
+    uint8_t taken; /* the entry is a listener's, or about to be: a thread fills it in */
     bool live, unix_;
-    bool named, ignored;         /* by LASTCALL_LISTEN: one of its list; it has a list, and this is none of it */
+    bool named, ignored; /* by LASTCALL_LISTEN: one of its list; it has a list, and this is none of it */
+    int fd;
     bool inherited;              /* bound by another process that is no parent of this one */
     bool delegated;              /* bound here, but a worker listens on it (the primary of node's cluster) */
     bool shared;                 /* another process may hold it: inherited, or held at a fork */
@@ -28,8 +29,11 @@ struct listener {
     bool held, held_by_external; /* such processes were seen at the signal */
     bool held_by_unknown;        /* held by a process that may soon become a member */
     bool reuseport;
-    bool told;        /* that it is left alone has been logged, or another process has been asked to */
-    uint8_t spoken;   /* enum spoken: as far as this process knows */
+    bool told;      /* that it is left alone has been logged, or another process has been asked to */
+    uint8_t spoken; /* enum spoken: as far as this process knows */
+    bool
+        overflowed; /* its queue was full before it was stopped: clients that the kernel knows nothing of may still come */
+    nsec_t moved_at;  /* when a connection was last accepted since it was stopped; 0: none */
     uint8_t state;    /* enum listener_state */
     uint8_t swapping; /* lock of the swap for a placeholder */
     uint8_t woken;    /* accepts that were answered ECONNABORTED because of the swap */
@@ -55,11 +59,19 @@ extern HIDDEN struct listeners listeners;
 /* The listener under this number; NULL: it is none. */
 struct listener *listeners_of(int fd);
 
-/* An entry for a new listener, empty, not live yet; NULL: there are too many. */
+/* An entry for a new listener, empty, not live yet, and no other thread's; NULL: there are too many. */
 struct listener *listeners_take(void);
+/* The last descriptor of this listener is closed. */
+void listeners_give_back(struct listener *l);
 
 /* Has a live listener that drains with this process this TCP port? */
 bool listeners_have_port(uint16_t port);
+
+/* In a drain: has it been stopped, so that only clients still come that were promised to be served? */
+static inline bool listeners_is_stopped(const struct listener *l)
+{
+    return l->state == LISTENER_HIDDEN || l->state == LISTENER_FILTERED;
+}
 
 /* The program's epoll_ctl(ep, op, listener, {events, data}) has succeeded: noted for the placeholder. */
 void listeners_note_epoll(struct listener *l, int ep, int op, uint32_t events, uint64_t data);

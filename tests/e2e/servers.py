@@ -43,7 +43,6 @@ class Group:
     outlive: bool = False  # one that works on a request does not end when TERM ends the master
     deaf: bool = False     # one of them does not end when it alone is sent TERM
     reload: str = ''       # the signal that makes the master replace them all
-    reload_env: dict = field(default_factory=dict)
 
 
 @dataclass
@@ -136,7 +135,7 @@ def nginx_group(name, workers=2, listen='', events='accept_mutex off;', env='', 
         return nginx(*where, listen=listen, processes=f'worker_processes {workers};{env}', events=events,
                      daemon='on' if daemon else 'off')
     return Server(name, command, ['nginx', '$BUILD/e2e/thread'], 0, {'/head-pieces', '/close-tokens', *FIN_LEAVES}, backend=True, daemon=daemon,
-                  **about, group=Group(workers, reload='HUP', reload_env={'LASTCALL_SIGNALS': 'TERM,QUIT'}))
+                  **about, group=Group(workers, reload='HUP'))
 
 
 DAEMON = {'daemon': 'nginx.pid', 'plain': ('upgrade', 'inflight', 'hammer', 'churn', 'term-all')}

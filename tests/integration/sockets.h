@@ -53,8 +53,9 @@ UNUSED_ static long port_of(int fd)
     return ntohs(a.in.sin_port);
 }
 
-/* A TCP listener; `any`: on all addresses, which for AF_INET6 means both families. port 0: a free one. */
-UNUSED_ static int listener_at(int family, long port, bool any, bool reuseport)
+/* A TCP socket that does not listen yet; `any`: on all addresses, which for AF_INET6 means both families. port 0: a
+ * free one. */
+UNUSED_ static int bound_at(int family, long port, bool any, bool reuseport)
 {
     union address a;
     int on = 1, off = 0, fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, tcp_kind);
@@ -68,7 +69,15 @@ UNUSED_ static int listener_at(int family, long port, bool any, bool reuseport)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
     if (reuseport)
         CHECK(setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0);
-    CHECK(bind(fd, &a.any, len) == 0 && listen(fd, 512) == 0, "%s", strerror(errno));
+    CHECK(bind(fd, &a.any, len) == 0, "%s", strerror(errno));
+    return fd;
+}
+
+/* The same, and it listens. */
+UNUSED_ static int listener_at(int family, long port, bool any, bool reuseport)
+{
+    int fd = bound_at(family, port, any, reuseport);
+    CHECK(listen(fd, 512) == 0, "%s", strerror(errno));
     return fd;
 }
 

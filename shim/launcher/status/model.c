@@ -62,7 +62,7 @@ void status_take_member(struct status_process *p, const struct group_table *m, i
     p->killed = who->end == MEMBER_KILLED;
     bool drains = p->phase > DRAIN_SERVING;
     p->signal = drains && is_signal(who->signal) ? who->signal : 0;
-    p->deferred = drains && p->phase < DRAIN_DONE && is_signal(who->deferred) ? who->deferred : 0;
+    p->deferred = drains && p->phase < DRAIN_GUARDING && is_signal(who->deferred) ? who->deferred : 0;
     take_times(p, who, now);
     if (drains) {
         p->counts = who->counts;
@@ -201,7 +201,8 @@ void status_sort_requests(struct status_group *g)
 
 const char *status_state(const struct status_process *p)
 {
-    static const char *const phase[] = {"serving", "lame_duck", "stopping_accept", "draining", "drained", "delivered"};
+    static const char *const phase[] = {"serving", "lame_duck",     "stopping_accept", "draining",
+                                        "drained", "shutting_down", "delivered"};
     if (p->killed)
         return "killed";
     if (p->state == MEMBER_LEFT)
