@@ -8,6 +8,7 @@
 #include "core/drain.h"
 #include "core/conn_history.h"
 #include "core/report_format.h"
+#include "core/spoken.h"
 
 enum {
     GROUP_TABLE_VERSION = 3,
@@ -94,6 +95,7 @@ struct group_table {
     struct member member[GROUP_TABLE_MAX];
     struct group_listener listener[GROUP_TABLE_LISTENERS];
     struct group_aborted aborted[GROUP_TABLE_ABORTED];
+    struct spoken_table spoken; /* on the listeners */
 };
 
 /* The table, and, where its founder was told to keep one, the history of the group's drains. A page of the history costs
