@@ -2,6 +2,7 @@
 #include "shim.h"
 
 #include "group/member.h"
+#include "track/left_alone.h"
 
 #include <sys/epoll.h>
 
@@ -68,6 +69,17 @@ static struct listener *listener_of_accept(int lfd)
     return LIKELY(l != NULL) ? l : adopt_listener(lfd);
 }
 
+static void accepted_in_drain(struct listener *l)
+{
+    nsec_t now = clock_now();
+    __atomic_store_n(&stats.last_accept_at, now, __ATOMIC_RELEASE);
+    if (listeners_is_stopped(l))
+        STORE(l->moved_at, now);
+    wake_changed(NULL);
+    if (l->shared)
+        group_queue_moved(listeners_is_stopped(l) ? now : 0);
+}
+
 void shim_accepted(int lfd, int fd)
 {
     struct listener *l = listener_of_accept(lfd);
@@ -78,12 +90,8 @@ void shim_accepted(int lfd, int fd)
     }
     fds_track(fd, (uint16_t)(l - listeners.entry), l->unix_);
     show_accepts(l);
-    if (deferred_draining()) {
-        __atomic_store_n(&stats.last_accept_at, clock_now(), __ATOMIC_RELEASE);
-        wake_changed(NULL);
-        if (l->shared)
-            group_queue_moved();
-    }
+    if (deferred_draining() && !left_alone_listener(l))
+        accepted_in_drain(l);
 }
 
 /* A process that receives a stream socket is one that serves. */

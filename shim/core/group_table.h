@@ -8,9 +8,10 @@
 #include "core/drain.h"
 #include "core/conn_history.h"
 #include "core/report_format.h"
+#include "core/spoken.h"
 
 enum {
-    GROUP_TABLE_VERSION = 2,
+    GROUP_TABLE_VERSION = 3,
     GROUP_TABLE_MAX = 512,
     GROUP_TABLE_LISTENERS = 64,
     GROUP_TABLE_ABORTED = 64,
@@ -47,9 +48,12 @@ struct member {
     uint32_t confirm;     /* as coordinator: how often it has asked its participants to confirm that they are drained */
     uint32_t coordinator; /* serial of the process that coordinates this member's drain; 0: none */
     uint32_t confirmed;   /* as participant: the coordinator's `confirm` that it has said yes to */
+    uint32_t may_close;   /* as coordinator: accepting has stopped everywhere: its participants close their listeners */
+    uint32_t closed;      /* this process has none of the drain's listeners open any more */
     uint32_t second_signal;  /* as coordinator: a second signal has ended its drain */
     uint32_t end;            /* enum report_end, or MEMBER_KILLED */
     int32_t signal;          /* that began its drain */
+    uint32_t counted;        /* what was in flight at the signal is in counts */
     uint32_t open;           /* requests in flight now */
     uint32_t missed;         /* connections of its drain that the history (conn_history.h) has no room for */
     uint32_t node_listeners; /* node_cluster_lines_sum() of the listeners that it is handed connections of; 0: none */
@@ -87,9 +91,11 @@ struct group_table {
     uint32_t events;        /* futex: something has changed that a coordinator waits for */
     uint32_t commands;      /* futex: a coordinator has changed something */
     uint32_t aborted_count; /* so many were reported, here or for want of room not */
+    nsec_t queue_moved_at;  /* when a member last took a connection from the queue of a stopped listener; 0: never */
     struct member member[GROUP_TABLE_MAX];
     struct group_listener listener[GROUP_TABLE_LISTENERS];
     struct group_aborted aborted[GROUP_TABLE_ABORTED];
+    struct spoken_table spoken; /* on the listeners */
 };
 
 /* The table, and, where its founder was told to keep one, the history of the group's drains. A page of the history costs

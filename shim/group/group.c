@@ -88,10 +88,17 @@ void group_wake_participants(void)
         wake(&group.table->commands);
 }
 
-void group_queue_moved(void)
+void group_queue_moved(nsec_t stopped_at)
 {
+    if (group.table && stopped_at != 0)
+        __atomic_store_n(&group.table->queue_moved_at, stopped_at, __ATOMIC_RELEASE);
     group_wake_coordinators();
     group_wake_participants();
+}
+
+nsec_t group_queue_moved_at(void)
+{
+    return group.table ? __atomic_load_n(&group.table->queue_moved_at, __ATOMIC_ACQUIRE) : 0;
 }
 
 /* ---- aborted requests -------------------------------------------------------------------------------------------- */

@@ -55,8 +55,10 @@ void group_wake_participants(void);
 
 /* In a drain, this process has taken a connection from an accept queue that all members hold: another member that
  * waits for the queue to be empty gets no other event, if the kernel has woken this process alone (a mutex around
- * accept, EPOLLEXCLUSIVE, a blocking accept). */
-void group_queue_moved(void);
+ * accept, EPOLLEXCLUSIVE, a blocking accept). stopped_at: now, if the queue is that of a stopped listener; else 0. */
+void group_queue_moved(nsec_t stopped_at);
+/* When a member has last taken a connection from the queue of a stopped listener; 0: none has. */
+nsec_t group_queue_moved_at(void);
 
 /* One request of this process was aborted: for the coordinator's report. */
 void group_add_aborted(const struct report_aborted *aborted);

@@ -4,6 +4,7 @@
 #include "sys/fd.h"
 #include "sys/syscall.h"
 
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/in.h>
 #include <linux/inet_diag.h>
@@ -264,6 +265,8 @@ static int diag_entry(const struct inet_diag_msg *m, const struct sock_query *wa
     for (unsigned i = 0; i < want->inode_count; i++)
         if (want->inodes[i] == m->idiag_inode)
             return 0;
+    if (port && want->latest_ms && m->idiag_expires > *want->latest_ms)
+        *want->latest_ms = m->idiag_expires;
     return port;
 }
 
@@ -327,6 +330,43 @@ int sock_half_open(const struct sock_query *q)
 int sock_listeners(const struct sock_query *q)
 {
     return diag_dump(1u << STATE_LISTEN, q);
+}
+
+bool sock_has_dropped(int fd)
+{
+    enum { SO_MEMINFO_ = 55 };
+    uint32_t info[SK_MEMINFO_VARS] = {0};
+    unsigned len = sizeof info;
+    if (sys5(SYS_getsockopt, fd, SOL_SOCKET, SO_MEMINFO_, info, &len) != 0 || info[SK_MEMINFO_DROPS] == 0)
+        return false;
+    return get_int(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, 0) == 0 || sock_acceptable(fd);
+}
+
+/* The first of the numbers of TcpExt, which stand in the second line (snmp4_net_list). */
+bool sock_gave_cookies(void)
+{
+    static const char before[] = "\nTcpExt: ";
+    char buf[4096];
+    int fd = (int)sys4(SYS_openat, AT_FDCWD, "/proc/self/net/netstat", O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return true;
+    long n = sys3(SYS_read, fd, buf, sizeof buf);
+    sys1(SYS_close, fd);
+    for (long at = 0; at + (long)sizeof before <= n; at++)
+        if (memcmp(buf + at, before, sizeof before - 1) == 0)
+            return buf[at + (long)sizeof before - 1] != '0';
+    return true;
+}
+
+void sock_raise_backlog(int fd)
+{
+    enum { MOST = 4096 }; /* SOMAXCONN of today's kernels, which net.core.somaxconn may lower */
+    struct tcp_info info;
+    unsigned len = sizeof info;
+    memset(&info, 0, sizeof info);
+    /* Of a listener, tcpi_sacked is the backlog (tcp_get_info). */
+    if (sys5(SYS_getsockopt, fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && info.tcpi_sacked < MOST)
+        sys2(SYS_listen, fd, MOST);
 }
 
 /* The UNIX_DIAG_RQLEN attribute of one answer, or -1. Of a listener, rqueue is its accept queue. */

@@ -68,10 +68,20 @@ struct sock_query {
     unsigned port_count;
     const uint64_t *inodes; /* sockets that do not count */
     unsigned inode_count;
+    unsigned *latest_ms; /* raised: when the kernel's timer of the last of them runs out (of a handshake: the SYN-ACK is
+                            sent again); NULL: of no interest */
 };
 /* Handshakes under way (SYN_RECV entries), listeners; -1: cannot be known here. */
 int sock_half_open(const struct sock_query *q);
 int sock_listeners(const struct sock_query *q);
+/* Has this listener ever dropped what came for it, as it does while its accept queue is full? Where the listener is told to wait
+ * for clients to speak (TCP_DEFER_ACCEPT), which is such a drop each time, a client in its queue must stand for the answer. */
+bool sock_has_dropped(int fd);
+/* Have clients of this network been given SYN cookies? Of their handshakes the kernel keeps nothing (tcp(7),
+ * tcp_syncookies). True also if that cannot be known. */
+bool sock_gave_cookies(void);
+/* From now on the accept queue of this TCP listener holds as many as the kernel allows. */
+void sock_raise_backlog(int fd);
 uint64_t sock_inode(int fd);
 /* Is a client in the accept queue of this listener? (poll(2); also true of a listener that is shut down.) */
 bool sock_acceptable(int fd);

@@ -186,6 +186,13 @@ int proc_parent(int pid)
     return stat_field(pid, PARENT, &parent) ? (int)parent : 0;
 }
 
+bool proc_has_terminal(int pid)
+{
+    enum { TTY = 7 };
+    uint64_t tty;
+    return !stat_field(pid, TTY, &tty) || tty != 0;
+}
+
 /* A process ends thread by thread, and its descriptors are closed by the last one: the first is ending by then. Source:
  * do_exit (exit_signals comes before exit_files). */
 bool proc_is_ending(int pid)

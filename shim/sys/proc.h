@@ -36,6 +36,9 @@ bool proc_started(int pid, nsec_t *at);
 /* The parent of the process; 0: none here, or it cannot be known. */
 int proc_parent(int pid);
 
+/* Has the process a controlling terminal? True also if that cannot be known. */
+bool proc_has_terminal(int pid);
+
 /* Has the process ended, or begun to? It has begun before its first descriptor is closed. True also if that cannot
  * be known. */
 bool proc_is_ending(int pid);

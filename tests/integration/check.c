@@ -625,9 +625,12 @@ void child_drains(struct child *c)
 static const char *report_value(struct child *c, const char *key)
 {
     char quoted[64];
-    const char *text = child_file(c, "report"), *line_end = strchr(text, '\n');
-    CHECK(line_end && line_end[1] == '\0', "not exactly one report: '%s'; errors: %s", text, child_errors(c));
-    text = child_file(c, "report");
+    const char *text = child_file(c, "report"), *begun = strstr(text, "{\"event\":\"draining\"");
+    const char *end = strstr(text, "{\"event\":\"drain\"");
+    const char *line_end = end ? strchr(end, '\n') : NULL;
+    CHECK(begun == text && line_end && line_end[1] == '\0', "not exactly one report: '%s'; errors: %s", text,
+          child_errors(c));
+    text = strstr(child_file(c, "report"), "{\"event\":\"drain\"");
     snprintf(quoted, sizeof quoted, "\"%s\":", key);
     const char *at = strstr(text, quoted);
     return at ? at + strlen(quoted) : NULL;
@@ -768,8 +771,10 @@ int role_listen(void)
     struct sockaddr_in a = {.sin_family = AF_INET};
     socklen_t len = sizeof a;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int on = 1;
     a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof a) != 0 || listen(fd, 128) != 0 ||
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+        bind(fd, (struct sockaddr *)&a, sizeof a) != 0 || listen(fd, 128) != 0 ||
         getsockname(fd, (struct sockaddr *)&a, &len) != 0) {
         perror("listen");
         _exit(124);

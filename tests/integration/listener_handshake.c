@@ -1,6 +1,6 @@
 /* listener_handshake.c: a handshake that is under way when the door is hidden is completed and served. Loopback cannot
  * show it, so the peer is made by hand, over a TUN device in a network namespace of our own. */
-#include "sockets.h"
+#include "loop_server.h"
 
 #include <linux/if.h>
 #include <linux/if_tun.h>
@@ -22,6 +22,18 @@ static int server(char **args)
     while (pause() < 0)
         ;
     return 0;
+}
+
+enum { BACKLOG = 5 };
+
+/* Nothing is accepted before the line "accept". */
+static int small_queue(char **args)
+{
+    (void)args;
+    int l = bound_at(AF_INET, 0, true, false);
+    CHECK(listen(l, BACKLOG) == 0);
+    say("port %ld", port_of(l));
+    loop_serve("epoll", &l, 1, false);
 }
 
 /* ---- the network ---- */
@@ -236,14 +248,133 @@ static void never(void)
     CHECK(report_says(&c, "end", "drained"), "%s", child_file(&c, "report"));
 }
 
+/* ---- a queue that has overflowed ---- */
+
+/* The kernel's own count of this network, from /proc/net/netstat. */
+static long counted(const char *name)
+{
+    char names[8192], values[8192];
+    FILE *f = fopen("/proc/net/netstat", "r");
+    long value = -1;
+    CHECK(f != NULL);
+    while (value < 0 && fgets(names, sizeof names, f) && fgets(values, sizeof values, f)) {
+        char *at_name, *at_value, *n = strtok_r(names, " \n", &at_name), *v = strtok_r(values, " \n", &at_value);
+        for (; n && v; n = strtok_r(NULL, " \n", &at_name), v = strtok_r(NULL, " \n", &at_value))
+            if (strcmp(n, name) == 0)
+                value = atol(v);
+    }
+    fclose(f);
+    return value;
+}
+
+enum { CROWD = 24, FIT = BACKLOG + 1 }; /* sk_acceptq_is_full: one more than the backlog */
+
+/* As one segment, for the first time or once more. */
+static void speak(struct peer *p)
+{
+    uint32_t before = p->next;
+    transmit(p, ACK, "GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+    p->next = before;
+}
+
+/* All have their SYN-ACK (most of them with a cookie) before the first completes its handshake: the queue takes the first few. */
+static void crowd_comes(struct peer **peer, long port)
+{
+    for (int i = 0; i < CROWD; i++) {
+        peer[i] = begin(port);
+        CHECK(receive(peer[i], HANG_MS) == (SYN | ACK));
+    }
+    for (int i = 0; i < CROWD; i++)
+        speak(peer[i]);
+    CHECK(counted("SyncookiesSent") > 0 && counted("ListenOverflows") >= CROWD - FIT, "%ld, %ld",
+          counted("SyncookiesSent"), counted("ListenOverflows"));
+}
+
+/* The peer sends its first segment again, like every TCP, until it is answered or reset. */
+static bool gets_in(struct peer *p)
+{
+    double end = now_s() + HANG_S;
+    while (p->got == 0 && !p->reset && now_s() < end) {
+        speak(p);
+        receive(p, 200);
+    }
+    return p->got > 0;
+}
+
+static void completed(struct peer *p)
+{
+    CHECK(gets_in(p), "reset");
+    p->next += (uint32_t)strlen("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+    while (!p->ended && !p->reset)
+        CHECK(receive(p, HANG_MS) != 0, "no answer; so far: %s", p->text);
+    CHECK(!p->reset && strstr(p->text, "hello"), "reset; so far: %s", p->text);
+    transmit(p, FIN | ACK, "");
+}
+
+/* Each comes `ms` after the one before: as long as the queue moves the others are waited for. */
+static void overflowed(int ms, const char *idle)
+{
+    struct child c;
+    struct peer *peer[CROWD];
+    struct setup s = {.env = {idle}};
+    make_network();
+    child_start(&c, &s, "small", NULL);
+    long port = child_says_number(&c, "port");
+    child_says(&c, "ready");
+    crowd_comes(peer, port);
+    child_signal(&c, SIGTERM);
+    child_drains(&c);
+    child_tell(&c, "accept");
+    double start = now_s();
+    for (int i = 0; i < CROWD; i++) {
+        if (i >= FIT)
+            poll(NULL, 0, ms);
+        in_time(start, ms == 0 ? HANG_S : (i + 1) * ms / 1000.0 + 1);
+        completed(peer[i]);
+    }
+    child_dies(&c, SIGTERM);
+    CHECK(report_says(&c, "end", "drained") && report_number(&c, "aborted") == 0, "%s", child_file(&c, "report"));
+    CHECK(report_number(&c, "served_after_signal") == CROWD, "%s", child_file(&c, "report"));
+}
+
+static void overflowed_at_once(void)
+{
+    overflowed(0, "LASTCALL_IDLE=4s");
+}
+
+static void overflowed_one_by_one(void)
+{
+    overflowed(200, "LASTCALL_IDLE=2s");
+}
+
+/* Without lastcall: not one of them is served. */
+static void overflowed_bare(void)
+{
+    struct child c;
+    struct peer *peer[CROWD];
+    struct setup s = {.bare = true};
+    make_network();
+    child_start(&c, &s, "small", NULL);
+    long port = child_says_number(&c, "port");
+    child_says(&c, "ready");
+    crowd_comes(peer, port);
+    child_signal(&c, SIGTERM);
+    child_dies(&c, SIGTERM);
+    for (int i = 0; i < CROWD; i++)
+        CHECK(!gets_in(peer[i]), "client %d is served", i);
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"listener/handshake/completed-behind-the-hidden-door", at_once},
         {"listener/handshake/completed-later", later},
         {"listener/handshake/never-completed", never},
+        {"listener/handshake/overflowed", overflowed_at_once},
+        {"listener/handshake/overflowed/one-by-one", overflowed_one_by_one},
+        {"listener/handshake/overflowed/bare", overflowed_bare},
         {NULL, NULL},
     };
-    static const struct check_role roles[] = {{"server", server}, {NULL, NULL}};
+    static const struct check_role roles[] = {{"server", server}, {"small", small_queue}, {NULL, NULL}};
     return check_main(argc, argv, tests, roles);
 }

@@ -4,6 +4,7 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -61,6 +62,42 @@ static int block_role(char **args)
     if (strcmp(args[1], "wait") == 0)
         hear(line, sizeof line);
     role_serve_threads(l);
+    while (pause() < 0)
+        ;
+    return 0;
+}
+
+enum { PAIRS = 40 };
+
+static struct pair {
+    int fd[2], arrived;
+} pair[PAIRS];
+
+/* Two threads that leave the barrier at once, and listen. */
+static void *listen_at_once(void *second)
+{
+    for (int i = 0; i < PAIRS; i++) {
+        __atomic_add_fetch(&pair[i].arrived, 1, __ATOMIC_SEQ_CST);
+        while (__atomic_load_n(&pair[i].arrived, __ATOMIC_SEQ_CST) < 2)
+            ;
+        CHECK(listen(pair[i].fd[second != NULL], 16) == 0);
+    }
+    return NULL;
+}
+
+/* pairs: listeners that are made in pairs; the connections of one more are served. */
+static int pairs_role(char **args)
+{
+    pthread_t other;
+    (void)args;
+    role_serve_threads(role_listen());
+    for (int i = 0; i < 2 * PAIRS; i++)
+        pair[i / 2].fd[i % 2] = bound_at(AF_INET, 0, false, false);
+    CHECK(pthread_create(&other, NULL, listen_at_once, pair) == 0);
+    listen_at_once(NULL);
+    pthread_join(other, NULL);
+    for (int i = 0; i < 2 * PAIRS; i++)
+        say("pair %ld", port_of(pair[i / 2].fd[i % 2]));
     while (pause() < 0)
         ;
     return 0;
@@ -322,8 +359,61 @@ static void group_with_another_process(void)
     child_tell(&c, "go");
     client_expect(held, "done", true);
     child_dies(&c, SIGTERM);
-    CHECK(report_says(&c, "accept_stop", "drain_queue") && report_number(&c, "aborted") == 0, "%s",
+    CHECK(report_says(&c, "accept_stop", "syn_filter") && report_number(&c, "aborted") == 0, "%s",
           child_file(&c, "report"));
+}
+
+/* ---- the port is free early ---- */
+
+static void port_is_free(const char *const *words) /* of the role */
+{
+    struct child c;
+    child_start(&c, &unhurried, words[0], words[1], words[2], words[3], NULL);
+    long port = child_says_number(&c, "port");
+    child_says(&c, "ready");
+    int held = client_connect(port);
+    client_get(held, "/hold");
+    child_says(&c, "held");
+    CHECK(successor_at(port) < 0, "the port was never taken");
+    child_signal(&c, SIGTERM);
+    int next = await_successor(port);
+    is_served_by(next, port);
+    child_tell(&c, "go");
+    client_expect(held, "done", true);
+    client_expect_end(held);
+    is_served_by(next, port);
+    child_dies(&c, SIGTERM);
+    CHECK(report_says(&c, "accept_stop", "so_bindtoifindex") && report_says(&c, "end", "drained"), "%s",
+          child_file(&c, "report"));
+    is_served_by(next, port);
+}
+
+/* ---- threads that listen at once ---- */
+
+/* Each of the listeners is stopped: in the middle of the drain nobody is let in any more. */
+static void stopped_all(void)
+{
+    long port[2 * PAIRS];
+    struct child c;
+    child_start(&c, &debug, "pairs", NULL);
+    int held = client_connect(child_says_number(&c, "port"));
+    for (int i = 0; i < 2 * PAIRS; i++)
+        port[i] = child_says_number(&c, "pair");
+    client_get(held, "/hold");
+    child_says(&c, "held");
+    child_signal(&c, SIGTERM);
+    has_stopped_accepting(&c);
+    for (int i = 0; i < 2 * PAIRS; i++)
+        CHECK(try_connect(AF_INET, port[i]) == -ECONNREFUSED, "listener %d of %d still accepts", i, 2 * PAIRS);
+    child_tell(&c, "go");
+    client_expect(held, "done", true);
+    child_dies(&c, SIGTERM);
+}
+
+static void listened_at_once(void)
+{
+    for (int i = 0; i < repeats(10); i++)
+        stopped_all();
 }
 
 /* ---- clients who have connected and not spoken ---- */
@@ -503,6 +593,13 @@ int main(int argc, char **argv)
         {"listener/tcp/hidden/reuseport-group", hidden, {"epoll", "group", INET, INET}},
         {"listener/tcp/filter/eperm", filtered, {"EPERM"}},
         {"listener/tcp/filter/enoprotoopt", filtered, {"ENOPROTOOPT"}},
+        {"listener/tcp/port-is-free/epoll", port_is_free, {"loop", "epoll", "plain", "now"}},
+        {"listener/tcp/port-is-free/epoll-et", port_is_free, {"loop", "epoll-et", "plain", "now"}},
+        {"listener/tcp/port-is-free/two-epolls", port_is_free, {"loop", "two-epolls", "plain", "now"}},
+        {"listener/tcp/port-is-free/poll", port_is_free, {"loop", "poll", "plain", "now"}},
+        {"listener/tcp/port-is-free/select", port_is_free, {"loop", "select", "plain", "now"}},
+        {"listener/tcp/port-is-free/select-blocking", port_is_free, {"loop", "select-blocking", "plain", "now"}},
+        {"listener/tcp/port-is-free/blocking", port_is_free, {"block", "plain", "now"}},
         {"listener/tcp/emptied/epoll", emptied, {"loop", "epoll", "plain", "wait"}},
         {"listener/tcp/emptied/epoll-et", emptied, {"loop", "epoll-et", "plain", "wait"}},
         {"listener/tcp/emptied/two-epolls", emptied, {"loop", "two-epolls", "plain", "wait"}},
@@ -521,6 +618,7 @@ int main(int argc, char **argv)
         {"listener/tcp/hidden/blocking", hidden_blocking},
         {"listener/tcp/hidden/unprivileged", hidden_unprivileged},
         {"listener/tcp/group-with-another-process", group_with_another_process},
+        {"listener/tcp/listened-at-once", listened_at_once},
         {"listener/tcp/deferred-accept", deferred_accept},
         {"listener/tcp/deferred-accept/silent", deferred_and_silent},
         {"listener/tcp/listen-filter", only_those_listed},
@@ -530,6 +628,6 @@ int main(int argc, char **argv)
         {NULL, NULL},
     };
     static const struct check_role roles[] = {
-        {"loop", loop_role}, {"ports", ports_role}, {"block", block_role}, {NULL, NULL}};
+        {"loop", loop_role}, {"ports", ports_role}, {"block", block_role}, {"pairs", pairs_role}, {NULL, NULL}};
     return check_main_rows(argc, argv, rows, tests, roles);
 }
