@@ -11,9 +11,10 @@ enum { SETS = 512, WAYS = 16 };
 enum { CLAIMED = -1 }; /* a tid: the place is about to change hands */
 
 struct eintr_thread {
-    int tid;        /* 0: free */
-    unsigned alone; /* the number of the last run of our handler alone; 0: none */
-    unsigned shown; /* the number of the last run after which the program's handler has run too */
+    int tid;         /* 0: free */
+    unsigned alone;  /* the number of the last run of our handler alone; 0: none */
+    unsigned passed; /* the number of the last run of our handler by which no call has failed */
+    unsigned shown;  /* the number of the last run after which the program's handler has run too */
 };
 
 HIDDEN struct eintr eintr;
@@ -46,8 +47,9 @@ static bool is_after(unsigned a, unsigned b)
 
 static unsigned last_run(const struct eintr_thread *t)
 {
-    unsigned alone = LOAD(t->alone), shown = LOAD(t->shown);
-    return is_after(shown, alone) ? shown : alone;
+    unsigned alone = LOAD(t->alone), shown = LOAD(t->shown), passed = LOAD(t->passed);
+    unsigned last = is_after(shown, alone) ? shown : alone;
+    return is_after(passed, last) ? passed : last;
 }
 
 static struct eintr_thread *oldest(struct eintr_thread *set)
@@ -72,19 +74,30 @@ static struct eintr_thread *claim(int tid)
             continue;
         STORE(t->alone, 0u);
         STORE(t->shown, 0u);
+        STORE(t->passed, 0u);
         __atomic_store_n(&t->tid, tid, __ATOMIC_RELEASE);
         return t;
     }
 }
 
+static struct eintr_thread *place_of(int tid)
+{
+    struct eintr_thread *t = eintr.thread ? find(tid) : NULL;
+    return t || !eintr.thread ? t : claim(tid);
+}
+
+void eintr_note_pass(int tid)
+{
+    struct eintr_thread *t = place_of(tid);
+    if (t)
+        STORE(t->passed, __atomic_add_fetch(&eintr.runs, 1, __ATOMIC_ACQ_REL));
+}
+
 void eintr_note_run(int tid)
 {
-    int thread = tid < 0 ? -tid : tid;
-    if (!eintr.thread)
-        return;
-    struct eintr_thread *t = find(thread);
+    struct eintr_thread *t = place_of(tid < 0 ? -tid : tid);
     if (!t)
-        t = claim(thread);
+        return;
     unsigned run = __atomic_add_fetch(&eintr.runs, 1, __ATOMIC_ACQ_REL);
     if (tid < 0)
         STORE(t->shown, run);
@@ -99,4 +112,12 @@ bool eintr_is_ours(unsigned runs)
     const struct eintr_thread *t = find((int)sys0(SYS_gettid));
     /* One call may meet both: deferred, and delivered before the thread went on. */
     return t && !is_after(LOAD(t->shown), runs) && is_after(LOAD(t->alone), runs);
+}
+
+bool eintr_passed(unsigned runs)
+{
+    if (LIKELY(__atomic_load_n(&eintr.runs, __ATOMIC_ACQUIRE) == runs))
+        return false;
+    const struct eintr_thread *t = find((int)sys0(SYS_gettid));
+    return t && !is_after(LOAD(t->shown), runs) && is_after(LOAD(t->passed), runs);
 }

@@ -25,6 +25,11 @@ static INLINE unsigned eintr_runs(void)
  * signals blocked. */
 void eintr_note_run(int tid);
 
+/* Our handler has run in thread tid, and no call has failed by it: a write may have ended short. */
+void eintr_note_pass(int tid);
+/* Has our handler alone run so in this thread since `runs`? */
+bool eintr_passed(unsigned runs);
+
 /* Has our handler alone run in this thread since `runs`, so that an EINTR is not the program's business? */
 bool eintr_is_ours(unsigned runs);
 

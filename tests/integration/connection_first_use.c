@@ -1,5 +1,6 @@
 /* connection_first_use.c: one process for each connection. The child, which has closed the listener, takes its connection by
- * whatever call comes first: a long answer that is under way at TERM goes out whole, as without the library. */
+ * whatever call comes first: a long answer that is under way at TERM goes out whole, as without the library. Our own signals
+ * may not cut a blocking write short: some programs make one call, and take it for done. */
 #include "workers.h"
 
 #include <fcntl.h>
@@ -22,7 +23,7 @@ static int body_file(void)
     return fd;
 }
 
-/* The bytes of a whole response, its head first; each way makes one kind of call only. */
+/* A whole response, its head first; each way makes one kind of call only. */
 static void answer_by(const char *way, int c, int file, bool once)
 {
     char head[64];
@@ -69,7 +70,8 @@ static void answer_by(const char *way, int c, int file, bool once)
     }
 }
 
-/* server WAY parent|child settles|waits: who reads the request; does the child say that it serves before it answers? */
+/* server WAY READER [once]: who reads the request: the parent, the child, or the child by a call that no hook sees. once: the whole
+ * answer by one blocking call. */
 static int server(char **args)
 {
     char buf[4096];
@@ -90,8 +92,6 @@ static int server(char **args)
                 CHECK(read(c, buf, sizeof buf) > 0);
             say("answers %d", (int)getpid());
             answer_by(args[0], c, file, args[2] && strcmp(args[2], "once") == 0);
-            if (strcmp(args[1], "late") == 0)
-                CHECK(read(c, buf, sizeof buf) > 0);
             _exit(0);
         }
         close(c);
@@ -153,9 +153,6 @@ int main(int argc, char **argv)
         {"first-use/splice/parent-reads", is_whole, {"splice", "parent"}},
         {"first-use/sendfile/unseen-read", is_whole, {"sendfile", "unseen"}},
         {"first-use/sendfile/unseen-read/all-are-signalled", is_whole, {"sendfile", "unseen", "all"}},
-        {"first-use/unseen", is_whole, {"unseen", "unseen"}},
-        {"first-use/unseen/all-are-signalled", is_whole, {"unseen", "unseen", "all"}},
-        {"first-use/unseen/parent-reads", is_whole, {"unseen", "parent"}},
         {"first-use/unseen/child-reads", is_whole, {"unseen", "child"}},
         {"first-use/sendfile/once", is_whole, {"sendfile", "child", "once"}},
         {"first-use/sendfile/once/parent-reads", is_whole, {"sendfile", "parent", "once"}},
@@ -164,11 +161,7 @@ int main(int argc, char **argv)
         {"first-use/writev/once", is_whole, {"writev", "child", "once"}},
         {"first-use/send/once", is_whole, {"send", "child", "once"}},
         {"first-use/sendmsg/once", is_whole, {"sendmsg", "child", "once"}},
-        {"first-use/sendfile/late-read", is_whole, {"sendfile", "late"}},
-        {"first-use/write/late-read", is_whole, {"write", "late"}},
         {"first-use/sendfile/all-are-signalled", is_whole, {"sendfile", "child", "all"}},
-        {"first-use/sendfile/late-read/all-are-signalled", is_whole, {"sendfile", "late", "all"}},
-        {"first-use/write/late-read/all-are-signalled", is_whole, {"write", "late", "all"}},
         {NULL, NULL, {NULL}},
     };
     static const struct check_test tests[] = {{NULL, NULL}};
