@@ -16,6 +16,11 @@ says()
 }
 
 says perl/ends '' ''
+
+# The launcher names its group in the environment that perl begins with.
+got=$("$BUILD/lastcall" run --log off -- perl -MIO::Socket::INET -e 'IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1") or die' 2>&1)
+status=$?
+if [ -z "$got" ] && [ $status -eq 0 ]; then ok perl/under-run; else fail perl/under-run "exit status $status, it said: $got"; fi
 # shellcheck disable=SC2016
 says perl/sets_a_variable 'yes yes' '$ENV{LATER} = "yes"; system q(printf "$LATER "); exec q(printf "$LATER");'
 # shellcheck disable=SC2016
