@@ -38,10 +38,12 @@ __attribute__((constructor)) void start(int argc, char **argv, char **envp)
      * secure-execution mode). */
     if (options_disabled(env) || libc_is_privileged())
         return;
+    environment_read(env);
+    if (environment_name.off)
+        return;
     libc_bind_facts();
     syscall_bind();
     config_read(env);
-    environment_read(env);
     node_cluster_bind(env);
     go_attach(auxv_behind(env));
     self_switch_on();

@@ -7,6 +7,7 @@
 #include "process/trace.h"
 #include "sys/libc.h"
 #include "sys/map.h"
+#include "track/listeners.h"
 
 static void exit_handler(void *unused)
 {
@@ -37,6 +38,7 @@ static void enter_group(void)
     config_errors_begin(&errors);
     join_group(&errors, config.report && config.report_connections);
     keep_descriptor(group.fd);
+    listeners_share_spoken(group.table ? &group.table->spoken : NULL);
 }
 
 static void show_view(void)

@@ -6,6 +6,7 @@
 #include "signal/eintr.h"
 #include "sys/sigmask.h"
 #include "track/conn_log.h"
+#include "track/left_alone.h"
 
 #include <signal.h>
 
@@ -116,9 +117,22 @@ static void note_pending(int sig, const siginfo_t *info)
     deferred.has_info = true;
 }
 
-/* The program was sent the signal: it shall have it when the drain is over. False: there can be no drain. */
+/* Nothing in this process is HTTP: the signal passes, as will a coordinator's command, which therefore must not come. */
+static NOINLINE void pass_by(void)
+{
+    member_set_flags(MEMBER_IGNORES_SIGNALS);
+    log_open_file();
+    drain_report_left_alone();
+}
+
+/* The program was sent the signal: it shall have it when the drain is over. False: there can be no drain, or nothing to be
+ * drained. */
 static bool defer(int sig, const siginfo_t *info)
 {
+    if (!LOAD(deferred.begun) && left_alone_process()) {
+        pass_by();
+        return false;
+    }
     nsec_t now = clock_now();
     bool first = !deferred.pending, from_group = !first && is_from_group(info);
     bool counts = !from_group && (signal_repeat_ends(&deferred.repeat, sig, now) || first);

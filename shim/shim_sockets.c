@@ -2,6 +2,7 @@
 #include "shim.h"
 
 #include "group/member.h"
+#include "track/left_alone.h"
 
 #include <sys/epoll.h>
 
@@ -89,7 +90,7 @@ void shim_accepted(int lfd, int fd)
     }
     fds_track(fd, (uint16_t)(l - listeners.entry), l->unix_);
     show_accepts(l);
-    if (deferred_draining())
+    if (deferred_draining() && !left_alone_listener(l))
         accepted_in_drain(l);
 }
 

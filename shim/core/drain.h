@@ -42,6 +42,8 @@ struct census {
     bool participant;      /* another process coordinates this drain and says when its phases come */
     uint8_t coordinator_phase; /* the coordinator's phase; from DRAIN_GUARDING on this process may deliver */
     bool coordinator_again;    /* the coordinator has had a second signal */
+    bool may_close;            /* accepting has stopped everywhere: this process may close its listeners, */
+    bool closes_last;          /* for all others have closed theirs */
     /* Until then a member that drains alone goes on accepting: the signal may be on its way to all members, which would
      * leave no process for the accept queue; 0: not alone. */
     nsec_t alone_until;

@@ -8,6 +8,7 @@
 #include "core/drain.h"
 #include "core/conn_history.h"
 #include "core/report_format.h"
+#include "core/spoken.h"
 
 enum {
     GROUP_TABLE_VERSION = 3,
@@ -47,6 +48,8 @@ struct member {
     uint32_t confirm;     /* as coordinator: how often it has asked its participants to confirm that they are drained */
     uint32_t coordinator; /* serial of the process that coordinates this member's drain; 0: none */
     uint32_t confirmed;   /* as participant: the coordinator's `confirm` that it has said yes to */
+    uint32_t may_close;   /* as coordinator: accepting has stopped everywhere: its participants close their listeners */
+    uint32_t closed;      /* this process has none of the drain's listeners open any more */
     uint32_t second_signal;  /* as coordinator: a second signal has ended its drain */
     uint32_t end;            /* enum report_end, or MEMBER_KILLED */
     int32_t signal;          /* that began its drain */
@@ -92,6 +95,7 @@ struct group_table {
     struct member member[GROUP_TABLE_MAX];
     struct group_listener listener[GROUP_TABLE_LISTENERS];
     struct group_aborted aborted[GROUP_TABLE_ABORTED];
+    struct spoken_table spoken; /* on the listeners */
 };
 
 /* The table, and, where its founder was told to keep one, the history of the group's drains. A page of the history costs

@@ -374,6 +374,8 @@ static bool read_listen(struct options *o, size_t field UNUSED, const char *text
 {
     struct slice rest = slice_of(text), element;
     o->listen_count = 0;
+    if (slice_is_word(rest, "auto"))
+        return true;
     while (next_element(&rest, &element)) {
         if (o->listen_count == OPTIONS_LISTEN_MAX || !read_listener(element, &o->listen[o->listen_count]))
             return false;
@@ -404,7 +406,7 @@ bool options_listens(const struct options *o, uint8_t family, uint16_t port, con
                      size_t path_len)
 {
     if (!o->listen_count)
-        return family != 1;
+        return true;
     if (family == 6 && is_mapped(addr)) {
         family = 4;
         addr += 12;
@@ -529,7 +531,7 @@ const struct option_row option_rows[] = {
      read_duration, FIELD(idle)},
     {"LASTCALL_LINGER", "2s", "longest lingering close, from output acknowledged",
      read_duration, FIELD(linger)},
-    {"LASTCALL_LISTEN", "all TCP", "only these listeners: 8080,127.0.0.1:9000,unix:/run/app.sock",
+    {"LASTCALL_LISTEN", "auto", "only these listeners: 8080,127.0.0.1:9000,unix:/run/app.sock; auto: all that speak HTTP",
      read_listen, 0},
     {"LASTCALL_CLOSE_NOTICE", "1", "send close notices (Connection: close); 0: never change a byte",
      read_switch, FIELD(close_notice)},
@@ -539,7 +541,7 @@ const struct option_row option_rows[] = {
      read_log_format, 0},
     {"LASTCALL_LOG_FILE", "stderr", "path of the log",
      read_path, FIELD(log_file)},
-    {"LASTCALL_REPORT", "off", "append the final report to this file as one JSON line",
+    {"LASTCALL_REPORT", "off", "append the report to this file, as JSON lines: at the signal, and at the end",
      read_path, FIELD(report)},
     {"LASTCALL_REPORT_CONNECTIONS", "0", "1: the report also tells of each connection (lastcall timeline)",
      read_switch, FIELD(report_connections)},
@@ -552,7 +554,7 @@ const unsigned option_rows_count = COUNT(option_rows);
 /* Fallbacks that are words for "nothing" and no value; struct options holds 0 for each of them. */
 static bool means_nothing(const char *fallback)
 {
-    static const char *const words[] = {"off", "same", "stderr", "all TCP"};
+    static const char *const words[] = {"off", "same", "stderr"};
     return pick(fallback, words, COUNT(words)) >= 0;
 }
 

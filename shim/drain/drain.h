@@ -15,6 +15,9 @@ bool drain_start(void);
  * handler. */
 bool drain_drive(void);
 
+/* Log which listeners are left alone, each once in a group. The log is open. */
+void drain_report_left_alone(void);
+
 /* ---- the program accepts while we drain: any thread, any signal handler ---- */
 
 /* The listener lfd does not accept any more. If the call can block, and there is no client left to wait for

@@ -3,27 +3,19 @@
 
 #include "drain/drain.h"
 #include "drain/holders.h"
+#include "drain/placeholder.h"
 #include "group/member.h"
-#include "group/threads.h"
 #include "process/config.h"
 #include "process/stats.h"
 #include "process/wake.h"
-#include "sys/fd.h"
 #include "sys/syscall.h"
 #include "track/connections.h"
+#include "track/left_alone.h"
 #include "track/listeners.h"
 
-#include <sys/epoll.h>
 #include <sys/socket.h>
 
-enum {
-    F_GETFD_ = 1,
-    F_GETFL_ = 3,
-    FD_CLOEXEC_ = 1,
-    O_NONBLOCK_ = 04000,
-    O_CLOEXEC_ = 02000000,
-    F_DUPFD_CLOEXEC_ = 1030
-};
+enum { F_GETFL_ = 3, O_NONBLOCK_ = 04000 };
 
 static bool nonblocking(int fd)
 {
@@ -31,50 +23,15 @@ static bool nonblocking(int fd)
     return flags >= 0 && (flags & O_NONBLOCK_) != 0;
 }
 
-/* The old listener leaves this descriptor. That may close the socket, which resets every client in its queue: the
- * queue must be empty. Or a thread that waits in accept or select keeps the socket open, to clients that would never
- * be served: so the socket is shut down, and the threads wake up. Where other processes hold the socket a shutdown
- * would act on theirs too: instead the threads of this process are interrupted. */
-static bool put_placeholder(struct listener *l, int fd)
-{
-    int stand_in = sock_placeholder(nonblocking(fd));
-    if (stand_in < 0)
-        return false;
-    long cloexec = sys2(SYS_fcntl, fd, F_GETFD_);
-    for (unsigned i = 0; i < l->epolls; i++)
-        sys4(SYS_epoll_ctl, l->epoll[i].fd, EPOLL_CTL_DEL, fd, 0);
-    int old = (int)sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC_, fd_high());
-    /* Known before it can be felt: a thread that wakes up and calls again finds the placeholder. */
-    __atomic_store_n(&l->state, LISTENER_PLACEHOLDER, __ATOMIC_SEQ_CST);
-    sys3(SYS_dup3, stand_in, fd, cloexec & FD_CLOEXEC_ ? O_CLOEXEC_ : 0);
-    sys1(SYS_close, stand_in);
-    if (old >= 0) {
-        if (!l->shared)
-            sys2(SYS_shutdown, old, SHUT_RDWR);
-        else if (!nonblocking(fd))
-            threads_interrupt();
-        sys1(SYS_close, old);
-    }
-    for (unsigned i = 0; i < l->epolls; i++) {
-        struct epoll_event event = {.events = l->epoll[i].events, .data.u64 = l->epoll[i].data};
-        sys4(SYS_epoll_ctl, l->epoll[i].fd, EPOLL_CTL_ADD, fd, &event);
-    }
-    return true;
-}
-
+/* A listener that this process leaves, or has emptied, by itself. */
 static bool swap(struct listener *l)
 {
-    /* Several descriptors, or more epoll sets than were noted: leave it, the exit closes it. */
-    if (l->aliases != 1 || l->epolls > LISTENER_EPOLLS)
-        return false;
-    if (!conn_lock(&l->swapping))
-        return l->state == LISTENER_PLACEHOLDER;
-    bool ok = l->state == LISTENER_PLACEHOLDER || put_placeholder(l, l->fd);
-    __atomic_store_n(&l->swapping, 0, __ATOMIC_RELEASE);
-    return ok;
+    return placeholder_put(l, l->shared ? PLACEHOLDER_INTERRUPT : PLACEHOLDER_SHUT);
 }
 
-/* Sockets of others in our SO_REUSEPORT group: hiding one member black-holes SYNs while another lives. */
+/* Sockets of others in our SO_REUSEPORT group: the kernel goes on giving this socket its part of the new clients, by the hash of
+ * their addresses, however it is hidden, for as long as it is open. Their SYNs are dropped, and they send them again: by then
+ * it is closed (inet_lookup_reuseport, reuseport_stop_listen_sock). */
 static bool grouped_with_others(const struct listener *l)
 {
     uint64_t inodes[LISTENERS_MAX];
@@ -102,10 +59,11 @@ static uint8_t stop_one(struct listener *l)
 {
     bool dropped = sock_has_dropped(l->fd);
     l->overflowed = dropped && sock_gave_cookies();
-    if (grouped_with_others(l))
-        return LISTENER_TO_EMPTY;
-    if (l->overflowed && sock_drop_syns(l->fd) == 0)
+    l->grouped = grouped_with_others(l);
+    if ((l->grouped || l->overflowed) && sock_drop_syns(l->fd) == 0)
         return LISTENER_FILTERED;
+    if (l->grouped)
+        return LISTENER_TO_EMPTY;
     if (sock_hide(l->fd) == 0)
         return LISTENER_HIDDEN;
     if (sock_drop_syns(l->fd) == 0)
@@ -117,6 +75,7 @@ static uint8_t stop_one(struct listener *l)
 static void stop_tcp(struct listener *l)
 {
     uint8_t state = is_external(l) ? LISTENER_TO_LEAVE : stop_one(l);
+    l->stopped = state;
     __atomic_store_n(&l->state, state, __ATOMIC_RELEASE);
     if (listeners_is_stopped(l))
         sock_raise_backlog(l->fd);
@@ -134,7 +93,7 @@ bool listeners_stop(void)
     bool any = false;
     for (unsigned i = 0; i < listeners.used; i++) {
         struct listener *l = &listeners.entry[i];
-        if (!l->live || l->ignored || l->state != LISTENER_ACCEPTS)
+        if (!l->live || l->state != LISTENER_ACCEPTS || left_alone_listener(l))
             continue;
         if (l->unix_ && !is_external(l))
             shut_unix(l);
@@ -159,14 +118,22 @@ static unsigned queue_of(const struct listener *l, bool late)
     return sock_counts(l->fd, &k) == 0 ? k.unacked : sock_acceptable(l->fd);
 }
 
+/* Of a port that another server has too, the handshakes are mostly that server's. */
+#define GROUPED_PATIENCE (200 * NSEC_PER_MSEC)
+
+static bool has_handshakes(const struct listener *l, const struct drain *drain, nsec_t now)
+{
+    return l->live && listeners_is_stopped(l) && (!l->grouped || now < drain->stopping_from + GROUPED_PATIENCE);
+}
+
 /* Handshakes under way on the ports that we have stopped; -1: cannot be known. */
-static int half_open_of(uint8_t family, unsigned *latest_ms)
+static int half_open_of(uint8_t family, const struct drain *drain, nsec_t now, unsigned *latest_ms)
 {
     uint16_t ports[LISTENERS_MAX];
     struct sock_query q = {family, ports, 0, NULL, 0, latest_ms};
     for (unsigned i = 0; i < listeners.used; i++) {
         const struct listener *l = &listeners.entry[i];
-        if (l->live && l->name.family == family && (l->state == LISTENER_HIDDEN || l->state == LISTENER_FILTERED))
+        if (l->name.family == family && has_handshakes(l, drain, now))
             ports[q.port_count++] = l->port;
     }
     return q.port_count > 0 ? sock_half_open(&q) : 0;
@@ -185,20 +152,32 @@ static bool has_any_overflowed(void)
 static struct {
     nsec_t stopping_from; /* of the drain that this is about */
     nsec_t asked_again_at;
+    nsec_t looked_at; /* when they were last counted, */
+    int left;         /* and so many were left; -1: not known */
 } handshakes;
 
 static int half_open(const struct drain *drain, nsec_t now)
 {
     enum { PATIENCE_MS = 4000 };
     unsigned latest_ms = 0;
-    int v4 = half_open_of(4, &latest_ms), v6 = half_open_of(6, &latest_ms);
+    int v4 = half_open_of(4, drain, now, &latest_ms), v6 = half_open_of(6, drain, now, &latest_ms);
     if (handshakes.stopping_from != drain->stopping_from) {
         handshakes.stopping_from = drain->stopping_from;
         handshakes.asked_again_at = 0;
         if (has_any_overflowed() && latest_ms > 0)
             handshakes.asked_again_at = now + (latest_ms < PATIENCE_MS ? latest_ms : PATIENCE_MS) * NSEC_PER_MSEC;
     }
-    return v4 < 0 || v6 < 0 || has_any_overflowed() ? -1 : v4 + v6;
+    handshakes.looked_at = now;
+    handshakes.left = v4 < 0 || v6 < 0 || has_any_overflowed() ? -1 : v4 + v6;
+    return handshakes.left;
+}
+
+static bool is_any_grouped(void)
+{
+    for (unsigned i = 0; i < listeners.used; i++)
+        if (listeners.entry[i].live && listeners.entry[i].grouped)
+            return true;
+    return false;
 }
 
 /* When the queue of a stopped listener last moved, in this process or in another. */
@@ -226,7 +205,7 @@ static unsigned queues(bool late)
     unsigned all = 0;
     for (unsigned i = 0; i < listeners.used; i++) {
         struct listener *l = &listeners.entry[i];
-        if (!l->live || l->ignored)
+        if (!l->live || left_alone_listener(l))
             continue;
         unsigned queued = queue_of(l, late);
         if (l->state == LISTENER_TO_LEAVE && (queued == 0 || late))
@@ -245,24 +224,58 @@ bool listeners_detach(void)
     bool closed = false;
     for (unsigned i = 0; i < listeners.used; i++) {
         struct listener *l = &listeners.entry[i];
-        if (l->live && !l->ignored && l->state == LISTENER_TO_LEAVE)
+        if (l->live && !left_alone_listener(l) && l->state == LISTENER_TO_LEAVE)
             closed |= swap(l);
     }
     return closed;
 }
 
+/* A client in the queue is for this process to accept, or for another one that has not closed the listener yet. If this is the
+ * last process, and has never accepted, that client would be waited for in vain. */
+static bool can_close(const struct listener *l, bool last)
+{
+    return queue_of(l, false) == 0 || (last && (group.flags & MEMBER_ACCEPTS) == 0 && group_self());
+}
+
+static bool close_one(struct listener *l, bool last)
+{
+    if (can_close(l, last) && placeholder_put(l, last ? PLACEHOLDER_SHUT : PLACEHOLDER_KEEP))
+        return true;
+    /* It stays, but new clients need not wait for an answer any longer. */
+    if (l->state == LISTENER_FILTERED && sock_hide(l->fd) == 0)
+        __atomic_store_n(&l->state, LISTENER_HIDDEN, __ATOMIC_RELEASE);
+    return false;
+}
+
+bool listeners_close(const struct drain *drain, bool last, nsec_t now)
+{
+    bool all = true;
+    /* Handshakes that were waited for in vain: closing the listener would end them. The kernel gives them up in time. */
+    if (handshakes.left > 0 && (now < handshakes.looked_at + config.idle || half_open(drain, now) > 0))
+        return false;
+    for (unsigned i = 0; i < listeners.used; i++) {
+        struct listener *l = &listeners.entry[i];
+        if (l->live && !l->ignored && listeners_is_stopped(l))
+            all = close_one(l, last) && all;
+    }
+    return all;
+}
+
 static void count_queues(struct census *census, const struct drain *drain, nsec_t now)
 {
-    uint8_t phase = drain->phase;
-    bool late = phase >= DRAIN_STOPPING_ACCEPT && now >= drain->stopping_from + config.idle;
+    bool stops = drain_stops_accepting(drain), late = stops && now >= drain->stopping_from + config.idle;
+    if (stops)
+        listeners_stop(); /* one of AF_UNIX may have shown only now that it is HTTP */
     census->queued = queues(late);
-    if (census->queued > 0 && !late && phase >= DRAIN_STOPPING_ACCEPT)
+    if (census->queued > 0 && !late && stops)
         census->next_expiry = drain->stopping_from + config.idle;
     /* Dear, and of no interest before the listeners are stopped, or once their handshakes are known to be over. */
-    if (phase == DRAIN_STOPPING_ACCEPT && census->queued == 0) {
+    if (drain->phase == DRAIN_STOPPING_ACCEPT && census->queued == 0) {
         census->half_open = half_open(drain, now);
         census->queued = queues(late);
         nsec_t moved_at = queue_moved_at();
+        if (census->half_open > 0 && is_any_grouped() && now < drain->stopping_from + GROUPED_PATIENCE)
+            drain_expires(census, drain->stopping_from + GROUPED_PATIENCE);
         census->queue_moved = moved_at > handshakes.asked_again_at ? moved_at : handshakes.asked_again_at;
     }
 }
@@ -299,12 +312,12 @@ const char *listeners_how(void)
         [LISTENER_TO_LEAVE] = "left_to_others",
     };
     for (unsigned i = 0; i < listeners.used; i++) {
-        const struct listener *l = &listeners.entry[i];
-        if (!l->live || l->ignored)
+        struct listener *l = &listeners.entry[i];
+        if (!l->live || left_alone_listener(l))
             continue;
-        if (l->state == LISTENER_HIDDEN ||
-            l->state == LISTENER_FILTERED) /* a child forked since shares it in this state */
-            return names[l->state];
+        if (l->stopped == LISTENER_HIDDEN ||
+            l->stopped == LISTENER_FILTERED) /* a child forked since shares it in this state */
+            return names[l->stopped];
         return l->external ? "left_to_others" : l->unix_ ? "shutdown" : names[l->state];
     }
     return "none";

@@ -257,6 +257,14 @@ static void tell_begun(bool is_last_moment)
 
 /* ---- the step ----------------------------------------------------------------------------------------------------------- */
 
+/* The ports are free early: a successor can have them while this process still serves. */
+static void close_listeners(const struct census *census, uint8_t phase, nsec_t now)
+{
+    bool stopped = phase == DRAIN_EMPTYING || phase == DRAIN_DRAINED;
+    if (census->may_close && stopped && listeners_close(&drain_state.drain, census->closes_last, now))
+        coordinator_closed();
+}
+
 bool loop_step(nsec_t *wake_at)
 {
     nsec_t now = clock_now();
@@ -274,9 +282,13 @@ bool loop_step(nsec_t *wake_at)
     tell_begun(after >= DRAIN_EMPTYING);
     if (after != before)
         __atomic_store_n(&deferred.phase, after, __ATOMIC_SEQ_CST);
-    if (!act.finish)
+    if (!act.finish) {
         coordinator_publish(after, &census);
-    if (after >= DRAIN_EMPTYING && before < DRAIN_EMPTYING)
+        close_listeners(&census, after, now);
+    }
+    if (after == DRAIN_EMPTYING && before < DRAIN_EMPTYING)
+        act.wake_at = now; /* to close the listeners */
+    if (after >= DRAIN_EMPTYING && before < DRAIN_EMPTYING && drain_stops_accepting(&drain_state.drain))
         drain_report_accept_stopped(now);
     drain_report_trace();
     if (act.deliver || act.finish)

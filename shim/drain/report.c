@@ -16,6 +16,7 @@
 #include "sys/net.h"
 #include "track/conn_log.h"
 #include "track/connections.h"
+#include "track/left_alone.h"
 
 static enum report_json json_line;
 
@@ -50,12 +51,21 @@ void drain_report_after_fork(void)
     report_fd = -1;
 }
 
+void drain_report_left_alone(void)
+{
+    const struct listener *l;
+    while ((l = left_alone_untold()) != NULL)
+        log_number(LOG_INFO, "not HTTP, so it is left alone (LASTCALL_LISTEN names what is drained all the same)",
+                   "port", l->port);
+}
+
 void drain_report_signal(bool shuts_down)
 {
     if (group.coordinator != MEMBER_NONE) {
         log_number(LOG_DEBUG, "drains with its group", "signal", (uint64_t)deferred.first_signal);
         return;
     }
+    drain_report_left_alone();
     log_number(LOG_INFO, "signal deferred, draining", "signal", (uint64_t)deferred.first_signal);
     if (shuts_down && !config.deliver_first)
         log_number(LOG_INFO,
@@ -144,7 +154,7 @@ void drain_report_trace(void)
 
 static bool is_aborted(const struct conn *c)
 {
-    if (!conn_is_alive(c) || conn_is_inherited(c) || c->stale)
+    if (!conn_is_alive(c) || conn_is_inherited(c) || c->stale || left_alone_connection(c))
         return false;
     if (c->stage >= CONN_HALF_CLOSED)
         return !__atomic_load_n(&c->acked, __ATOMIC_ACQUIRE) && sock_unsent(c->fd) > 1;

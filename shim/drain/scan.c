@@ -18,6 +18,7 @@
 #include "track/close.h"
 #include "track/conn_log.h"
 #include "track/connections.h"
+#include "track/left_alone.h"
 
 #include <sys/socket.h>
 
@@ -277,7 +278,7 @@ void scan_connections(struct census *census, nsec_t now, bool first)
     census->leaving = exiting;
     for (uint32_t i = 0, n = pool_size(&connections); i < n; i++) {
         struct conn *c = pool_at(&connections, i);
-        if (!conn_is_alive(c))
+        if (!conn_is_alive(c) || left_alone_connection(c))
             continue;
         struct conn_decision d = look_at(c, &p, now);
         bool in_flight = d.outstanding == OUTSTANDING_IN_FLIGHT;

@@ -160,6 +160,7 @@ static void step_of_participant(const struct coordinator_part *part, struct cens
     census->participant = true;
     census->coordinator_phase = (uint8_t)member_phase(c);
     census->coordinator_again = c->second_signal != 0;
+    census->may_close = __atomic_load_n(&c->may_close, __ATOMIC_ACQUIRE) != 0;
     /* Confirmed is what was looked at after the question. */
     self->confirmed = part->drained && part->phase >= DRAIN_EMPTYING ? part->asked : 0;
     if (member_is_alive(c) && coordinator_has_a_number())
@@ -196,14 +197,45 @@ static bool is_awaited(int at, struct census *census, nsec_t now, struct peers_d
     return ours && (who->confirmed != self->confirm || who->confirmed == 0);
 }
 
+/* How far the others are with a drain's listeners. */
+struct others {
+    bool accept; /* one of them has not stopped accepting */
+    bool hold;   /* one of them has not closed its listeners, and may feel it when they are shut down */
+};
+
+/* awaited: the process drains with us. Any other one is of no interest, but for one that accepts. */
+static void look_at_other(const struct member *who, bool awaited, struct others *others)
+{
+    if (__atomic_load_n(&who->closed, __ATOMIC_ACQUIRE))
+        return;
+    others->accept |= awaited && member_phase(who) < DRAIN_EMPTYING;
+    others->hold |= awaited || (__atomic_load_n(&who->flags, __ATOMIC_ACQUIRE) & MEMBER_ACCEPTS);
+}
+
+/* Participants close their listeners before the coordinator does: its shutdown wakes whoever still waits at one. */
+static void decide_close(const struct coordinator_part *part, const struct others *others, struct census *census)
+{
+    struct member *self = group_self();
+    if (part->phase < DRAIN_EMPTYING || others->accept)
+        return;
+    if (__atomic_exchange_n(&self->may_close, 1, __ATOMIC_SEQ_CST) == 0)
+        group_wake_participants();
+    census->may_close = census->closes_last = !others->hold;
+}
+
 static void step_of_coordinator(const struct coordinator_part *part, struct census *census, struct peers_deaths *deaths)
 {
     const struct group_table *m = group.table;
     struct member *self = group_self();
+    struct others others = {false, false};
     unsigned unready = 0;
     for (int i = 0; i < group_table_top(m); i++) {
         if (i == group.at || !member_is_alive(member_at(i)) || !group_table_in_scope(m, i, group.at) ||
-            !group_table_reachable(m, i, group.at) || !is_awaited(i, census, part->now, deaths))
+            !group_table_reachable(m, i, group.at))
+            continue;
+        bool awaited = is_awaited(i, census, part->now, deaths);
+        look_at_other(member_at(i), awaited, &others);
+        if (!awaited)
             continue;
         census->members++;
         census->members_open += member_at(i)->open > 0;
@@ -214,6 +246,7 @@ static void step_of_coordinator(const struct coordinator_part *part, struct cens
         __atomic_store_n(&self->confirm, 1, __ATOMIC_SEQ_CST);
         group_wake_participants();
     }
+    decide_close(part, &others, census);
     if (member_is_worker())
         census->alone_until = deferred.signal_at + GROUP_LONE_GRACE;
 }
@@ -253,8 +286,10 @@ static void step_of_guard(struct census *census, struct peers_deaths *deaths)
 
 void coordinator_step(const struct coordinator_part *part, struct census *census, struct coordinator_events *events)
 {
-    if (!group_self())
+    if (!group_self()) {
+        census->may_close = census->closes_last = part->phase >= DRAIN_EMPTYING;
         return;
+    }
     if (part->phase == DRAIN_GUARDING) {
         if (!coordinator())
             step_of_guard(census, &events->deaths);
@@ -287,6 +322,13 @@ void coordinator_publish(uint8_t phase, const struct census *census)
         group_wake_coordinators();
     else
         group_wake_participants();
+}
+
+void coordinator_closed(void)
+{
+    struct member *self = group_self();
+    if (self && __atomic_exchange_n(&self->closed, 1, __ATOMIC_SEQ_CST) == 0 && coordinator())
+        group_wake_coordinators();
 }
 
 /* ---- the end ------------------------------------------------------------------------------------------------------- */

@@ -39,6 +39,9 @@ void coordinator_step(const struct coordinator_part *part, struct census *census
 /* Tell the others how far we are. */
 void coordinator_publish(uint8_t phase, const struct census *census);
 
+/* This process has none of the drain's listeners open any more. */
+void coordinator_closed(void);
+
 /* The futex that changes when this process has something to do, and the futex's value now. */
 uint32_t *coordinator_futex(uint32_t *value);
 /* The bit by which its waiter can be woken alone (FUTEX_WAIT_BITSET). */

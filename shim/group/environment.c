@@ -14,6 +14,7 @@ enum { LONGEST = 2048 };
 
 static const char variable[] = GROUP_TABLE_VARIABLE "=";
 static const char preload[] = "LD_PRELOAD=";
+static const char off[] = "off";
 
 HIDDEN struct environment_name environment_name;
 
@@ -62,9 +63,15 @@ void environment_read(const char *const *env)
     for (; env && *env; env++)
         if (begins(*env, variable)) {
             n->text = *env;
-            n->valid = parse(*env + sizeof variable - 1, n);
+            n->off = begins(*env + sizeof variable - 1, off);
+            n->valid = !n->off && parse(*env + sizeof variable - 1, n);
             return;
         }
+}
+
+void environment_switch_off(void)
+{
+    __atomic_store_n(&environment_name.off, true, __ATOMIC_RELEASE);
 }
 
 /* ---- starting programs ----------------------------------------------------------------------------------------------- */
@@ -73,7 +80,7 @@ size_t environment_room(char *const *env)
 {
     size_t count = 0;
     bool loads = false, named = false;
-    if (!env || !group.table || group.fd < 0)
+    if (!env || (!environment_name.off && (!group.table || group.fd < 0)))
         return 0;
     for (; env[count] && count < LONGEST; count++) {
         loads |= begins(env[count], preload);
@@ -100,7 +107,12 @@ static void fill(struct environment_start *start, char **list, char *const *env,
     struct text t;
     bool named = false;
     text_init(&t, start->entry, sizeof start->entry);
-    group_table_name(&t, group.fd, group.table->cookie, holder);
+    if (environment_name.off) {
+        text_str(&t, variable);
+        text_str(&t, off);
+    } else {
+        group_table_name(&t, group.fd, group.table->cookie, holder);
+    }
     for (; *env; env++) {
         bool here = begins(*env, variable);
         *list++ = here ? start->entry : *env;
@@ -114,11 +126,15 @@ static void fill(struct environment_start *start, char **list, char *const *env,
 void environment_spawn(struct environment_start *start, char **list, char *const *env)
 {
     start->lent = false;
-    fill(start, list, env, settled_holder());
+    fill(start, list, env, environment_name.off ? 0 : settled_holder());
 }
 
 void environment_exec(struct environment_start *start, char **list, char *const *env, bool own_process)
 {
+    if (environment_name.off) {
+        environment_spawn(start, list, env);
+        return;
+    }
     bool in_place = own_process && !self_is_pre_exec();
     int holder = own_process ? settled_holder() : self_pid();
     fill(start, list, env, holder);

@@ -11,6 +11,7 @@
 struct environment_name {
     const char *text; /* the whole variable; NULL: there was none */
     bool valid;
+    bool off; /* the program that has started this one was in a sandbox in which lastcall cannot be */
     int fd;
     int holder; /* the pid of a process that has the descriptor; 0: none is named, the descriptor is inherited */
     uint64_t cookie;
@@ -19,6 +20,9 @@ extern HIDDEN struct environment_name environment_name;
 
 /* The constructor: note what the environment names. */
 void environment_read(const char *const *env);
+
+/* The programs that this process starts are in its sandbox, too: they shall stay off. */
+void environment_switch_off(void);
 
 /* A process that starts a program. */
 struct environment_start {

@@ -212,7 +212,7 @@ ssize_t hook_recvmsg(int fd, struct msghdr *msg, int flags)
         return recv_rights(fd, msg, flags);
     }
     READ_TRACKED(fd, slot, as_chunks(msg->msg_iov), flags & MSG_TRUNC ? 0 : msg->msg_iovlen, flags & NOT_OF_STREAM,
-                 real.recvmsg(fd, msg, flags));
+                 recv_rights(fd, msg, flags));
 }
 
 int hook_recvmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags, struct timespec *timeout)

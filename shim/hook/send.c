@@ -242,9 +242,9 @@ void hook_share_rights(const struct msghdr *msg)
 ssize_t hook_sendmsg(int fd, const struct msghdr *msg, int flags)
 {
     uint32_t slot = slot_of(fd);
+    if (UNLIKELY(msg && msg->msg_controllen >= CMSG_LEN(sizeof(int))))
+        hook_share_rights(msg);
     if (LIKELY(fd_slot_kind(slot) != FD_CONN)) {
-        if (msg && msg->msg_controllen >= CMSG_LEN(sizeof(int)))
-            hook_share_rights(msg);
         if (UNLIKELY(node_cluster_is(slot) && msg))
             return sendmsg_node_cluster(fd, msg, flags);
         if (UNLIKELY(waiting_is_timed(slot)))

@@ -24,7 +24,8 @@ static const uint16_t numbers[] = {
     SYS_ppoll,        SYS_pselect6,      SYS_nanosleep,       SYS_clock_nanosleep,
     SYS_exit_group,   SYS_connect,       SYS_setsockopt,      SYS_semop,
     SYS_semtimedop,   SYS_msgsnd,        SYS_msgrcv,          SYS_futex,
-    SYS_io_getevents, SYS_io_pgetevents, SYS_io_uring_enter,
+    SYS_io_getevents, SYS_io_pgetevents, SYS_io_uring_enter,  SYS_prctl,
+    SYS_seccomp,
 #ifdef SYS_poll /* the newer architectures have only the calls that can say more */
     SYS_dup2,         SYS_fork,          SYS_signalfd,        SYS_epoll_wait,
     SYS_poll,         SYS_select,        SYS_pause,
@@ -179,6 +180,8 @@ long syscall_dispatch(long nr, long a, long b, long c, long d, long e, long f)
     case SYS_epoll_pwait:
         return e == 0 || f == 8 ? hook_epoll_pwait((int)a, (void *)b, (int)c, (int)d, widen((void *)e, &wide))
                                 : real.syscall(nr, a, b, c, d, e, f);
+    case SYS_prctl: return hook_prctl((int)a, (unsigned long)b, (unsigned long)c, (unsigned long)d, (unsigned long)e);
+    case SYS_seccomp: return hook_seccomp(a, b, (void *)c);
     case SYS_exit_group: hook__exit((int)a); return 0;
     default: return retried(nr, a, b, c, d, e, f);
     }

@@ -240,6 +240,13 @@ void dispositions_accept_commands(void)
         put_action(SIGCONT, &act);
 }
 
+void dispositions_refuse_commands(void)
+{
+    struct ksigaction now, none = {.handler = SIGNAL_VIEW_DEFAULT};
+    if (get_action(SIGCONT, &now) && now.handler == (uintptr_t)dispositions.on_command)
+        put_action(SIGCONT, &none);
+}
+
 void dispositions_interrupt(int first, int delivered)
 {
     uint64_t mask = lock_view();

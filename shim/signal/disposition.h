@@ -61,6 +61,9 @@ enum program_answer dispositions_answer(int sig);
  * it), but SIGCONT may be sent to a process of another user if it is of the same session (kill(2)). */
 void dispositions_accept_commands(void);
 
+/* Undo dispositions_accept_commands. */
+void dispositions_refuse_commands(void);
+
 /* The next signal is the delivery: a call that it meets fails with EINTR, if the program's own handler would make it so
  * (uvicorn's parent waits for a futex), and is not restarted after our handler. */
 void dispositions_interrupt(int first, int delivered);

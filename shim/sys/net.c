@@ -337,7 +337,9 @@ bool sock_has_dropped(int fd)
     enum { SO_MEMINFO_ = 55 };
     uint32_t info[SK_MEMINFO_VARS] = {0};
     unsigned len = sizeof info;
-    return sys5(SYS_getsockopt, fd, SOL_SOCKET, SO_MEMINFO_, info, &len) == 0 && info[SK_MEMINFO_DROPS] != 0;
+    if (sys5(SYS_getsockopt, fd, SOL_SOCKET, SO_MEMINFO_, info, &len) != 0 || info[SK_MEMINFO_DROPS] == 0)
+        return false;
+    return get_int(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, 0) == 0 || sock_acceptable(fd);
 }
 
 /* The first of the numbers of TcpExt, which stand in the second line (snmp4_net_list). */

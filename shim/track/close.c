@@ -14,6 +14,7 @@
 #include "track/conn_log.h"
 #include "track/connections.h"
 #include "track/fds.h"
+#include "track/left_alone.h"
 #include "track/slots.h"
 
 #include <fcntl.h>
@@ -133,7 +134,7 @@ static bool linger(struct conn *c, int fd)
 {
     nsec_t now = clock_now();
     bool ended;
-    if (conn_is_shared(c) || c->stale)
+    if (conn_is_shared(c) || c->stale || left_alone_connection(c))
         return false;
     bool alone = leaves_epoll(c, fd);
     if (sock_lingers(fd) || closes_cleanly(c, fd))

@@ -29,6 +29,7 @@ static int find_alias(int fd, uint32_t slot)
 static void forget_listener(int fd, uint32_t slot)
 {
     struct listener *l = &listeners.entry[fd_slot_index(slot)];
+    listeners_await_swap(l);
     if (__atomic_sub_fetch(&l->aliases, 1, __ATOMIC_ACQ_REL) == 0)
         listeners_give_back(l);
     else if (l->fd == fd)
@@ -102,6 +103,8 @@ static struct conn *track(int fd, uint16_t listener, bool unix_, bool found)
         return NULL;
     }
     conn_init(c, fd, listener, unix_);
+    if (listener < LISTENERS_MAX && listeners_are_judged(&listeners.entry[listener]))
+        c->attention = CONN_JUDGED;
     if (UNLIKELY(found)) {
         conn_set_opaque(c, OPAQUE_FOUND);
         c->io.epoll_fd = -2;
@@ -168,6 +171,7 @@ struct listener *fds_add_listener(int fd, bool ours)
         return cannot_watch_listener();
     l->fd = fd;
     l->ignored = !wanted(&name);
+    l->named = config.listen_count > 0 && !l->ignored;
     l->unix_ = unix_;
     l->shared = l->external = l->inherited = !ours;
     l->reuseport = sock_reuseport(fd);

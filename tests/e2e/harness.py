@@ -286,8 +286,6 @@ class Test:
             clean.update(LASTCALL_REPORT=self.path('report'), LASTCALL_LOG='debug')
             if not self.server.external:
                 clean['LD_PRELOAD'] = os.path.join(self.options.build, 'liblastcall.so')
-            if self.server.family == 'unix':
-                clean['LASTCALL_LISTEN'] = self.address  # AF_UNIX is ours only where it is named
             if SLOW != 1:  # what a client may take for its next word, too
                 clean.update({f'LASTCALL_{name}': f'{int(seconds * SLOW * 1000)}ms' for name, seconds in DEFAULTS.items()})
             clean.update(env)

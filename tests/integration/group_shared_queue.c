@@ -41,6 +41,23 @@ static int master(char **args)
     be_the_master();
 }
 
+/* blocked: two that block in accept, so that they hold the listener whatever becomes of its number. */
+static int blocked(char **args)
+{
+    int l = role_listen();
+    (void)args;
+    for (int i = 0; i < 2; i++)
+        if (fork_worker(0) == 0) {
+            say("worker %d", (int)getpid());
+            for (;;) {
+                int fd = accept4(l, NULL, NULL, SOCK_CLOEXEC);
+                if (fd >= 0)
+                    role_serve(fd);
+            }
+        }
+    be_the_master();
+}
+
 static void emptied_by_another(void)
 {
     struct child c;
@@ -78,10 +95,37 @@ static void emptied_by_another(void)
     CHECK(report_says(&c, "end", "drained"), "%s", child_file(&c, "report"));
 }
 
+/* Each process of the group has the listener, and the master never accepts: a successor can have the port nevertheless. */
+static void port_is_free(void)
+{
+    struct child c;
+    struct setup s = {.env = {"LASTCALL_IDLE=60s"}};
+    child_start(&c, &s, "blocked", NULL);
+    long port = child_says_number(&c, "port");
+    pid_t worker[2];
+    for (int i = 0; i < 2; i++)
+        worker[i] = next_worker(&c);
+    int fd = client_connect(port);
+    client_get(fd, "/hold");
+    child_says(&c, "held");
+    CHECK(successor_at(port) < 0, "the port was never taken");
+    child_signal(&c, SIGTERM);
+    int next = await_successor(port);
+    is_served_by(next, port);
+    for (int i = 0; i < 2; i++)
+        kill(worker[i], SIGUSR1);
+    client_expect(fd, "done", true);
+    close(fd);
+    child_dies(&c, SIGTERM);
+    CHECK(report_says(&c, "end", "drained"), "%s", child_file(&c, "report"));
+    is_served_by(next, port);
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {{"group/shared-queue/emptied-by-another", emptied_by_another},
+                                              {"group/shared-queue/port-is-free", port_is_free},
                                               {NULL, NULL}};
-    static const struct check_role roles[] = {{"master", master}, {NULL, NULL}};
+    static const struct check_role roles[] = {{"master", master}, {"blocked", blocked}, {NULL, NULL}};
     return check_main(argc, argv, tests, roles);
 }

@@ -359,8 +359,33 @@ static void group_with_another_process(void)
     child_tell(&c, "go");
     client_expect(held, "done", true);
     child_dies(&c, SIGTERM);
-    CHECK(report_says(&c, "accept_stop", "drain_queue") && report_number(&c, "aborted") == 0, "%s",
+    CHECK(report_says(&c, "accept_stop", "syn_filter") && report_number(&c, "aborted") == 0, "%s",
           child_file(&c, "report"));
+}
+
+/* ---- the port is free early ---- */
+
+static void port_is_free(const char *const *words) /* of the role */
+{
+    struct child c;
+    child_start(&c, &unhurried, words[0], words[1], words[2], words[3], NULL);
+    long port = child_says_number(&c, "port");
+    child_says(&c, "ready");
+    int held = client_connect(port);
+    client_get(held, "/hold");
+    child_says(&c, "held");
+    CHECK(successor_at(port) < 0, "the port was never taken");
+    child_signal(&c, SIGTERM);
+    int next = await_successor(port);
+    is_served_by(next, port);
+    child_tell(&c, "go");
+    client_expect(held, "done", true);
+    client_expect_end(held);
+    is_served_by(next, port);
+    child_dies(&c, SIGTERM);
+    CHECK(report_says(&c, "accept_stop", "so_bindtoifindex") && report_says(&c, "end", "drained"), "%s",
+          child_file(&c, "report"));
+    is_served_by(next, port);
 }
 
 /* ---- threads that listen at once ---- */
@@ -568,6 +593,13 @@ int main(int argc, char **argv)
         {"listener/tcp/hidden/reuseport-group", hidden, {"epoll", "group", INET, INET}},
         {"listener/tcp/filter/eperm", filtered, {"EPERM"}},
         {"listener/tcp/filter/enoprotoopt", filtered, {"ENOPROTOOPT"}},
+        {"listener/tcp/port-is-free/epoll", port_is_free, {"loop", "epoll", "plain", "now"}},
+        {"listener/tcp/port-is-free/epoll-et", port_is_free, {"loop", "epoll-et", "plain", "now"}},
+        {"listener/tcp/port-is-free/two-epolls", port_is_free, {"loop", "two-epolls", "plain", "now"}},
+        {"listener/tcp/port-is-free/poll", port_is_free, {"loop", "poll", "plain", "now"}},
+        {"listener/tcp/port-is-free/select", port_is_free, {"loop", "select", "plain", "now"}},
+        {"listener/tcp/port-is-free/select-blocking", port_is_free, {"loop", "select-blocking", "plain", "now"}},
+        {"listener/tcp/port-is-free/blocking", port_is_free, {"block", "plain", "now"}},
         {"listener/tcp/emptied/epoll", emptied, {"loop", "epoll", "plain", "wait"}},
         {"listener/tcp/emptied/epoll-et", emptied, {"loop", "epoll-et", "plain", "wait"}},
         {"listener/tcp/emptied/two-epolls", emptied, {"loop", "two-epolls", "plain", "wait"}},

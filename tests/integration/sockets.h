@@ -69,6 +69,8 @@ UNUSED_ static int bound_at(int family, long port, bool any, bool reuseport)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
     if (reuseport)
         CHECK(setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0);
+    CHECK(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) ==
+          0); /* as servers do: connections do not hold a port */
     CHECK(bind(fd, &a.any, len) == 0, "%s", strerror(errno));
     return fd;
 }
@@ -119,6 +121,44 @@ UNUSED_ static int try_connect(int family, long port)
     int err = errno;
     close(fd);
     return -err;
+}
+
+/* A listener of another server on this port, which like most sets SO_REUSEADDR; -1: the port is taken. */
+UNUSED_ static int successor_at(long port)
+{
+    union address a;
+    int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    socklen_t len = loopback(&a, AF_INET, port);
+    CHECK(fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0);
+    if (bind(fd, &a.any, len) == 0 && listen(fd, 16) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+/* { port, fd }, for await(). */
+UNUSED_ static bool is_successor(void *arg)
+{
+    long *where = arg;
+    where[1] = successor_at(where[0]);
+    return where[1] >= 0;
+}
+
+UNUSED_ static int await_successor(long port)
+{
+    long where[2] = {port, -1};
+    CHECK(await(is_successor, where), "the port is not free");
+    return (int)where[1];
+}
+
+/* New clients of this port are those of this listener. */
+UNUSED_ static void is_served_by(int listener, long port)
+{
+    char byte;
+    int mine = client_connect(port), fd = accept(listener, NULL, NULL);
+    CHECK(fd >= 0 && send(fd, "x", 1, 0) == 1 && recv(mine, &byte, 1, 0) == 1);
+    close(fd);
+    close(mine);
 }
 
 /* New clients of this port; *(long *) for await(). One that is not refused is gone at once. */

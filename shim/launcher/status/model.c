@@ -74,7 +74,7 @@ void status_take_member(struct status_process *p, const struct group_table *m, i
 
 enum status_kind status_kind_of(const struct conn *c)
 {
-    if (!c->live || c->dead || c->stale)
+    if (!c->live || (c->attention & CONN_DEAD) || c->stale)
         return KIND_NONE;
     if (c->stage == CONN_LINGERING)
         return KIND_LINGERING;
@@ -107,7 +107,6 @@ static void settle_bools(struct conn *c)
 {
     static const size_t at[] = {
         offsetof(struct conn, live),
-        offsetof(struct conn, dead),
         offsetof(struct conn, stale),
         offsetof(struct conn, fin),
     };

@@ -334,8 +334,10 @@ static const struct {
 } filters[] = {
     {"", 4, 1, v4_other, NULL, 0, true},
     {"", 6, 1, v6_local, NULL, 0, true},
-    {"", 1, 0, NULL, "/x", 3, false},
-    {"", 1, 0, NULL, NULL, 0, false},
+    {"", 1, 0, NULL, "/x", 3, true},
+    {"", 1, 0, NULL, NULL, 0, true},
+    {"auto", 4, 1, v4_other, NULL, 0, true},
+    {"auto", 1, 0, NULL, "/x", 3, true},
     {"80", 4, 80, v4_other, NULL, 0, true},
     {"80", 6, 80, v6_local, NULL, 0, true},
     {"80", 6, 80, v6_mapped, NULL, 0, true},
@@ -375,12 +377,12 @@ static void filters_listeners(void **state UNUSED)
 }
 
 static const char *const unreadable[] = {
-    "LASTCALL_DISABLE=yes",       "LASTCALL_DISABLE=2",       "LASTCALL_DISABLE=11",   "LASTCALL_DISABLE=true",
-    "LASTCALL_CLOSE_NOTICE=off",  "LASTCALL_CLOSE_NOTICE=00", "LASTCALL_TIMEOUT=soon", "LASTCALL_TIMEOUT=-1",
-    "LASTCALL_DELAY=1x",          "LASTCALL_DELAY_QUIET=no",  "LASTCALL_IDLE=1,5",     "LASTCALL_LINGER=2 s",
-    "LASTCALL_LOG=verbose",       "LASTCALL_LOG=infos",       "LASTCALL_LOG=3",        "LASTCALL_LOG_FORMAT=xml",
-    "LASTCALL_FORWARD=TERM,",     "LASTCALL_LISTEN=all",      "LASTCALL_DELIVER=1",    "LASTCALL_SHUTDOWN_TIME=long",
-    "LASTCALL_SHUTDOWN_TIME=26s",
+    "LASTCALL_DISABLE=yes",        "LASTCALL_DISABLE=2",         "LASTCALL_DISABLE=11",     "LASTCALL_DISABLE=true",
+    "LASTCALL_CLOSE_NOTICE=off",   "LASTCALL_CLOSE_NOTICE=00",   "LASTCALL_TIMEOUT=soon",   "LASTCALL_TIMEOUT=-1",
+    "LASTCALL_DELAY=1x",           "LASTCALL_DELAY_QUIET=no",    "LASTCALL_IDLE=1,5",       "LASTCALL_LINGER=2 s",
+    "LASTCALL_LOG=verbose",        "LASTCALL_LOG=infos",         "LASTCALL_LOG=3",          "LASTCALL_LOG_FORMAT=xml",
+    "LASTCALL_FORWARD=TERM,",      "LASTCALL_LISTEN=all",        "LASTCALL_LISTEN=auto,80", "LASTCALL_DELIVER=1",
+    "LASTCALL_SHUTDOWN_TIME=long", "LASTCALL_SHUTDOWN_TIME=26s",
 };
 
 static void reports_unreadable_values(void **state UNUSED)

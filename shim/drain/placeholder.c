@@ -1,0 +1,77 @@
+/* placeholder.c: see placeholder.h. */
+#include "drain/placeholder.h"
+
+#include "group/threads.h"
+#include "sys/fd.h"
+#include "sys/syscall.h"
+#include "track/connections.h"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+enum {
+    F_GETFD_ = 1,
+    F_GETFL_ = 3,
+    FD_CLOEXEC_ = 1,
+    O_NONBLOCK_ = 04000,
+    O_CLOEXEC_ = 02000000,
+    F_DUPFD_CLOEXEC_ = 1030
+};
+
+static bool nonblocking(int fd)
+{
+    long flags = sys2(SYS_fcntl, fd, F_GETFL_);
+    return flags >= 0 && (flags & O_NONBLOCK_) != 0;
+}
+
+static void let_go(int old, enum placeholder_old how, bool blocks)
+{
+    if (old < 0)
+        return;
+    if (how == PLACEHOLDER_SHUT)
+        sys2(SYS_shutdown, old, SHUT_RDWR);
+    else if (how == PLACEHOLDER_INTERRUPT && blocks)
+        threads_interrupt();
+    sys1(SYS_close, old);
+}
+
+static bool replace(struct listener *l, int fd, enum placeholder_old how)
+{
+    bool blocks = !nonblocking(fd);
+    int stand_in = sock_placeholder(!blocks);
+    if (stand_in < 0)
+        return false;
+    long cloexec = sys2(SYS_fcntl, fd, F_GETFD_);
+    for (unsigned i = 0; i < l->epolls; i++)
+        sys4(SYS_epoll_ctl, l->epoll[i].fd, EPOLL_CTL_DEL, fd, 0);
+    int old = (int)sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC_, fd_high());
+    /* Known before it can be felt: a thread that wakes up and calls again finds the placeholder. */
+    __atomic_store_n(&l->state, LISTENER_PLACEHOLDER, __ATOMIC_SEQ_CST);
+    sys3(SYS_dup3, stand_in, fd, cloexec & FD_CLOEXEC_ ? O_CLOEXEC_ : 0);
+    sys1(SYS_close, stand_in);
+    let_go(old, how, blocks);
+    for (unsigned i = 0; i < l->epolls; i++) {
+        struct epoll_event event = {.events = l->epoll[i].events, .data.u64 = l->epoll[i].data};
+        sys4(SYS_epoll_ctl, l->epoll[i].fd, EPOLL_CTL_ADD, fd, &event);
+    }
+    return true;
+}
+
+/* Under the lock: a close of the program takes the slot from the number first, and waits for the lock (listeners_await_swap);
+ * the number may be another file's after that. */
+static bool is_still_there(const struct listener *l)
+{
+    return l->live && listeners_of(l->fd) == l;
+}
+
+bool placeholder_put(struct listener *l, enum placeholder_old old)
+{
+    /* Several descriptors, or more epoll sets than were noted: leave it, the exit closes it. */
+    if (l->aliases != 1 || l->epolls > LISTENER_EPOLLS)
+        return false;
+    if (!conn_lock(&l->swapping))
+        return l->state == LISTENER_PLACEHOLDER;
+    bool ok = l->state == LISTENER_PLACEHOLDER || (is_still_there(l) && replace(l, l->fd, old));
+    __atomic_store_n(&l->swapping, 0, __ATOMIC_SEQ_CST);
+    return ok;
+}
