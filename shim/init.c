@@ -1,6 +1,7 @@
 /* init.c: the constructor. */
 #include "compat/node_cluster.h"
 #include "go/go.h"
+#include "group/environment.h"
 #include "hook/hook.h"
 #include "shim.h"
 #include "sys/libc.h"
@@ -36,6 +37,9 @@ __attribute__((constructor)) void start(int argc, char **argv, char **envp)
      * loader does not preload the library, unless the library has been made set-user-ID too (ld.so(8),
      * secure-execution mode). */
     if (options_disabled(env) || libc_is_privileged())
+        return;
+    environment_read(env);
+    if (environment_name.off)
         return;
     libc_bind_facts();
     syscall_bind();

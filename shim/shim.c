@@ -7,6 +7,7 @@
 #include "process/trace.h"
 #include "sys/libc.h"
 #include "sys/map.h"
+#include "track/listeners.h"
 
 static void exit_handler(void *unused)
 {
@@ -37,6 +38,7 @@ static void enter_group(void)
     config_errors_begin(&errors);
     join_group(&errors, config.report && config.report_connections);
     keep_descriptor(group.fd);
+    listeners_share_spoken(group.table ? &group.table->spoken : NULL);
 }
 
 static void show_view(void)
@@ -56,11 +58,13 @@ void shim_arm(void)
     if (config.log == LOG_TRACE)
         trace_open(map_zeroed(trace_size()));
     log_start();
+    config_settle();
     enter_group();
     show_view();
     if (config_errors()[0])
         log_config_errors();
     drain_prepare();
+    eintr_prepare();
     shim_hold_signals();
     self_arm();
     libc_at_exit(exit_handler);

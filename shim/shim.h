@@ -61,6 +61,11 @@ void shim_follow(void);
  * In a vfork child, which runs in the parent's memory, neither function writes to it. */
 bool shim_exec_begin(void);
 void shim_exec_failed(void);
+/* The program installs a seccomp filter (NULL: strict mode). begin: true if it would end the process for calls of
+ * lastcall's, which then gives the signals back; end: has the kernel taken it? Then lastcall is off from now on. */
+struct sock_fprog;
+bool shim_sandbox_begin(const struct sock_fprog *filter);
+void shim_sandbox_end(bool installed);
 /* The program calls exit: returns when it may (see drain/exit_guard.h). */
 void shim_exit(void);
 /* Upcalls of process/self: a fork came without a hook; a pre-exec child serves. */

@@ -87,6 +87,7 @@ void shim_exit(void)
 {
     if (!self_armed() || !self_is_our_process())
         return;
+    undrained_end();
     exit_guard_wait();
     member_leave();
 }

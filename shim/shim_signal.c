@@ -6,6 +6,7 @@
 #include "signal/eintr.h"
 #include "sys/sigmask.h"
 #include "track/conn_log.h"
+#include "track/left_alone.h"
 
 #include <signal.h>
 
@@ -56,13 +57,22 @@ static int lowest_held(void)
     return sig;
 }
 
-void shim_follow(void)
+/* came: by this signal the command has come, so this process does not block it, as it may the coordinator's (apache's workers
+ * block WINCH): if the coordinator dies, it is what this process has delivered. 0: none has come. */
+static void follow(int came)
 {
     const struct member *coordinator = group_coordinator();
     if (!coordinator || coordinator == group_self())
         return;
-    begin_drain(signal_is_held(coordinator->signal) ? coordinator->signal : lowest_held(), coordinator);
+    if (!signal_is_held(came))
+        came = signal_is_held(coordinator->signal) ? coordinator->signal : lowest_held();
+    begin_drain(came, coordinator);
     group_wake_coordinators(); /* the coordinator may not know of this process yet */
+}
+
+void shim_follow(void)
+{
+    follow(0);
 }
 
 /* ---- what has come ----------------------------------------------------------------------------------------------------- */
@@ -92,7 +102,7 @@ static void take_command(const siginfo_t *info)
         __atomic_add_fetch(&stats.interrupts_answered, 1, __ATOMIC_SEQ_CST);
         wake_changed(NULL);
     }
-    shim_follow();
+    follow(info->si_signo);
 }
 
 static void note_pending(int sig, const siginfo_t *info)
@@ -107,14 +117,29 @@ static void note_pending(int sig, const siginfo_t *info)
     deferred.has_info = true;
 }
 
-/* The program was sent the signal: it shall have it when the drain is over. False: there can be no drain. */
+/* Nothing in this process is HTTP: the signal passes, as will a coordinator's command, which therefore must not come. */
+static NOINLINE void pass_by(void)
+{
+    member_set_flags(MEMBER_IGNORES_SIGNALS);
+    log_open_file();
+    drain_report_left_alone();
+}
+
+/* The program was sent the signal: it shall have it when the drain is over. False: there can be no drain, or nothing to be
+ * drained. */
 static bool defer(int sig, const siginfo_t *info)
 {
-    bool repeated = deferred.pending && is_from_group(info);
+    if (!LOAD(deferred.begun) && left_alone_process()) {
+        pass_by();
+        return false;
+    }
+    nsec_t now = clock_now();
+    bool first = !deferred.pending, from_group = !first && is_from_group(info);
+    bool counts = !from_group && (signal_repeat_ends(&deferred.repeat, sig, now) || first);
     note_pending(sig, info);
-    if (repeated)
+    if (!counts)
         return true;
-    STORE(deferred.last_at, clock_now());
+    STORE(deferred.last_at, now);
     __atomic_fetch_add(&deferred.signals, 1, __ATOMIC_ACQ_REL);
     return begin_drain(sig, NULL);
 }
@@ -140,7 +165,7 @@ bool shim_signal(int sig, const void *siginfo)
 
 /* ---- our handlers -------------------------------------------------------------------------------------------------------- */
 
-enum fate { PASS, DEFER, DELIVER };
+enum fate { PASS, DEFER, DELIVER, END };
 
 /* Is this a child that may be on its way to an exec, with nothing to drain? */
 static bool may_exec(const siginfo_t *info)
@@ -148,11 +173,36 @@ static bool may_exec(const siginfo_t *info)
     return self_is_pre_exec() && !member_is_settled() && !connections_inherits() && !is_command(info);
 }
 
+/* Has the program sent the signal to itself, by whatever call, to die of it (the usual way out of a handler: default
+ * disposition, then raise)? The call must not return (raise(3), kill(2)). No other process can claim our pid with SI_USER or
+ * SI_TKILL (rt_sigqueueinfo(2)), and one that claims it with SI_QUEUE may signal us anyway. */
+static bool is_own_end(int sig, const siginfo_t *info)
+{
+    return info->si_pid == self_pid() &&
+           (info->si_code == SI_USER || info->si_code == SI_TKILL || info->si_code == SI_QUEUE) && !is_command(info) &&
+           (!__atomic_load_n(&deferred.delivering, __ATOMIC_ACQUIRE) || deferred_phase() == DRAIN_GUARDING) &&
+           dispositions.view.program[sig].handler == SIGNAL_VIEW_DEFAULT;
+}
+
 static enum fate signal_fate(int sig, const siginfo_t *info)
 {
     if (!self_is_our_process() || may_exec(info))
         return PASS;
+    if (is_own_end(sig, info))
+        return END;
     return shim_signal(sig, info) ? DELIVER : DEFER;
+}
+
+/* As the kernel would: which does nothing where the default is to ignore the signal (signal(7)), and to PID 1
+ * (pid_namespaces(7)). In a drain this is an exit of the program's, which waits for the requests of other threads. */
+static void end_by_default(int sig, siginfo_t *info, void *context)
+{
+    if (self_pid() == 1 || sig == SIGWINCH || sig == SIGCHLD || sig == SIGURG || sig == SIGCONT)
+        return;
+    undrained_end();
+    exit_guard_wait();
+    member_leave();
+    deliver_as_it_came(sig, info, context);
 }
 
 static void on_signal(int sig, siginfo_t *info, void *context)
@@ -163,6 +213,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
     case PASS: /* a child before its exec: it has its signal at once, since exec would forget a deferred one */
         deliver_before_exec(sig, info, context);
         break;
+    case END: end_by_default(sig, info, context); return;
     case DEFER: /* the program shall not notice that our handler has run */ eintr_hide(context); return;
     case DELIVER: /* the drain is over: the deferred signal; or there can be none: this one */
         delivered = deferred.pending ? deliver_which() : sig;
@@ -182,7 +233,7 @@ static void on_command(int sig, siginfo_t *info, void *context)
 {
     (void)sig;
     if (self_is_our_process() && is_command(info))
-        shim_follow();
+        follow(0);
     eintr_hide(context);
 }
 

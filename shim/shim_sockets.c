@@ -2,6 +2,7 @@
 #include "shim.h"
 
 #include "group/member.h"
+#include "track/left_alone.h"
 
 #include <sys/epoll.h>
 
@@ -12,6 +13,12 @@ static void show(uint32_t what)
         return;
     member_set_flags(what);
     shim_follow();
+}
+
+/* On a listener that it has bound itself it serves for itself; on that of others it may be their worker. */
+static void show_accepts(const struct listener *l)
+{
+    show(l->inherited ? MEMBER_ACCEPTS | MEMBER_INHERITED : MEMBER_ACCEPTS);
 }
 
 void shim_bound(int fd)
@@ -31,7 +38,7 @@ void shim_listening(int fd)
     /* A worker that was exec'd listens on what it was given to serve it. That it waits there may never be seen: libuv tells
      * epoll so by io_uring. (A process that has bound it itself may only hand it out.) */
     if (l && l->inherited && (group.flags & MEMBER_EXECED))
-        show(MEMBER_ACCEPTS);
+        show_accepts(l);
 }
 
 /* Threads that come to their first accept together: one of them looks, the others go on. */
@@ -82,8 +89,8 @@ void shim_accepted(int lfd, int fd)
         return;
     }
     fds_track(fd, (uint16_t)(l - listeners.entry), l->unix_);
-    show(MEMBER_ACCEPTS);
-    if (deferred_draining())
+    show_accepts(l);
+    if (deferred_draining() && !left_alone_listener(l))
         accepted_in_drain(l);
 }
 
@@ -114,9 +121,9 @@ void shim_received(int fd)
 
 void shim_waits(int lfd)
 {
-    if (self_armed() && fd_slot_kind(slot_of(lfd)) == FD_LISTENER && (group.flags & MEMBER_ACCEPTS) == 0 &&
-        self_is_our_process())
-        show(MEMBER_ACCEPTS);
+    const struct listener *l = self_armed() && (group.flags & MEMBER_ACCEPTS) == 0 ? listeners_of(lfd) : NULL;
+    if (l && self_is_our_process())
+        show_accepts(l);
 }
 
 void shim_in_epoll(int ep, int op, int fd, uint32_t events, uint64_t data)
@@ -124,7 +131,7 @@ void shim_in_epoll(int ep, int op, int fd, uint32_t events, uint64_t data)
     struct listener *l = listeners_of(fd);
     if (l && op == EPOLL_CTL_ADD &&
         !self_is_go()) /* Go's poller is told of each listener, whichever process serves it */
-        show(MEMBER_ACCEPTS);
+        show_accepts(l);
     if (l)
         listeners_note_epoll(l, ep, op, events, data);
     else if (fd_slot_kind(slot_of(fd)) == FD_CONN)

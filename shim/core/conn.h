@@ -10,6 +10,7 @@
 #include "core/opaque.h"
 #include "core/proxy_protocol.h"
 #include "core/http1_close.h"
+#include "core/spoken.h"
 
 /* How a connection ends under a drain; only ever moves down this list. */
 enum conn_stage {
@@ -40,6 +41,12 @@ enum conn_ownership {
     CONN_SENT,          /* sent by SCM_RIGHTS: it may be under way still, and in no process's table */
     CONN_INHERITED,     /* held since a fork and not used here: belongs to the process that first reads or writes it */
     CONN_INHERITED_SENT /* likewise, and the parent had sent it */
+};
+
+/* Why a call on a connection has more to do at its end than to follow the bytes. */
+enum conn_attention {
+    CONN_DEAD = 1,   /* closed; freed by the thread that leaves last */
+    CONN_JUDGED = 2, /* what it says decides about its listener, which has not shown to be HTTP (core/spoken.h) */
 };
 
 /* What the report has said, or will say, of a connection. */
@@ -75,7 +82,7 @@ struct conn {
     uint16_t listener;   /* index of the listener it came from */
     bool unix_;          /* AF_UNIX: no TCP_INFO */
     bool live;           /* in use */
-    bool dead;           /* closed; freed by the thread that leaves last */
+    uint8_t attention;   /* bits: enum conn_attention */
 
     /* following the bytes */
     uint32_t calls_in, calls_out; /* calls in progress (a second one at a time: CONCURRENT_IO), and CONN_LOCKED */
@@ -94,6 +101,8 @@ struct conn {
     uint64_t read_bytes, written_bytes; /* on the wire, by the program's calls that we saw */
     struct {
         uint64_t in, out; /* bytes of the message that is current or was last */
+        uint8_t first_in,
+            first_out; /* enum spoken_first: of the client, the server, where http1 and opaque do not know it */
     } message;
     struct {
         uintptr_t thread; /* thread pointer of the thread that last moved bytes */
@@ -130,7 +139,7 @@ static inline void conn_lives(struct conn *c)
 
 static inline bool conn_is_alive(const struct conn *c)
 {
-    return __atomic_load_n(&c->live, __ATOMIC_ACQUIRE) && !LOAD(c->dead);
+    return __atomic_load_n(&c->live, __ATOMIC_ACQUIRE) && (LOAD(c->attention) & CONN_DEAD) == 0;
 }
 
 /* The connection becomes opaque, unless it is so already, for a reason that its bytes do not show. Any thread. */
@@ -232,6 +241,12 @@ size_t conn_last_head(const struct conn *c, const struct http1_span *chunks, siz
 
 /* The method of the request in flight, NUL-terminated; "" if not known. */
 const char *conn_method(const struct conn *c);
+
+/* What do the first bytes of both sides say of the listener? */
+enum spoken conn_spoken(const struct conn *c);
+
+/* Are the client's first bytes plainly not HTTP, and has no HTTP server answered them? */
+bool conn_is_no_http(const struct conn *c);
 
 /* Walks the invariants (tests, debug builds). */
 bool conn_is_valid(const struct conn *c);

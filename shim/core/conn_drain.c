@@ -158,6 +158,12 @@ static bool client_waits(const struct conn_facts *f)
     return !f->fin && (f->state == OPAQUE_IN_FLIGHT || f->client_last || f->unread);
 }
 
+/* Will its end before the deadline lose less than its end at the deadline? Now no answer is half sent. */
+static bool may_hasten(const struct conn_facts *f, const struct conn_policy *p)
+{
+    return p->hasten && !f->unsent && f->state != OPAQUE_BUSY && f->stage < CONN_HALF_CLOSED && !f->shared;
+}
+
 /* What cannot be read: who spoke last decides, and silence only after the server's word. A client that may want no answer (a small
  * record of HTTP/2 over TLS) is waited for twice as long. */
 static struct conn_decision drain_opaque(const struct conn_facts *f, const struct conn_policy *p, nsec_t now)
@@ -174,6 +180,8 @@ static struct conn_decision drain_opaque(const struct conn_facts *f, const struc
         return drain_idle(f, p, f->since + p->idle, now);
     if (is_unknown(f, ASK_UNSENT))
         return ask(ASK_UNSENT);
+    if (may_hasten(f, p))
+        return (struct conn_decision){.outstanding = OUTSTANDING_ENDING, .action = CONN_HALF_CLOSE};
     nsec_t quiet_since = later(later(p->signal_at, f->since), f->moved_at);
     if (f->unsent)
         quiet_since = now; /* a reader that pauses: output is bounded by the deadline only */

@@ -65,12 +65,14 @@ struct conn_policy {
     nsec_t idle, linger; /* struct options */
     bool may_close_idle; /* drain_may_close_idle */
     bool first;          /* the scan at the moment of the signal */
+    bool hasten;         /* the deadline is near: opaque connections end as soon as their server has spoken last */
 };
 
 enum conn_action {
     CONN_LEAVE,          /* nothing */
     CONN_WATCH,          /* be notified when the output is acknowledged; before ASK_ONLY_FIN is answered */
     CONN_SHUT_READ,      /* the idle window is over: the program shall read end of file */
+    CONN_HALF_CLOSE,     /* the peer shall read end of file, and the program too */
     CONN_CLOSE_LINGERING /* the descriptor is lastcall's, and nothing is left to wait for */
 };
 

@@ -12,8 +12,17 @@ enum { FD_MAX = 1 << 20 }; /* the kernel's default nr_open; higher ones pass thr
 enum fd_kind { FD_OTHER, FD_CONN, FD_LISTENER, FD_SPECIAL };
 /* The index of a special slot: a signalfd; a descriptor of lastcall, which the program cannot close; a socket that
  * this process has bound; a descriptor that the sweep is looking at (a thread that is about to change its slot
- * waits); the socket over which node's primary passes connections (compat/node_cluster.h). */
-enum fd_special { SPECIAL_SIGNALFD, SPECIAL_OWN, SPECIAL_BOUND, SPECIAL_LOOKED_AT, SPECIAL_HANDOFF, SPECIAL_KINDS };
+ * waits); the socket over which node's primary passes connections (compat/node_cluster.h); a socket, none
+ * of ours, whose calls have a time-out (hook/timed.c). */
+enum fd_special {
+    SPECIAL_SIGNALFD,
+    SPECIAL_OWN,
+    SPECIAL_BOUND,
+    SPECIAL_LOOKED_AT,
+    SPECIAL_HANDOFF,
+    SPECIAL_TIMED,
+    SPECIAL_KINDS,
+};
 
 static inline uint32_t fd_slot_make(enum fd_kind kind, uint32_t index)
 {

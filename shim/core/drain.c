@@ -65,25 +65,92 @@ static bool nothing_outstanding(const struct census *c)
     return c->queued == 0 && c->in_flight == 0 && c->idle == 0 && c->ending == 0 && c->members == 0;
 }
 
+/* Is a response still to come? (Output that is not acknowledged yet is the kernel's to send, when the process is gone too.) */
+static bool any_request(const struct census *c)
+{
+    return c->queued + c->in_flight + c->members_open + c->aborted > 0;
+}
+
 static void release(struct drain *d, struct drain_actions *act, nsec_t now)
 {
     d->phase = DRAIN_DONE;
     d->delivered_at = now;
-    act->deliver = true;
+    act->deliver = act->finish = true;
     act->wake_at = 0;
 }
 
+static void stop_accepting(struct drain *d, struct drain_actions *act, nsec_t now)
+{
+    d->stopping_from = now;
+    act->stop_accepting = true;
+    act->wake_at = now; /* the census was taken before the listeners stopped accepting: act, and be called again */
+}
+
+/* ---- the program's own shutdown, inside the drain ---- */
+
+/* When does a program with a handler of its own get its signal, though requests are outstanding? 0: it does not. */
+static nsec_t guard_from(const struct drain *d, const struct census *c, const struct options *o)
+{
+    if (c->participant || c->answer == PROGRAM_DIES)
+        return 0;
+    if (o->deliver_first)
+        return d->signal_at;
+    if (o->timeout == 0 || o->shutdown_time == 0 || c->answer == PROGRAM_MAY_DIE)
+        return 0;
+    return deadline(d, o) - o->shutdown_time;
+}
+
+static bool guard_is_due(const struct census *c, nsec_t from, nsec_t now)
+{
+    return c->participant ? c->coordinator_phase == DRAIN_GUARDING : from != 0 && now >= from;
+}
+
+static void begin_guard(struct drain *d, struct drain_actions *act, const struct options *o, nsec_t now)
+{
+    if (d->phase == DRAIN_LAME_DUCK && !o->deliver_first)
+        stop_accepting(d, act, now);
+    d->phase = DRAIN_GUARDING;
+    d->delivered_at = now;
+    act->deliver = true;
+    act->wake_at = now;
+}
+
+/* A program whose requests are all done is not ended, however long its own shutdown takes. One that has dropped requests (apache
+ * closes their connections, and waits for the threads that serve them) is, by the deadline. One that got its signal first goes on
+ * accepting as long as it likes, so nothing but its exit says that no request will come. */
+static struct drain_actions guard(struct drain *d, const struct census *c, nsec_t end, nsec_t now)
+{
+    struct drain_actions act = {.wake_at = earlier(end, c->next_expiry)};
+    bool late = end != 0 && now >= end;
+    bool over = c->leaving ? c->in_flight + c->members == 0
+                           : drain_stops_accepting(d) && nothing_outstanding(c) && c->aborted == 0;
+    if (!over && !late)
+        return act;
+    d->expired = late;
+    d->phase = DRAIN_DONE;
+    return (struct drain_actions){.finish = true, .abort = late && !over && any_request(c)};
+}
+
+/* ---- the step ---- */
+
 struct drain_actions drain_step(struct drain *d, const struct census *c, const struct options *o, nsec_t now)
 {
-    struct drain_actions act = {false, false, 0};
+    struct drain_actions act = {.wake_at = 0};
     if (d->phase == DRAIN_SERVING || d->phase == DRAIN_DONE)
         return act;
 
-    nsec_t end = deadline(d, o);
+    nsec_t end = deadline(d, o), shutdown_from = guard_from(d, c, o);
+    if (d->phase == DRAIN_GUARDING)
+        return guard(d, c, end, now);
     d->again = d->again || c->coordinator_again;
+    if (!d->again && guard_is_due(c, shutdown_from, now)) {
+        begin_guard(d, &act, o, now);
+        return act;
+    }
     if (d->again || (end != 0 && now >= end)) {
         d->expired = !d->again;
         release(d, &act, now);
+        act.abort = d->expired && c->answer != PROGRAM_DIES && any_request(c);
         return act;
     }
     if ((c->participant && c->coordinator_phase == DRAIN_DONE) ||
@@ -91,7 +158,7 @@ struct drain_actions drain_step(struct drain *d, const struct census *c, const s
         release(d, &act, now);
         return act;
     }
-    act.wake_at = earlier(end, c->next_expiry);
+    act.wake_at = earlier(earlier(end, shutdown_from), c->next_expiry);
 
     if (d->phase == DRAIN_LAME_DUCK) {
         nsec_t until;
@@ -99,11 +166,8 @@ struct drain_actions drain_step(struct drain *d, const struct census *c, const s
             act.wake_at = earlier(act.wake_at, until);
             return act;
         }
-        /* The census was taken before the listeners stopped accepting: act, and be called again. */
         d->phase = DRAIN_STOPPING_ACCEPT;
-        d->stopping_from = now;
-        act.stop_accepting = true;
-        act.wake_at = now;
+        stop_accepting(d, &act, now);
         return act;
     }
     if (d->phase == DRAIN_STOPPING_ACCEPT) {
@@ -128,5 +192,5 @@ struct drain_actions drain_step(struct drain *d, const struct census *c, const s
 
 bool drain_may_close_idle(const struct drain *d)
 {
-    return d->phase >= DRAIN_STOPPING_ACCEPT && d->phase <= DRAIN_DRAINED;
+    return d->phase < DRAIN_DONE && drain_stops_accepting(d);
 }

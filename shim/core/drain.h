@@ -11,7 +11,15 @@ enum drain_phase {
     DRAIN_STOPPING_ACCEPT, /* listeners stopped: expects accept queues and handshakes under way to be served */
     DRAIN_EMPTYING,        /* expects: the last outstanding connection to end */
     DRAIN_DRAINED,         /* expects: delivery by the process that coordinates this drain (a group's master) */
-    DRAIN_DONE,            /* expects nothing: the program has its signal */
+    DRAIN_GUARDING, /* the program has its signal, and shuts down by its own handler: expects its requests to end */
+    DRAIN_DONE,     /* expects nothing: the program has its signal */
+};
+
+/* What the program does when it gets its signal. */
+enum program_answer {
+    PROGRAM_DIES,      /* it has no handler */
+    PROGRAM_MAY_DIE,   /* it has one, which may end it at once */
+    PROGRAM_SHUTS_DOWN /* it has one that lets requests end */
 };
 
 struct census {
@@ -21,15 +29,18 @@ struct census {
     unsigned idle;      /* connections with an open idle window, or that have not read their end of file */
     unsigned ending;    /* connections with output that is not acknowledged, or a peer still sending */
     bool leaving;       /* the program is in exit(): only what is in flight can still be served */
+    uint8_t answer;     /* enum program_answer */
+    unsigned aborted;   /* guarding: requests that programs of this drain have dropped without an answer */
     nsec_t last_accept; /* when a connection last arrived; 0 never */
     nsec_t
         queue_moved; /* when a connection last left the queue of a stopped listener, or will have been asked to; 0 never */
     nsec_t next_expiry; /* when the first idle window ends; 0 none */
 
     /* the group (DESIGN section 8) */
-    unsigned members;          /* processes that are part of this drain and not done */
-    bool participant;          /* another process coordinates this drain and says when its phases come */
-    uint8_t coordinator_phase; /* the coordinator's phase; DRAIN_DONE: this process may deliver */
+    unsigned members;      /* processes that are part of this drain and not done; guarding: with requests in flight */
+    unsigned members_open; /* processes with requests in flight */
+    bool participant;      /* another process coordinates this drain and says when its phases come */
+    uint8_t coordinator_phase; /* the coordinator's phase; from DRAIN_GUARDING on this process may deliver */
     bool coordinator_again;    /* the coordinator has had a second signal */
     bool may_close;            /* accepting has stopped everywhere: this process may close its listeners, */
     bool closes_last;          /* for all others have closed theirs */
@@ -41,13 +52,15 @@ struct census {
 struct drain {
     uint8_t phase;
     bool again;   /* a second signal: deliver now */
-    bool expired; /* delivered by the deadline */
+    bool expired; /* ended by the deadline */
     nsec_t signal_at, lame_duck_from, stopping_from, accept_stopped_at, delivered_at;
 };
 
 struct drain_actions {
     bool stop_accepting; /* stop accepting now */
     bool deliver;        /* give the program its signal now */
+    bool finish;         /* the drain is over: write the report */
+    bool abort;          /* and end what is still open, then the process: after `deliver` */
     nsec_t wake_at;      /* call again at this time at the latest; 0 = only when something changes */
 };
 
@@ -72,6 +85,12 @@ void drain_signal(struct drain *d, nsec_t now);
 
 /* Something may have changed, or time has passed. The census is of this moment. */
 struct drain_actions drain_step(struct drain *d, const struct census *census, const struct options *o, nsec_t now);
+
+/* Have the listeners been told to stop accepting? (Not where the program got its signal first: it closes them itself.) */
+static inline bool drain_stops_accepting(const struct drain *d)
+{
+    return d->stopping_from != 0;
+}
 
 /* May idle connections be closed? (Not while lame duck: their next request is still welcome.) */
 bool drain_may_close_idle(const struct drain *d);

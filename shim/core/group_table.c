@@ -19,13 +19,15 @@ bool group_table_is_valid(const struct group_table *m, uint64_t cookie)
            m->cookie == cookie;
 }
 
-void group_table_name(struct text *t, int fd, uint64_t cookie)
+void group_table_name(struct text *t, int fd, uint64_t cookie, int holder)
 {
     text_str(t, GROUP_TABLE_VARIABLE "=");
     text_u64(t, (uint64_t)fd);
     text_char(t, ':');
     for (int shift = 60; shift >= 0; shift -= 4)
         text_char(t, "0123456789abcdef"[cookie >> shift & 15]);
+    text_char(t, ':');
+    text_u64(t, (uint64_t)holder);
 }
 
 static uint32_t state_of(const struct member *who)
@@ -157,15 +159,28 @@ int group_table_parent(const struct group_table *m, int at)
     return MEMBER_NONE;
 }
 
+/* The nearest ancestor that is still the program that it was. */
+static int server_above(const struct group_table *m, int at)
+{
+    for (int i = 0; at != MEMBER_NONE && i < GROUP_TABLE_MAX; i++) {
+        at = group_table_parent(m, at);
+        if (at == MEMBER_NONE || state_of(&m->member[at]) != MEMBER_AWAY)
+            return at;
+    }
+    return MEMBER_NONE;
+}
+
 int group_table_master(const struct group_table *m, int at)
 {
+    enum { ALL = MEMBER_ACCEPTS | MEMBER_INHERITED | MEMBER_FORKS, WORKER = MEMBER_ACCEPTS | MEMBER_INHERITED };
     int parent = group_table_parent(m, at);
     uint32_t flags = m->member[at].flags;
     if (parent == MEMBER_NONE || (flags & (MEMBER_EXECED | MEMBER_RECEIVED)) != MEMBER_EXECED)
         return parent;
-    if ((flags & (MEMBER_ACCEPTS | MEMBER_FORKS)) != MEMBER_ACCEPTS || (m->member[parent].flags & MEMBER_ACCEPTS))
+    if ((flags & ALL) != WORKER)
         return MEMBER_NONE;
-    return parent;
+    int server = server_above(m, at);
+    return server == MEMBER_NONE || (m->member[server].flags & MEMBER_ACCEPTS) ? MEMBER_NONE : parent;
 }
 
 bool group_table_in_scope(const struct group_table *m, int at, int root)

@@ -8,6 +8,7 @@
 #include "core/drain.h"
 #include "core/conn_history.h"
 #include "core/report_format.h"
+#include "core/spoken.h"
 
 enum {
     GROUP_TABLE_VERSION = 3,
@@ -32,6 +33,7 @@ enum {
     MEMBER_RECEIVED = 4,         /* has received sockets by SCM_RIGHTS */
     MEMBER_FORKS = 8,            /* has made members of its own */
     MEMBER_IGNORES_SIGNALS = 16, /* ignores all drain signals: no command reaches it */
+    MEMBER_INHERITED = 32,       /* has accepted, or waits, on a listener that another process has bound */
 };
 
 struct member {
@@ -51,6 +53,7 @@ struct member {
     uint32_t second_signal;  /* as coordinator: a second signal has ended its drain */
     uint32_t end;            /* enum report_end, or MEMBER_KILLED */
     int32_t signal;          /* that began its drain */
+    uint32_t counted;        /* what was in flight at the signal is in counts */
     uint32_t open;           /* requests in flight now */
     uint32_t missed;         /* connections of its drain that the history (conn_history.h) has no room for */
     uint32_t node_listeners; /* node_cluster_lines_sum() of the listeners that it is handed connections of; 0: none */
@@ -92,6 +95,7 @@ struct group_table {
     struct member member[GROUP_TABLE_MAX];
     struct group_listener listener[GROUP_TABLE_LISTENERS];
     struct group_aborted aborted[GROUP_TABLE_ABORTED];
+    struct spoken_table spoken; /* on the listeners */
 };
 
 /* The table, and, where its founder was told to keep one, the history of the group's drains. A page of the history costs
@@ -105,9 +109,11 @@ struct group_memory {
 void group_table_init(struct group_table *m, uint64_t cookie);
 bool group_table_is_valid(const struct group_table *m, uint64_t cookie);
 
-/* How the environment names the table to the programs that are started: _LASTCALL_GROUP=<descriptor>:<cookie>. */
+/* How the environment names the table to the programs that are started: _LASTCALL_GROUP=<descriptor>:<cookie>:<holder>.
+ * The holder is a process that has the descriptor. */
 #define GROUP_TABLE_VARIABLE "_LASTCALL_GROUP"
-void group_table_name(struct text *t, int fd, uint64_t cookie);
+enum { GROUP_TABLE_NAME_MAX = 64 };
+void group_table_name(struct text *t, int fd, uint64_t cookie, int holder);
 
 /* Take a slot for a process that is being made by the process in slot `parent` (MEMBER_NONE: not a member).
  * MEMBER_NONE: the table is full. */
@@ -124,11 +130,16 @@ int group_table_find(const struct group_table *m, int pid);
 int group_table_parent(const struct group_table *m, int at);
 
 /* The slot of the master that the process in slot `at` works for: its parent, or MEMBER_NONE if there is none or the
- * process is a successor, which drains by itself:
+ * process drains by itself:
  *   forked                                                                     a worker
- *   exec'd, and has received sockets, or accepts where its parent does not     a worker
- *   exec'd, and accepts beside its parent, has members of its own, or
- *   has shown nothing yet                                                      a successor (nginx USR2) */
+ *   exec'd, and has received sockets                                           a worker
+ *   exec'd, and accepts on a listener of others where its parent does not      a worker
+ *   exec'd, and accepts on such a listener beside its parent, or has members
+ *   of its own                                                                 a successor (nginx USR2)
+ *   exec'd, and accepts only on what it has bound itself                       another server, which its parent (a deploy
+ *                                                                              hook, a login) has only started
+ *   exec'd, and has shown nothing yet                                          not known
+ * A parent that is gone to another program (a shell) stands for the process that it came from. */
 int group_table_master(const struct group_table *m, int at);
 
 /* Does a drain of `root` include `at`? `at` is the same process, its worker, or a worker of such a worker. */

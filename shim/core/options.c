@@ -202,17 +202,23 @@ static int signal_of(struct slice s)
     return signal_names[signo][0] == '!' ? 0 : (int)signo;
 }
 
-static bool read_signals(struct options *o, size_t field UNUSED, const char *text)
+static bool read_list(uint64_t *signals, struct slice rest)
 {
-    struct slice rest = slice_of(text), element;
-    o->signals = 0;
+    struct slice element;
+    *signals = 0;
     for (unsigned count = 0; next_element(&rest, &element); count++) {
         int signo = signal_of(element);
         if (!signo || count == OPTIONS_SIGNALS_MAX)
             return false;
-        o->signals |= UINT64_C(1) << signo;
+        *signals |= UINT64_C(1) << signo;
     }
     return true;
+}
+
+static bool read_signals(struct options *o, size_t field UNUSED, const char *text)
+{
+    o->signals_auto = slice_is_word(slice_of(text), "auto");
+    return read_list(&o->signals, slice_of(o->signals_auto ? "TERM" : text));
 }
 
 static bool read_forward(struct options *o, size_t field UNUSED, const char *text)
@@ -368,6 +374,8 @@ static bool read_listen(struct options *o, size_t field UNUSED, const char *text
 {
     struct slice rest = slice_of(text), element;
     o->listen_count = 0;
+    if (slice_is_word(rest, "auto"))
+        return true;
     while (next_element(&rest, &element)) {
         if (o->listen_count == OPTIONS_LISTEN_MAX || !read_listener(element, &o->listen[o->listen_count]))
             return false;
@@ -398,7 +406,7 @@ bool options_listens(const struct options *o, uint8_t family, uint16_t port, con
                      size_t path_len)
 {
     if (!o->listen_count)
-        return family != 1;
+        return true;
     if (family == 6 && is_mapped(addr)) {
         family = 4;
         addr += 12;
@@ -461,6 +469,35 @@ static bool read_log_format(struct options *o, size_t field UNUSED, const char *
     return word >= 0;
 }
 
+static bool read_deliver(struct options *o, size_t field UNUSED, const char *text)
+{
+    static const char *const words[] = {"last", "first"};
+    int word = pick(text, words, COUNT(words));
+    o->deliver_first = word > 0;
+    return word >= 0;
+}
+
+/* ---- the shutdown time, whose default follows from the deadline ---- */
+
+#define SHUTDOWN_TIME_AUTO UINT64_MAX
+
+static bool read_shutdown_time(struct options *o, size_t field UNUSED, const char *text)
+{
+    o->shutdown_time = SHUTDOWN_TIME_AUTO;
+    return slice_is_word(slice_of(text), "auto") || options_duration(text, &o->shutdown_time);
+}
+
+/* False: the program would get its signal before the drain begins. */
+static bool settle_shutdown_time(struct options *o)
+{
+    bool fits = o->shutdown_time == SHUTDOWN_TIME_AUTO || o->timeout == 0 || o->shutdown_time <= o->timeout;
+    if (o->shutdown_time == SHUTDOWN_TIME_AUTO || !fits)
+        o->shutdown_time = o->timeout / 5 < 5 * NSEC_PER_SEC ? o->timeout / 5 : 5 * NSEC_PER_SEC;
+    return fits;
+}
+
+/* ---- paths ---- */
+
 static bool read_path(struct options *o, size_t field, const char *text)
 {
     *(const char **)field_at(o, field) = text;
@@ -475,12 +512,17 @@ static bool read_path(struct options *o, size_t field, const char *text)
 const struct option_row option_rows[] = {
     {"LASTCALL_DISABLE", "0", "1: pass everything through",
      read_switch, FIELD(disable)},
-    {"LASTCALL_SIGNALS", "TERM", "comma list of signals that begin a drain",
+    {"LASTCALL_SIGNALS", "auto", "comma list of signals that begin a drain; auto: TERM, and what the program is known to stop by",
      read_signals, 0},
     {"LASTCALL_FORWARD", "same", "signal delivered instead, e.g. QUIT",
      read_forward, 0},
     {"LASTCALL_TIMEOUT", "25s", "deadline, from the signal; 0 = none",
      read_duration, FIELD(timeout)},
+    {"LASTCALL_SHUTDOWN_TIME", "auto",
+     "how long before the deadline a program with a handler of its own gets its signal; auto: a fifth of it, at most 5s",
+     read_shutdown_time, 0},
+    {"LASTCALL_DELIVER", "last", "first: such a program gets its signal at once, and lastcall only guards its shutdown",
+     read_deliver, 0},
     {"LASTCALL_DELAY", "0", "longest lame-duck time: still accepting, already sending close notices",
      read_duration, FIELD(delay)},
     {"LASTCALL_DELAY_QUIET", "off", "end the lame duck early after this long without a new connection",
@@ -489,7 +531,7 @@ const struct option_row option_rows[] = {
      read_duration, FIELD(idle)},
     {"LASTCALL_LINGER", "2s", "longest lingering close, from output acknowledged",
      read_duration, FIELD(linger)},
-    {"LASTCALL_LISTEN", "all TCP", "only these listeners: 8080,127.0.0.1:9000,unix:/run/app.sock",
+    {"LASTCALL_LISTEN", "auto", "only these listeners: 8080,127.0.0.1:9000,unix:/run/app.sock; auto: all that speak HTTP",
      read_listen, 0},
     {"LASTCALL_CLOSE_NOTICE", "1", "send close notices (Connection: close); 0: never change a byte",
      read_switch, FIELD(close_notice)},
@@ -499,7 +541,7 @@ const struct option_row option_rows[] = {
      read_log_format, 0},
     {"LASTCALL_LOG_FILE", "stderr", "path of the log",
      read_path, FIELD(log_file)},
-    {"LASTCALL_REPORT", "off", "append the final report to this file as one JSON line",
+    {"LASTCALL_REPORT", "off", "append the report to this file, as JSON lines: at the signal, and at the end",
      read_path, FIELD(report)},
     {"LASTCALL_REPORT_CONNECTIONS", "0", "1: the report also tells of each connection (lastcall timeline)",
      read_switch, FIELD(report_connections)},
@@ -512,7 +554,7 @@ const unsigned option_rows_count = COUNT(option_rows);
 /* Fallbacks that are words for "nothing" and no value; struct options holds 0 for each of them. */
 static bool means_nothing(const char *fallback)
 {
-    static const char *const words[] = {"off", "same", "stderr", "all TCP"};
+    static const char *const words[] = {"off", "same", "stderr"};
     return pick(fallback, words, COUNT(words)) >= 0;
 }
 
@@ -522,6 +564,7 @@ void options_default(struct options *o)
     for (unsigned i = 0; i < option_rows_count; i++)
         if (!means_nothing(option_rows[i].fallback))
             (void)option_rows[i].read(o, option_rows[i].field, option_rows[i].fallback);
+    settle_shutdown_time(o);
 }
 
 /* The row of this name, or option_rows_count. */
@@ -554,11 +597,20 @@ static bool read_row(struct options *o, const struct option_row *row, const char
     return true;
 }
 
+static void add_error(struct options_error *errors, unsigned max, unsigned *count, const struct options_error *error)
+{
+    if (*count < max)
+        errors[*count] = *error;
+    ++*count;
+}
+
 unsigned options_read(struct options *o, const char *const *envp, struct options_error *errors, unsigned max)
 {
+    struct options_error shutdown_time = {.used = "auto"};
     unsigned count = 0;
     uint64_t seen = 0;
     options_default(o);
+    o->shutdown_time = SHUTDOWN_TIME_AUTO;
     for (; envp && *envp; envp++) {
         struct slice entry = slice_of(*envp), name = {*envp, slice_find(entry, '=')};
         const char *value = *envp + name.len + 1;
@@ -570,12 +622,15 @@ unsigned options_read(struct options *o, const char *const *envp, struct options
         if (!unknown && (seen & UINT64_C(1) << row))
             continue;
         seen |= UINT64_C(1) << row;
-        if (!unknown && read_row(o, &option_rows[row], value))
+        if (!unknown && read_row(o, &option_rows[row], value)) {
+            if (option_rows[row].read == read_shutdown_time)
+                shutdown_time = (struct options_error){name.at, name.len, value, "auto", false};
             continue;
-        if (count < max)
-            errors[count] =
-                (struct options_error){name.at, name.len, value, unknown ? "" : option_rows[row].fallback, unknown};
-        count++;
+        }
+        const char *used = unknown ? "" : option_rows[row].fallback;
+        add_error(errors, max, &count, &(struct options_error){name.at, name.len, value, used, unknown});
     }
+    if (!settle_shutdown_time(o)) /* longer than the deadline */
+        add_error(errors, max, &count, &shutdown_time);
     return count;
 }

@@ -171,6 +171,24 @@ static void put_totals(struct text *t, const struct report *r)
     put_u64(t, LOG_JSON, "connections_left_out", r->left_out);
 }
 
+void report_json_begun(struct text *t, const struct report_begun *b)
+{
+    text_str(t, "{\"event\":\"draining\",\"version\":\"" LASTCALL_VERSION "\",\"pid\":");
+    text_i64(t, b->pid);
+    put_signal(t, LOG_JSON, b->signal);
+    put_u64(t, LOG_JSON, "wall_start_ms", b->wall_start_ms);
+    if (b->mode) {
+        put_key(t, LOG_JSON, "mode", "");
+        put_json(t, b->mode);
+    }
+    put_u64(t, LOG_JSON, "in_flight", b->in_flight);
+    if (b->deadline == 0)
+        put_key(t, LOG_JSON, "deadline_us", "null");
+    else
+        put_time(t, LOG_JSON, "deadline", b->deadline);
+    text_str(t, "}\n");
+}
+
 /* ---- one process of a group ----------------------------------------------------------------------- */
 
 void report_text_process(struct text *t, const struct report_process *p)

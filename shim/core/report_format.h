@@ -77,6 +77,15 @@ void report_text(struct text *t, const struct report *r);
 void report_text_process(struct text *t, const struct report_process *p);
 void report_text_aborted(struct text *t, const struct report_aborted *c);
 
+/* The JSON line at the signal: SIGKILL may come before the report. */
+struct report_begun {
+    int pid, signal;
+    const char *mode; /* as in struct report */
+    uint64_t wall_start_ms, in_flight;
+    nsec_t deadline; /* 0: none */
+};
+void report_json_begun(struct text *t, const struct report_begun *b);
+
 /* The JSON line comes in pieces: begin, its processes, its aborted requests, its connections, end. *line is what it
  * expects next; it is the caller's, set by begin and from then on changed by these functions only. Each piece may go
  * into a buffer of its own that is written before the next, or all into one. A piece for which there is no room, or

@@ -22,7 +22,7 @@ static const uint32_t facts[] = {
     CONN(fd),
     CONN(generation),
     CONN(live),
-    CONN(dead),
+    CONN(attention),
     CONN(opaque_reason),
     CONN(ownership),
     CONN(stale),

@@ -15,6 +15,9 @@ bool drain_start(void);
  * handler. */
 bool drain_drive(void);
 
+/* Log which listeners are left alone, each once in a group. The log is open. */
+void drain_report_left_alone(void);
+
 /* ---- the program accepts while we drain: any thread, any signal handler ---- */
 
 /* The listener lfd does not accept any more. If the call can block, and there is no client left to wait for
@@ -32,6 +35,10 @@ void drain_accept_ends(int lfd);
 
 /* accept() on lfd failed with err. True: call it again. *err may be changed. */
 bool drain_accept_failed(int lfd, int *err);
+
+/* The program ends itself, and no drain has begun (it has been stopped by another signal, or exits for a reason of its own): requests
+ * in flight are said in one log line. Any thread, any signal handler. */
+void undrained_end(void);
 
 /* ---- a fork's child: the drain is its parent's ---- */
 void thread_after_fork(void);

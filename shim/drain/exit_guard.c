@@ -17,7 +17,7 @@ void exit_guard_after_fork(void)
 
 void exit_guard_wait(void)
 {
-    if (!deferred_draining() || __atomic_load_n(&deferred.delivering, __ATOMIC_ACQUIRE) || drain_state.tid <= 0)
+    if (!deferred_draining() || deferred_phase() == DRAIN_DONE || drain_state.tid <= 0)
         return;
     if (__atomic_exchange_n(&exit_guard.called, 1, __ATOMIC_ACQ_REL))
         return; /* exit from within exit: the first one has waited */

@@ -11,7 +11,7 @@ static const char *how_it_ended(const struct member *who)
     if (who->end == MEMBER_KILLED)
         return "killed";
     uint32_t phase = member_phase(who);
-    if (phase == DRAIN_DRAINED)
+    if (phase == DRAIN_DRAINED || (phase == DRAIN_GUARDING && who->open == 0))
         return "drained";
     if (phase == DRAIN_DONE || who->state == MEMBER_LEFT || who == group_self())
         return report_end_name((enum report_end)who->end);

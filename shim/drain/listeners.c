@@ -9,6 +9,8 @@
 #include "process/stats.h"
 #include "process/wake.h"
 #include "sys/syscall.h"
+#include "track/connections.h"
+#include "track/left_alone.h"
 #include "track/listeners.h"
 
 #include <sys/socket.h>
@@ -91,7 +93,7 @@ bool listeners_stop(void)
     bool any = false;
     for (unsigned i = 0; i < listeners.used; i++) {
         struct listener *l = &listeners.entry[i];
-        if (!l->live || l->ignored || l->state != LISTENER_ACCEPTS)
+        if (!l->live || l->state != LISTENER_ACCEPTS || left_alone_listener(l))
             continue;
         if (l->unix_ && !is_external(l))
             shut_unix(l);
@@ -203,7 +205,7 @@ static unsigned queues(bool late)
     unsigned all = 0;
     for (unsigned i = 0; i < listeners.used; i++) {
         struct listener *l = &listeners.entry[i];
-        if (!l->live || l->ignored)
+        if (!l->live || left_alone_listener(l))
             continue;
         unsigned queued = queue_of(l, late);
         if (l->state == LISTENER_TO_LEAVE && (queued == 0 || late))
@@ -222,7 +224,7 @@ bool listeners_detach(void)
     bool closed = false;
     for (unsigned i = 0; i < listeners.used; i++) {
         struct listener *l = &listeners.entry[i];
-        if (l->live && !l->ignored && l->state == LISTENER_TO_LEAVE)
+        if (l->live && !left_alone_listener(l) && l->state == LISTENER_TO_LEAVE)
             closed |= swap(l);
     }
     return closed;
@@ -263,6 +265,8 @@ static void count_queues(struct census *census, const struct drain *drain, nsec_
 {
     uint8_t phase = drain->phase;
     bool late = phase >= DRAIN_STOPPING_ACCEPT && now >= drain->stopping_from + config.idle;
+    if (phase >= DRAIN_STOPPING_ACCEPT)
+        listeners_stop(); /* one of AF_UNIX may have shown only now that it is HTTP */
     census->queued = queues(late);
     if (census->queued > 0 && !late && phase >= DRAIN_STOPPING_ACCEPT)
         census->next_expiry = drain->stopping_from + config.idle;
@@ -309,8 +313,8 @@ const char *listeners_how(void)
         [LISTENER_TO_LEAVE] = "left_to_others",
     };
     for (unsigned i = 0; i < listeners.used; i++) {
-        const struct listener *l = &listeners.entry[i];
-        if (!l->live || l->ignored)
+        struct listener *l = &listeners.entry[i];
+        if (!l->live || left_alone_listener(l))
             continue;
         if (l->stopped == LISTENER_HIDDEN ||
             l->stopped == LISTENER_FILTERED) /* a child forked since shares it in this state */

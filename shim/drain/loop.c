@@ -28,6 +28,7 @@ static struct {
     bool begun;            /* the drain has been told of the signal, or of the command, that began it */
     unsigned signals_seen; /* drain signals that it has been told of */
     bool first;            /* the scan of the signal's moment is still to be made */
+    bool told;             /* what was in flight then is reported */
     bool swept;            /* the descriptors were searched for connections that are not tracked ... */
     uint32_t swept_for;    /* ... for this question of the group */
 } loop;
@@ -109,12 +110,22 @@ static void scan_group(struct census *census, uint32_t asked, nsec_t now)
     take_group_events(&events);
 }
 
+/* What will the program do with its signal? Without a thread of its own the drain could not guard a shutdown. Go's runtime has a
+ * handler for every signal, which ends the process where the program has asked for nothing else (os/signal). */
+static enum program_answer program_answer(void)
+{
+    if (!deferred.pending || drain_state.tid <= 0)
+        return PROGRAM_DIES;
+    enum program_answer answer = dispositions_answer(deliver_for_shutdown());
+    return answer == PROGRAM_SHUTS_DOWN && self_is_go() ? PROGRAM_MAY_DIE : answer;
+}
+
 /* Once the listeners are stopped and nothing seems to be outstanding, three more sources can still bring a
  * connection. They are closed one by one, in this sequence, and after each the census is taken again. */
 static void take_census(struct census *census, nsec_t now)
 {
     uint32_t asked = coordinator_asked(); /* before the census: its answer is about what is seen after the question */
-    bool stopped = deferred.phase >= DRAIN_STOPPING_ACCEPT;
+    bool stopped = drain_stops_accepting(&drain_state.drain);
     scan(census, now);
     /* 1. The primary of node's cluster, which hands them over. */
     if (stopped && node_cluster_leave(drain_own_part_is_done(census), now))
@@ -127,7 +138,9 @@ static void take_census(struct census *census, nsec_t now)
         sweep(census, asked, now);
     if (census->queued > 0 || census->half_open > 0)
         loop.swept = false; /* an accept may be about to return a connection that no hook has seen */
+    census->aborted = LOAD(stats.counts.aborted);
     scan_group(census, asked, now);
+    census->answer = (uint8_t)program_answer();
 }
 
 /* ---- delivery --------------------------------------------------------------------------------------------------------- */
@@ -159,9 +172,10 @@ static void send_signal(int sig)
     sys1(SYS_exit_group, 128 + sig);
 }
 
-static enum report_end how_it_ended(void)
+/* A program that exits when it was given its signal has done what it should. */
+static enum report_end how_it_ended(bool guarded)
 {
-    if (exit_guard_waits())
+    if (exit_guard_waits() && !(guarded && (drain_state.drain.expired || stats.counts.aborted == 0)))
         return REPORT_EXIT;
     if (drain_state.drain.again)
         return REPORT_SECOND_SIGNAL;
@@ -176,9 +190,10 @@ static void add_aborted(const struct report_aborted *aborted, void *unused)
 
 /* The coordinator reports for all; a participant only says how its own part has ended. So does a worker that would have left
  * anyway (one process per connection), and has lost nothing. */
-static void report(enum report_end end, nsec_t now)
+static enum report_end report(bool guarded, nsec_t now)
 {
     drain_report_count_aborted();
+    enum report_end end = how_it_ended(guarded);
     conn_log_end();
     if (coordinator_is_other())
         drain_report_each_aborted(add_aborted, NULL);
@@ -187,17 +202,12 @@ static void report(enum report_end end, nsec_t now)
         drain_report_end(now, end);
     else
         drain_report_trace();
+    return end;
 }
 
 static void deliver(void)
 {
-    enum report_end end = how_it_ended();
-    report(end, clock_now());
-    __atomic_store_n(&deferred.delivering, 1, __ATOMIC_SEQ_CST);
-    coordinator_finish();
-    if (end == REPORT_EXIT) {
-        exit_guard_let_go();
-    } else if (!deferred.pending) {
+    if (!deferred.pending) {
         dispositions_give_back();
     } else if (drain_state.tid != -1) {
         wait_until_main_blocks();
@@ -206,12 +216,52 @@ static void deliver(void)
     } /* else this step's handler delivers: a signal from here is dropped where a tick is pending */
 }
 
+/* The deadline is over, and requests are outstanding. A program that has handled its signal ends by itself when it sees its
+ * connections end; one that does not is ended, with its workers, which nobody would end any more. */
+static void end_process(void)
+{
+    const struct timespec moment = {0, 150 * 1000 * 1000};
+    scan_abort(clock_now());
+    sys2(SYS_nanosleep, &moment, 0);
+    coordinator_end_members();
+    sys1(SYS_exit_group, 128 + deferred.first_signal);
+}
+
+/* The order counts: the report before the program can end; the members before a signal of the program's can reach them. */
+static void deliver_and_finish(const struct drain_actions *act)
+{
+    enum report_end end = REPORT_DRAINED;
+    if (act->finish)
+        end = report(!act->deliver, clock_now());
+    __atomic_store_n(&deferred.delivering, 1, __ATOMIC_SEQ_CST);
+    if (act->finish)
+        coordinator_finish();
+    if (act->deliver && end != REPORT_EXIT)
+        deliver();
+    if (act->finish)
+        exit_guard_let_go();
+    if (act->abort)
+        end_process();
+}
+
+/* As soon as all processes of the group have counted what was in flight. */
+static void tell_begun(bool is_last_moment)
+{
+    uint64_t in_flight = stats.counts.in_flight;
+    bool all = coordinator_add_in_flight(&in_flight);
+    if (loop.told || (!all && !is_last_moment))
+        return;
+    loop.told = true;
+    drain_report_begun(in_flight);
+}
+
 /* ---- the step ----------------------------------------------------------------------------------------------------------- */
 
 /* The ports are free early: a successor can have them while this process still serves. */
 static void close_listeners(const struct census *census, uint8_t phase, nsec_t now)
 {
-    if (census->may_close && phase >= DRAIN_EMPTYING && listeners_close(&drain_state.drain, census->closes_last, now))
+    bool stopped = phase == DRAIN_EMPTYING || phase == DRAIN_DRAINED;
+    if (census->may_close && stopped && listeners_close(&drain_state.drain, census->closes_last, now))
         coordinator_closed();
 }
 
@@ -223,25 +273,26 @@ bool loop_step(nsec_t *wake_at)
     bool first = loop.first;
     take_census(&census, now);
     if (first)
-        drain_report_signal(); /* by then it is known what was in flight */
+        drain_report_signal(census.answer == PROGRAM_SHUTS_DOWN);
     uint8_t before = drain_state.drain.phase;
     struct drain_actions act = drain_step(&drain_state.drain, &census, &config, now);
     uint8_t after = drain_state.drain.phase;
     if (act.stop_accepting)
         listeners_stop();
+    tell_begun(after >= DRAIN_EMPTYING);
     if (after != before)
         __atomic_store_n(&deferred.phase, after, __ATOMIC_SEQ_CST);
-    if (!act.deliver) {
+    if (!act.finish) {
         coordinator_publish(after, &census);
         close_listeners(&census, after, now);
     }
-    if (after >= DRAIN_EMPTYING && before < DRAIN_EMPTYING && !act.deliver)
+    if (after == DRAIN_EMPTYING && before < DRAIN_EMPTYING)
         act.wake_at = now; /* to close the listeners */
-    if (after >= DRAIN_EMPTYING && before < DRAIN_EMPTYING)
+    if (after >= DRAIN_EMPTYING && before < DRAIN_EMPTYING && drain_stops_accepting(&drain_state.drain))
         drain_report_accept_stopped(now);
     drain_report_trace();
-    if (act.deliver)
-        deliver();
+    if (act.deliver || act.finish)
+        deliver_and_finish(&act);
     *wake_at = act.wake_at;
-    return !act.deliver;
+    return !act.finish;
 }

@@ -16,6 +16,7 @@
 #include "sys/net.h"
 #include "track/conn_log.h"
 #include "track/connections.h"
+#include "track/left_alone.h"
 
 static enum report_json json_line;
 
@@ -50,12 +51,53 @@ void drain_report_after_fork(void)
     report_fd = -1;
 }
 
-void drain_report_signal(void)
+void drain_report_left_alone(void)
 {
-    if (group.coordinator == MEMBER_NONE)
-        log_number(LOG_INFO, "signal deferred, draining", "signal", (uint64_t)deferred.first_signal);
-    else
+    const struct listener *l;
+    while ((l = left_alone_untold()) != NULL)
+        log_number(LOG_INFO, "not HTTP, so it is left alone (LASTCALL_LISTEN names what is drained all the same)",
+                   "port", l->port);
+}
+
+void drain_report_signal(bool shuts_down)
+{
+    if (group.coordinator != MEMBER_NONE) {
         log_number(LOG_DEBUG, "drains with its group", "signal", (uint64_t)deferred.first_signal);
+        return;
+    }
+    drain_report_left_alone();
+    log_number(LOG_INFO, "signal deferred, draining", "signal", (uint64_t)deferred.first_signal);
+    if (shuts_down && !config.deliver_first)
+        log_number(LOG_INFO,
+                   "the program's own handler runs when the drain is over, or before its deadline; "
+                   "LASTCALL_DELIVER=first runs it at once",
+                   "shutdown_time_ms", config.shutdown_time / NSEC_PER_MSEC);
+}
+
+static void begun_to_file(uint64_t in_flight)
+{
+    struct text line;
+    char buf[512];
+    const struct report_begun begun = {
+        .pid = self_pid(),
+        .signal = deferred.first_signal,
+        .wall_start_ms = deferred.signal_wall_ms,
+        .in_flight = in_flight,
+        .deadline = config.timeout,
+    };
+    text_init(&line, buf, sizeof buf);
+    report_json_begun(&line, &begun);
+    bool locked = logfile_lock(report_fd);
+    uint64_t end = logfile_end(report_fd);
+    if (!logfile_write(report_fd, line.at, line.len) && locked)
+        logfile_take_back(report_fd, end);
+    logfile_unlock(report_fd);
+}
+
+void drain_report_begun(uint64_t in_flight)
+{
+    if (group.coordinator == MEMBER_NONE && report_fd >= 0)
+        begun_to_file(in_flight);
 }
 
 void drain_report_accept_stopped(nsec_t now)
@@ -112,7 +154,7 @@ void drain_report_trace(void)
 
 static bool is_aborted(const struct conn *c)
 {
-    if (!conn_is_alive(c) || conn_is_inherited(c) || c->stale)
+    if (!conn_is_alive(c) || conn_is_inherited(c) || c->stale || left_alone_connection(c))
         return false;
     if (c->stage >= CONN_HALF_CLOSED)
         return !__atomic_load_n(&c->acked, __ATOMIC_ACQUIRE) && sock_unsent(c->fd) > 1;
@@ -206,7 +248,7 @@ static void add_unread(const struct report_aborted *cut, void *unused)
 void drain_report_count_aborted(void)
 {
     if (drain_state.drain.phase == DRAIN_DONE)
-        stats.counts.aborted = drain_report_each_aborted(add_unread, NULL);
+        stats.counts.aborted += drain_report_each_aborted(add_unread, NULL);
 }
 
 static bool report_is_cut; /* a piece of it could not be written */

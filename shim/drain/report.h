@@ -7,7 +7,10 @@
 /* Open the log and the report. */
 void drain_report_open(void);
 
-void drain_report_signal(void);
+/* The signal has come. shuts_down: the program has a handler of its own. */
+void drain_report_signal(bool shuts_down);
+/* It is known what was in flight at the signal, in the whole group: the coordinator's first line. */
+void drain_report_begun(uint64_t in_flight);
 void drain_report_accept_stopped(nsec_t now);
 void drain_report_trace(void); /* what the hooks have decided since the last time */
 

@@ -18,6 +18,7 @@
 #include "track/close.h"
 #include "track/conn_log.h"
 #include "track/connections.h"
+#include "track/left_alone.h"
 
 #include <sys/socket.h>
 
@@ -191,6 +192,7 @@ static void act(enum conn_action action, struct conn *c, nsec_t now)
     switch (action) {
     case CONN_WATCH: close_watch(c); break; /* it may have ended before the drain thread was there; else EEXIST */
     case CONN_SHUT_READ: shut_read(c, now); break;
+    case CONN_HALF_CLOSE: close_half(c, now); break;
     case CONN_CLOSE_LINGERING: close_lingering(c); break;
     default: break;
     }
@@ -198,8 +200,12 @@ static void act(enum conn_action action, struct conn *c, nsec_t now)
 
 static struct conn_policy policy(bool first)
 {
-    return (struct conn_policy){deferred.signal_at, config.idle, config.linger,
-                                drain_may_close_idle(&drain_state.drain), first};
+    return (struct conn_policy){deferred.signal_at,
+                                config.idle,
+                                config.linger,
+                                drain_may_close_idle(&drain_state.drain),
+                                first,
+                                drain_state.drain.phase == DRAIN_GUARDING && drain_stops_accepting(&drain_state.drain)};
 }
 
 /* Decides about c, pinned and alive, and does it. */
@@ -272,7 +278,7 @@ void scan_connections(struct census *census, nsec_t now, bool first)
     census->leaving = exiting;
     for (uint32_t i = 0, n = pool_size(&connections); i < n; i++) {
         struct conn *c = pool_at(&connections, i);
-        if (!conn_is_alive(c))
+        if (!conn_is_alive(c) || left_alone_connection(c))
             continue;
         struct conn_decision d = look_at(c, &p, now);
         bool in_flight = d.outstanding == OUTSTANDING_IN_FLIGHT;
@@ -282,6 +288,21 @@ void scan_connections(struct census *census, nsec_t now, bool first)
             conn_drain_in_exit(&d, in_flight && somebody_serves(c), is_acked(c), &p, now);
         conn_drain_count(census, &d);
         publish_blocker(c, &d, first);
+    }
+}
+
+void scan_abort(nsec_t now)
+{
+    for (uint32_t i = 0, n = pool_size(&connections); i < n; i++) {
+        struct conn *c = pool_at(&connections, i);
+        if (!conn_is_alive(c) || !conn_lock(&c->pin))
+            continue;
+        if (conn_is_alive(c) && !conn_is_inherited(c) && !c->stale && !conn_is_shared(c)) {
+            close_half(c,
+                       now); /* what the program still writes is swallowed: a write of its own must not raise SIGPIPE */
+            sys2(SYS_shutdown, c->fd, SHUT_RDWR);
+        }
+        connections_unpin(c);
     }
 }
 

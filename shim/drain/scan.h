@@ -9,6 +9,9 @@
  * first: this scan also records the state at the signal. */
 void scan_connections(struct census *census, nsec_t now, bool first);
 
+/* The deadline is over: end every connection that is still open, in both directions. */
+void scan_abort(nsec_t now);
+
 /* The private epoll set has an event for connection index/generation. True: a census is worth taking. */
 bool scan_event(uint64_t token, nsec_t now);
 

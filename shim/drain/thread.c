@@ -109,7 +109,7 @@ static void watch_group(void *unused)
     (void)unused;
     for (;;) {
         uint32_t seen, *word = coordinator_futex(&seen);
-        if (__atomic_load_n(&deferred.delivering, __ATOMIC_SEQ_CST)) /* set before the words change for the last time */
+        if (deferred_phase() == DRAIN_DONE) /* set before the words change for the last time */
             return;
         wake_now();
         sys6(SYS_futex, word, FUTEX_WAIT_BITSET, seen, 0, 0, coordinator_futex_bit());

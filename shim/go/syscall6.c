@@ -236,21 +236,17 @@ static int before_recvmsg(struct go_call *g)
 static int after_recvmsg(struct go_call *g)
 {
     struct msghdr *msg = (struct msghdr *)g->arg[1];
-    if (g->bytes.c)
-        return after_read(g);
     if (g->ret >= 0 && msg->msg_controllen >= CMSG_LEN(sizeof(int)) && !(g->arg[2] & MSG_PEEK))
         hook_adopt_rights(msg);
-    return GO_DONE;
+    return g->bytes.c ? after_read(g) : GO_DONE;
 }
 
 static int before_sendmsg(struct go_call *g)
 {
     const struct msghdr *msg = (const struct msghdr *)g->arg[1];
-    if (kind_of(g->arg[0]) == FD_CONN)
-        return before_write(g);
     if (msg && msg->msg_controllen >= CMSG_LEN(sizeof(int)))
         hook_share_rights(msg);
-    return GO_PLAIN;
+    return kind_of(g->arg[0]) == FD_CONN ? before_write(g) : GO_PLAIN;
 }
 
 /* ---- accept ---- */

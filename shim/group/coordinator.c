@@ -11,7 +11,7 @@
 #include <time.h>
 
 /* At a deadline all processes end by their own clocks: so long the coordinator waits for its participants' reports. */
-#define SETTLE (50 * NSEC_PER_MSEC)
+#define SETTLE (250 * NSEC_PER_MSEC)
 
 static uint32_t said_confirmed; /* what the others were last told */
 
@@ -85,7 +85,7 @@ static bool follow(uint8_t phase)
     /* Looked at after `top`: a coordinator that delivers its signal meanwhile coordinates no drain any more, but it
      * has not died. */
     const struct member *now = coordinator();
-    if (now && member_phase(now) == DRAIN_DONE)
+    if (now && member_phase(now) >= DRAIN_GUARDING)
         return false;
     if (top == MEMBER_NONE || top == group.at) {
         bool lost = group.coordinator != MEMBER_NONE;
@@ -134,9 +134,9 @@ bool coordinator_delivered(void)
         return false;
     int now = group.coordinator;
     if (now != MEMBER_NONE && m->member[now].serial == group.coordinator_serial)
-        return m->member[now].phase == DRAIN_DONE;
+        return m->member[now].phase >= DRAIN_GUARDING;
     for (int at = group_table_master(m, group.at), i = 0; at != MEMBER_NONE && i < GROUP_TABLE_MAX; i++) {
-        if (member_phase(&m->member[at]) == DRAIN_DONE)
+        if (member_phase(&m->member[at]) >= DRAIN_GUARDING)
             return true;
         at = group_table_master(m, at);
     }
@@ -238,6 +238,7 @@ static void step_of_coordinator(const struct coordinator_part *part, struct cens
         if (!awaited)
             continue;
         census->members++;
+        census->members_open += member_at(i)->open > 0;
         unready += member_phase(member_at(i)) != DRAIN_DRAINED;
     }
     /* All participants are drained, and no connection can come any more: let all confirm that this is still so. */
@@ -250,10 +251,48 @@ static void step_of_coordinator(const struct coordinator_part *part, struct cens
         census->alone_until = deferred.signal_at + GROUP_LONE_GRACE;
 }
 
+bool coordinator_add_in_flight(uint64_t *in_flight)
+{
+    bool all = true;
+    if (!group_self() || coordinator())
+        return true;
+    for (int i = 0; i < group_table_top(group.table); i++) {
+        const struct member *who = member_at(i);
+        if (i == group.at || who->state != MEMBER_SERVES || (who->flags & MEMBER_IGNORES_SIGNALS) ||
+            !group_table_in_scope(group.table, i, group.at) || peers_out_of_reach(i))
+            continue;
+        all = all && member_phase(who) > DRAIN_SERVING && who->counted;
+        *in_flight += who->counts.in_flight;
+    }
+    return all;
+}
+
+/* All have their signals: what the coordinator's exit and report wait for is the requests of the others. */
+static void step_of_guard(struct census *census, struct peers_deaths *deaths)
+{
+    const struct group_table *m = group.table;
+    for (int i = 0; i < group_table_top(m); i++) {
+        const struct member *who = member_at(i);
+        uint32_t phase = member_phase(who);
+        if (i == group.at || phase == DRAIN_SERVING || !group_table_in_scope(m, i, group.at))
+            continue;
+        if (who->state == MEMBER_SERVES && phase < DRAIN_DONE && peers_watch(i, member_pid(who), deaths) &&
+            !peers_out_of_reach(i))
+            census->members_open += who->open > 0;
+        census->aborted += who->counts.aborted;
+    }
+    census->members = census->members_open;
+}
+
 void coordinator_step(const struct coordinator_part *part, struct census *census, struct coordinator_events *events)
 {
     if (!group_self()) {
         census->may_close = census->closes_last = part->phase >= DRAIN_EMPTYING;
+        return;
+    }
+    if (part->phase == DRAIN_GUARDING) {
+        if (!coordinator())
+            step_of_guard(census, &events->deaths);
         return;
     }
     events->coordinator_lost |= follow(part->phase);
@@ -268,9 +307,12 @@ void coordinator_publish(uint8_t phase, const struct census *census)
     struct member *self = group_self();
     if (!self)
         return;
-    bool changed = self->phase != phase || self->confirmed != said_confirmed;
+    bool was_open = self->open > 0;
+    bool changed = self->phase != phase || self->confirmed != said_confirmed ||
+                   (phase == DRAIN_GUARDING && was_open != (census->in_flight > 0));
     said_confirmed = self->confirmed;
     self->counts = stats.counts;
+    self->counted = 1;
     self->open = census->in_flight;
     self->last_done_at = __atomic_load_n(&stats.last_done_at, __ATOMIC_ACQUIRE);
     __atomic_store_n(&self->phase, phase, __ATOMIC_SEQ_CST);
@@ -297,8 +339,10 @@ static bool is_unsettled(void)
     const struct group_table *m = group.table;
     for (int i = 0; i < group_table_top(m); i++) {
         uint32_t phase = member_phase(member_at(i));
-        if (i != group.at && member_at(i)->state == MEMBER_SERVES && phase > DRAIN_SERVING && phase < DRAIN_DRAINED &&
-            group_table_in_scope(m, i, group.at) && !peers_out_of_reach(i))
+        bool open = phase == DRAIN_GUARDING && member_at(i)->open > 0;
+        if (i != group.at && member_at(i)->state == MEMBER_SERVES &&
+            ((phase > DRAIN_SERVING && phase < DRAIN_DRAINED) || open) && group_table_in_scope(m, i, group.at) &&
+            !peers_out_of_reach(i))
             return true;
     }
     return false;
@@ -348,4 +392,13 @@ void coordinator_finish(void)
         group_wake_participants();
     }
     wake_watcher();
+}
+
+void coordinator_end_members(void)
+{
+    if (!group_self() || coordinator())
+        return;
+    for (int i = 0; i < group_table_top(group.table); i++)
+        if (i != group.at && member_is_alive(member_at(i)) && group_table_in_scope(group.table, i, group.at))
+            peers_end(i);
 }

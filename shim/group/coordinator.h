@@ -30,6 +30,9 @@ struct coordinator_events {
 /* How often the coordinator has asked this participant to confirm that it is drained. */
 uint32_t coordinator_asked(void);
 
+/* Add what was in flight in the others at the signal. False: some have not counted it yet. */
+bool coordinator_add_in_flight(uint64_t *in_flight);
+
 /* Fill in the group's part of the census, and add what has happened to events. */
 void coordinator_step(const struct coordinator_part *part, struct census *census, struct coordinator_events *events);
 
@@ -49,6 +52,9 @@ uint32_t coordinator_futex_bit(void);
 void coordinator_end(enum report_end end);
 /* The coordinator is about to deliver its signal: its participants may deliver theirs. */
 void coordinator_finish(void);
+
+/* The coordinator ends at its deadline, and will not wait for its participants: end those that are left. */
+void coordinator_end_members(void);
 
 /* Does another process coordinate our drain? */
 bool coordinator_is_other(void);

@@ -1,91 +1,16 @@
 /* join.c: see join.h. */
 #include "group/join.h"
 
+#include "group/environment.h"
 #include "group/member.h"
 
 #include "sys/proc.h"
 #include "sys/memfd.h"
 #include "sys/syscall.h"
 
-#include <limits.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-
-extern char **environ __attribute__((weak, visibility("default")));
-
-/* perl compares environ with what it was at the beginning, and frees another one, and all its strings, as its own
- * (perl_destruct, my_setenv). */
-extern int perl_destruct(void *interpreter) __attribute__((weak, visibility("default")));
-
-/* ---- the environment --------------------------------------------------------------------------------------- */
-
-static const char variable[] = GROUP_TABLE_VARIABLE "=";
-static char entry[sizeof variable + 32];
-
-static char **find_entry(void)
-{
-    if (!&environ || !environ)
-        return NULL;
-    for (char **at = environ; *at; at++) {
-        unsigned i = 0;
-        while (variable[i] && (*at)[i] == variable[i])
-            i++;
-        if (!variable[i])
-            return at;
-    }
-    return NULL;
-}
-
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static bool parse_entry(const char *value, int *fd, uint64_t *cookie)
-{
-    unsigned digits = 0;
-    *fd = 0;
-    *cookie = 0;
-    for (; *value >= '0' && *value <= '9' && *fd < INT_MAX / 10 - 1; value++, digits++)
-        *fd = *fd * 10 + (*value - '0');
-    if (digits == 0 || *value++ != ':')
-        return false;
-    for (digits = 0; hex(*value) >= 0 && digits < 16; value++, digits++)
-        *cookie = *cookie << 4 | (uint64_t)hex(*value);
-    return digits == 16 && *value == '\0';
-}
-
-/* What the program starts from now on shall find the group. The program's own array may lie on the stack and have no room:
- * environ becomes a larger copy. Not under perl: a program that perl starts finds the group at its ancestors. */
-static void put_entry(void)
-{
-    struct text t;
-    char **old = find_entry();
-    size_t count = 0;
-    if (!&environ || group.fd < 0)
-        return;
-    text_init(&t, entry, sizeof entry);
-    group_table_name(&t, group.fd, group.table->cookie);
-    if (old) {
-        *old = entry;
-        return;
-    }
-    if (&perl_destruct)
-        return;
-    while (environ && environ[count])
-        count++;
-    long at =
-        sys6(SYS_mmap, 0, (count + 2) * sizeof *environ, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (at < 0 && at > -4096)
-        return;
-    char **grown = (char **)at;
-    for (size_t i = 0; i < count; i++)
-        grown[i] = environ[i];
-    grown[count] = entry;
-    __atomic_store_n(&environ, grown, __ATOMIC_RELEASE);
-}
 
 /* ---- joining -------------------------------------------------------------------------------------------------- */
 
@@ -107,21 +32,31 @@ static bool join(int fd, uint64_t cookie, bool any_cookie)
     return true;
 }
 
+/* The descriptor was inherited; or it is opened at its holder. */
+static bool join_named(const struct environment_name *n)
+{
+    if (join(n->fd, n->cookie, false))
+        return true;
+    int fd = n->holder ? memfd_open(n->holder, n->fd) : -1;
+    if (fd >= 0 && !join(fd, n->cookie, false))
+        sys1(SYS_close, fd);
+    return group.table != NULL;
+}
+
 static void join_environment(struct text *complaints)
 {
-    uint64_t cookie;
-    int fd;
-    char **found = find_entry();
-    if (!found || (parse_entry(*found + sizeof variable - 1, &fd, &cookie) && join(fd, cookie, false)))
+    const struct environment_name *n = &environment_name;
+    if (!n->text || (n->valid && join_named(n)))
         return;
-    /* A descriptor that was closed on the way is common (python's subprocess), and is not reported. */
-    if (parse_entry(*found + sizeof variable - 1, &fd, &cookie) && sys2(SYS_fcntl, fd, 1 /* F_GETFD */) < 0)
+    /* A descriptor that was closed on the way is common (python's subprocess), and so is a holder that has ended:
+     * neither is reported. */
+    if (n->valid && (n->holder || sys2(SYS_fcntl, n->fd, F_GETFD) < 0))
         return;
-    size_t n = 0;
-    while ((*found)[n])
-        n++;
+    size_t length = 0;
+    while (n->text[length] && length < 2 * GROUP_TABLE_NAME_MAX)
+        length++;
     text_str(complaints, "lastcall: ");
-    text_quoted(complaints, *found, n, false);
+    text_quoted(complaints, n->text, length, false);
     text_str(complaints, " names no group that can be joined; another one is looked for\n");
 }
 
@@ -209,6 +144,6 @@ void join_group(struct text *complaints, bool history)
         found(complaints, history);
     if (!group.table)
         return;
+    sys3(SYS_fcntl, group.fd, F_SETFD, FD_CLOEXEC); /* it was inherited: what this process starts need not be */
     take_place(joined, complaints);
-    put_entry();
 }

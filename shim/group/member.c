@@ -136,6 +136,7 @@ void member_begin_drain(int sig, nsec_t signal_at)
         return;
     self->signal = sig;
     self->signal_at = signal_at;
+    self->counted = 0;
     self->may_close = self->closed = 0;
     __atomic_store_n(&self->phase, DRAIN_LAME_DUCK, __ATOMIC_SEQ_CST);
 }

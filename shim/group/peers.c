@@ -1,6 +1,7 @@
 /* peers.c: see peers.h. */
 #include "group/peers.h"
 
+#include "process/config.h"
 #include "process/deferred.h"
 #include "process/ownfd.h"
 #include "process/wake.h"
@@ -43,7 +44,8 @@ static void died(int at, bool of_our_drain, struct peers_deaths *deaths)
     drop(&pidref[at]);
     if (who->serial != serial || __atomic_load_n(&who->state, __ATOMIC_ACQUIRE) == MEMBER_LEFT)
         return;
-    if (phase > DRAIN_SERVING && phase < DRAIN_DONE) {
+    bool shut_down = phase == DRAIN_GUARDING && who->open == 0; /* by its own handler, as it should */
+    if (phase > DRAIN_SERVING && phase < DRAIN_DONE && !shut_down) {
         who->end = MEMBER_KILLED;
         who->counts.aborted += who->open;
         if (deaths->count < GROUP_TABLE_MAX)
@@ -119,15 +121,39 @@ static long send_command(int at, int sig)
     return ret == 0 || ret == -ESRCH ? ret : sys3(SYS_rt_sigqueueinfo, member_pid(member_at(at)), sig, &info);
 }
 
+static bool takes(int pid, int sig)
+{
+    return !proc_blocks(pid, sig) && !proc_status_has(pid, "SigIgn", sig);
+}
+
+/* Any drain signal makes a command. The signal that began the drain may be one that workers block, since it is for their
+ * master alone (apache's WINCH). */
+static int command_signal(int pid)
+{
+    if (takes(pid, deferred.first_signal))
+        return deferred.first_signal;
+    for (int sig = 1; sig < 64; sig++)
+        if ((config.signals >> sig & 1) != 0 && takes(pid, sig))
+            return sig;
+    return deferred.first_signal;
+}
+
 void peers_command(int at)
 {
     struct pidref *p = &pidref[at];
     if (p->commanded || p->out_of_reach)
         return;
     bool is_parent = member_pid(member_at(at)) == (int)sys0(SYS_getppid);
-    long ret = is_parent ? -ESRCH : send_command(at, deferred.first_signal);
+    long ret = is_parent ? -ESRCH : send_command(at, command_signal(member_pid(member_at(at))));
     if (ret == -EPERM)
         ret = send_command(at, SIGCONT); /* dispositions_accept_commands */
     p->commanded = true;
     p->out_of_reach = ret != 0;
+}
+
+void peers_end(int at)
+{
+    const struct pidref *p = &pidref[at];
+    if (p->serial == member_at(at)->serial && p->fd >= 0 && !p->out_of_reach)
+        sys4(SYS_pidfd_send_signal, p->fd, SIGKILL, 0, 0);
 }

@@ -26,6 +26,9 @@ void peers_command(int at);
 /* The process in slot `at` cannot be commanded, or not be told apart from a process that is no member. */
 bool peers_out_of_reach(int at);
 
+/* SIGKILL to the process in slot `at`, if it is certain which one that is. */
+void peers_end(int at);
+
 /* A fork's child: the pidrefs are its parent's; their descriptors are closed by ownfd_after_fork. */
 void peers_after_fork(void);
 

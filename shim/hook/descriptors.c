@@ -21,8 +21,7 @@ int hook_bind(int fd, const void *addr, unsigned len)
     memcpy(&port, (const char *)addr + 2, sizeof port);
     if (!unix_ && port != 0)
         shim_arm();
-    if (!unix_ || self_armed() || config.listen_count > 0)
-        shim_bound(fd);
+    shim_bound(fd);
     return ret;
 }
 

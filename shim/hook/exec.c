@@ -1,6 +1,8 @@
 /* exec.c: hooks of the calls that make a process, and of those that make it another program. */
 #include "hook/hook_call.h"
 
+#include "group/environment.h"
+
 #include <limits.h>
 #include <stdarg.h>
 
@@ -19,48 +21,107 @@ pid_t hook_fork(void)
  * A signal handler may call these, and a child of vfork, whose memory is its parent's: here nothing is written but to
  * the stack. */
 
-/* The real call has come back: it failed, its errno stands. */
-static int exec_failed(bool told, int ret)
+extern char **environ __attribute__((weak, visibility("default")));
+
+enum exec_how { EXEC_PATH, EXEC_SEARCHED, EXEC_DESCRIPTOR, EXEC_AT };
+
+struct exec {
+    enum exec_how how;
+    bool environment; /* env was given; else the new program gets environ */
+    int fd, flags;
+    const char *path;
+    char *const *argv, *const *env;
+};
+
+/* The call that the program has made, if env is the one that it has given. */
+static int call_exec(const struct exec *e, char *const *env)
 {
+    bool given = e->environment || env != e->env;
+    switch (e->how) {
+    case EXEC_PATH: return given ? real.execve(e->path, e->argv, env) : real.execv(e->path, e->argv);
+    case EXEC_SEARCHED: return given ? real.execvpe(e->path, e->argv, env) : real.execvp(e->path, e->argv);
+    case EXEC_DESCRIPTOR: return real.fexecve(e->fd, e->argv, env);
+    default: return real.execveat(e->fd, e->path, e->argv, env, e->flags);
+    }
+}
+
+/* If the real call comes back, it has failed, and its errno stands. */
+static int exec(const struct exec *e)
+{
+    struct environment_start start = {.lent = false};
+    bool told = shim_exec_begin();
+    size_t room = environment_room(e->env);
+    char **list = __builtin_alloca((room + 1) * sizeof *list);
+    if (room > 0)
+        environment_exec(&start, list, e->env, told);
+    int ret = call_exec(e, room > 0 ? list : e->env);
+    environment_exec_failed(&start);
     if (told)
         shim_exec_failed();
     return ret;
 }
 
+static char *const *own_environment(void)
+{
+    return &environ ? environ : NULL;
+}
+
 int hook_execve(const char *path, char *const *argv, char *const *envp)
 {
-    bool told = shim_exec_begin();
-    return exec_failed(told, real.execve(path, argv, envp));
+    return exec(&(struct exec){EXEC_PATH, true, -1, 0, path, argv, envp});
 }
 
 int hook_execv(const char *path, char *const *argv)
 {
-    bool told = shim_exec_begin();
-    return exec_failed(told, real.execv(path, argv));
+    return exec(&(struct exec){EXEC_PATH, false, -1, 0, path, argv, own_environment()});
 }
 
 int hook_execvp(const char *file, char *const *argv)
 {
-    bool told = shim_exec_begin();
-    return exec_failed(told, real.execvp(file, argv));
+    return exec(&(struct exec){EXEC_SEARCHED, false, -1, 0, file, argv, own_environment()});
 }
 
 int hook_execvpe(const char *file, char *const *argv, char *const *envp)
 {
-    bool told = shim_exec_begin();
-    return exec_failed(told, real.execvpe(file, argv, envp));
+    return exec(&(struct exec){EXEC_SEARCHED, true, -1, 0, file, argv, envp});
 }
 
 int hook_fexecve(int fd, char *const *argv, char *const *envp)
 {
-    bool told = shim_exec_begin();
-    return exec_failed(told, real.fexecve(fd, argv, envp));
+    return exec(&(struct exec){EXEC_DESCRIPTOR, true, fd, 0, NULL, argv, envp});
 }
 
 int hook_execveat(int dir, const char *path, char *const *argv, char *const *envp, int flags)
 {
-    bool told = shim_exec_begin();
-    return exec_failed(told, real.execveat(dir, path, argv, envp, flags));
+    return exec(&(struct exec){EXEC_AT, true, dir, flags, path, argv, envp});
+}
+
+/* ---- spawn ---- */
+
+typedef int (*spawn_call)(pid_t *pid, const char *path, const void *actions, const void *attributes, char *const *argv,
+                          char *const *envp);
+
+static int spawn(spawn_call call, pid_t *pid, const char *path, const void *actions, const void *attributes,
+                 char *const *argv, char *const *envp)
+{
+    struct environment_start start;
+    size_t room = environment_room(envp);
+    char **list = __builtin_alloca((room + 1) * sizeof *list);
+    if (room > 0)
+        environment_spawn(&start, list, envp);
+    return call(pid, path, actions, attributes, argv, room > 0 ? list : envp);
+}
+
+int hook_posix_spawn(pid_t *pid, const char *path, const void *actions, const void *attributes, char *const *argv,
+                     char *const *envp)
+{
+    return spawn(real.posix_spawn, pid, path, actions, attributes, argv, envp);
+}
+
+int hook_posix_spawnp(pid_t *pid, const char *file, const void *actions, const void *attributes, char *const *argv,
+                      char *const *envp)
+{
+    return spawn(real.posix_spawnp, pid, file, actions, attributes, argv, envp);
 }
 
 /* ---- exec with a list of arguments ---- */

@@ -14,6 +14,7 @@ struct timespec;
 struct timeval;
 struct epoll_event;
 struct pollfd;
+struct sembuf;
 
 typedef void (*sig_handler)(int);
 

@@ -101,6 +101,9 @@ bool hook_untouchable(int flags);
 bool hook_send_farewell(struct io_call *call, int fd, const struct http1_span *chunks, size_t count,
                         const struct msghdr *like, int flags, ssize_t *result);
 
+/* seccomp(2), which has no function in libc (sandbox.c). */
+long hook_seccomp(long operation, long flags, const void *args);
+
 /* A half-closed connection swallows a file's bytes: *offset, or the file's position, moves as if the bytes had been
  * sent. */
 ssize_t hook_swallow_file(int in, off_t *offset, size_t n);

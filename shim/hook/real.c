@@ -22,6 +22,7 @@ static long missing(void)
 
 #define RAW(nr, a, b, c, d, e, f) early_result(sys6(nr, a, b, c, d, e, f))
 #define LIBC                      missing()
+#define LATE                      missing()
 #ifdef SYS_poll
 #define OLD     RAW
 #define HAS_OLD true
@@ -30,6 +31,7 @@ static long missing(void)
 #define HAS_OLD  false
 #endif
 #define NEEDS_LIBC(early) (*(early) == 'L' || (*(early) == 'O' && !HAS_OLD))
+#define IS_LATE(early)    ((early)[0] == 'L' && (early)[1] == 'A')
 
 #define HOOK_VARIADIC(returns, name, params)
 #define HOOK_ASM                                 HOOK
@@ -45,20 +47,6 @@ HIDDEN struct real real = {
 
 static bool bound;
 
-/* LIBC: bound when it is called early, and called again; where no libc has it, ENOSYS. */
-#define HOOK(returns, name, params, args, early) \
-    static returns early_##name params           \
-    {                                            \
-        if (!bound && NEEDS_LIBC(#early)) {      \
-            real_bind();                         \
-            if (real.name != early_##name)       \
-                return real.name args;           \
-        }                                        \
-        return (returns)(early);                 \
-    }
-#include "hook/hooks.def"
-#undef HOOK
-
 static void bind_one(void *slot, const char *name, bool *failed)
 {
     void *next = libc_next(name);
@@ -67,6 +55,32 @@ static void bind_one(void *slot, const char *name, bool *failed)
     else
         *failed = true;
 }
+
+/* Bind what is called now: all names, or this one again. */
+static void bind_now(void *slot, const char *name, bool late)
+{
+    bool failed = false;
+    if (!bound)
+        real_bind();
+    else if (late)
+        bind_one(slot, name, &failed);
+    if (failed)
+        libc_clear_error();
+}
+
+/* LIBC: bound when it is called early, and called again; where no libc has it, ENOSYS. */
+#define HOOK(returns, name, params, args, early)          \
+    static returns early_##name params                    \
+    {                                                     \
+        if (NEEDS_LIBC(#early)) {                         \
+            bind_now(&real.name, #name, IS_LATE(#early)); \
+            if (real.name != early_##name)                \
+                return real.name args;                    \
+        }                                                 \
+        return (returns)(early);                          \
+    }
+#include "hook/hooks.def"
+#undef HOOK
 
 void real_bind(void)
 {

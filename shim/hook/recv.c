@@ -1,5 +1,5 @@
 /* recv.c: hooks of the calls that bring bytes in. */
-#include "hook/hook_call.h"
+#include "hook/waiting.h"
 
 #include "compat/nginx_channel.h"
 #include "compat/node_cluster.h"
@@ -33,6 +33,8 @@ static NOINLINE ssize_t read_tracked(int fd, void *buf, size_t n, uint32_t slot)
 {
     if (UNLIKELY(slot == fd_slot_make(FD_SPECIAL, SPECIAL_SIGNALFD)))
         return hook_read_signalfd(fd, buf, n);
+    if (UNLIKELY(waiting_is_timed(slot)))
+        WAITING_TIMED(ssize_t, fd, false, real.read(fd, buf, n));
     if (UNLIKELY(fd_slot_kind(slot) != FD_CONN))
         return real.read(fd, buf, n);
     struct http1_span chunk = {buf, n};
@@ -56,13 +58,17 @@ ssize_t hook___read_chk(int fd, void *buf, size_t n, size_t size)
 
 static NOINLINE ssize_t readv_tracked(int fd, const struct iovec *iov, int count, uint32_t slot)
 {
+    if (waiting_is_timed(slot))
+        WAITING_TIMED(ssize_t, fd, false, real.readv(fd, iov, count));
+    if (fd_slot_kind(slot) != FD_CONN || count < 0)
+        return real.readv(fd, iov, count);
     READ_TRACKED(fd, slot, as_chunks(iov), (size_t)count, false, real.readv(fd, iov, count));
 }
 
 ssize_t hook_readv(int fd, const struct iovec *iov, int count)
 {
     uint32_t slot = slot_of(fd);
-    if (LIKELY(fd_slot_kind(slot) != FD_CONN || count < 0))
+    if (LIKELY(slot == 0))
         return real.readv(fd, iov, count);
     return readv_tracked(fd, iov, count, slot);
 }
@@ -84,6 +90,10 @@ static NOINLINE ssize_t recv_oddly(int fd, void *buf, size_t n, int flags, uint3
 static NOINLINE ssize_t recv_tracked(int fd, void *buf, size_t n, int flags, uint32_t slot)
 {
     struct http1_span chunk = {buf, n};
+    if (waiting_is_timed(slot))
+        WAITING_TIMED(ssize_t, fd, false, real.recv(fd, buf, n, flags));
+    if (fd_slot_kind(slot) != FD_CONN)
+        return real.recv(fd, buf, n, flags);
     if (UNLIKELY(flags & (NOT_OF_STREAM | MSG_TRUNC)))
         return recv_oddly(fd, buf, n, flags, slot);
     READ_TRACKED(fd, slot, &chunk, 1, false, real.recv(fd, buf, n, flags));
@@ -92,14 +102,14 @@ static NOINLINE ssize_t recv_tracked(int fd, void *buf, size_t n, int flags, uin
 ssize_t hook_recv(int fd, void *buf, size_t n, int flags)
 {
     uint32_t slot = slot_of(fd);
-    if (LIKELY(fd_slot_kind(slot) != FD_CONN))
+    if (LIKELY(slot == 0))
         return real.recv(fd, buf, n, flags);
     return recv_tracked(fd, buf, n, flags, slot);
 }
 
 ssize_t hook___recv_chk(int fd, void *buf, size_t n, size_t size, int flags)
 {
-    if (fd_slot_kind(slot_of(fd)) != FD_CONN || n > size)
+    if (slot_of(fd) == 0 || n > size)
         return real.__recv_chk(fd, buf, n, size, flags);
     return hook_recv(fd, buf, n, flags);
 }
@@ -107,7 +117,11 @@ ssize_t hook___recv_chk(int fd, void *buf, size_t n, size_t size, int flags)
 ssize_t hook_recvfrom(int fd, void *buf, size_t n, int flags, void *addr, unsigned *len)
 {
     uint32_t slot = slot_of(fd);
-    if (LIKELY(fd_slot_kind(slot) != FD_CONN))
+    if (LIKELY(slot == 0))
+        return real.recvfrom(fd, buf, n, flags, addr, len);
+    if (waiting_is_timed(slot))
+        WAITING_TIMED(ssize_t, fd, false, real.recvfrom(fd, buf, n, flags, addr, len));
+    if (fd_slot_kind(slot) != FD_CONN)
         return real.recvfrom(fd, buf, n, flags, addr, len);
     struct http1_span chunk = {buf, n};
     READ_TRACKED(fd, slot, &chunk, flags & MSG_TRUNC ? 0 : 1, flags & NOT_OF_STREAM,
@@ -116,7 +130,7 @@ ssize_t hook_recvfrom(int fd, void *buf, size_t n, int flags, void *addr, unsign
 
 ssize_t hook___recvfrom_chk(int fd, void *buf, size_t n, size_t size, int flags, void *addr, unsigned *len)
 {
-    if (fd_slot_kind(slot_of(fd)) != FD_CONN || n > size)
+    if (slot_of(fd) == 0 || n > size)
         return real.__recvfrom_chk(fd, buf, n, size, flags, addr, len);
     return hook_recvfrom(fd, buf, n, flags, addr, len);
 }
@@ -144,11 +158,21 @@ static bool is_deferred_command(const struct msghdr *msg, ssize_t n)
     return sig != 0 && signal_is_held(sig) && !shim_signal(sig, &info);
 }
 
+static NOINLINE ssize_t recvmsg_timed(int fd, struct msghdr *msg, int flags)
+{
+    WAITING_TIMED(ssize_t, fd, false, real.recvmsg(fd, msg, flags));
+}
+
+static ssize_t recvmsg_of(int fd, struct msghdr *msg, int flags)
+{
+    return UNLIKELY(waiting_is_timed(slot_of(fd))) ? recvmsg_timed(fd, msg, flags) : real.recvmsg(fd, msg, flags);
+}
+
 static ssize_t recv_rights(int fd, struct msghdr *msg, int flags)
 {
-    ssize_t n = real.recvmsg(fd, msg, flags);
+    ssize_t n = recvmsg_of(fd, msg, flags);
     while (UNLIKELY(n > 0 && self_armed() && !(flags & MSG_PEEK)) && is_deferred_command(msg, n))
-        n = real.recvmsg(fd, msg, flags);
+        n = recvmsg_of(fd, msg, flags);
     if (n >= 0 && msg->msg_controllen >= CMSG_LEN(sizeof(int)) && !(flags & MSG_PEEK) && !self_off())
         hook_adopt_rights(msg);
     return n;
@@ -172,12 +196,14 @@ ssize_t hook_recvmsg(int fd, struct msghdr *msg, int flags)
         return recv_rights(fd, msg, flags);
     }
     READ_TRACKED(fd, slot, as_chunks(msg->msg_iov), flags & MSG_TRUNC ? 0 : msg->msg_iovlen, flags & NOT_OF_STREAM,
-                 real.recvmsg(fd, msg, flags));
+                 recv_rights(fd, msg, flags));
 }
 
 int hook_recvmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags, struct timespec *timeout)
 {
     uint32_t slot = slot_of(fd);
+    if (UNLIKELY(waiting_is_timed(slot)))
+        WAITING_TIMED(int, fd, false, real.recvmmsg(fd, msgs, count, flags, timeout));
     if (LIKELY(fd_slot_kind(slot) != FD_CONN) || count == 0)
         return real.recvmmsg(fd, msgs, count, flags, timeout);
     /* On a stream a short count of messages is legal, and recvmmsg's count of messages does not say which bytes

@@ -1,5 +1,5 @@
 /* send.c: hooks of the calls that send bytes; while draining a response head leaves with its close option. */
-#include "hook/hook_call.h"
+#include "hook/waiting.h"
 
 #include "compat/node_cluster.h"
 #include "track/close_notice.h"
@@ -108,6 +108,32 @@ static NOINLINE ssize_t sendmsg_node_cluster(int fd, const struct msghdr *msg, i
     WRITE_HANDOFF(as_chunks(msg->msg_iov), msg->msg_iovlen, real.sendmsg(fd, msg, flags));
 }
 
+/* To a socket of the program's own, with a time-out. */
+static NOINLINE ssize_t write_timed(int fd, const void *buf, size_t n)
+{
+    WAITING_TIMED(ssize_t, fd, true, real.write(fd, buf, n));
+}
+
+static NOINLINE ssize_t writev_timed(int fd, const struct iovec *iov, int count)
+{
+    WAITING_TIMED(ssize_t, fd, true, real.writev(fd, iov, count));
+}
+
+static NOINLINE ssize_t send_timed(int fd, const void *buf, size_t n, int flags)
+{
+    WAITING_TIMED(ssize_t, fd, true, real.send(fd, buf, n, flags));
+}
+
+static NOINLINE ssize_t sendto_timed(int fd, const void *buf, size_t n, int flags, const void *addr, unsigned len)
+{
+    WAITING_TIMED(ssize_t, fd, true, real.sendto(fd, buf, n, flags, addr, len));
+}
+
+static NOINLINE ssize_t sendmsg_timed(int fd, const struct msghdr *msg, int flags)
+{
+    WAITING_TIMED(ssize_t, fd, true, real.sendmsg(fd, msg, flags));
+}
+
 static const struct msghdr no_name;
 
 static NOINLINE ssize_t write_tracked(int fd, const void *buf, size_t n, uint32_t slot)
@@ -122,6 +148,8 @@ ssize_t hook_write(int fd, const void *buf, size_t n)
     if (LIKELY(fd_slot_kind(slot) != FD_CONN)) {
         if (UNLIKELY(node_cluster_is(slot)))
             return write_node_cluster(fd, buf, n);
+        if (UNLIKELY(waiting_is_timed(slot)))
+            return write_timed(fd, buf, n);
         return real.write(fd, buf, n);
     }
     return write_tracked(fd, buf, n, slot);
@@ -138,6 +166,8 @@ ssize_t hook_writev(int fd, const struct iovec *iov, int count)
     if (LIKELY(fd_slot_kind(slot) != FD_CONN || count < 0)) {
         if (UNLIKELY(node_cluster_is(slot) && count > 0))
             return writev_node_cluster(fd, iov, count);
+        if (UNLIKELY(waiting_is_timed(slot)))
+            return writev_timed(fd, iov, count);
         return real.writev(fd, iov, count);
     }
     return writev_tracked(fd, iov, count, slot);
@@ -152,16 +182,22 @@ static NOINLINE ssize_t send_tracked(int fd, const void *buf, size_t n, int flag
 ssize_t hook_send(int fd, const void *buf, size_t n, int flags)
 {
     uint32_t slot = slot_of(fd);
-    if (LIKELY(fd_slot_kind(slot) != FD_CONN))
+    if (LIKELY(fd_slot_kind(slot) != FD_CONN)) {
+        if (UNLIKELY(waiting_is_timed(slot)))
+            return send_timed(fd, buf, n, flags);
         return real.send(fd, buf, n, flags);
+    }
     return send_tracked(fd, buf, n, flags, slot);
 }
 
 ssize_t hook_sendto(int fd, const void *buf, size_t n, int flags, const void *addr, unsigned len)
 {
     uint32_t slot = slot_of(fd);
-    if (LIKELY(fd_slot_kind(slot) != FD_CONN))
+    if (LIKELY(fd_slot_kind(slot) != FD_CONN)) {
+        if (UNLIKELY(waiting_is_timed(slot)))
+            return sendto_timed(fd, buf, n, flags, addr, len);
         return real.sendto(fd, buf, n, flags, addr, len);
+    }
     struct http1_span chunk = {buf, n};
     WRITE_TRACKED(fd, slot, &chunk, 1, &no_name, flags, real.sendto(fd, buf, n, flags, addr, len));
 }
@@ -183,11 +219,13 @@ void hook_share_rights(const struct msghdr *msg)
 ssize_t hook_sendmsg(int fd, const struct msghdr *msg, int flags)
 {
     uint32_t slot = slot_of(fd);
+    if (UNLIKELY(msg && msg->msg_controllen >= CMSG_LEN(sizeof(int))))
+        hook_share_rights(msg);
     if (LIKELY(fd_slot_kind(slot) != FD_CONN)) {
-        if (msg && msg->msg_controllen >= CMSG_LEN(sizeof(int)))
-            hook_share_rights(msg);
         if (UNLIKELY(node_cluster_is(slot) && msg))
             return sendmsg_node_cluster(fd, msg, flags);
+        if (UNLIKELY(waiting_is_timed(slot)))
+            return sendmsg_timed(fd, msg, flags);
         return real.sendmsg(fd, msg, flags);
     }
     WRITE_TRACKED(fd, slot, as_chunks(msg->msg_iov), msg->msg_iovlen, msg, flags, real.sendmsg(fd, msg, flags));
@@ -195,6 +233,8 @@ ssize_t hook_sendmsg(int fd, const struct msghdr *msg, int flags)
 
 int hook_sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags)
 {
+    if (UNLIKELY(waiting_is_timed(slot_of(fd))))
+        WAITING_TIMED(int, fd, true, real.sendmmsg(fd, msgs, count, flags));
     if (LIKELY(fd_slot_kind(slot_of(fd)) != FD_CONN) || count == 0)
         return real.sendmmsg(fd, msgs, count, flags);
     unsigned done = 0;
@@ -248,19 +288,31 @@ static NOINLINE ssize_t sendfile_tracked(int out, int in, off_t *offset, size_t 
     return sent;
 }
 
+static NOINLINE ssize_t sendfile_timed(int out, int in, off_t *offset, size_t n,
+                                       ssize_t (*next)(int, int, off_t *, size_t))
+{
+    WAITING_TIMED(ssize_t, out, true, next(out, in, offset, n));
+}
+
 ssize_t hook_sendfile(int out, int in, off_t *offset, size_t n)
 {
     uint32_t slot = slot_of(out);
-    if (LIKELY(fd_slot_kind(slot) != FD_CONN))
+    if (LIKELY(fd_slot_kind(slot) != FD_CONN)) {
+        if (UNLIKELY(waiting_is_timed(slot)))
+            return sendfile_timed(out, in, offset, n, real.sendfile);
         return real.sendfile(out, in, offset, n);
+    }
     return sendfile_tracked(out, in, offset, n, slot, real.sendfile);
 }
 
 ssize_t hook_sendfile64(int out, int in, off_t *offset, size_t n)
 {
     uint32_t slot = slot_of(out);
-    if (LIKELY(fd_slot_kind(slot) != FD_CONN))
+    if (LIKELY(fd_slot_kind(slot) != FD_CONN)) {
+        if (UNLIKELY(waiting_is_timed(slot)))
+            return sendfile_timed(out, in, offset, n, real.sendfile64);
         return real.sendfile64(out, in, offset, n);
+    }
     return sendfile_tracked(out, in, offset, n, slot, real.sendfile64);
 }
 
@@ -269,19 +321,28 @@ ssize_t hook_splice(int in, off_t *off_in, int out, off_t *off_out, size_t n, un
     uint32_t from = slot_of(in), to = slot_of(out);
     struct io_call call;
     if (fd_slot_kind(to) == FD_CONN && io_write_begin(&call, to, deferred_draining())) {
-        ssize_t sent = real.splice(in, off_in, out, off_out, n, flags);
+        ssize_t sent;
+        do
+            sent = real.splice(in, off_in, out, off_out, n, flags);
+        while (UNLIKELY(sent < 0) && hook_again(&call.runs));
         io_write_end(&call, sent, NULL, 0);
         return sent;
     }
     if (fd_slot_kind(from) == FD_CONN) {
         if (!io_read_begin(&call, in, from))
             return 0;
-        ssize_t got = real.splice(in, off_in, out, off_out, n, flags);
+        ssize_t got;
+        do
+            got = real.splice(in, off_in, out, off_out, n, flags);
+        while (UNLIKELY(got < 0) && hook_again(&call.runs));
         if (got < 0) {
             io_read_none(&call);
             return got;
         }
         return io_read_end(&call, got, NULL, 0);
     }
+    if (UNLIKELY(waiting_is_timed(from) || waiting_is_timed(to)))
+        WAITING_TIMED(ssize_t, waiting_is_timed(to) ? out : in, waiting_is_timed(to),
+                      real.splice(in, off_in, out, off_out, n, flags));
     return real.splice(in, off_in, out, off_out, n, flags);
 }

@@ -29,7 +29,7 @@ static void to_user(struct sigaction *act, const struct ksigaction *k)
 int hook_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
 {
     struct ksigaction now, before;
-    if (LIKELY(!signal_is_held(sig)))
+    if (LIKELY(!disposition_is_watched(sig)))
         return real.sigaction(sig, act, old);
     if (act)
         from_user(&now, act);
@@ -74,28 +74,28 @@ static bool refused(sig_handler handler)
 
 sig_handler hook_signal(int sig, sig_handler handler)
 {
-    if (LIKELY(!signal_is_held(sig)) || refused(handler))
+    if (LIKELY(!disposition_is_watched(sig)) || refused(handler))
         return real.signal(sig, handler);
     return bsd_signal_(sig, handler);
 }
 
 sig_handler hook_bsd_signal(int sig, sig_handler handler)
 {
-    if (LIKELY(!signal_is_held(sig)) || refused(handler))
+    if (LIKELY(!disposition_is_watched(sig)) || refused(handler))
         return real.bsd_signal(sig, handler);
     return bsd_signal_(sig, handler);
 }
 
 sig_handler hook_sysv_signal(int sig, sig_handler handler)
 {
-    if (LIKELY(!signal_is_held(sig)) || refused(handler))
+    if (LIKELY(!disposition_is_watched(sig)) || refused(handler))
         return real.sysv_signal(sig, handler);
     return set_handler(sig, handler, SA_RESETHAND | SA_NODEFER, 0);
 }
 
 sig_handler hook___sysv_signal(int sig, sig_handler handler)
 {
-    if (LIKELY(!signal_is_held(sig)) || refused(handler))
+    if (LIKELY(!disposition_is_watched(sig)) || refused(handler))
         return real.__sysv_signal(sig, handler);
     return set_handler(sig, handler, SA_RESETHAND | SA_NODEFER, 0);
 }
@@ -109,7 +109,7 @@ sig_handler hook_sigset(int sig, sig_handler handler)
     struct ksigaction now;
     uint64_t bit = bit_of(sig), before = 0;
     sig_handler old;
-    if (LIKELY(!signal_is_held(sig)))
+    if (LIKELY(!disposition_is_watched(sig)))
         return real.sigset(sig, handler);
     if (handler != SIG_HOLD_)
         old = set_handler(sig, handler, 0, 0);
@@ -122,7 +122,7 @@ sig_handler hook_sigset(int sig, sig_handler handler)
 
 int hook_sigignore(int sig)
 {
-    if (LIKELY(!signal_is_held(sig)))
+    if (LIKELY(!disposition_is_watched(sig)))
         return real.sigignore(sig);
     set_handler(sig, SIG_IGN, 0, 0);
     return 0;
@@ -135,11 +135,34 @@ int hook_siginterrupt(int sig, int flag)
         __atomic_fetch_or(&interrupting, bit_of(sig), __ATOMIC_RELAXED);
     else if (sig > 0 && sig < SIGNAL_VIEW_MAX)
         __atomic_fetch_and(&interrupting, ~bit_of(sig), __ATOMIC_RELAXED);
-    if (LIKELY(!signal_is_held(sig)) || !shim_sigaction(sig, NULL, &act))
+    if (LIKELY(!disposition_is_watched(sig)) || !shim_sigaction(sig, NULL, &act))
         return real.siginterrupt(sig, flag);
     act.flags = flag ? act.flags & ~(unsigned long)SA_RESTART : act.flags | SA_RESTART;
     shim_sigaction(sig, &act, NULL);
     return 0;
+}
+
+/* ---- the program sends it to itself ---- */
+
+/* After delivery a program that wants to die of its signal after all (node: SA_RESETHAND, then raise) would live on
+ * as PID 1, where the kernel ignores a default disposition (pid_namespaces(7)), with its listeners stopped. */
+static void end_as_pid_1(int sig)
+{
+    struct ksigaction now;
+    if (UNLIKELY(deferred.delivering) && sig > 0 && sig < SIGNAL_VIEW_MAX && (config.signals >> sig & 1) != 0 &&
+        sys0(SYS_getpid) == 1 && sys4(SYS_rt_sigaction, sig, 0, &now, 8) == 0 && now.handler == SIGNAL_VIEW_DEFAULT)
+        sys1(SYS_exit_group, 128 + sig);
+}
+
+/* What the program says to itself is no supervisor's word that it shall stop. */
+int hook_raise(int sig)
+{
+    end_as_pid_1(sig);
+    if (!dispositions_lend(sig))
+        return real.raise(sig);
+    int ret = real.raise(sig);
+    dispositions_lend_end(sig);
+    return ret;
 }
 
 /* ---- programs that block the signal and fetch it ---- */
@@ -180,6 +203,7 @@ int hook_sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespe
         siginfo_t *to = info ? info : &own;
         int sig = real.sigtimedwait(set, to, timeout);
         if (sig > 0 && signal_is_held(sig)) {
+            dispositions_note_waited(sig);
             if (shim_signal(sig, to))
                 return hand_over(sig, info);
         } else if (sig > 0 || !hook_interrupted(runs)) {
@@ -244,6 +268,7 @@ static size_t withhold(struct signalfd_siginfo *record, size_t n)
         if (r->ssi_code == SI_TIMER || r->ssi_code == SI_QUEUE)
             info.si_value.sival_ptr = (void *)(uintptr_t)r->ssi_ptr;
         if (signal_is_held((int)r->ssi_signo)) {
+            dispositions_note_waited((int)r->ssi_signo);
             if (!shim_signal((int)r->ssi_signo, &info))
                 continue;
             siginfo_t first;

@@ -1,8 +1,9 @@
 /* syscall.c: the function syscall(2), for the numbers of the table. The entry (syscall_*.S) comes here
  * only for those; all others jump straight on, so that SYS_vfork and its kind keep their stack. */
-#include "hook/hook_call.h"
+#include "hook/waiting.h"
 
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
 #include <sys/socket.h>
@@ -12,19 +13,22 @@
 HIDDEN uint64_t syscall_ours[8];
 
 static const uint16_t numbers[] = {
-    SYS_bind,        SYS_listen,       SYS_accept,          SYS_accept4,
-    SYS_getsockname, SYS_read,         SYS_readv,           SYS_recvfrom,
-    SYS_recvmsg,     SYS_recvmmsg,     SYS_write,           SYS_writev,
-    SYS_sendto,      SYS_sendmsg,      SYS_sendmmsg,        SYS_sendfile,
-    SYS_splice,      SYS_close,        SYS_close_range,     SYS_shutdown,
-    SYS_dup,         SYS_dup3,         SYS_fcntl,           SYS_execve,
-    SYS_execveat,    SYS_rt_sigaction, SYS_rt_sigtimedwait, SYS_rt_sigsuspend,
-    SYS_signalfd4,   SYS_epoll_ctl,    SYS_epoll_pwait,     SYS_epoll_pwait2,
-    SYS_ppoll,       SYS_pselect6,     SYS_nanosleep,       SYS_clock_nanosleep,
-    SYS_exit_group,
+    SYS_bind,         SYS_listen,        SYS_accept,          SYS_accept4,
+    SYS_getsockname,  SYS_read,          SYS_readv,           SYS_recvfrom,
+    SYS_recvmsg,      SYS_recvmmsg,      SYS_write,           SYS_writev,
+    SYS_sendto,       SYS_sendmsg,       SYS_sendmmsg,        SYS_sendfile,
+    SYS_splice,       SYS_close,         SYS_close_range,     SYS_shutdown,
+    SYS_dup,          SYS_dup3,          SYS_fcntl,           SYS_execve,
+    SYS_execveat,     SYS_rt_sigaction,  SYS_rt_sigtimedwait, SYS_rt_sigsuspend,
+    SYS_signalfd4,    SYS_epoll_ctl,     SYS_epoll_pwait,     SYS_epoll_pwait2,
+    SYS_ppoll,        SYS_pselect6,      SYS_nanosleep,       SYS_clock_nanosleep,
+    SYS_exit_group,   SYS_connect,       SYS_setsockopt,      SYS_semop,
+    SYS_semtimedop,   SYS_msgsnd,        SYS_msgrcv,          SYS_futex,
+    SYS_io_getevents, SYS_io_pgetevents, SYS_io_uring_enter,  SYS_prctl,
+    SYS_seccomp,
 #ifdef SYS_poll /* the newer architectures have only the calls that can say more */
-    SYS_dup2,        SYS_fork,         SYS_signalfd,        SYS_epoll_wait,
-    SYS_poll,        SYS_select,       SYS_pause,
+    SYS_dup2,         SYS_fork,          SYS_signalfd,        SYS_epoll_wait,
+    SYS_poll,         SYS_select,        SYS_pause,
 #endif
 };
 
@@ -49,7 +53,7 @@ static const sigset_t *widen(const uint64_t *kernel, sigset_t *out)
 static long raw_sigaction(long sig, const struct ksigaction *act, struct ksigaction *old, long size)
 {
     struct ksigaction before;
-    if (!signal_is_held((int)sig) || size != 8 || !shim_sigaction((int)sig, act, &before))
+    if (!disposition_is_watched((int)sig) || size != 8 || !shim_sigaction((int)sig, act, &before))
         return real.syscall(SYS_rt_sigaction, sig, (long)act, (long)old, size, 0, 0);
     if (old)
         *old = before;
@@ -76,22 +80,28 @@ static long retried(long nr, long a, long b, long c, long d, long e, long f)
     }
 }
 
-static long raw_epoll_pwait2(long a, long b, long c, const struct timespec *timeout, long e, long f)
+/* The same for a call whose argument number `at` is a relative time, which the kernel only reads. */
+static long retried_for_the_rest(long nr, const long *args, unsigned at)
 {
+    const struct timespec *timeout = (const struct timespec *)args[at];
     struct timespec rest;
-    nsec_t end = timeout ? clock_now() + (nsec_t)timeout->tv_sec * NSEC_PER_SEC + (nsec_t)timeout->tv_nsec : 0;
-    for (;;) {
-        unsigned runs = hook_runs();
-        long ret = real.syscall(SYS_epoll_pwait2, a, b, c, (long)timeout, e, f);
-        if (LIKELY(ret >= 0) || !hook_interrupted(runs))
+    struct waiting w = {arch_ticks(), hook_runs()};
+    long a[6], ret;
+    memcpy(a, args, sizeof a);
+    do {
+        ret = real.syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+        if (LIKELY(ret >= 0) || !waiting_again(&w, -1))
             return ret;
-        if (timeout) {
-            nsec_t now = clock_now(), left = end > now ? end - now : 0;
-            rest.tv_sec = (time_t)(left / NSEC_PER_SEC);
-            rest.tv_nsec = (long)(left % NSEC_PER_SEC);
-            timeout = &rest;
-        }
-    }
+        a[at] = (long)waiting_left_ts(&w, timeout, &rest);
+    } while (true);
+}
+
+/* FUTEX_WAIT's time is relative; that of every other operation is absolute, or no time at all (futex(2)). */
+static long raw_futex(const long *args)
+{
+    if (LIKELY((args[1] & FUTEX_CMD_MASK) != FUTEX_WAIT))
+        return retried(SYS_futex, args[0], args[1], args[2], args[3], args[4], args[5]);
+    return retried_for_the_rest(SYS_futex, args, 3);
 }
 
 /* The real function of this row returns the error itself, not in errno. */
@@ -116,6 +126,7 @@ static long raw_fork(void)
 
 long syscall_dispatch(long nr, long a, long b, long c, long d, long e, long f)
 {
+    const long args[6] = {a, b, c, d, e, f};
     sigset_t wide;
     switch (nr) {
 #ifdef SYS_poll
@@ -159,10 +170,18 @@ long syscall_dispatch(long nr, long a, long b, long c, long d, long e, long f)
     case SYS_epoll_ctl: return hook_epoll_ctl((int)a, (int)b, (int)c, (void *)d);
     case SYS_nanosleep: return hook_nanosleep((void *)a, (void *)b);
     case SYS_clock_nanosleep: return raw_clock_nanosleep((int)a, (int)b, (void *)c, (void *)d);
-    case SYS_epoll_pwait2: return raw_epoll_pwait2(a, b, c, (void *)d, e, f);
+    case SYS_epoll_pwait2: return retried_for_the_rest(nr, args, 3);
+    case SYS_futex: return raw_futex(args);
+    case SYS_io_getevents:
+    case SYS_io_pgetevents: return retried_for_the_rest(nr, args, 4);
+    case SYS_connect: return hook_connect((int)a, (void *)b, (unsigned)c);
+    case SYS_setsockopt: return hook_setsockopt((int)a, (int)b, (int)c, (void *)d, (unsigned)e);
+    case SYS_semtimedop: return retried_for_the_rest(nr, args, 3);
     case SYS_epoll_pwait:
         return e == 0 || f == 8 ? hook_epoll_pwait((int)a, (void *)b, (int)c, (int)d, widen((void *)e, &wide))
                                 : real.syscall(nr, a, b, c, d, e, f);
+    case SYS_prctl: return hook_prctl((int)a, (unsigned long)b, (unsigned long)c, (unsigned long)d, (unsigned long)e);
+    case SYS_seccomp: return hook_seccomp(a, b, (void *)c);
     case SYS_exit_group: hook__exit((int)a); return 0;
     default: return retried(nr, a, b, c, d, e, f);
     }

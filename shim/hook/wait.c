@@ -1,95 +1,46 @@
 /* wait.c: hooks of the calls that SA_RESTART does not restart (signal(7)): an EINTR that only our own handler
  * caused is retried with the time that is left. Some programs die of an EINTR they did not ask for. */
-#include "hook/hook_call.h"
+#include "hook/waiting.h"
 
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
 #include <time.h>
 
-/* One wait. When it began is asked of the processor, not of the clock, which would cost more than all the rest: what
- * its ticks are worth is found in the rare case that we have to know. */
-struct waiting {
-    uint64_t began;
-    unsigned runs;
-};
-
-static struct waiting wait_begin(void)
-{
-    self_settle();
-    return (struct waiting){arch_ticks(), hook_runs()};
-}
-
-static nsec_t nsec(const struct timespec *t)
-{
-    const nsec_t most = (nsec_t)1 << 33; /* seconds: some say `for ever` so, and the product must not overflow */
-    nsec_t seconds = (nsec_t)t->tv_sec;
-    return (seconds < most ? seconds : most) * NSEC_PER_SEC + (nsec_t)t->tv_nsec;
-}
-
-/* Did the wait fail only because of lastcall's handler? Then prepare the next round. */
-static bool again(struct waiting *w, int ret)
-{
-    return UNLIKELY(ret < 0) && hook_again(&w->runs);
-}
-
-static nsec_t left(const struct waiting *w, nsec_t timeout)
-{
-    nsec_t since = clock_since(w->began);
-    return since < timeout ? timeout - since : 0;
-}
-
-static int left_ms(const struct waiting *w, int timeout)
-{
-    if (timeout <= 0)
-        return timeout;
-    return (int)((left(w, (nsec_t)timeout * NSEC_PER_MSEC) + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC);
-}
-
-static const struct timespec *left_ts(const struct waiting *w, const struct timespec *timeout, struct timespec *out)
-{
-    if (!timeout)
-        return NULL;
-    nsec_t ns = left(w, nsec(timeout));
-    out->tv_sec = (time_t)(ns / NSEC_PER_SEC);
-    out->tv_nsec = (long)(ns % NSEC_PER_SEC);
-    return out;
-}
-
 int hook_epoll_wait(int ep, struct epoll_event *events, int max, int timeout)
 {
-    struct waiting w = wait_begin();
+    struct waiting w = waiting_begin();
     int ret = real.epoll_wait(ep, events, max, timeout);
-    while (again(&w, ret))
-        ret = real.epoll_wait(ep, events, max, left_ms(&w, timeout));
+    while (waiting_again(&w, ret))
+        ret = real.epoll_wait(ep, events, max, waiting_left_ms(&w, timeout));
     return ret;
 }
 
 int hook_epoll_pwait(int ep, struct epoll_event *events, int max, int timeout, const sigset_t *mask)
 {
-    struct waiting w = wait_begin();
+    struct waiting w = waiting_begin();
     int ret = real.epoll_pwait(ep, events, max, timeout, mask);
-    while (again(&w, ret))
-        ret = real.epoll_pwait(ep, events, max, left_ms(&w, timeout), mask);
+    while (waiting_again(&w, ret))
+        ret = real.epoll_pwait(ep, events, max, waiting_left_ms(&w, timeout), mask);
     return ret;
 }
 
 int hook_epoll_pwait2(int ep, struct epoll_event *events, int max, const struct timespec *timeout, const sigset_t *mask)
 {
     struct timespec rest;
-    struct waiting w = wait_begin();
+    struct waiting w = waiting_begin();
     int ret = real.epoll_pwait2(ep, events, max, timeout, mask);
-    while (again(&w, ret))
-        ret = real.epoll_pwait2(ep, events, max, left_ts(&w, timeout, &rest), mask);
+    while (waiting_again(&w, ret))
+        ret = real.epoll_pwait2(ep, events, max, waiting_left_ts(&w, timeout, &rest), mask);
     return ret;
 }
 
 int hook_poll(struct pollfd *fds, unsigned long count, int timeout)
 {
-    struct waiting w = wait_begin();
+    struct waiting w = waiting_begin();
     int ret = real.poll(fds, count, timeout);
-    while (again(&w, ret))
-        ret = real.poll(fds, count, left_ms(&w, timeout));
+    while (waiting_again(&w, ret))
+        ret = real.poll(fds, count, waiting_left_ms(&w, timeout));
     return ret;
 }
 
@@ -103,10 +54,10 @@ int hook___poll_chk(struct pollfd *fds, unsigned long count, int timeout, size_t
 int hook_ppoll(struct pollfd *fds, unsigned long count, const struct timespec *timeout, const sigset_t *mask)
 {
     struct timespec rest;
-    struct waiting w = wait_begin();
+    struct waiting w = waiting_begin();
     int ret = real.ppoll(fds, count, timeout, mask);
-    while (again(&w, ret))
-        ret = real.ppoll(fds, count, left_ts(&w, timeout, &rest), mask);
+    while (waiting_again(&w, ret))
+        ret = real.ppoll(fds, count, waiting_left_ts(&w, timeout, &rest), mask);
     return ret;
 }
 
@@ -133,10 +84,10 @@ int hook_select(int n, fd_set *r, fd_set *w, fd_set *x, struct timeval *timeout)
 int hook_pselect(int n, fd_set *r, fd_set *w, fd_set *x, const struct timespec *timeout, const sigset_t *mask)
 {
     struct timespec rest;
-    struct waiting wait = wait_begin();
+    struct waiting wait = waiting_begin();
     int ret = real.pselect(n, r, w, x, timeout, mask);
-    while (again(&wait, ret))
-        ret = real.pselect(n, r, w, x, left_ts(&wait, timeout, &rest), mask);
+    while (waiting_again(&wait, ret))
+        ret = real.pselect(n, r, w, x, waiting_left_ts(&wait, timeout, &rest), mask);
     return ret;
 }
 
@@ -169,6 +120,21 @@ int hook_clock_nanosleep(int clock, int flags, const struct timespec *want, stru
             own = *to;
             want = &own;
         }
+    }
+}
+
+/* C11: -1 for EINTR, another negative number for any other error. */
+int hook_thrd_sleep(const struct timespec *want, struct timespec *rest)
+{
+    struct timespec own;
+    struct timespec *to = rest ? rest : &own;
+    for (;;) {
+        unsigned runs = hook_runs();
+        int ret = real.thrd_sleep(want, to);
+        if (LIKELY(ret != -1) || !eintr_is_ours(runs))
+            return ret;
+        own = *to;
+        want = &own;
     }
 }
 

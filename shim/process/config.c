@@ -1,7 +1,11 @@
 /* config.c: see config.h. */
 #include "process/config.h"
 
+#include "core/known_program.h"
+#include "sys/proc.h"
 #include "sys/syscall.h"
+
+#include <fcntl.h>
 
 HIDDEN struct options config;
 
@@ -81,6 +85,29 @@ void config_read(const char *const *environment)
         text_str(
             &t,
             "lastcall: LASTCALL_REPORT_CONNECTIONS=1 adds to the report, but LASTCALL_REPORT names no file for it\n");
+}
+
+static size_t read_file(const char *path, char *buf, size_t size)
+{
+    long fd = sys4(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return 0;
+    long n = sys3(SYS_read, fd, buf, size);
+    sys1(SYS_close, fd);
+    return n > 0 ? (size_t)n : 0;
+}
+
+/* Without /proc: TERM alone. */
+void config_settle(void)
+{
+    char exe[OPTIONS_PATH_MAX], args[1024];
+    long n = sys4(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", exe, sizeof exe);
+    size_t args_len = read_file("/proc/self/cmdline", args, sizeof args);
+    int graceful = n > 0 ? known_program_signal(exe, (size_t)n, args, args_len) : 0;
+    if (n > 0 && known_program_waits(exe, (size_t)n, graceful))
+        config.shutdown_signal = graceful;
+    if (config.signals_auto)
+        config.signals = known_program_signals(graceful, proc_has_terminal((int)sys0(SYS_getpid)));
 }
 
 const char *config_errors(void)

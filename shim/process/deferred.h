@@ -4,6 +4,7 @@
 #define LASTCALL_PROCESS_DEFERRED_H
 
 #include "core/drain.h"
+#include "core/signal_repeat.h"
 
 struct deferred {
     uint8_t phase;      /* enum drain_phase, as the hooks may see it */
@@ -14,16 +15,23 @@ struct deferred {
     int pending_signal;
     bool has_info;
     uint8_t info[128]; /* siginfo of the pending signal */
-    unsigned signals;  /* drain signals so far: the drain's thread reads how many are new */
-    nsec_t last_at;    /* when the last of them came: set before it is counted */
+    struct signal_repeat repeat;
+    unsigned
+        signals; /* drain signals so far, each of which after the first ends the drain: its thread reads how many are new */
+    nsec_t last_at; /* when the last of them came: set before it is counted */
     nsec_t signal_at;
     uint64_t signal_wall_ms;
 };
 extern HIDDEN struct deferred deferred;
 
+static inline uint8_t deferred_phase(void)
+{
+    return __atomic_load_n(&deferred.phase, __ATOMIC_ACQUIRE);
+}
+
 static inline bool deferred_draining(void)
 {
-    return UNLIKELY(__atomic_load_n(&deferred.phase, __ATOMIC_ACQUIRE) != DRAIN_SERVING);
+    return UNLIKELY(deferred_phase() != DRAIN_SERVING);
 }
 
 /* A fork's child has no signal pending: the drain is its parent's. */

@@ -1,30 +1,102 @@
 /* eintr.c: see eintr.h. */
 #include "process/eintr.h"
 
+#include "sys/map.h"
 #include "sys/syscall.h"
+
+/* Our handler may run in all threads at once (a signal to each, and commands to each), so what it notes may depend on no other
+ * thread: each run has a number of its own, and each thread a place of its own, found by its tid. The places are in sets; of a
+ * full set the place that was used longest ago is taken, whose thread has long read it, or ended. */
+enum { SETS = 512, WAYS = 16 };
+enum { CLAIMED = -1 }; /* a tid: the place is about to change hands */
+
+struct eintr_thread {
+    int tid;        /* 0: free */
+    unsigned alone; /* the number of the last run of our handler alone; 0: none */
+    unsigned shown; /* the number of the last run after which the program's handler has run too */
+};
 
 HIDDEN struct eintr eintr;
 
+void eintr_prepare(void)
+{
+    if (!eintr.thread)
+        eintr.thread = map_zeroed(SETS * WAYS * sizeof *eintr.thread);
+}
+
+static struct eintr_thread *set_of(int tid)
+{
+    return &eintr.thread[(unsigned)tid % SETS * WAYS];
+}
+
+static struct eintr_thread *find(int tid)
+{
+    struct eintr_thread *set = set_of(tid);
+    for (unsigned i = 0; i < WAYS; i++)
+        if (__atomic_load_n(&set[i].tid, __ATOMIC_ACQUIRE) == tid)
+            return &set[i];
+    return NULL;
+}
+
+/* Run numbers go round: is a after b? */
+static bool is_after(unsigned a, unsigned b)
+{
+    return a != 0 && (int)(a - b) > 0;
+}
+
+static unsigned last_run(const struct eintr_thread *t)
+{
+    unsigned alone = LOAD(t->alone), shown = LOAD(t->shown);
+    return is_after(shown, alone) ? shown : alone;
+}
+
+static struct eintr_thread *oldest(struct eintr_thread *set)
+{
+    struct eintr_thread *old = &set[0];
+    for (unsigned i = 0; i < WAYS; i++) {
+        if (LOAD(set[i].tid) == 0)
+            return &set[i];
+        if (is_after(last_run(old), last_run(&set[i])))
+            old = &set[i];
+    }
+    return old;
+}
+
+static struct eintr_thread *claim(int tid)
+{
+    for (;;) {
+        struct eintr_thread *t = oldest(set_of(tid));
+        int before = LOAD(t->tid);
+        if (before == CLAIMED ||
+            !__atomic_compare_exchange_n(&t->tid, &before, CLAIMED, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+            continue;
+        STORE(t->alone, 0u);
+        STORE(t->shown, 0u);
+        __atomic_store_n(&t->tid, tid, __ATOMIC_RELEASE);
+        return t;
+    }
+}
+
 void eintr_note_run(int tid)
 {
-    unsigned at = eintr_runs();
-    eintr.run_tid[at % EINTR_RUNS] = tid;
-    __atomic_store_n(&eintr.runs, at + 1, __ATOMIC_RELEASE);
+    int thread = tid < 0 ? -tid : tid;
+    if (!eintr.thread)
+        return;
+    struct eintr_thread *t = find(thread);
+    if (!t)
+        t = claim(thread);
+    unsigned run = __atomic_add_fetch(&eintr.runs, 1, __ATOMIC_ACQ_REL);
+    if (tid < 0)
+        STORE(t->shown, run);
+    else
+        STORE(t->alone, run);
 }
 
 bool eintr_is_ours(unsigned runs)
 {
-    unsigned now = __atomic_load_n(&eintr.runs, __ATOMIC_ACQUIRE);
-    bool ours = false;
-    if (LIKELY(now == runs))
+    if (LIKELY(__atomic_load_n(&eintr.runs, __ATOMIC_ACQUIRE) == runs))
         return false;
-    int tid = (int)sys0(SYS_gettid);
-    if (now - runs > EINTR_RUNS)
-        runs = now - EINTR_RUNS;
-    for (; runs != now; runs++) {
-        if (eintr.run_tid[runs % EINTR_RUNS] == -tid)
-            return false; /* one call may meet both: deferred, and delivered before the thread went on */
-        ours = ours || eintr.run_tid[runs % EINTR_RUNS] == tid;
-    }
-    return ours;
+    const struct eintr_thread *t = find((int)sys0(SYS_gettid));
+    /* One call may meet both: deferred, and delivered before the thread went on. */
+    return t && !is_after(LOAD(t->shown), runs) && is_after(LOAD(t->alone), runs);
 }

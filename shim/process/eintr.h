@@ -5,20 +5,24 @@
 
 #include "base.h"
 
-enum { EINTR_RUNS = 64 };
+struct eintr_thread;
 
 struct eintr {
-    unsigned runs;           /* of our handler, where it has interrupted a call */
-    int run_tid[EINTR_RUNS]; /* the threads of the last runs; negative: the program's own handler has run as well */
+    unsigned runs;               /* of our handler, where it has interrupted a call */
+    struct eintr_thread *thread; /* the last run in each thread; NULL: no memory */
 };
 extern HIDDEN struct eintr eintr;
+
+/* The process begins to serve. */
+void eintr_prepare(void);
 
 static INLINE unsigned eintr_runs(void)
 {
     return __atomic_load_n(&eintr.runs, __ATOMIC_RELAXED);
 }
 
-/* Our handler has interrupted a call of thread tid; -tid: and the program's handler has run as well. */
+/* Our handler has interrupted a call of thread tid; -tid: and the program's handler has run as well. In that thread, all
+ * signals blocked. */
 void eintr_note_run(int tid);
 
 /* Has our handler alone run in this thread since `runs`, so that an EINTR is not the program's business? */

@@ -25,6 +25,13 @@ void self_switch_on(void)
     __atomic_store_n(&self_state.off, false, __ATOMIC_RELEASE);
 }
 
+void self_switch_off(void)
+{
+    __atomic_store_n(&self_state.off, true, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&self_state.armed, false, __ATOMIC_SEQ_CST);
+    self_state.pre_exec = false;
+}
+
 void self_note_pid(void)
 {
     self_state.pid = (int)sys0(SYS_getpid);

@@ -53,6 +53,9 @@ void self_set_go(void);
 void self_set_injected(bool injected);
 void self_switch_on(void);
 
+/* A sandbox would end the process for our calls: the hooks pass everything through from now on. */
+void self_switch_off(void);
+
 /* Note the process's number, before it serves. */
 void self_note_pid(void);
 

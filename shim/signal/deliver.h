@@ -7,9 +7,17 @@
 
 #include <signal.h>
 
-/* The signal that is delivered for the deferred one. */
+/* The signal that is delivered for the deferred one: while requests are in flight (in the phase DRAIN_GUARDING), and when all is
+ * done. nginx ends at once by TERM, and lets its requests end by QUIT. */
+static inline int deliver_for_shutdown(void)
+{
+    return config.forward ? config.forward : config.shutdown_signal ? config.shutdown_signal : deferred.pending_signal;
+}
+
 static inline int deliver_which(void)
 {
+    if (deferred_phase() == DRAIN_GUARDING)
+        return deliver_for_shutdown();
     return config.forward ? config.forward : deferred.pending_signal;
 }
 

@@ -2,6 +2,7 @@
 #include "signal/disposition.h"
 
 #include "process/config.h"
+#include "process/deferred.h"
 #include "process/log.h"
 #include "process/self.h"
 #include "sys/sigmask.h"
@@ -22,6 +23,7 @@ void dispositions_init(disposition_handler *handler, disposition_handler *on_com
 void dispositions_after_fork(void)
 {
     dispositions.lock = 0;
+    dispositions.given = 0;
 }
 
 /* ---- the kernel's table -------------------------------------------------------------------------------------------- */
@@ -113,6 +115,8 @@ void dispositions_take(void)
 struct ksigaction dispositions_release(int sig)
 {
     struct ksigaction own = signal_view_release(&dispositions.view, sig), now;
+    if (deferred_phase() == DRAIN_GUARDING)
+        dispositions.given |= (uint64_t)1 << sig;
     if (own.handler != SIGNAL_VIEW_IGNORE && get_action(sig, &now) && !dispositions_is_ours(now.handler))
         return now;
     if (!dispositions_put(sig, own))
@@ -140,6 +144,22 @@ bool dispositions_are_ignored(void)
     return ignored;
 }
 
+/* A handler that is called once only will most likely raise the signal again, by default (node). */
+enum program_answer dispositions_answer(int sig)
+{
+    struct ksigaction own;
+    uint64_t mask = lock_view();
+    bool known = signal_is_held(sig) || get_action(sig, &own);
+    if (signal_is_held(sig))
+        own = dispositions.view.program[sig];
+    unlock_view(mask);
+    if ((dispositions.waited >> sig & 1) != 0)
+        return PROGRAM_SHUTS_DOWN;
+    if (!known || own.handler <= SIGNAL_VIEW_IGNORE)
+        return PROGRAM_DIES;
+    return own.flags & SA_RESETHAND ? PROGRAM_MAY_DIE : PROGRAM_SHUTS_DOWN;
+}
+
 /* ---- the program's calls --------------------------------------------------------------------------------------------- */
 
 /* A child of vfork (python's subprocess resets all handlers in it) has the view of its parent in its memory, and a table
@@ -156,6 +176,18 @@ static void change_of_vfork_child(int sig, const struct ksigaction *act, struct 
         *old = dispositions_is_ours(kernel.handler) ? dispositions.view.program[sig] : kernel;
 }
 
+/* The program has its signal, has shut down, and wants to die of the signal after all: default disposition, then raise. It is held
+ * once more, so that this death is an exit, which the drain can guard and report. Under the lock. */
+static bool take_for_the_end(int sig, const struct ksigaction *act)
+{
+    struct ksigaction now;
+    if (!disposition_is_watched(sig) || deferred_phase() != DRAIN_GUARDING || !self_is_our_process() || !act ||
+        act->handler != SIGNAL_VIEW_DEFAULT || !get_action(sig, &now))
+        return false;
+    signal_view_hold(&dispositions.view, sig, &now);
+    return true;
+}
+
 bool dispositions_change(int sig, const struct ksigaction *act, struct ksigaction *old)
 {
     if (signal_is_held(sig) && !self_is_our_process()) {
@@ -163,7 +195,7 @@ bool dispositions_change(int sig, const struct ksigaction *act, struct ksigactio
         return true;
     }
     uint64_t mask = lock_view();
-    bool held = signal_is_held(sig);
+    bool held = signal_is_held(sig) || take_for_the_end(sig, act);
     if (held && old)
         *old = dispositions.view.program[sig];
     if (held && act && signal_view_set(&dispositions.view, sig, act))
@@ -174,6 +206,31 @@ bool dispositions_change(int sig, const struct ksigaction *act, struct ksigactio
     return held;
 }
 
+bool dispositions_lend(int sig)
+{
+    if (!signal_is_held(sig) || !self_is_our_process())
+        return false;
+    uint64_t mask = lock_view();
+    const struct ksigaction *own = &dispositions.view.program[sig];
+    bool lent = signal_is_held(sig) && own->handler > SIGNAL_VIEW_IGNORE && dispositions_put(sig, *own);
+    unlock_view(mask);
+    return lent;
+}
+
+/* The handler may have changed the view, and with SA_RESETHAND the kernel has. */
+void dispositions_lend_end(int sig)
+{
+    struct ksigaction now;
+    uint64_t mask = lock_view();
+    struct ksigaction *own = &dispositions.view.program[sig];
+    if (signal_is_held(sig) && own->handler != SIGNAL_VIEW_IGNORE) {
+        if ((own->flags & SA_RESETHAND) != 0 && get_action(sig, &now) && now.handler == SIGNAL_VIEW_DEFAULT)
+            own->handler = SIGNAL_VIEW_DEFAULT;
+        put_ours(sig, SA_RESTART);
+    }
+    unlock_view(mask);
+}
+
 /* ---- for a drain ------------------------------------------------------------------------------------------------------ */
 
 void dispositions_accept_commands(void)
@@ -181,6 +238,13 @@ void dispositions_accept_commands(void)
     struct ksigaction now, act = ours(dispositions.on_command, SA_RESTART);
     if (get_action(SIGCONT, &now) && now.handler == SIGNAL_VIEW_DEFAULT)
         put_action(SIGCONT, &act);
+}
+
+void dispositions_refuse_commands(void)
+{
+    struct ksigaction now, none = {.handler = SIGNAL_VIEW_DEFAULT};
+    if (get_action(SIGCONT, &now) && now.handler == (uintptr_t)dispositions.on_command)
+        put_action(SIGCONT, &none);
 }
 
 void dispositions_interrupt(int first, int delivered)

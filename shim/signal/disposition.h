@@ -3,6 +3,7 @@
 #ifndef LASTCALL_SIGNAL_DISPOSITION_H
 #define LASTCALL_SIGNAL_DISPOSITION_H
 
+#include "core/drain.h"
 #include "core/signal_view.h"
 
 #include <signal.h>
@@ -12,6 +13,8 @@ typedef void disposition_handler(int sig, siginfo_t *info, void *context);
 struct dispositions {
     struct signal_view view; /* changed under the lock */
     uint8_t lock;
+    uint64_t given;  /* signals (bit n) that were given back for the program's shutdown: see take_for_the_end */
+    uint64_t waited; /* signals (bit n) that the program takes by sigwait or from a signalfd */
     disposition_handler *handler, *on_command; /* lastcall's: see dispositions_init */
 };
 extern HIDDEN struct dispositions dispositions;
@@ -19,6 +22,12 @@ extern HIDDEN struct dispositions dispositions;
 static inline bool signal_is_held(int sig)
 {
     return signal_view_holds(&dispositions.view, sig);
+}
+
+/* Does a change of this disposition concern lastcall? Else the kernel alone is to be asked. */
+static inline bool disposition_is_watched(int sig)
+{
+    return sig > 0 && sig < SIGNAL_VIEW_MAX && ((dispositions.view.held | dispositions.given) >> sig & 1) != 0;
 }
 
 /* handler: for the drain signals that are held; on_command: for SIGCONT (dispositions_accept_commands). Once, before any
@@ -39,13 +48,30 @@ bool dispositions_are_ignored(void);
  * kernel is to be asked. */
 bool dispositions_change(int sig, const struct ksigaction *act, struct ksigaction *old);
 
+/* The program has taken sig, or is about to, by sigwait or from a signalfd. */
+static inline void dispositions_note_waited(int sig)
+{
+    __atomic_or_fetch(&dispositions.waited, (uint64_t)1 << sig, __ATOMIC_RELAXED);
+}
+
+/* What does the program do when it gets sig? */
+enum program_answer dispositions_answer(int sig);
+
 /* A worker: its coordinator may have no right to send it a drain signal (root without CAP_KILL, as hardened containers have
  * it), but SIGCONT may be sent to a process of another user if it is of the same session (kill(2)). */
 void dispositions_accept_commands(void);
 
+/* Undo dispositions_accept_commands. */
+void dispositions_refuse_commands(void);
+
 /* The next signal is the delivery: a call that it meets fails with EINTR, if the program's own handler would make it so
  * (uvicorn's parent waits for a futex), and is not restarted after our handler. */
 void dispositions_interrupt(int first, int delivered);
+
+/* Around the program's raise(sig), which must not return before the program's own handler has (C11 7.14.2.1): the program's
+ * disposition is in the kernel for that time. False: nothing to undo, since sig is not held, or has no handler of the program. */
+bool dispositions_lend(int sig);
+void dispositions_lend_end(int sig);
 
 /* A fork's child has its parent's view; the lock is of a thread that is not there. */
 void dispositions_after_fork(void);

@@ -6,6 +6,7 @@
 #include <ucontext.h>
 
 #define ARCH_NAME "x86_64"
+#define ARCH_AUDIT 0xc000003eu /* linux/audit.h */
 
 /* What has this size and alignment is whole pages. */
 enum { ARCH_PAGE_MAX = 4096 };

@@ -19,13 +19,12 @@ static int move_up(int fd)
 {
     static const short from[] = {500, 200, 100};
     for (unsigned i = 0; i < COUNT(from); i++) {
-        int moved = (int)sys3(SYS_fcntl, fd, F_DUPFD, from[i]);
+        int moved = (int)sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, from[i]);
         if (moved < 0)
             continue;
         sys1(SYS_close, fd);
         return moved;
     }
-    sys3(SYS_fcntl, fd, F_SETFD, 0);
     return fd;
 }
 
@@ -71,16 +70,22 @@ struct search {
     int found;
 };
 
+/* The link first: to open what else may be behind it (a FIFO, a device) could do something. */
+static int open_link(int dir, const char *path)
+{
+    char target[sizeof link_text + 8];
+    long n = sys4(SYS_readlinkat, dir, path, target, sizeof target);
+    if (n != (long)sizeof link_text - 1 || memcmp(target, link_text, sizeof link_text - 1) != 0)
+        return -ENOENT;
+    return (int)sys4(SYS_openat, dir, path, O_RDWR | O_CLOEXEC, 0);
+}
+
 static void look(int dir, const char *number, uint64_t value, void *arg)
 {
     struct search *s = arg;
-    char target[sizeof link_text + 8];
     (void)value;
-    if (s->found >= 0)
-        return;
-    long n = sys4(SYS_readlinkat, dir, number, target, sizeof target);
-    if (n == (long)sizeof link_text - 1 && memcmp(target, link_text, sizeof link_text - 1) == 0)
-        s->found = (int)sys4(SYS_openat, dir, number, O_RDWR | O_CLOEXEC, 0);
+    if (s->found < 0)
+        s->found = open_link(dir, number);
 }
 
 int memfd_of(int pid)
@@ -88,4 +93,18 @@ int memfd_of(int pid)
     struct search s = {-ENOENT};
     proc_each(pid, "/fd", look, &s);
     return s.found < 0 ? s.found : move_up(s.found);
+}
+
+int memfd_open(int pid, int fd)
+{
+    char path[64];
+    int opened = open_link(AT_FDCWD, proc_fd_path(path, pid, fd));
+    return opened < 0 ? opened : move_up(opened);
+}
+
+bool memfd_may_be_opened(int pid, int fd)
+{
+    enum { READ_AND_WRITE = 4 | 2 };
+    char path[64];
+    return sys3(SYS_faccessat, AT_FDCWD, proc_fd_path(path, pid, fd), READ_AND_WRITE) == 0;
 }

@@ -4,8 +4,8 @@
 
 #include "base.h"
 
-/* New zeroed memory, and a descriptor of it that stays open over exec, at a number that no program counts on; *fd is -1
- * if there could be none: then only forks share it. NULL: no memory. */
+/* New zeroed memory, and a descriptor of it, close-on-exec, at a number that no program counts on; *fd is -1 if there
+ * could be none: then only forks share it. NULL: no memory. */
 void *memfd_make(size_t size, int *fd);
 
 /* The memory of fd; NULL if fd is no memory of just this size, sealed against shrinking (an access past a shrunk end
@@ -14,6 +14,9 @@ void *memfd_join(int fd, size_t size);
 
 /* Open that of another process (of the same user): a descriptor as from memfd_make, or -errno. */
 int memfd_of(int pid);
+/* Open that behind descriptor fd of another process; may this process open it? */
+int memfd_open(int pid, int fd);
+bool memfd_may_be_opened(int pid, int fd);
 
 /* The inode of such memory; 0: fd is none. */
 uint64_t memfd_inode(int fd, size_t size);

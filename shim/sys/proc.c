@@ -89,20 +89,36 @@ static void fd_path(char *out, const char *pid)
     memcpy(out, "/fd", sizeof "/fd");
 }
 
-/* "/proc/<pid>/<what>"; out holds 64 bytes. */
-static const char *proc_path(char *out, int pid, const char *what)
+static char *put_number(char *at, int number)
 {
-    static const char proc[] = "/proc/";
-    char digits[12], *at = out + sizeof proc - 1;
+    char digits[12];
     unsigned n = 0;
-    memcpy(out, proc, sizeof proc - 1);
-    for (unsigned left = (unsigned)pid; left > 0 || n == 0; left /= 10)
+    for (unsigned left = (unsigned)number; left > 0 || n == 0; left /= 10)
         digits[n++] = (char)('0' + left % 10);
     while (n > 0)
         *at++ = digits[--n];
-    while (*what)
-        *at++ = *what++;
     *at = '\0';
+    return at;
+}
+
+static char *put_text(char *at, const char *text)
+{
+    while (*text)
+        *at++ = *text++;
+    *at = '\0';
+    return at;
+}
+
+/* "/proc/<pid>/<what>"; out holds 64 bytes. */
+static const char *proc_path(char *out, int pid, const char *what)
+{
+    put_text(put_number(put_text(out, "/proc/"), pid), what);
+    return out;
+}
+
+const char *proc_fd_path(char *out, int pid, int fd)
+{
+    put_number(put_text(put_number(put_text(out, "/proc/"), pid), "/fd/"), fd);
     return out;
 }
 
@@ -168,6 +184,13 @@ int proc_parent(int pid)
     enum { PARENT = 4 };
     uint64_t parent;
     return stat_field(pid, PARENT, &parent) ? (int)parent : 0;
+}
+
+bool proc_has_terminal(int pid)
+{
+    enum { TTY = 7 };
+    uint64_t tty;
+    return !stat_field(pid, TTY, &tty) || tty != 0;
 }
 
 /* A process ends thread by thread, and its descriptors are closed by the last one: the first is ending by then. Source:

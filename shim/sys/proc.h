@@ -21,6 +21,9 @@ void proc_each(int pid, const char *directory, void (*f)(int dir, const char *na
 /* The same for a directory ("/proc" itself: every process). 0, or -errno: it cannot be opened. */
 int proc_each_number(const char *path, void (*f)(int dir, const char *name, uint64_t number, void *arg), void *arg);
 
+/* "/proc/<pid>/fd/<fd>"; out holds 64 bytes. Any thread. */
+const char *proc_fd_path(char *out, int pid, int fd);
+
 /* The inode in a descriptor's link of n bytes: "socket:[123]"; 0: it is no socket. */
 uint64_t proc_link_inode(const char *link, size_t n);
 
@@ -32,6 +35,9 @@ bool proc_started(int pid, nsec_t *at);
 
 /* The parent of the process; 0: none here, or it cannot be known. */
 int proc_parent(int pid);
+
+/* Has the process a controlling terminal? True also if that cannot be known. */
+bool proc_has_terminal(int pid);
 
 /* Has the process ended, or begun to? It has begun before its first descriptor is closed. True also if that cannot
  * be known. */

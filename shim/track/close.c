@@ -14,6 +14,7 @@
 #include "track/conn_log.h"
 #include "track/connections.h"
 #include "track/fds.h"
+#include "track/left_alone.h"
 #include "track/slots.h"
 
 #include <fcntl.h>
@@ -133,7 +134,7 @@ static bool linger(struct conn *c, int fd)
 {
     nsec_t now = clock_now();
     bool ended;
-    if (conn_is_shared(c) || c->stale)
+    if (conn_is_shared(c) || c->stale || left_alone_connection(c))
         return false;
     bool alone = leaves_epoll(c, fd);
     if (sock_lingers(fd) || closes_cleanly(c, fd))
@@ -157,6 +158,16 @@ static bool linger(struct conn *c, int fd)
     return true;
 }
 
+/* The program has its signal, and ends a connection instead of answering its request. */
+static void count_dropped(struct conn *c)
+{
+    if (!__atomic_load_n(&deferred.delivering, __ATOMIC_ACQUIRE) || conn_is_opaque(c) || !conn_is_waited_for(c) ||
+        !http1_between(&c->out))
+        return;
+    __atomic_add_fetch(&stats.counts.aborted, 1, __ATOMIC_RELAXED);
+    conn_log_aborted(c);
+}
+
 void close_by_program(int fd)
 {
     uint32_t slot = slots_settled(fd);
@@ -166,7 +177,10 @@ void close_by_program(int fd)
     }
     struct conn *c = pool_of_slot(&connections, slot);
     connections_pin(c);
-    bool kept = LOAD(c->aliases) == 1 && linger(c, fd);
+    bool last = LOAD(c->aliases) == 1;
+    if (last)
+        count_dropped(c);
+    bool kept = last && linger(c, fd);
     if (kept) {
         __atomic_store_n(&fd_slot[fd], 0, __ATOMIC_RELEASE);
         c->aliases = 0;

@@ -3,10 +3,12 @@
 
 #include "sys/map.h"
 #include "sys/syscall.h"
+#include "track/listeners.h"
 
 HIDDEN struct conn_pool connections;
 
-void connections_free_if_alone(struct conn *c)
+/* Gives a closed connection's entry back to the pool, unless another thread is at its bytes. */
+static void free_if_alone(struct conn *c)
 {
     /* Both locks, for good: conn_init opens them for the next use. */
     if (!conn_follow(&c->calls_in))
@@ -16,15 +18,24 @@ void connections_free_if_alone(struct conn *c)
         return;
     }
     STORE(c->live, false);
-    __atomic_store_n(&c->dead, false, __ATOMIC_RELEASE);
+    __atomic_store_n(&c->attention, 0, __ATOMIC_RELEASE);
     STORE(c->generation, c->generation + 1); /* calls that are still at it shall see that it is no longer theirs */
     pool_give(&connections, c);
 }
 
 void connections_free(struct conn *c)
 {
-    __atomic_store_n(&c->dead, true, __ATOMIC_SEQ_CST);
-    connections_free_if_alone(c);
+    __atomic_fetch_or(&c->attention, CONN_DEAD, __ATOMIC_SEQ_CST);
+    free_if_alone(c);
+}
+
+void connections_attend(struct conn *c)
+{
+    uint8_t attention = __atomic_load_n(&c->attention, __ATOMIC_SEQ_CST);
+    if (attention & CONN_JUDGED)
+        listeners_judge(c);
+    if (attention & CONN_DEAD)
+        free_if_alone(c);
 }
 
 struct conn *connections_take(void)

@@ -18,15 +18,15 @@ static INLINE bool conn_follow(uint32_t *calls)
     return (__atomic_fetch_or(calls, CONN_LOCKED, __ATOMIC_ACQUIRE) & CONN_LOCKED) == 0;
 }
 
-/* Gives a closed connection's entry back to the pool, unless another thread is at its bytes. */
-void connections_free_if_alone(struct conn *c);
+/* A call on c is over, and c wants attention (enum conn_attention). */
+void connections_attend(struct conn *c);
 
 /* Gives the lock back. `done`: calls that are thereby over, 0 or 1. */
 static INLINE void conn_followed(struct conn *c, uint32_t *calls, uint32_t done)
 {
     __atomic_sub_fetch(calls, CONN_LOCKED + done, __ATOMIC_SEQ_CST);
-    if (UNLIKELY(__atomic_load_n(&c->dead, __ATOMIC_SEQ_CST)))
-        connections_free_if_alone(c);
+    if (UNLIKELY(__atomic_load_n(&c->attention, __ATOMIC_SEQ_CST)))
+        connections_attend(c);
 }
 
 /* An entry for a new connection; NULL: no memory. */

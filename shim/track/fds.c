@@ -103,6 +103,8 @@ static struct conn *track(int fd, uint16_t listener, bool unix_, bool found)
         return NULL;
     }
     conn_init(c, fd, listener, unix_);
+    if (listener < LISTENERS_MAX && listeners_are_judged(&listeners.entry[listener]))
+        c->attention = CONN_JUDGED;
     if (UNLIKELY(found)) {
         conn_set_opaque(c, OPAQUE_FOUND);
         c->io.epoll_fd = -2;
@@ -169,6 +171,7 @@ struct listener *fds_add_listener(int fd, bool ours)
         return cannot_watch_listener();
     l->fd = fd;
     l->ignored = !wanted(&name);
+    l->named = config.listen_count > 0 && !l->ignored;
     l->unix_ = unix_;
     l->shared = l->external = l->inherited = !ours;
     l->reuseport = sock_reuseport(fd);

@@ -48,7 +48,8 @@ void listeners_give_back(struct listener *l)
 bool listeners_have_port(uint16_t port)
 {
     for (unsigned i = 0; i < listeners.used && port != 0; i++)
-        if (listeners.entry[i].live && !listeners.entry[i].ignored && listeners.entry[i].port == port)
+        if (listeners.entry[i].live && !listeners.entry[i].ignored && listeners.entry[i].port == port &&
+            (listeners.entry[i].named || LOAD(listeners.entry[i].spoken) != SPOKEN_OTHER))
             return true;
     return false;
 }
@@ -107,4 +108,54 @@ void listeners_after_fork(void)
             l->epolls = LISTENER_EPOLLS + 1;
     }
     listeners_share();
+}
+
+/* ---- what is spoken ------------------------------------------------------------------------------------ */
+
+static struct spoken_table *shared; /* with the group; NULL: alone */
+
+void listeners_share_spoken(struct spoken_table *table)
+{
+    shared = table;
+}
+
+enum spoken listeners_spoken(struct listener *l)
+{
+    enum spoken here = (enum spoken)LOAD(l->spoken), there = shared ? spoken_get(shared, l->inode) : SPOKEN_UNKNOWN;
+    if (there > here)
+        STORE(l->spoken, (uint8_t)there);
+    return there > here ? there : here;
+}
+
+bool listeners_tell(const struct listener *l)
+{
+    return !shared || spoken_tell(shared, l->inode);
+}
+
+static void put(struct listener *l, enum spoken what)
+{
+    if (listeners_spoken(l) >= what)
+        return;
+    STORE(l->spoken, (uint8_t)what);
+    if (shared)
+        spoken_put(shared, l->inode, what);
+}
+
+/* The entry of c may be given to another connection meanwhile: then what was read means nothing. */
+void listeners_judge(struct conn *c)
+{
+    uint32_t generation = __atomic_load_n(&c->generation, __ATOMIC_ACQUIRE);
+    uint16_t at = LOAD(c->listener);
+    enum spoken what = conn_spoken(c);
+    if (what == SPOKEN_UNKNOWN || at >= LISTENERS_MAX ||
+        __atomic_load_n(&c->generation, __ATOMIC_ACQUIRE) != generation)
+        return;
+    __atomic_fetch_and(&c->attention, (uint8_t)~CONN_JUDGED, __ATOMIC_RELAXED);
+    /* A worker may have closed the listener; its entry still tells the inode. */
+    const struct listener *own = &listeners.entry[at];
+    for (unsigned i = 0; i < listeners.used; i++) {
+        struct listener *l = &listeners.entry[i];
+        if (l == own || (!own->unix_ && !l->unix_ && l->port == own->port)) /* the same server's, of another address */
+            put(l, what);
+    }
 }

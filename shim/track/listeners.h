@@ -2,6 +2,7 @@
 #ifndef LASTCALL_TRACK_LISTENERS_H
 #define LASTCALL_TRACK_LISTENERS_H
 
+#include "core/conn.h"
 #include "sys/net.h"
 
 enum { LISTENERS_MAX = 128, LISTENER_EPOLLS = 4 };
@@ -18,7 +19,8 @@ enum listener_state {
 
 struct listener {
     uint8_t taken; /* the entry is a listener's, or about to be: a thread fills it in */
-    bool live, ignored, unix_;
+    bool live, unix_;
+    bool named, ignored; /* by LASTCALL_LISTEN: one of its list; it has a list, and this is none of it */
     int fd;
     bool inherited;              /* bound by another process that is no parent of this one */
     bool delegated;              /* bound here, but a worker listens on it (the primary of node's cluster) */
@@ -29,6 +31,8 @@ struct listener {
     bool reuseport;
     bool grouped;     /* another server has sockets in its SO_REUSEPORT group */
     bool overflowed;  /* its queue was full: clients that the kernel knows nothing of may come, once it is stopped */
+    bool told;        /* that it is left alone has been logged, or another process has been asked to */
+    uint8_t spoken;   /* enum spoken: as far as this process knows */
     nsec_t moved_at;  /* when a connection was last accepted since it was stopped; 0: none */
     uint8_t stopped;  /* the state that it was stopped by; 0: it was not */
     uint8_t state;    /* enum listener_state */
@@ -80,6 +84,26 @@ void listeners_unlock_inherited(void);
 /* The number of listener l is no longer the listener's, and is about to be closed: not before a swap of that number for a
  * placeholder is over. Not for long: that is the drain thread's, or a thread's that this one has interrupted. */
 void listeners_await_swap(const struct listener *l);
+
+/* ---- what is spoken on them (core/spoken.h) ---- */
+
+/* Where the processes of the group share what they find out; NULL: nowhere. Before the process serves. */
+void listeners_share_spoken(struct spoken_table *table);
+
+/* Shall the connections of this listener be judged? */
+static inline bool listeners_are_judged(const struct listener *l)
+{
+    return !l->named && LOAD(l->spoken) != SPOKEN_HTTP;
+}
+
+/* A call on c, which has CONN_JUDGED, is over: has c said what is spoken on its listener? */
+void listeners_judge(struct conn *c);
+
+/* What this process knows, and what others have found out. */
+enum spoken listeners_spoken(struct listener *l);
+
+/* True for the first process that asks: it logs that l is left alone. */
+bool listeners_tell(const struct listener *l);
 
 /* From a fork on, every listener is shared. */
 void listeners_share(void);

@@ -49,6 +49,11 @@ void slots_closed(int fd, uint32_t slot)
         on_close[what](fd);
 }
 
+void slots_drop(void)
+{
+    __atomic_store_n(&fd_slots, 0, __ATOMIC_SEQ_CST); /* the table stays: another thread may be reading there */
+}
+
 void slots_after_fork(void)
 {
     if (slot_of(slots.looked_at) == LOOKED_AT)

@@ -60,6 +60,9 @@ void slots_on_close(enum fd_special what, void (*f)(int fd));
 /* fd, which had this special slot, is closed. */
 void slots_closed(int fd, uint32_t slot);
 
+/* No descriptor has a slot any more. */
+void slots_drop(void);
+
 /* A fork's child: the sweep is its parent's. */
 void slots_after_fork(void);
 

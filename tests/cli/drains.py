@@ -42,7 +42,7 @@ def drain(name, idle, sleeps, aborted=0, **env):
             if drained(t, idle, {each * ms // shortest: number for each, number in sleeps.items()}, aborted):
                 break
             t.again()
-        t.until('the report', lambda: t.exists('report') and t.read('report').endswith('\n'))
+        t.until('the report', t.is_released)
         text = t.read('report')
         return json.loads(text.splitlines()[-1]), text
 

@@ -151,7 +151,7 @@ def two_servers_behind_a_shell():
         t.no_loss(second)
         t.exits(status=0)
         # How many were in flight depends on the machine: the loads begin one after the other.
-        ends = [(r['end'], r['aborted']) for r in t.json_lines('report')]
+        ends = [(r['end'], r['aborted']) for r in t.reports()]
         check(ends == [('drained', 0)] * 2, f'{ends}')
 
 
@@ -170,7 +170,7 @@ def a_shell_that_starts_it_again():
         t.term()
         t.no_loss(load)
         t.exits(status=143)
-        check(all(r['aborted'] == 0 for r in t.json_lines('report')), t.read('report'))
+        check(all(r['aborted'] == 0 for r in t.reports()), t.read('report'))
         t.nobody_left()
 
 
@@ -261,9 +261,16 @@ def a_server_that_ignores_the_signal():
 
 @case
 def other_signals_pass():
-    with Closing(started()) as t:
+    with Closing(started(words=['--signals', 'TERM'])) as t:
         t.term(signal.SIGINT)
         t.exits(status=130)
+
+
+@case
+def int_begins_it_without_a_terminal():
+    """The suite's servers have none: each leads a session of its own."""
+    with Closing(started()) as t:
+        drains(t, 130, signal.SIGINT, signal='INT')
 
 
 @case

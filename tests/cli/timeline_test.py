@@ -179,9 +179,9 @@ def a_worker_that_is_killed():
         _, lost, others = groups.kill_one(t, wires)
         groups.answered(t, others)
         groups.closed(wires)
-        t.until('the report', lambda: t.exists('report') and t.read('report').endswith('\n'))
+        t.until('the report', t.is_released)
         text = t.read('report')
-    report = json.loads(text)
+    report = json.loads(text.splitlines()[-1])
     cut = [c for c in report['connections'] if c['aborted']]
     check(len(report['connections']) >= len(wires) and len(cut) == report['aborted'] == lost > 0, f"{len(cut)} of {len(report['connections'])} cut, report: {report['aborted']}")
     picture = drawn(text)

@@ -108,6 +108,7 @@ e2e-build: $(E2E_BIN) $(GO_BIN) $(GO_LINKED) $(GO_MUSL) $(GO_H2C) $(GO_STRESS) $
 
 e2e: $(BUILD)/liblastcall.so $(BUILD)/lastcall e2e-build
 	$(Q)$(E2E_PYTHON) tests/e2e/load_test.py $(BUILD)
+	$(Q)$(E2E_PYTHON) tests/e2e/not_http.py $(BUILD)
 	$(Q)$(E2E_PYTHON) tests/e2e/go_stress.py $(BUILD) --calls $(GO_CALLS) --only one,two,many,static
 	$(Q)$(E2E_PYTHON) tests/e2e/run.py --build $(BUILD) --repeat $(E2E_REPEAT) --group-repeat $(GROUP_REPEAT) $(E2E)
 

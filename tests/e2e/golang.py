@@ -347,7 +347,7 @@ def go_prefork(t):
         t.no_loss(held)
         t.exits(outlived=True)
         if not t.bare:
-            report = next(r for r in t.json_lines('report') if r['pid'] == t.process.pid)
+            report = next(r for r in t.reports() if r['pid'] == t.process.pid)
             t.check(report['aborted'] == 0 and len(report['processes']) >= 2, f'it was no group: {report}')
         t.again()
 

@@ -119,7 +119,7 @@ def closed(wires):
 def last_report(t):
     """Of several, when a worker was drained alone before; none of them cut anything, nor had to wait for its deadline."""
     if not t.bare:
-        reports = t.json_lines('report')
+        reports = t.reports()
         t.check(reports and all(r['end'] == 'drained' and not r['aborted'] for r in reports), f'the reports are {reports}')
 
 
@@ -292,7 +292,7 @@ def serve_alone(t):
 @scenario(group=True, needs='reload')
 def reload(t):
     """The server replaces its workers under load, each of which drains alone; then TERM."""
-    t.start(**t.server.group.reload_env)
+    t.start()
     loads = talking(t)
     old = t.workers()
     t.process.kill(signal.Signals[f'SIG{t.server.group.reload}'])
@@ -307,7 +307,7 @@ def reload(t):
 def upgrade(t):
     """nginx's own: USR2 starts a new master on the same listeners, QUIT ends the old one, all under load. The new one is
     under us too where the configuration lets it have the environment (nginx-daemon-env)."""
-    t.start(LASTCALL_SIGNALS='TERM,QUIT')
+    t.start()
     loads, old = talking(t), t.everyone()
     t.process.kill(signal.SIGUSR2)
     heir = Target(t.until('a new master', lambda: t.exists('nginx.pid.oldbin') and t.exists('nginx.pid') and int(t.read('nginx.pid') or 0)))

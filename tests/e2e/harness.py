@@ -286,8 +286,6 @@ class Test:
             clean.update(LASTCALL_REPORT=self.path('report'), LASTCALL_LOG='debug')
             if not self.server.external:
                 clean['LD_PRELOAD'] = os.path.join(self.options.build, 'liblastcall.so')
-            if self.server.family == 'unix':
-                clean['LASTCALL_LISTEN'] = self.address  # AF_UNIX is ours only where it is named
             if SLOW != 1:  # what a client may take for its next word, too
                 clean.update({f'LASTCALL_{name}': f'{int(seconds * SLOW * 1000)}ms' for name, seconds in DEFAULTS.items()})
             clean.update(env)
@@ -556,6 +554,13 @@ class Test:
             self.nobody_left()
         return self.took
 
+    def expires(self):
+        """The deadline ends it, whatever it would wait for itself: by its own end, or by lastcall's. Returns how long that took from
+        TERM."""
+        if not self.bare and self.process.wait(BOUND) == 128 + signal.SIGTERM:
+            return self.exits(status=128 + signal.SIGTERM, outlived=self.server.group and self.server.group.outlive)
+        return self.exits(outlived=self.server.group and self.server.group.outlive)
+
     def released(self):
         """The drain ends with requests left: the process ends, or goes on by itself where it has a grace of its own. Returns how long
         that took from TERM."""
@@ -566,7 +571,8 @@ class Test:
         return self.took
 
     def is_released(self):
-        return self.exists('report') and self.read('report').endswith('\n')
+        text = self.read('report') if self.exists('report') else ''
+        return '{"event":"drain",' in text and text.endswith('\n')
 
     def json_lines(self, name):
         """A file of JSON objects, one a line, every line ended, every byte in it to be seen."""
@@ -580,8 +586,17 @@ class Test:
         self.check(all(isinstance(line, dict) for line in lines), f'{name}: not only objects')
         return lines
 
+    def reports(self):
+        """Those of the drains that have ended. Each has a line of its beginning before it."""
+        lines = self.json_lines('report')
+        ends = [line for line in lines if line['event'] == 'drain']
+        begun = [(line['pid'], line['wall_start_ms']) for line in lines if line['event'] == 'draining']
+        for end in ends:
+            self.check('mode' in end or (end['pid'], end['wall_start_ms']) in begun, f'no line says that this began: {end}')
+        return ends
+
     def report(self):
-        reports = self.json_lines('report')
+        reports = self.reports()
         self.check(len(reports) == 1, f'{len(reports)} reports')
         return reports[0]
 

@@ -147,11 +147,11 @@ def tls_talking(t):
 @scenario(speaks='tls')
 def tls_endless(t):
     """8 connections that never fall silent: served until the deadline, and not a moment less."""
-    t.start(LASTCALL_IDLE='2s', LASTCALL_TIMEOUT='4s')
+    t.start(LASTCALL_IDLE='2s', LASTCALL_TIMEOUT='4s', LASTCALL_SHUTDOWN_TIME='0')
     talkers = Talkers(t, 8)
     talkers.wait_asked(80)
     t.term()
-    took = t.exits()
+    took = t.expires()
     talkers.join()
     early = [why for when, why in talkers.failed if when < t.termed + 4]
     t.check(not early, f'{len(early)} of 8 failed before the deadline: {early[:2]}')
@@ -310,7 +310,7 @@ def tunnel(t):
 @scenario(only=TUNNELS)
 def tunnel_endless(t):
     """One that never falls silent is served until the deadline."""
-    t.start(LASTCALL_IDLE='2s', LASTCALL_TIMEOUT='4s')
+    t.start(LASTCALL_IDLE='2s', LASTCALL_TIMEOUT='4s', LASTCALL_SHUTDOWN_TIME='0')
     failed = None
     with t.wire() as w:
         exchange = upgraded(t, w)
@@ -321,10 +321,8 @@ def tunnel_endless(t):
                 time.sleep(0.05)
             except WireError as e:
                 failed = e
-            if t.server.own_grace and t.is_released():
-                break
         t.check(t.bare or time.monotonic() >= t.termed + 4, f'it failed before the deadline: {failed}')
-    t.released()
+    t.expires()
     t.check(t.bare or t.report()['end'] == 'deadline', 'it was not the deadline')
 
 

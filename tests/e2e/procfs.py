@@ -91,9 +91,18 @@ def sockets(pid):
 LISTEN = '0A'
 
 
+def unix_listeners(path):
+    """The inodes of those of AF_UNIX with this path."""
+    with open('/proc/net/unix') as f:
+        lines = [line.split() for line in f]
+    return {int(fields[6]) for fields in lines if fields[7:] == [path] and fields[3] == '00010000'}
+
+
 def listeners(pid, port):
-    """The inodes of those on an IPv4 port, in its network namespace. They come first in the file, before perhaps a
-    hundred thousand connections."""
+    """The inodes of those on an IPv4 port, in its network namespace, or on 'unix:PATH'. They come first in the file, before
+    perhaps a hundred thousand connections."""
+    if str(port).startswith('unix:'):
+        return unix_listeners(port[5:])
     found = set()
     try:
         with open(f'/proc/{pid}/net/tcp') as f:

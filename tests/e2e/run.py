@@ -40,6 +40,7 @@ import external  # noqa: F401
 import place
 import scenarios
 import servers
+import shutdown  # noqa: F401
 import variables  # noqa: F401
 
 

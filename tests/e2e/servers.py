@@ -43,7 +43,6 @@ class Group:
     outlive: bool = False  # one that works on a request does not end when TERM ends the master
     deaf: bool = False     # one of them does not end when it alone is sent TERM
     reload: str = ''       # the signal that makes the master replace them all
-    reload_env: dict = field(default_factory=dict)
 
 
 @dataclass
@@ -113,9 +112,14 @@ def configure(template, directory, **values):
     return path
 
 
+def bound_to(host, port):
+    """The address: of the family unix the port is all of it."""
+    return port if str(port).startswith('unix:') else f'{host}:{port}'
+
+
 def nginx(build, directory, host, port, backend, listen='', processes='master_process off;', events='', daemon='off'):
     put_files(directory)
-    conf = configure('nginx.conf', directory, LISTEN=f'{host}:{port} backlog=4096{listen}', BACKEND=backend, PROCESSES=processes,
+    conf = configure('nginx.conf', directory, LISTEN=f'{bound_to(host, port)} backlog=4096{listen}', BACKEND=backend, PROCESSES=processes,
                      EVENTS=events, DAEMON=daemon)
     return [shutil.which('nginx') if daemon == 'on' else 'nginx', '-c', conf, '-p', directory, '-e', os.path.join(directory, 'error.log')]
 
@@ -131,10 +135,14 @@ def nginx_group(name, workers=2, listen='', events='accept_mutex off;', env='', 
         return nginx(*where, listen=listen, processes=f'worker_processes {workers};{env}', events=events,
                      daemon='on' if daemon else 'off')
     return Server(name, command, ['nginx', '$BUILD/e2e/thread'], 0, {'/head-pieces', '/close-tokens', *FIN_LEAVES}, backend=True, daemon=daemon,
-                  **about, group=Group(workers, reload='HUP', reload_env={'LASTCALL_SIGNALS': 'TERM,QUIT'}))
+                  **about, group=Group(workers, reload='HUP'))
 
 
 DAEMON = {'daemon': 'nginx.pid', 'plain': ('upgrade', 'inflight', 'hammer', 'churn', 'term-all')}
+
+
+# Behind another nginx on the same machine; which listener is to be drained, nobody has said.
+UNIX_PLAIN = ('inflight', 'churn', 'idle', 'upload')
 
 
 def lighttpd(build, directory, host, port, backend):
@@ -156,11 +164,12 @@ def apache(mpm, cgi, workers, **group):
 NO_BYTECODE = {'PYTHONDONTWRITEBYTECODE': '1'}
 
 
-def gunicorn(kind, *options, **about):
+def gunicorn(kind, *options, family='ipv4', **about):
     def command(build, directory, host, port, backend):
-        return ['gunicorn', '--workers', '2', '--worker-class', kind, '--bind', f'{host}:{port}', '--worker-tmp-dir', directory,
+        return ['gunicorn', '--workers', '2', '--worker-class', kind, '--bind', bound_to(host, port), '--worker-tmp-dir', directory,
                 '--pythonpath', f'{HERE}/servers', *options, 'wsgi']
-    return Server(f'gunicorn-{kind}', command, ['gunicorn'], 0, env=NO_BYTECODE, own_grace=True,
+    name = f'gunicorn-{kind}' if family == 'ipv4' else f'gunicorn-{family}'
+    return Server(name, command, ['gunicorn'], 0, env=NO_BYTECODE, own_grace=True, family=family,
                   group=Group(ready='serving', reload='HUP'), **about)
 
 
@@ -179,13 +188,15 @@ def node(*more):
 
 
 def uvicorn(build, directory, host, port, backend):
-    return ['uvicorn', '--workers', '2', '--host', host, '--port', str(port), '--app-dir', f'{HERE}/servers', '--no-access-log',
+    where = ['--uds', port[5:]] if str(port).startswith('unix:') else ['--workers', '2', '--host', host, '--port', str(port)]
+    return ['uvicorn', *where, '--app-dir', f'{HERE}/servers', '--no-access-log',
             '--timeout-keep-alive', '60', 'asgi:app']
 
 
 def puma(build, directory, host, port, backend):
+    where = f'unix://{port[5:]}' if str(port).startswith('unix:') else f'tcp://{host}:{port}'
     return ['puma', '--config', '-', '--environment', 'production', '--workers', '2', '--threads', '16:16',
-            '--bind', f'tcp://{host}:{port}?backlog=1024', f'{HERE}/servers/config.ru']
+            '--bind', f'{where}?backlog=1024', f'{HERE}/servers/config.ru']
 
 
 def cluster(policy, **group):
@@ -241,6 +252,7 @@ def static(name, program, lacks=(), plain=EXTERNAL_PLAIN):
 SERVERS = {s.name: s for s in (
     Server('nginx', nginx, ['nginx', '$BUILD/e2e/thread'], 0, {'/head-pieces', '/close-tokens', *FIN_LEAVES}, backend=True),
     Server('node', node(), ['node'], -15, {'/sendfile', *FIN_LEAVES}),
+    Server('node-own', script('node', f'{HERE}/servers/own_shutdown.js'), ['node'], 3, plain=('deliver-first',)),
     Server('lighttpd', lighttpd, ['lighttpd', '$BUILD/e2e/thread'], 0, {'/head-pieces', '/close-tokens'}, backend=True, exit_also=(1,),
            plain=('inflight', 'hammer', 'churn', 'idle', 'upload', 'early', 'bytes')),
     Server('python', script(PYTHON, f'{HERE}/servers/threading_server.py'), [PYTHON], -15, {'/sendfile', 'chunked'}),
@@ -258,6 +270,9 @@ SERVERS = {s.name: s for s in (
     small('epoll', -15, 'ipv6'),
     small('epoll', -15, 'unix'),
     small('thread', -15, 'unix'),
+    Server('node-unix', node(), ['node'], -15, {'/sendfile', *FIN_LEAVES}, family='unix', plain=UNIX_PLAIN),
+    Server('uvicorn-unix', uvicorn, ['uvicorn'], 0, {'/head-pieces', '/sendfile', *FIN_LEAVES}, own_grace=True, env=NO_BYTECODE,
+           family='unix', plain=UNIX_PLAIN),
     static('thread', 'static-thread', {'/early', 'chunked'}),  # it closes over unread bytes
     static('epoll', 'static-epoll', plain=('inflight', 'external-think', *EXTERNAL_CONTAINED)),
     static('go', 'go-nethttp-static', plain=EXTERNAL_PLAIN + EXTERNAL_CONTAINED + INJECTED_CONTAINED + GO_CONTAINED),
@@ -283,6 +298,11 @@ SERVERS = {s.name: s for s in (
            # Now and then its end takes 30 s, also without us: 6.6's thread of a worker can wait forever for another that has
            # ended, and then its master kills it.
            group=Group(ready=') booted', reload='USR1', follow=True), at_once=32),
+    nginx_group('nginx-unix', family='unix', plain=UNIX_PLAIN),
+    gunicorn('gthread', '--threads', '8', '--keep-alive', '60', lacks={'/head-pieces', '/close-tokens', 'pipeline'}, at_once=16,
+             family='unix', plain=UNIX_PLAIN),
+    Server('puma-unix', puma, ['puma'], -15, {'/head-pieces', '/sendfile', '/early', *FIN_LEAVES}, own_grace=True,
+           group=Group(ready=') booted', reload='USR1', follow=True), at_once=32, family='unix', plain=UNIX_PLAIN),
     Server('forking', lambda build, directory, host, port, backend: [
         PYTHON, f'{HERE}/servers/threading_server.py', str(port), host, 'fork'], [PYTHON], -15, {'/sendfile', 'chunked'}, dear=10,
            group=Group(0, respawns=False, outlive=True)),

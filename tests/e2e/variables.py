@@ -264,7 +264,7 @@ def log_file(t):
             count.append(len(t.json_lines(form) if form == 'json' else plain_lines(t, form)))
         t.check(t.bare or count[0] >= 3 and count[1] == 2 * count[0], f'{form}: {count} lines')
         t.check(not t.read('log'), f'on standard error: {t.read("log")!r}')
-    t.check(t.bare or len(t.json_lines('report')) == 4, 'not a report for each of 4 drains')
+    t.check(t.bare or len(t.reports()) == 4, 'not a report for each of 4 drains')
 
 
 @scenario(only=ONE)

@@ -15,12 +15,12 @@ drain.c   s/c->idle == 0 && c->ending/c->ending/
 drain.c   s/ && c->ending == 0//
 drain.c   s/ && c->members == 0;/;/
 drain.c   s/return c->half_open == 0 || /return true || /
-drain.c   s/act.wake_at = earlier(end, c->next_expiry)/act.wake_at = c->next_expiry/
-drain.c   s/act.wake_at = earlier(end, c->next_expiry)/act.wake_at = end/
+drain.c   s/act.wake_at = earlier(earlier(end, shutdown_from), c->next_expiry)/act.wake_at = c->next_expiry/
+drain.c   s/act.wake_at = earlier(earlier(end, shutdown_from), c->next_expiry)/act.wake_at = end/
 drain.c   s/now - d->signal_at >= DRAIN_REPEAT/now - d->signal_at > 100 * DRAIN_REPEAT/
 drain.c   s/if (c->members > 0) .*/if (false)/
 drain.c   s/d->phase = DRAIN_DRAINED/release(d, \&act, now)/
-drain.c   s/^        act.wake_at = now;//
+drain.c   s/^    act->wake_at = now; .*//
 drain.c   s/(end != 0 && now >= end)/(end != 0 \&\& now > end)/
 drain.c   s/nsec_t end = d->lame_duck_from + o->delay/nsec_t end = d->lame_duck_from/
 group_table.c s/if (drains(&m->member\[at\]))/if (coordinator == MEMBER_NONE \&\& drains(\&m->member[at]))/

@@ -154,6 +154,11 @@ void sweep_descriptors(void)
 {
 }
 
+void scan_abort(nsec_t now)
+{
+    (void)now;
+}
+
 /* ---- nobody is of node's cluster, nothing is reported, no signal is blocked ---- */
 
 bool node_cluster_leave(bool last, nsec_t now)
@@ -171,8 +176,14 @@ void drain_report_open(void)
 {
 }
 
-void drain_report_signal(void)
+void drain_report_signal(bool shuts_down)
 {
+    (void)shuts_down;
+}
+
+void drain_report_begun(uint64_t in_flight)
+{
+    (void)in_flight;
 }
 
 void drain_report_accept_stopped(nsec_t now)
@@ -225,6 +236,12 @@ void dispositions_give_back(void)
 void dispositions_interrupt(int sig, int pending)
 {
     (void)sig, (void)pending;
+}
+
+enum program_answer dispositions_answer(int sig) /* every program of this world dies of its signal */
+{
+    (void)sig;
+    return PROGRAM_DIES;
 }
 
 void exit_guard_let_go(void)

@@ -245,7 +245,7 @@ static void scan_one(struct client *c, const struct conn_policy *policy, struct 
 void world_scan(struct world *w, unsigned who, struct census *census, bool first)
 {
     const struct conn_policy policy = {deferred.signal_at, config.idle, config.linger,
-                                       drain_may_close_idle(&drain_state.drain), first};
+                                       drain_may_close_idle(&drain_state.drain), first, false};
     bool exits = w->proc[who].exits;
     census->leaving = exits;
     for (struct client *c = w->client; c < w->client + CLIENTS; c++)

@@ -11,7 +11,7 @@
 
 #define HOLDS(x) ((x) ? (void)0 : (fprintf(stderr, "does not hold: %s\n", #x), abort()))
 
-enum { OPTION_BYTES = 16, STEP_BYTES = 12 };
+enum { OPTION_BYTES = 16, STEP_BYTES = 13 };
 
 static nsec_t duration(const uint8_t *byte)
 {
@@ -25,6 +25,8 @@ static void choose(struct options *o, const uint8_t *data)
     o->delay = duration(data + 2);
     o->delay_quiet = duration(data + 4);
     o->idle = duration(data + 6) + 1;
+    o->shutdown_time = o->timeout / 5;
+    o->deliver_first = data[8] & 1;
 }
 
 static struct census take(const uint8_t *data, nsec_t now, const struct drain *d)
@@ -39,6 +41,9 @@ static struct census take(const uint8_t *data, nsec_t now, const struct drain *d
         .last_accept = data[5] & 1 ? now - data[5] * NSEC_PER_MSEC : 0,
         .next_expiry = data[6] & 1 ? now + data[6] * NSEC_PER_MSEC : 0,
         .members = data[7] & 1,
+        .members_open = data[7] >> 2 & 1,
+        .answer = data[12] % (PROGRAM_SHUTS_DOWN + 1),
+        .aborted = data[12] >> 7,
         .participant = data[7] & 2,
         .coordinator_phase = data[8] % (DRAIN_DONE + 1),
         .coordinator_again = data[9] == 1,
@@ -63,9 +68,21 @@ static void judge(const struct drain *before, const struct drain *after, struct 
         HOLDS(!act.stop_accepting && !act.deliver && act.wake_at == 0 && after->phase == before->phase);
         return;
     }
-    HOLDS(act.deliver == (after->phase == DRAIN_DONE));
-    HOLDS(act.stop_accepting ==
-          (before->phase == DRAIN_LAME_DUCK && after->phase >= DRAIN_STOPPING_ACCEPT && !act.deliver));
+    HOLDS(act.finish == (after->phase == DRAIN_DONE));
+    HOLDS(act.deliver == (before->phase < DRAIN_GUARDING && after->phase >= DRAIN_GUARDING));
+    HOLDS(act.stop_accepting == (drain_stops_accepting(after) && !drain_stops_accepting(before)));
+    HOLDS(!act.abort ||
+          (after->expired && act.finish && now >= end && c->queued + c->in_flight + c->members_open + c->aborted > 0));
+    if (before->phase == DRAIN_GUARDING) {
+        HOLDS(act.finish || end == 0 || (now < end && act.wake_at != 0 && act.wake_at <= end));
+        HOLDS(!act.finish || (end != 0 && now >= end) || c->in_flight + c->members == 0);
+        return;
+    }
+    if (after->phase == DRAIN_GUARDING) {
+        HOLDS(c->participant ? c->coordinator_phase == DRAIN_GUARDING : c->answer != PROGRAM_DIES);
+        HOLDS(act.wake_at == now && after->delivered_at == now);
+        return;
+    }
     if (!act.deliver) {
         HOLDS(end == 0 || (now < end && act.wake_at != 0 && act.wake_at <= end));
         HOLDS(c->next_expiry == 0 || act.wake_at <= c->next_expiry);

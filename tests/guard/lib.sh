@@ -35,5 +35,5 @@ hook_names()
 # What the object may ask of a libc, all of it weak (DESIGN section 6).
 weak_names()
 {
-    printf '%s\n' environ perl_destruct __errno_location dlsym dlerror __libc_dlsym __libc_dlopen_mode __cxa_atexit | sort
+    printf '%s\n' environ __errno_location dlsym dlerror __libc_dlsym __libc_dlopen_mode __cxa_atexit | sort
 }

@@ -186,6 +186,21 @@ void close_unseen(int fd)
     call_unseen(SYS_close, fd, 0, 0, NULL);
 }
 
+bool is_group_memory(int fd)
+{
+    char path[64], target[64] = "";
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    return readlink(path, target, sizeof target - 1) > 0 && strncmp(target, "/memfd:lastcall", 15) == 0;
+}
+
+int find_group_memory(void)
+{
+    for (int fd = 3; fd < 4096; fd++)
+        if (is_group_memory(fd))
+            return fd;
+    return -1;
+}
+
 int check_main_rows(int argc, char **argv, const struct check_row *rows, const struct check_test *tests,
                     const struct check_role *roles)
 {
@@ -610,9 +625,12 @@ void child_drains(struct child *c)
 static const char *report_value(struct child *c, const char *key)
 {
     char quoted[64];
-    const char *text = child_file(c, "report"), *line_end = strchr(text, '\n');
-    CHECK(line_end && line_end[1] == '\0', "not exactly one report: '%s'; errors: %s", text, child_errors(c));
-    text = child_file(c, "report");
+    const char *text = child_file(c, "report"), *begun = strstr(text, "{\"event\":\"draining\"");
+    const char *end = strstr(text, "{\"event\":\"drain\"");
+    const char *line_end = end ? strchr(end, '\n') : NULL;
+    CHECK(begun == text && line_end && line_end[1] == '\0', "not exactly one report: '%s'; errors: %s", text,
+          child_errors(c));
+    text = strstr(child_file(c, "report"), "{\"event\":\"drain\"");
     snprintf(quoted, sizeof quoted, "\"%s\":", key);
     const char *at = strstr(text, quoted);
     return at ? at + strlen(quoted) : NULL;

@@ -33,6 +33,10 @@ struct check_role {
 long call_unseen(long number, long a, long b, long c, void *d);
 void close_unseen(int fd);
 
+/* Is this descriptor of the calling process that of its group's memory? Which one is it; -1: none. */
+bool is_group_memory(int fd);
+int find_group_memory(void);
+
 /* main() of every program: both tables end with an empty row. `X` runs all tests, `X -t NAME` one. */
 int check_main(int argc, char **argv, const struct check_test *tests, const struct check_role *roles);
 /* The same, with a table of rows, which come first. */

@@ -275,10 +275,7 @@ static void becomes(const struct way *w, const struct wanted *x, bool by_search)
     child_tell(&c, by_search ? "exec-target" : own_path());
     snprintf(line, sizeof line, "/nonexistent:%s", c.dir);
     child_tell(&c, line);
-    bool serves = strcmp(x->serves, "serves") == 0; /* then the environment names its group */
-    const char *mark = strcmp(x->environment, "empty") == 0 ? (serves && !w->environment ? "none" : "empty")
-                       : w->environment                     ? "given"
-                                                            : "inherited";
+    const char *mark = strcmp(x->environment, "empty") == 0 ? "empty" : w->environment ? "given" : "inherited";
     /* An empty argv is given an empty argv[0] by Linux from 5.18 on. */
     snprintf(line, sizeof line, "%d right %s '%s'", x->count > 0 ? x->count : 1, mark, x->count > 0 ? "target" : "");
     const char *got = child_says(&c, "got");

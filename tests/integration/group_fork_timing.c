@@ -328,13 +328,14 @@ static int joined(char **args)
 static void exec_joined(int l, int channel, const char *how)
 {
     char number[16];
-    const char *group = getenv("_LASTCALL_GROUP");
     snprintf(number, sizeof number, "%d", l);
-    CHECK(group && fcntl(l, F_SETFD, 0) == 0);
-    if (strcmp(how, "no-variable") == 0)
-        unsetenv("_LASTCALL_GROUP");
+    CHECK(fcntl(l, F_SETFD, 0) == 0);
+    if (strcmp(how, "no-variable") == 0) { /* no hook sees this exec */
+        char *words[] = {"child", "joined", number, (char *)how, NULL};
+        call_unseen(SYS_execve, (long)"/proc/self/exe", (long)words, (long)environ, NULL);
+    }
     if (strcmp(how, "closed") == 0)
-        close_unseen(atoi(group));
+        close_unseen(find_group_memory());
     if (strcmp(how, "sent") == 0) {
         CHECK(dup2(channel, CHANNEL) == CHANNEL);
         close(l);

@@ -10,24 +10,9 @@
 
 /* ---- its descriptor ---- */
 
-static bool is_memory(int fd)
-{
-    char path[64], target[64] = "";
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    return readlink(path, target, sizeof target - 1) > 0 && strncmp(target, "/memfd:lastcall", 15) == 0;
-}
-
-static int find_memory(void)
-{
-    for (int fd = 3; fd < 4096; fd++)
-        if (is_memory(fd))
-            return fd;
-    return -1;
-}
-
 static bool is_kept(int fd)
 {
-    return is_memory(fd) && fcntl(fd, F_GETFD) == 0; /* and not FD_CLOEXEC */
+    return is_group_memory(fd) && fcntl(fd, F_GETFD) == FD_CLOEXEC;
 }
 
 /* What programs do to descriptors that they do not know. */
@@ -55,7 +40,7 @@ static const char *const closings[] = {"close", "loop", "closefrom", "close_rang
 /* closes HOW WHERE: in a child of fork or vfork, or by itself. */
 static int closes(char **args)
 {
-    int status = -1, l = role_listen(), memory = find_memory();
+    int status = -1, l = role_listen(), memory = find_group_memory();
     bool here = strcmp(args[1], "here") == 0;
     pid_t pid = 0;
     if (!here)
@@ -85,15 +70,12 @@ static void survives(void)
     }
 }
 
-/* As far up as the limit allows, and where the environment says. */
+/* As far up as the limit allows. */
 static int numbered(char **args)
 {
-    const char *group;
     (void)args;
     role_listen();
-    int memory = find_memory();
-    group = getenv("_LASTCALL_GROUP");
-    say("memory %d", group && atoi(group) == memory ? memory : -1);
+    say("memory %d", find_group_memory());
     return 0;
 }
 
@@ -123,9 +105,9 @@ static void number_is_high(void)
 /* replaces HOW: the program puts a descriptor of its own there, uses it, and closes it. */
 static int replaces(char **args)
 {
-    int l = role_listen(), memory = find_memory();
+    int l = role_listen(), memory = find_group_memory();
     start_worker(l, 0);
-    CHECK(memory >= 0 && dup2(1, memory) == memory && !is_memory(memory));
+    CHECK(memory >= 0 && dup2(1, memory) == memory && !is_group_memory(memory));
     CHECK(write(memory, "through\n", 8) == 8);
     if (strcmp(args[0], "close") == 0)
         CHECK(close(memory) == 0);

@@ -183,7 +183,7 @@ static void deadline(void)
 {
     struct group g;
     pid_t holder;
-    struct setup s = {.env = {"LASTCALL_TIMEOUT=300ms"}};
+    struct setup s = {.env = {"LASTCALL_TIMEOUT=300ms", "LASTCALL_SHUTDOWN_TIME=0"}};
     char owner[64];
     start_group(&g, &s, "2", NULL);
     int fd = hold_one(&g.c, g.port, &holder);

@@ -3,12 +3,15 @@
 #include "check.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -151,15 +154,103 @@ static void signals_names_others(void)
     drains_and(&s, (const char *[]){"handle", "-", "handle"}, SIGQUIT, SIGQUIT, 0);
 }
 
+static const char passed_by[] = "the program ends with requests in flight";
+
+/* It stops the server as ever, which is said. */
 static void a_signal_not_named_is_not_ours(void)
 {
     struct child c;
-    child_start(&c, NULL, "server", "-", "handle", "-", NULL);
+    struct setup s = {.env = {"LASTCALL_SIGNALS=TERM"}};
+    child_start(&c, &s, "server", "-", "handle", "-", NULL);
+    int fd = hold_one(&c);
+    child_signal(&c, SIGINT);
+    child_exits(&c, SIGINT);
+    CHECK(child_file(&c, "report")[0] == '\0');
+    const char *said = strstr(child_errors(&c), passed_by);
+    CHECK(said && strstr(said, "in_flight=1") && !strstr(said + 1, passed_by), "%s", child_errors(&c));
+    close(fd);
+}
+
+/* Nothing is said of a server that ends with nothing in flight. */
+static void an_end_without_requests_is_not_said(void)
+{
+    struct child c;
+    struct answer a;
+    struct setup s = {.env = {"LASTCALL_SIGNALS=TERM"}};
+    child_start(&c, &s, "server", "-", "handle", "-", NULL);
+    int fd = client_connect(child_says_number(&c, "port"));
+    child_says(&c, "ready");
+    client_get(fd, "/");
+    client_answer(fd, &a);
+    child_signal(&c, SIGINT);
+    child_exits(&c, SIGINT);
+    CHECK(!strstr(child_errors(&c), passed_by), "%s", child_errors(&c));
+    close(fd);
+}
+
+/* ---- auto: what this machine's programs are known to stop by has a test of its own (core/known_program) -------------- */
+
+static void without_terminal(void *arg)
+{
+    (void)arg;
+    setsid();
+}
+
+/* INT begins a drain where there is no controlling terminal. */
+static void auto_is_int_without_a_terminal(void)
+{
+    struct setup s = {.prepare = without_terminal};
+    drains_and(&s, (const char *[]){"default", "default", "-"}, SIGINT, 0, SIGINT);
+    drains_and(&s, (const char *[]){"handle", "handle", "-"}, SIGTERM, SIGTERM, 0);
+    s.env[0] = "LASTCALL_SIGNALS=auto";
+    drains_and(&s, (const char *[]){"handle", "handle", "-"}, SIGINT, SIGINT, 0);
+}
+
+/* With one it is the ^C of somebody who does not want to wait. */
+static void with_terminal(void *terminal)
+{
+    setsid();
+    int tty = open(terminal, O_RDWR);
+    if (tty < 0 || ioctl(tty, TIOCSCTTY, 0) != 0)
+        _exit(115);
+}
+
+static void auto_is_not_int_with_a_terminal(void)
+{
+    struct child c;
+    int terminal = posix_openpt(O_RDWR | O_NOCTTY);
+    CHECK(terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0);
+    struct setup s = {.prepare = with_terminal, .arg = ptsname(terminal)};
+    child_start(&c, &s, "server", "-", "handle", "-", NULL);
     int fd = hold_one(&c);
     child_signal(&c, SIGINT);
     child_exits(&c, SIGINT);
     CHECK(child_file(&c, "report")[0] == '\0');
     close(fd);
+    close(terminal);
+}
+
+/* A known program, by the name of its file. */
+static void auto_knows_a_program(void)
+{
+    static char path[64], dir[] = "/tmp/signal-outcome-XXXXXX";
+    char command[256];
+    CHECK(mkdtemp(dir));
+    chmod(dir, 0755);
+    snprintf(path, sizeof path, "%s/nginx", dir);
+    snprintf(command, sizeof command, "cp -L /proc/%d/exe %s", (int)getpid(), path);
+    CHECK(system(command) == 0); /* NOLINT */
+    struct child c;
+    struct setup s = {.path = path};
+    child_start(&c, &s, "server", "handle", "-", "handle", NULL);
+    int fd = hold_one(&c);
+    child_signal(&c, SIGQUIT);
+    child_drains(&c);
+    finish(&c, fd, true);
+    child_exits(&c, SIGQUIT);
+    CHECK(report_says(&c, "end", "drained") && report_says(&c, "signal", "QUIT"));
+    unlink(path);
+    rmdir(dir);
 }
 
 static void forward_names_another(void)
@@ -242,6 +333,42 @@ static void a_repeat_that_is_seen_late(void)
     client_expect_end(fd);
     child_dies(&c, SIGTERM);
     CHECK(report_says(&c, "end", "drained"));
+}
+
+/* systemd: ExecStop= sends QUIT, TERM comes when that has taken its time; of what begins so the server gets the first. */
+static void an_escalation_is_no_second_signal(void)
+{
+    struct child c;
+    struct setup s = {.env = {"LASTCALL_SIGNALS=TERM,QUIT"}};
+    child_start(&c, &s, "server", "handle", "-", "handle", NULL);
+    int fd = hold_one(&c);
+    child_signal(&c, SIGQUIT);
+    child_drains(&c);
+    poll(NULL, 0, 1050);
+    child_signal(&c, SIGTERM);
+    takes(c.pid, SIGTERM);
+    given_time(c.pid, 100);
+    finish(&c, fd, true);
+    child_exits(&c, SIGQUIT);
+    CHECK(report_says(&c, "end", "drained") && report_number(&c, "aborted") == 0);
+}
+
+/* But what comes again after a second is, whichever it is. */
+static void a_repeated_escalation_is(void)
+{
+    struct child c;
+    struct setup s = {.env = {"LASTCALL_SIGNALS=TERM,QUIT"}};
+    child_start(&c, &s, "server", "handle", "-", "handle", NULL);
+    int fd = hold_one(&c);
+    child_signal(&c, SIGQUIT);
+    child_drains(&c);
+    child_signal(&c, SIGTERM);
+    takes(c.pid, SIGTERM);
+    poll(NULL, 0, 1050);
+    child_signal(&c, SIGTERM);
+    child_exits(&c, SIGQUIT);
+    CHECK(report_says(&c, "end", "second_signal") && report_number(&c, "aborted") == 1);
+    close(fd);
 }
 
 static void the_second_delivers_at_once(void)
@@ -368,9 +495,15 @@ int main(int argc, char **argv)
         {"signal-outcome/inherited-over-exec", inherited_over_exec},
         {"signal-outcome/LASTCALL_SIGNALS", signals_names_others},
         {"signal-outcome/other-signals", a_signal_not_named_is_not_ours},
+        {"signal-outcome/end-without-requests", an_end_without_requests_is_not_said},
+        {"signal-outcome/auto-no-terminal", auto_is_int_without_a_terminal},
+        {"signal-outcome/auto-terminal", auto_is_not_int_with_a_terminal},
+        {"signal-outcome/auto-known-program", auto_knows_a_program},
         {"signal-outcome/LASTCALL_FORWARD", forward_names_another},
         {"signal-outcome/repeat", a_repeat_is_the_same_signal},
         {"signal-outcome/repeat-seen-late", a_repeat_that_is_seen_late},
+        {"signal-outcome/escalation", an_escalation_is_no_second_signal},
+        {"signal-outcome/escalation-repeated", a_repeated_escalation_is},
         {"signal-outcome/second", the_second_delivers_at_once},
         {"signal-outcome/deadline", the_deadline_ends_it},
         {"signal-outcome/children", children_die_of_theirs},

@@ -2,16 +2,29 @@
  * noticed: no EINTR, and the time is what was asked for; a signal of the program's own still interrupts. */
 #include "check.h"
 
+#include <aio.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/aio_abi.h>
+#include <linux/futex.h>
+#include <netinet/in.h>
 #include <poll.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ipc.h>
+#include <sys/msg.h>
 #include <sys/select.h>
+#include <sys/sem.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <threads.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,14 +34,19 @@ static int lfd, ep, pair[2], last_error;
 static int span_ms;
 static struct timespec span;
 
-static struct timespec *at_end(void)
+static struct timespec *at_end_of(clockid_t clock)
 {
     static struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     t.tv_sec += span.tv_sec + (t.tv_nsec + span.tv_nsec) / 1000000000L;
     t.tv_nsec += span.tv_nsec;
     t.tv_nsec %= 1000000000L;
     return &t;
+}
+
+static struct timespec *at_end(void)
+{
+    return at_end_of(CLOCK_MONOTONIC);
 }
 
 static struct timespec copy;
@@ -69,6 +87,137 @@ static int by_error(int err)
     errno = err;
     return err ? -1 : 0;
 }
+
+/* ---- what a request waits for: an upstream, a lock ---- */
+
+/* A socket of the program's own, with a time-out in both directions, from which nothing comes and which takes nothing more. */
+static int upstream(void)
+{
+    static const char much[4096];
+    int own[2];
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, own) == 0);
+    setsockopt(own[0], SOL_SOCKET, SO_RCVTIMEO, fresh_tv(), sizeof(struct timeval));
+    setsockopt(own[0], SOL_SOCKET, SO_SNDTIMEO, fresh_tv(), sizeof(struct timeval));
+    while (send(own[0], much, sizeof much, MSG_DONTWAIT) > 0)
+        ;
+    return own[0];
+}
+
+static struct iovec one_byte = {&byte, 1};
+static struct msghdr one_message = {.msg_iov = &one_byte, .msg_iovlen = 1};
+static struct mmsghdr one_of_many;
+static struct mmsghdr *many(void)
+{
+    one_of_many.msg_hdr = one_message;
+    return &one_of_many;
+}
+
+/* A socket with a time-out that connects to a listener whose queue is full. None of these outlives the call: whose queue is full is waited
+ * for in a drain. */
+static int connect_to_full(struct sockaddr *a, socklen_t n)
+{
+    enum { ENOUGH = 4 };
+    int others[ENOUGH], l = socket(a->sa_family, SOCK_STREAM, 0), s = socket(a->sa_family, SOCK_STREAM, 0);
+    CHECK(bind(l, a, n) == 0 && listen(l, 0) == 0);
+    getsockname(l, a, &n);
+    for (int i = 0; i < ENOUGH; i++) {
+        others[i] = socket(a->sa_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        connect(others[i], a, n);
+    }
+    setsockopt(s, SOL_SOCKET, SO_SNDTIMEO, fresh_tv(), sizeof(struct timeval));
+    int ret = connect(s, a, n), err = errno;
+    close(l);
+    close(s);
+    for (int i = 0; i < ENOUGH; i++)
+        close(others[i]);
+    errno = err;
+    return ret;
+}
+
+static int connect_tcp(void)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    return connect_to_full((struct sockaddr *)&a, sizeof a);
+}
+
+static int connect_unix(void)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    snprintf(a.sun_path + 1, sizeof a.sun_path - 1, "wait-family-%d", (int)getpid());
+    return connect_to_full((struct sockaddr *)&a, sizeof a);
+}
+
+static int sem_id, msg_id;
+
+static void remove_ipc(void)
+{
+    semctl(sem_id, 0, IPC_RMID);
+    msgctl(msg_id, IPC_RMID, NULL);
+}
+
+static struct message {
+    long type;
+    char text[1024];
+} message = {1, ""};
+
+static void make_ipc(void)
+{
+    sem_id = semget(IPC_PRIVATE, 1, 0600);
+    msg_id = msgget(IPC_PRIVATE, 0600);
+    atexit(remove_ipc);
+    CHECK(sem_id >= 0 && msg_id >= 0);
+    while (msgsnd(msg_id, &message, sizeof message.text, IPC_NOWAIT) == 0)
+        ;
+}
+
+static struct sembuf *down(void)
+{
+    static struct sembuf op = {0, -1, 0};
+    return &op;
+}
+
+static sem_t *closed_sem(void)
+{
+    static sem_t sem;
+    sem_init(&sem, 0, 0);
+    return &sem;
+}
+
+static int splice_to_pipe(int from)
+{
+    int out[2];
+    CHECK(pipe(out) == 0);
+    return (int)splice(from, NULL, out[1], NULL, 1, 0);
+}
+
+static int sendfile_to(int to)
+{
+    int in = open("/proc/self/exe", O_RDONLY);
+    return (int)sendfile(to, in, NULL, 1);
+}
+
+static int aio_suspend_for_pipe(void)
+{
+    static struct aiocb cb;
+    static const struct aiocb *const list[] = {&cb};
+    int in[2];
+    CHECK(pipe(in) == 0);
+    cb.aio_fildes = in[0];
+    cb.aio_buf = &byte;
+    cb.aio_nbytes = 1;
+    CHECK(aio_read(&cb) == 0);
+    return aio_suspend(list, 1, &span);
+}
+
+static int getevents(void)
+{
+    aio_context_t io = 0;
+    struct io_event got;
+    CHECK(syscall(SYS_io_setup, 1, &io) == 0);
+    return (int)syscall(SYS_io_getevents, io, 1, 1, &got, &span);
+}
+
+static int word;
 
 #ifdef __GLIBC__
 /* The forms of _FORTIFY_SOURCE. */
@@ -132,60 +281,122 @@ CALL(recv_chk, __recv_chk(pair[0], &byte, 1, 1, 0))
 CALL(recvfrom_chk, __recvfrom_chk(pair[0], &byte, 1, 1, 0, NULL, NULL))
 #endif
 
+CALL(upstream_recv, recv(upstream(), &byte, 1, 0))
+CALL(upstream_read, read(upstream(), &byte, 1))
+CALL(upstream_readv, readv(upstream(), &one_byte, 1))
+CALL(upstream_recvfrom, recvfrom(upstream(), &byte, 1, 0, NULL, NULL))
+CALL(upstream_recvmsg, recvmsg(upstream(), &one_message, 0))
+CALL(upstream_recvmmsg, recvmmsg(upstream(), many(), 1, 0, NULL))
+CALL(upstream_send, send(upstream(), &byte, 1, 0))
+CALL(upstream_write, write(upstream(), &byte, 1))
+CALL(upstream_writev, writev(upstream(), &one_byte, 1))
+CALL(upstream_sendto, sendto(upstream(), &byte, 1, 0, NULL, 0))
+CALL(upstream_sendmsg, sendmsg(upstream(), &one_message, 0))
+CALL(upstream_sendmmsg, sendmmsg(upstream(), many(), 1, 0))
+CALL(upstream_sendfile, sendfile_to(upstream()))
+CALL(upstream_splice, splice_to_pipe(upstream()))
+CALL(upstream_raw_recvfrom, syscall(SYS_recvfrom, upstream(), &byte, 1, 0, NULL, NULL))
+CALL(upstream_dup, recv(dup(upstream()), &byte, 1, 0))
+CALL(connect_tcp, connect_tcp())
+CALL(connect_unix, connect_unix())
+CALL(semop, semop(sem_id, down(), 1))
+CALL(semtimedop, semtimedop(sem_id, down(), 1, &span))
+CALL(raw_semtimedop, syscall(SYS_semtimedop, sem_id, down(), 1, &span))
+CALL(msgrcv, msgrcv(msg_id, &message, sizeof message.text, 2, 0))
+CALL(msgsnd, msgsnd(msg_id, &message, sizeof message.text, 0))
+CALL(sem_timedwait, sem_timedwait(closed_sem(), at_end_of(CLOCK_REALTIME)))
+CALL(thrd_sleep, thrd_sleep(&span, NULL) == -1 ? by_error(EINTR) : 0)
+CALL(thrd_sleep_same, thrd_sleep(fresh(), &copy) == -1 ? by_error(EINTR) : 0)
+CALL(aio_suspend, aio_suspend_for_pipe())
+CALL(raw_futex, syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, &span, NULL, 0))
+CALL(raw_futex_bitset, syscall(SYS_futex, &word, FUTEX_WAIT_BITSET_PRIVATE, 0, at_end(), NULL, -1))
+CALL(raw_io_getevents, getevents())
+
 static const struct kind {
     const char *name;
     int (*call)(void);
     bool forever;
-    bool times_out; /* by EAGAIN, not by 0 */
+    bool times_out; /* by EAGAIN, not by 0; the time may begin anew */
+    int error;      /* the error at the end of the time; 0: none */
 } kinds[] = {
-    {"epoll_wait", call_epoll_wait, false, false},
-    {"epoll_wait-forever", call_epoll_wait_forever, true, false},
-    {"epoll_pwait", call_epoll_pwait, false, false},
+    {"epoll_wait", call_epoll_wait, false, false, 0},
+    {"epoll_wait-forever", call_epoll_wait_forever, true, false, 0},
+    {"epoll_pwait", call_epoll_pwait, false, false, 0},
 #ifdef HAVE_PWAIT2
-    {"epoll_pwait2", call_epoll_pwait2, false, false},
+    {"epoll_pwait2", call_epoll_pwait2, false, false, 0},
 #endif
-    {"poll", call_poll, false, false},
-    {"poll-forever", call_poll_forever, true, false},
-    {"ppoll", call_ppoll, false, false},
-    {"select", call_select, false, false},
-    {"select-forever", call_select_forever, true, false},
-    {"pselect", call_pselect, false, false},
-    {"nanosleep", call_nanosleep, false, false},
-    {"nanosleep-rest", call_nanosleep_rest, false, false},
-    {"nanosleep-same", call_nanosleep_same, false, false},
-    {"clock_nanosleep", call_clock_relative, false, false},
-    {"clock_nanosleep-rest", call_clock_relative_rest, false, false},
-    {"clock_nanosleep-absolute", call_clock_absolute, false, false},
-    {"usleep", call_usleep, false, false},
-    {"pause", call_pause, true, false},
-    {"recv-SO_RCVTIMEO", call_recv, false, true},
-    {"read-SO_RCVTIMEO", call_read, false, true},
-    {"accept-SO_RCVTIMEO", call_accept, false, true},
-    {"accept4-SO_RCVTIMEO", call_accept4, false, true},
+    {"poll", call_poll, false, false, 0},
+    {"poll-forever", call_poll_forever, true, false, 0},
+    {"ppoll", call_ppoll, false, false, 0},
+    {"select", call_select, false, false, 0},
+    {"select-forever", call_select_forever, true, false, 0},
+    {"pselect", call_pselect, false, false, 0},
+    {"nanosleep", call_nanosleep, false, false, 0},
+    {"nanosleep-rest", call_nanosleep_rest, false, false, 0},
+    {"nanosleep-same", call_nanosleep_same, false, false, 0},
+    {"clock_nanosleep", call_clock_relative, false, false, 0},
+    {"clock_nanosleep-rest", call_clock_relative_rest, false, false, 0},
+    {"clock_nanosleep-absolute", call_clock_absolute, false, false, 0},
+    {"usleep", call_usleep, false, false, 0},
+    {"pause", call_pause, true, false, 0},
+    {"recv-SO_RCVTIMEO", call_recv, false, true, 0},
+    {"read-SO_RCVTIMEO", call_read, false, true, 0},
+    {"accept-SO_RCVTIMEO", call_accept, false, true, 0},
+    {"accept4-SO_RCVTIMEO", call_accept4, false, true, 0},
 #ifdef __GLIBC__
-    {"__poll_chk", call_poll_chk, false, false},
-    {"__ppoll_chk", call_ppoll_chk, false, false},
-    {"__read_chk-SO_RCVTIMEO", call_read_chk, false, true},
-    {"__recv_chk-SO_RCVTIMEO", call_recv_chk, false, true},
-    {"__recvfrom_chk-SO_RCVTIMEO", call_recvfrom_chk, false, true},
+    {"__poll_chk", call_poll_chk, false, false, 0},
+    {"__ppoll_chk", call_ppoll_chk, false, false, 0},
+    {"__read_chk-SO_RCVTIMEO", call_read_chk, false, true, 0},
+    {"__recv_chk-SO_RCVTIMEO", call_recv_chk, false, true, 0},
+    {"__recvfrom_chk-SO_RCVTIMEO", call_recvfrom_chk, false, true, 0},
 #endif
 #ifdef SYS_poll
-    {"raw-epoll_wait", call_raw_epoll_wait, false, false},
-    {"raw-poll", call_raw_poll, false, false},
-    {"raw-select", call_raw_select, false, false},
-    {"raw-pause", call_raw_pause, true, false},
+    {"raw-epoll_wait", call_raw_epoll_wait, false, false, 0},
+    {"raw-poll", call_raw_poll, false, false, 0},
+    {"raw-select", call_raw_select, false, false, 0},
+    {"raw-pause", call_raw_pause, true, false, 0},
 #endif
-    {"raw-epoll_pwait", call_raw_epoll_pwait, false, false},
+    {"raw-epoll_pwait", call_raw_epoll_pwait, false, false, 0},
 #ifdef SYS_epoll_pwait2
 #ifdef __GLIBC__
-    {"raw-epoll_pwait2", call_raw_epoll_pwait2, false, false},
+    {"raw-epoll_pwait2", call_raw_epoll_pwait2, false, false, 0},
 #endif
 #endif
-    {"raw-ppoll", call_raw_ppoll, false, false},
-    {"raw-pselect6", call_raw_pselect6, false, false},
-    {"raw-nanosleep", call_raw_nanosleep, false, false},
-    {"raw-clock_nanosleep", call_raw_clock_nanosleep, false, false},
-    {"raw-clock_nanosleep-null", call_raw_clock_nanosleep_null, false, false},
+    {"raw-ppoll", call_raw_ppoll, false, false, 0},
+    {"raw-pselect6", call_raw_pselect6, false, false, 0},
+    {"raw-nanosleep", call_raw_nanosleep, false, false, 0},
+    {"raw-clock_nanosleep", call_raw_clock_nanosleep, false, false, 0},
+    {"raw-clock_nanosleep-null", call_raw_clock_nanosleep_null, false, false, 0},
+    {"upstream-recv", call_upstream_recv, false, false, EAGAIN},
+    {"upstream-read", call_upstream_read, false, false, EAGAIN},
+    {"upstream-readv", call_upstream_readv, false, false, EAGAIN},
+    {"upstream-recvfrom", call_upstream_recvfrom, false, false, EAGAIN},
+    {"upstream-recvmsg", call_upstream_recvmsg, false, false, EAGAIN},
+    {"upstream-recvmmsg", call_upstream_recvmmsg, false, false, EAGAIN},
+    {"upstream-send", call_upstream_send, false, false, EAGAIN},
+    {"upstream-write", call_upstream_write, false, false, EAGAIN},
+    {"upstream-writev", call_upstream_writev, false, false, EAGAIN},
+    {"upstream-sendto", call_upstream_sendto, false, false, EAGAIN},
+    {"upstream-sendmsg", call_upstream_sendmsg, false, false, EAGAIN},
+    {"upstream-sendmmsg", call_upstream_sendmmsg, false, false, EAGAIN},
+    {"upstream-sendfile", call_upstream_sendfile, false, false, EAGAIN},
+    {"upstream-splice", call_upstream_splice, false, false, EAGAIN},
+    {"upstream-raw_recvfrom", call_upstream_raw_recvfrom, false, false, EAGAIN},
+    {"upstream-dup", call_upstream_dup, false, false, EAGAIN},
+    {"connect-tcp", call_connect_tcp, false, false, EINPROGRESS},
+    {"connect-unix", call_connect_unix, false, false, EAGAIN},
+    {"semop", call_semop, true, false, 0},
+    {"semtimedop", call_semtimedop, false, false, EAGAIN},
+    {"raw-semtimedop", call_raw_semtimedop, false, false, EAGAIN},
+    {"msgrcv", call_msgrcv, true, false, 0},
+    {"msgsnd", call_msgsnd, true, false, 0},
+    {"sem_timedwait", call_sem_timedwait, false, false, ETIMEDOUT},
+    {"thrd_sleep", call_thrd_sleep, false, false, 0},
+    {"thrd_sleep-same", call_thrd_sleep_same, false, false, 0},
+    {"aio_suspend", call_aio_suspend, false, false, EAGAIN},
+    {"raw-futex", call_raw_futex, false, false, ETIMEDOUT},
+    {"raw-futex-bitset", call_raw_futex_bitset, false, false, ETIMEDOUT},
+    {"raw-io_getevents", call_raw_io_getevents, false, false, 0},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -216,6 +427,7 @@ static int waits(char **args)
         return 1;
     setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, fresh_tv(), sizeof(struct timeval));
     setsockopt(lfd, SOL_SOCKET, SO_RCVTIMEO, fresh_tv(), sizeof(struct timeval));
+    make_ipc();
     ep = epoll_create1(0);
     struct epoll_event want = {EPOLLIN, {0}};
     epoll_ctl(ep, EPOLL_CTL_ADD, pair[0], &want);
@@ -287,8 +499,9 @@ static bool is_shown(const struct in_the_middle *m, const struct result *r)
         CHECK(r->ret == -1 && r->err == EINTR && r->handled == SIGUSR1, "%s: %d, errno %d", k->name, r->ret, r->err);
         return true;
     }
-    if (k->times_out)
-        CHECK(r->ret == -1 && r->err == EAGAIN && r->handled == 0, "%s: %d, errno %d", k->name, r->ret, r->err);
+    int error = k->times_out ? EAGAIN : k->error;
+    if (error)
+        CHECK(r->ret == -1 && r->err == error && r->handled == 0, "%s: %d, errno %d", k->name, r->ret, r->err);
     else
         CHECK(r->ret == 0 && r->handled == 0, "%s: %d, errno %d, handled %d", k->name, r->ret, r->err, r->handled);
     double waited = r->ended - r->began;

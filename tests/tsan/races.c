@@ -129,6 +129,37 @@ static void *thread(void *arg)
     }
 }
 
+/* ---- our signal handler, in all threads at once: each thread knows its own runs, and no other's ---- */
+
+enum { RUNS = 4000 };
+
+static void *runs(void *unused)
+{
+    int tid = (int)syscall(SYS_gettid);
+    (void)unused;
+    pthread_barrier_wait(&begin);
+    for (unsigned i = 0; i < RUNS; i++) {
+        unsigned before = eintr_runs();
+        CHECK(!eintr_is_ours(before));
+        eintr_note_run(tid);
+        CHECK(eintr_is_ours(before));
+        CHECK(!eintr_is_ours(eintr_runs()));
+        eintr_note_run(-tid);
+        CHECK(!eintr_is_ours(before));
+    }
+    return NULL;
+}
+
+static void runs_are_exact(void)
+{
+    pthread_t threads[THREADS];
+    CHECK(pthread_barrier_init(&begin, NULL, THREADS) == 0);
+    for (unsigned i = 0; i < THREADS; i++)
+        CHECK(pthread_create(&threads[i], NULL, runs, NULL) == 0);
+    for (unsigned i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+}
+
 /* ---- who looks on ---- */
 
 static bool looking_ends;
@@ -184,6 +215,7 @@ int main(int argc, char **argv)
     CHECK(options_read(&config, env, complaints, 4) == 0);
     self_switch_on();
     serve();
+    runs_are_exact();
     pthread_barrier_init(&begin, NULL, THREADS + 1);
     pthread_barrier_init(&end, NULL, THREADS + 1);
     for (uintptr_t i = 0; i < THREADS; i++)

@@ -65,8 +65,6 @@ int rehearse_environment(const struct rehearsal *r, char ***out)
         env[n++] = preload(list);
     if (with)
         env[n++] = assign("LASTCALL_REPORT", r->report_path);
-    if (with && !strncmp(r->url.address, "unix:", 5) && !getenv("LASTCALL_LISTEN"))
-        env[n++] = assign("LASTCALL_LISTEN", r->url.address); /* AF_UNIX is drained only where it is named */
     *out = env;
     return 0;
 }

@@ -169,6 +169,12 @@ static int wait_others(struct rehearsal *r, struct outcome *o)
     return 0;
 }
 
+static bool is_report(json_t *line)
+{
+    const char *event = json_string_value(json_object_get(line, "event"));
+    return event && strcmp(event, "drain") == 0;
+}
+
 /* The last line that is one. That of a group of many processes is long. */
 static json_t *read_report(const char *path)
 {
@@ -178,9 +184,12 @@ static json_t *read_report(const char *path)
     FILE *f = fopen(path, "re");
     while (f && getline(&line, &size, f) > 0) {
         json_t *one = json_loads(line, 0, NULL);
-        if (one && report)
+        if (is_report(one)) {
             json_decref(report);
-        report = one ? one : report;
+            report = one;
+        } else {
+            json_decref(one);
+        }
     }
     if (f)
         fclose(f);

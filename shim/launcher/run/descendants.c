@@ -6,6 +6,7 @@
 #include "sys/memfd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,10 +18,10 @@
 
 static void put_name(const struct descendants *b, int fd)
 {
-    char name[64];
+    char name[GROUP_TABLE_NAME_MAX];
     struct text t;
     text_init(&t, name, sizeof name);
-    group_table_name(&t, fd, b->table->cookie);
+    group_table_name(&t, fd, b->table->cookie, (int)getpid());
     name[sizeof GROUP_TABLE_VARIABLE - 1] = '\0';
     setenv(GROUP_TABLE_VARIABLE, name + sizeof GROUP_TABLE_VARIABLE, 1);
 }
@@ -45,6 +46,7 @@ void descendants_open(struct descendants *b, bool history)
     if (b->table && fd >= 0 && getrandom(&cookie, sizeof cookie, GRND_NONBLOCK) == sizeof cookie) {
         group_table_init(b->table, cookie | 1);
         put_name(b, fd);
+        fcntl(fd, F_SETFD, 0); /* the command may change its user before it serves, and then cannot open it here */
         b->fd = fd;
         return;
     }

@@ -1,6 +1,7 @@
 /* options.c: see options.h. */
 #include "launcher/run/options.h"
 
+#include "core/known_program.h"
 #include "core/text.h"
 
 #include <string.h>
@@ -55,4 +56,17 @@ bool run_options_preload(char *to, size_t size, const char *ours, const char *ol
         text_bytes(&t, old, n);
     }
     return !t.truncated;
+}
+
+void run_options_settle(struct options *o, const char *program, char *const *words, bool has_terminal)
+{
+    char args[1024];
+    size_t n = 0;
+    if (!o->signals_auto)
+        return;
+    for (; *words && n + strlen(*words) < sizeof args; words++) {
+        memcpy(args + n, *words, strlen(*words) + 1);
+        n += strlen(*words) + 1;
+    }
+    o->signals = known_program_signals(known_program_signal(program, strlen(program), args, n), has_terminal);
 }

@@ -20,4 +20,7 @@ void run_options_error(char *to, size_t size, const struct run_options *o, const
  * by blanks or colons). False: the value does not fit into `to`. */
 bool run_options_preload(char *to, size_t size, const char *ours, const char *old);
 
+/* LASTCALL_SIGNALS=auto, as it is for this program with these arguments. (What a shell starts knows it by itself.) */
+void run_options_settle(struct options *o, const char *program, char *const *words, bool has_terminal);
+
 #endif

@@ -7,6 +7,8 @@
 #include "launcher/run/supervisor.h"
 #include "launcher/inspect/verdict.h"
 
+#include "sys/proc.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -247,6 +249,7 @@ static int run(int argc, char **argv)
     if (status != 0)
         return status;
     say_what_it_is(&line);
+    run_options_settle(&options, facts.path[0] ? facts.path : line.path, line.words, proc_has_terminal((int)getpid()));
     if (given.exec)
         return become(&line);
     const struct supervision what = {

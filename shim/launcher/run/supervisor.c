@@ -11,6 +11,7 @@
 #include "launcher/run/job_control.h"
 #include "launcher/run/service_manager.h"
 
+#include "core/signal_repeat.h"
 #include "core/drain.h"
 
 #include <errno.h>
@@ -44,7 +45,8 @@ static struct supervisor {
     int status;
 
     /* a drain of the servers that descend from the command */
-    int draining;        /* the signal; 0: there is none */
+    int draining; /* the signal; 0: there is none */
+    struct signal_repeat repeat;
     bool held;           /* the command is still to be sent the signal */
     nsec_t began, until; /* until: 0 = no deadline */
     nsec_t parting;      /* when to send the signal to the command, after the servers' end; 0: not known yet */
@@ -92,6 +94,7 @@ static bool begin_drain(int sig)
     s.began = s.external_at = clock_now();
     s.until = timeout ? s.began + timeout + GRACE : 0;
     s.draining = sig;
+    signal_repeat_ends(&s.repeat, sig, s.began);
     unsigned servers = descendants_drain(&s.descendants, sig, false);
     if (s.ended || descendants_serves(&s.descendants, s.child))
         return false;
@@ -108,12 +111,15 @@ static bool begin_drain(int sig)
  * launcher applies none. */
 static bool drain_again(int sig)
 {
+    bool ends = signal_repeat_ends(&s.repeat, sig, clock_now());
+    if (s.external && !ends)
+        return true;
     if (s.external) {
         s.external_at = clock_now();
         external_again(s.external, s.external_at);
         return true;
     }
-    if (clock_now() - s.began < DRAIN_REPEAT) /* a repeat of the same signal (drain.h) */
+    if (!ends)
         return s.held;
     s.held = false;
     s.until = clock_now() + GRACE;

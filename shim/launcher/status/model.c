@@ -62,7 +62,7 @@ void status_take_member(struct status_process *p, const struct group_table *m, i
     p->killed = who->end == MEMBER_KILLED;
     bool drains = p->phase > DRAIN_SERVING;
     p->signal = drains && is_signal(who->signal) ? who->signal : 0;
-    p->deferred = drains && p->phase < DRAIN_DONE && is_signal(who->deferred) ? who->deferred : 0;
+    p->deferred = drains && p->phase < DRAIN_GUARDING && is_signal(who->deferred) ? who->deferred : 0;
     take_times(p, who, now);
     if (drains) {
         p->counts = who->counts;
@@ -74,7 +74,7 @@ void status_take_member(struct status_process *p, const struct group_table *m, i
 
 enum status_kind status_kind_of(const struct conn *c)
 {
-    if (!c->live || c->dead || c->stale)
+    if (!c->live || (c->attention & CONN_DEAD) || c->stale)
         return KIND_NONE;
     if (c->stage == CONN_LINGERING)
         return KIND_LINGERING;
@@ -107,7 +107,6 @@ static void settle_bools(struct conn *c)
 {
     static const size_t at[] = {
         offsetof(struct conn, live),
-        offsetof(struct conn, dead),
         offsetof(struct conn, stale),
         offsetof(struct conn, fin),
     };
@@ -202,7 +201,8 @@ void status_sort_requests(struct status_group *g)
 
 const char *status_state(const struct status_process *p)
 {
-    static const char *const phase[] = {"serving", "lame_duck", "stopping_accept", "draining", "drained", "delivered"};
+    static const char *const phase[] = {"serving", "lame_duck",     "stopping_accept", "draining",
+                                        "drained", "shutting_down", "delivered"};
     if (p->killed)
         return "killed";
     if (p->state == MEMBER_LEFT)

@@ -57,4 +57,4 @@ if (protocol !== 'h2c') { // after this every byte comes back as it is
     socket.pipe(socket);
   });
 }
-server.listen({ port: Number(port), host: host || '127.0.0.1', backlog: 4096 });
+server.listen(port.startsWith('unix:') ? { path: port.slice(5), backlog: 4096 } : { port: Number(port), host: host || '127.0.0.1', backlog: 4096 });

@@ -605,6 +605,181 @@ static void leaving_waits_for_no_leader(void **unused UNUSED)
     STEP(1, DRAIN_DONE, NO, YES, -1);
 }
 
+/* ---- a program with a handler of its own ---- */
+
+#define GUARD_STEP(ms, phase_, deliver_, finish_, abort_, wake)  \
+    do {                                                         \
+        struct drain_actions a = drain_step(&d, &c, &o, at(ms)); \
+        assert_int_equal(d.phase, phase_);                       \
+        assert_int_equal(a.deliver, deliver_);                   \
+        assert_int_equal(a.finish, finish_);                     \
+        assert_int_equal(a.abort, abort_);                       \
+        assert_int_equal(a.wake_at, (wake) < 0 ? 0 : at(wake));  \
+    } while (0)
+
+/* In flight until the shutdown time begins: the default deadline is 25 s, its fifth 5 s. */
+static void until_the_shutdown_time(void)
+{
+    c.answer = PROGRAM_SHUTS_DOWN;
+    drain_signal(&d, at(0));
+    c.in_flight = 1;
+    GUARD_STEP(0, DRAIN_STOPPING_ACCEPT, NO, NO, NO, 0);
+    GUARD_STEP(0, DRAIN_EMPTYING, NO, NO, NO, 20000);
+    GUARD_STEP(19999, DRAIN_EMPTYING, NO, NO, NO, 20000);
+    GUARD_STEP(20000, DRAIN_GUARDING, YES, NO, NO, 20000);
+}
+
+static void own_shutdown_runs_inside_the_deadline(void **unused UNUSED)
+{
+    until_the_shutdown_time();
+    GUARD_STEP(20001, DRAIN_GUARDING, NO, NO, NO, 25000);
+    GUARD_STEP(25000, DRAIN_DONE, NO, YES, YES, -1);
+    assert_true(d.expired);
+}
+
+static void own_shutdown_that_ends_in_time(void **unused UNUSED)
+{
+    until_the_shutdown_time();
+    c.in_flight = 0;
+    GUARD_STEP(20500, DRAIN_DONE, NO, YES, NO, -1);
+    assert_false(d.expired);
+}
+
+static void dropped_requests_end_the_program_at_the_deadline(void **unused UNUSED)
+{
+    until_the_shutdown_time();
+    c.in_flight = 0;
+    c.aborted = 1;
+    GUARD_STEP(20500, DRAIN_GUARDING, NO, NO, NO, 25000);
+    GUARD_STEP(25000, DRAIN_DONE, NO, YES, YES, -1);
+}
+
+static void output_under_way_ends_no_program(void **unused UNUSED)
+{
+    until_the_shutdown_time();
+    c.in_flight = 0;
+    c.ending = 1;
+    GUARD_STEP(25000, DRAIN_DONE, NO, YES, NO, -1);
+    assert_true(d.expired);
+}
+
+static void exit_waits_for_requests_of_others(void **unused UNUSED)
+{
+    until_the_shutdown_time();
+    c.in_flight = 0;
+    c.leaving = true;
+    c.members = c.members_open = 1;
+    GUARD_STEP(20500, DRAIN_GUARDING, NO, NO, NO, 25000);
+    c.members = c.members_open = 0;
+    c.idle = 3;
+    GUARD_STEP(20501, DRAIN_DONE, NO, YES, NO, -1);
+}
+
+static void drained_in_time_there_is_nothing_to_guard(void **unused UNUSED)
+{
+    c.answer = PROGRAM_SHUTS_DOWN;
+    drain_signal(&d, at(0));
+    GUARD_STEP(0, DRAIN_STOPPING_ACCEPT, NO, NO, NO, 0);
+    GUARD_STEP(0, DRAIN_DONE, YES, YES, NO, -1);
+}
+
+static void doubtful_handlers_run_at_the_deadline(void **unused UNUSED)
+{
+    c.answer = PROGRAM_MAY_DIE;
+    drain_signal(&d, at(0));
+    c.in_flight = 1;
+    GUARD_STEP(0, DRAIN_STOPPING_ACCEPT, NO, NO, NO, 0);
+    GUARD_STEP(24999, DRAIN_EMPTYING, NO, NO, NO, 25000);
+    GUARD_STEP(25000, DRAIN_DONE, YES, YES, YES, -1);
+}
+
+static void no_shutdown_time(void **unused UNUSED)
+{
+    o.shutdown_time = 0;
+    c.answer = PROGRAM_SHUTS_DOWN;
+    drain_signal(&d, at(0));
+    c.in_flight = 1;
+    GUARD_STEP(0, DRAIN_STOPPING_ACCEPT, NO, NO, NO, 0);
+    GUARD_STEP(0, DRAIN_EMPTYING, NO, NO, NO, 25000);
+    GUARD_STEP(25000, DRAIN_DONE, YES, YES, YES, -1);
+}
+
+static void lame_duck_ends_with_the_shutdown_time(void **unused UNUSED)
+{
+    o.delay = 60000 * MS;
+    c.answer = PROGRAM_SHUTS_DOWN;
+    drain_signal(&d, at(0));
+    GUARD_STEP(0, DRAIN_LAME_DUCK, NO, NO, NO, 20000);
+    STEP(20000, DRAIN_GUARDING, YES, YES, 20000);
+    assert_true(drain_may_close_idle(&d));
+}
+
+static void delivered_first(void **unused UNUSED)
+{
+    o.deliver_first = true;
+    for (int answer = PROGRAM_MAY_DIE; answer <= PROGRAM_SHUTS_DOWN; answer++) {
+        memset(&d, 0, sizeof d);
+        memset(&c, 0, sizeof c);
+        c.answer = (uint8_t)answer;
+        drain_signal(&d, at(0));
+        STEP(0, DRAIN_GUARDING, NO, YES, 0);
+        assert_false(drain_may_close_idle(&d)); /* nor any listener: the program does it, when it likes */
+        GUARD_STEP(1, DRAIN_GUARDING, NO, NO, NO, 25000);
+        c.in_flight = 1;
+        GUARD_STEP(3000, DRAIN_GUARDING, NO, NO, NO, 25000);
+        c.leaving = true; /* in exit, while a thread still answers */
+        GUARD_STEP(3001, DRAIN_GUARDING, NO, NO, NO, 25000);
+        c.in_flight = 0;
+        GUARD_STEP(3002, DRAIN_DONE, NO, YES, NO, -1);
+    }
+}
+
+static void first_is_for_programs_with_a_handler(void **unused UNUSED)
+{
+    o.deliver_first = true;
+    drain_signal(&d, at(0));
+    c.in_flight = 1;
+    GUARD_STEP(0, DRAIN_STOPPING_ACCEPT, NO, NO, NO, 0);
+    GUARD_STEP(0, DRAIN_EMPTYING, NO, NO, NO, 25000);
+}
+
+static void idle_program_is_never_ended(void **unused UNUSED)
+{
+    o.deliver_first = true;
+    c.answer = PROGRAM_SHUTS_DOWN;
+    drain_signal(&d, at(0));
+    GUARD_STEP(0, DRAIN_GUARDING, YES, NO, NO, 0);
+    GUARD_STEP(25000, DRAIN_DONE, NO, YES, NO, -1);
+}
+
+static void participants_guard_with_their_coordinator(void **unused UNUSED)
+{
+    for (int phase = DRAIN_LAME_DUCK; phase <= DRAIN_DRAINED; phase++) {
+        memset(&d, 0, sizeof d);
+        memset(&c, 0, sizeof c);
+        drain_signal(&d, at(0));
+        d.phase = (uint8_t)phase;
+        led_by(DRAIN_GUARDING);
+        c.in_flight = 1;
+        GUARD_STEP(10, DRAIN_GUARDING, YES, NO, NO, 10);
+        GUARD_STEP(11, DRAIN_GUARDING, NO, NO, NO, 25000);
+        led_by(DRAIN_DONE);
+        GUARD_STEP(12, DRAIN_GUARDING, NO, NO, NO, 25000);
+        GUARD_STEP(25000, DRAIN_DONE, NO, YES, YES, -1);
+    }
+}
+
+static void second_signal_comes_before_the_guard(void **unused UNUSED)
+{
+    c.answer = PROGRAM_SHUTS_DOWN;
+    drain_signal(&d, at(0));
+    c.in_flight = 1;
+    GUARD_STEP(0, DRAIN_STOPPING_ACCEPT, NO, NO, NO, 0);
+    drain_signal(&d, at(20000));
+    GUARD_STEP(20000, DRAIN_DONE, YES, YES, NO, -1);
+    assert_true(d.again);
+}
+
 #define T(name) cmocka_unit_test_setup(name, begin)
 
 int main(void)
@@ -655,6 +830,20 @@ int main(void)
         T(deadline_before_the_end_of_lone),
         T(leaving_waits_for_what_is_in_flight),
         T(leaving_waits_for_no_leader),
+        T(own_shutdown_runs_inside_the_deadline),
+        T(own_shutdown_that_ends_in_time),
+        T(dropped_requests_end_the_program_at_the_deadline),
+        T(output_under_way_ends_no_program),
+        T(exit_waits_for_requests_of_others),
+        T(drained_in_time_there_is_nothing_to_guard),
+        T(doubtful_handlers_run_at_the_deadline),
+        T(no_shutdown_time),
+        T(lame_duck_ends_with_the_shutdown_time),
+        T(delivered_first),
+        T(first_is_for_programs_with_a_handler),
+        T(idle_program_is_never_ended),
+        T(participants_guard_with_their_coordinator),
+        T(second_signal_comes_before_the_guard),
     };
     return cmocka_run_group_tests_name("drain", tests, NULL, NULL);
 }

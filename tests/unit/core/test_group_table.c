@@ -259,7 +259,8 @@ static void siblings_do_not_work_for_each_other(void **unused UNUSED)
 /* What an exec'd process has shown, what its parent has, and whether it works for it. */
 static void execed_workers_and_successors(void **unused UNUSED)
 {
-    enum { A = MEMBER_ACCEPTS, R = MEMBER_RECEIVED, F = MEMBER_FORKS, D = MEMBER_IGNORES_SIGNALS };
+    enum { R = MEMBER_RECEIVED, F = MEMBER_FORKS, D = MEMBER_IGNORES_SIGNALS };
+    enum { OWN = MEMBER_ACCEPTS, A = MEMBER_ACCEPTS | MEMBER_INHERITED };
     static const struct {
         uint32_t own, parents;
         bool works;
@@ -278,6 +279,9 @@ static void execed_workers_and_successors(void **unused UNUSED)
         {A | F, 0, false}, /* nginx USR2: a master with workers of its own */
         {A | F, A, false}, /**/
         {F, 0, false},     /**/
+        {OWN, 0, false},   /* another server, which its parent has only started */
+        {OWN, A, false},   /**/
+        {OWN | F, 0, false},
     };
     for (unsigned i = 0; i < COUNT(rows); i++) {
         int root = forked(MEMBER_NONE);
@@ -287,6 +291,27 @@ static void execed_workers_and_successors(void **unused UNUSED)
         if (group_table_master(m, child) != (rows[i].works ? root : MEMBER_NONE))
             fail_msg("row %u", i);
         assert_int_equal(group_table_in_scope(m, child, root), rows[i].works);
+    }
+}
+
+/* A shell stands between the two: a member that is gone to another program. */
+static void behind_shells(void **unused UNUSED)
+{
+    enum { A = MEMBER_ACCEPTS, I = MEMBER_ACCEPTS | MEMBER_INHERITED };
+    static const struct {
+        uint32_t own, servers;
+        bool works;
+    } rows[] = {{A, A, false}, {A, 0, false}, {I, A, false}, {I, 0, true}, {I | MEMBER_FORKS, 0, false}};
+    for (unsigned i = 0; i < COUNT(rows); i++) {
+        int server = forked(MEMBER_NONE), shell = forked(server), inner = forked(shell);
+        m->member[server].flags |= rows[i].servers;
+        m->member[shell].state = m->member[inner].state = MEMBER_AWAY;
+        int child = execed(inner, rows[i].own);
+        if (group_table_in_scope(m, child, server) != rows[i].works)
+            fail_msg("row %u", i);
+        m->member[server].state = MEMBER_AWAY; /* no server is left that it could work for */
+        if (group_table_in_scope(m, child, server))
+            fail_msg("row %u, and no server", i);
     }
 }
 
@@ -782,6 +807,7 @@ int main(void)
         T(forks_of_forks_work_for_the_first),
         T(siblings_do_not_work_for_each_other),
         T(execed_workers_and_successors),
+        T(behind_shells),
         T(forked_ones_work_whatever_they_do),
         T(what_works_for_a_successor_is_the_successors),
         T(nobody_coordinates_where_nobody_drains),

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <cmocka.h>
 
 #include "core/options.h"
@@ -32,10 +33,11 @@ static void defaults(void **state UNUSED)
 {
     options_default(&o);
     assert_false(o.disable);
-    assert_true(o.signals == UINT64_C(1) << SIGTERM);
+    assert_true(o.signals_auto && o.signals == UINT64_C(1) << SIGTERM);
     assert_int_equal(o.forward, 0);
     assert_true(o.timeout == 25 * NSEC_PER_SEC);
     assert_true(o.delay == 0 && o.delay_quiet == 0);
+    assert_true(o.shutdown_time == 5 * NSEC_PER_SEC && !o.deliver_first);
     assert_true(o.idle == NSEC_PER_SEC);
     assert_true(o.linger == 2 * NSEC_PER_SEC);
     assert_int_equal(o.listen_count, 0);
@@ -137,6 +139,10 @@ static const struct {
     {"15", BIT(SIGTERM)},
     {"TERM,INT,SIGQUIT,1", BIT(SIGTERM) | BIT(SIGINT) | BIT(SIGQUIT) | BIT(SIGHUP)},
     {"TERM,TERM", BIT(SIGTERM)},
+    {"auto", BIT(SIGTERM)},
+    {"AUTO", BIT(SIGTERM)},
+    {"auto,INT", 0},
+    {"TERM,auto", 0},
     {"HUP,INT,QUIT,USR1,USR2,TERM,WINCH,PWR", BIT(SIGHUP) | BIT(SIGINT) | BIT(SIGQUIT) | BIT(SIGUSR1) | BIT(SIGUSR2) |
                                                   BIT(SIGTERM) | BIT(SIGWINCH) | BIT(SIGPWR)},
     {"HUP,INT,QUIT,USR1,USR2,TERM,WINCH,PWR,IO", 0}, /* one more than OPTIONS_SIGNALS_MAX */
@@ -179,6 +185,7 @@ static void reads_signals(void **state UNUSED)
         bool fine = signal_lists[i].set != 0;
         assert_int_equal(read_one(entry), fine ? 0 : 1);
         assert_true(o.signals == (fine ? signal_lists[i].set : BIT(SIGTERM)));
+        assert_int_equal(o.signals_auto, !fine || strcasecmp(signal_lists[i].text, "auto") == 0);
     }
 }
 
@@ -327,8 +334,10 @@ static const struct {
 } filters[] = {
     {"", 4, 1, v4_other, NULL, 0, true},
     {"", 6, 1, v6_local, NULL, 0, true},
-    {"", 1, 0, NULL, "/x", 3, false},
-    {"", 1, 0, NULL, NULL, 0, false},
+    {"", 1, 0, NULL, "/x", 3, true},
+    {"", 1, 0, NULL, NULL, 0, true},
+    {"auto", 4, 1, v4_other, NULL, 0, true},
+    {"auto", 1, 0, NULL, "/x", 3, true},
     {"80", 4, 80, v4_other, NULL, 0, true},
     {"80", 6, 80, v6_local, NULL, 0, true},
     {"80", 6, 80, v6_mapped, NULL, 0, true},
@@ -368,11 +377,12 @@ static void filters_listeners(void **state UNUSED)
 }
 
 static const char *const unreadable[] = {
-    "LASTCALL_DISABLE=yes",      "LASTCALL_DISABLE=2",       "LASTCALL_DISABLE=11",   "LASTCALL_DISABLE=true",
-    "LASTCALL_CLOSE_NOTICE=off", "LASTCALL_CLOSE_NOTICE=00", "LASTCALL_TIMEOUT=soon", "LASTCALL_TIMEOUT=-1",
-    "LASTCALL_DELAY=1x",         "LASTCALL_DELAY_QUIET=no",  "LASTCALL_IDLE=1,5",     "LASTCALL_LINGER=2 s",
-    "LASTCALL_LOG=verbose",      "LASTCALL_LOG=infos",       "LASTCALL_LOG=3",        "LASTCALL_LOG_FORMAT=xml",
-    "LASTCALL_FORWARD=TERM,",    "LASTCALL_LISTEN=all",
+    "LASTCALL_DISABLE=yes",        "LASTCALL_DISABLE=2",         "LASTCALL_DISABLE=11",     "LASTCALL_DISABLE=true",
+    "LASTCALL_CLOSE_NOTICE=off",   "LASTCALL_CLOSE_NOTICE=00",   "LASTCALL_TIMEOUT=soon",   "LASTCALL_TIMEOUT=-1",
+    "LASTCALL_DELAY=1x",           "LASTCALL_DELAY_QUIET=no",    "LASTCALL_IDLE=1,5",       "LASTCALL_LINGER=2 s",
+    "LASTCALL_LOG=verbose",        "LASTCALL_LOG=infos",         "LASTCALL_LOG=3",          "LASTCALL_LOG_FORMAT=xml",
+    "LASTCALL_FORWARD=TERM,",      "LASTCALL_LISTEN=all",        "LASTCALL_LISTEN=auto,80", "LASTCALL_DELIVER=1",
+    "LASTCALL_SHUTDOWN_TIME=long", "LASTCALL_SHUTDOWN_TIME=26s",
 };
 
 static void reports_unreadable_values(void **state UNUSED)
@@ -390,6 +400,33 @@ static void reports_unreadable_values(void **state UNUSED)
     }
     assert_int_equal(read_one("LASTCALL_TIMEOUT=soon"), 1);
     assert_string_equal(errors[0].used, "25s");
+}
+
+/* A fifth of the deadline, at most 5 s; whichever of the two variables comes first. */
+static void shutdown_time_follows_the_deadline(void **state UNUSED)
+{
+    static const struct {
+        const char *one, *two;
+        nsec_t ms;
+        unsigned errors;
+    } rows[] = {
+        {"LASTCALL_TIMEOUT=10s", "X=1", 2000, 0},
+        {"LASTCALL_TIMEOUT=5m", "X=1", 5000, 0},
+        {"LASTCALL_TIMEOUT=0", "X=1", 0, 0},
+        {"LASTCALL_TIMEOUT=10s", "LASTCALL_SHUTDOWN_TIME=auto", 2000, 0},
+        {"LASTCALL_SHUTDOWN_TIME=30s", "LASTCALL_TIMEOUT=1m", 30000, 0},
+        {"LASTCALL_SHUTDOWN_TIME=10s", "LASTCALL_TIMEOUT=10s", 10000, 0},
+        {"LASTCALL_SHUTDOWN_TIME=10s", "LASTCALL_TIMEOUT=0", 10000, 0},
+        {"LASTCALL_SHUTDOWN_TIME=0", "LASTCALL_TIMEOUT=8s", 0, 0},
+        {"LASTCALL_SHUTDOWN_TIME=9s", "LASTCALL_TIMEOUT=8s", 1600, 1},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const char *envp[] = {rows[i].one, rows[i].two, NULL};
+        assert_int_equal(options_read(&o, envp, errors, OPTIONS_ERRORS_MAX), rows[i].errors);
+        assert_true(o.shutdown_time == rows[i].ms * NSEC_PER_MSEC);
+    }
+    assert_ptr_equal(errors[0].name, rows[COUNT(rows) - 1].one);
+    assert_string_equal(errors[0].value, "9s");
 }
 
 static void reports_unknown_names(void **state UNUSED)
@@ -419,28 +456,19 @@ static void ignores_what_is_not_ours(void **state UNUSED)
 static void reads_a_whole_environment(void **state UNUSED)
 {
     const char *envp[] = {
-        "LASTCALL_DISABLE=1",
-        "LASTCALL_SIGNALS=TERM,INT",
-        "LASTCALL_FORWARD=QUIT",
-        "LASTCALL_TIMEOUT=0",
-        "LASTCALL_DELAY=5s",
-        "LASTCALL_DELAY_QUIET=500ms",
-        "LASTCALL_IDLE=3s",
-        "LASTCALL_LINGER=1.5",
-        "LASTCALL_LISTEN=8080,unix:/x",
-        "LASTCALL_CLOSE_NOTICE=0",
-        "LASTCALL_LOG=TRACE",
-        "LASTCALL_LOG_FORMAT=json",
-        "LASTCALL_LOG_FILE=/tmp/log",
-        "LASTCALL_REPORT=/dev/tty",
-        "LASTCALL_REPORT_CONNECTIONS=1",
-        NULL,
+        "LASTCALL_DISABLE=1",       "LASTCALL_SIGNALS=TERM,INT",     "LASTCALL_FORWARD=QUIT",
+        "LASTCALL_TIMEOUT=0",       "LASTCALL_SHUTDOWN_TIME=7s",     "LASTCALL_DELIVER=First",
+        "LASTCALL_DELAY=5s",        "LASTCALL_DELAY_QUIET=500ms",    "LASTCALL_IDLE=3s",
+        "LASTCALL_LINGER=1.5",      "LASTCALL_LISTEN=8080,unix:/x",  "LASTCALL_CLOSE_NOTICE=0",
+        "LASTCALL_LOG=TRACE",       "LASTCALL_LOG_FORMAT=json",      "LASTCALL_LOG_FILE=/tmp/log",
+        "LASTCALL_REPORT=/dev/tty", "LASTCALL_REPORT_CONNECTIONS=1", NULL,
     };
     assert_int_equal(options_read(&o, envp, errors, OPTIONS_ERRORS_MAX), 0);
     assert_true(o.disable && !o.close_notice && o.report_connections);
     assert_true(o.signals == (BIT(SIGTERM) | BIT(SIGINT)));
     assert_int_equal(o.forward, SIGQUIT);
     assert_true(o.timeout == 0 && o.delay == 5 * NSEC_PER_SEC && o.delay_quiet == 500 * NSEC_PER_MSEC);
+    assert_true(o.shutdown_time == 7 * NSEC_PER_SEC && o.deliver_first);
     assert_true(o.idle == 3 * NSEC_PER_SEC && o.linger == 1500 * NSEC_PER_MSEC);
     assert_int_equal(o.listen_count, 2);
     assert_int_equal(o.log, LOG_TRACE);
@@ -601,6 +629,7 @@ int main(void)
         cmocka_unit_test(reads_many_listeners),
         cmocka_unit_test(filters_listeners),
         cmocka_unit_test(reports_unreadable_values),
+        cmocka_unit_test(shutdown_time_follows_the_deadline),
         cmocka_unit_test(reports_unknown_names),
         cmocka_unit_test(ignores_what_is_not_ours),
         cmocka_unit_test(reads_a_whole_environment),

@@ -1,0 +1,56 @@
+/* spoken.h: what is spoken on a listener: HTTP or one of its kin, which a drain can wait for, or plainly something else, which
+ * is left alone (DESIGN section 9.9).
+ *
+ * Pure. A connection is judged by the first bytes of both sides; its listener by its connections: one that is plainly HTTP
+ * makes the listener HTTP for good, whatever others have said before. What the processes of a group find out is kept in a
+ * table that they share: the process that accepts may not be the one that reads (one process per connection). */
+#ifndef LASTCALL_SPOKEN_H
+#define LASTCALL_SPOKEN_H
+
+#include "base.h"
+
+enum spoken { /* only ever moves down this list */
+              SPOKEN_UNKNOWN,
+              SPOKEN_OTHER, /* plainly not HTTP */
+              SPOKEN_HTTP,  /* HTTP, TLS, FastCGI, SCGI, uwsgi */
+};
+
+/* What one side of a connection has said first. */
+enum spoken_first {
+    FIRST_NOTHING, /* no byte yet, or too few */
+    FIRST_EITHER,  /* it cannot be told: unseen, or HTTP that nobody reads alike */
+    FIRST_OTHER,   /* plainly not HTTP */
+    FIRST_KIN,     /* TLS, HTTP/2, FastCGI; of a client also SCGI, uwsgi */
+    FIRST_HTTP,    /* HTTP/1 */
+};
+
+/* A server's first n > 0 bytes. */
+enum spoken_first spoken_first_of_server(const uint8_t *s, size_t n);
+
+/* The n first bytes of a client's line that is no HTTP/1 request: is it plainly none? No server may answer what has the method
+ * and the target, or the version, of HTTP by anything else: such a line says nothing. */
+enum spoken_first spoken_first_of_client(const uint8_t *s, size_t n);
+
+/* What these two say of their listener. unix_: AF_UNIX. There the client's first bytes suffice, since such a listener is
+ * drained only where it is HTTP. On TCP anybody may send anything: the server's answer has to agree. */
+enum spoken spoken_judge(enum spoken_first client, enum spoken_first server, bool unix_);
+
+/* ---- the listeners of a group, by inode: lock-free, any process ---- */
+
+enum { SPOKEN_LISTENERS = 64 };
+
+struct spoken_table {
+    struct {
+        uint64_t inode;  /* 0: free */
+        uint32_t spoken; /* enum spoken */
+        uint32_t told;   /* that it is left alone has been logged */
+    } listener[SPOKEN_LISTENERS];
+};
+
+/* What is known of a listener becomes `what`, if that is more. Without room nothing is kept. */
+void spoken_put(struct spoken_table *t, uint64_t inode, enum spoken what);
+enum spoken spoken_get(const struct spoken_table *t, uint64_t inode);
+/* True for the first who asks about this listener. */
+bool spoken_tell(struct spoken_table *t, uint64_t inode);
+
+#endif

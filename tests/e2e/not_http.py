@@ -1,0 +1,344 @@
+#!/usr/bin/python3
+"""Servers of other protocols than HTTP, with clients that speak at TERM: the signal passes, and what they save is saved, as without us.
+And the reverse: odd clients of an HTTP server do not make it one of those. Each with a bare twin.
+not_http.py [BUILD] [NAME...] [--all]    --all: also servers that are installed for the longer suite only"""
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import procfs
+from bound import BOUND
+from harness import free_port
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ARGV = [a for a in sys.argv[1:] if a != '--all']
+BUILD = os.path.abspath(ARGV[0] if ARGV else 'build')
+ALL, NAMES = '--all' in sys.argv, ARGV[1:]
+
+
+class Wrong(Exception):
+    pass
+
+
+def check(good, why):
+    if not good:
+        raise Wrong(why)
+
+
+def until(what, condition):
+    deadline = time.monotonic() + BOUND
+    while not condition():
+        check(time.monotonic() < deadline, f'{what}: not within {BOUND} s')
+        time.sleep(0.01)
+
+
+def connection(port):
+    if isinstance(port, int):
+        return socket.create_connection(('127.0.0.1', port), BOUND)
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(BOUND)
+    s.connect(port)
+    return s
+
+
+class Server:
+    """argv, bare or under us, in a directory of its own; `port` is what it listens on."""
+
+    def __init__(self, directory, bare, argv, port, **env):
+        self.directory, self.port, self.report = directory, port, f'{directory}/report'
+        clean = {k: v for k, v in os.environ.items() if k != 'LD_PRELOAD' and not k.startswith('LASTCALL_')}
+        if not bare:
+            clean.update({'LD_PRELOAD': f'{BUILD}/liblastcall.so', 'LASTCALL_REPORT': self.report, 'LASTCALL_TIMEOUT': '60s',
+                          'LASTCALL_LOG_FILE': f'{directory}/log', **env})
+        self.out = open(f'{directory}/out', 'ab')
+        self.child = subprocess.Popen(argv, env=clean, cwd=directory, stdin=subprocess.DEVNULL, stdout=self.out,
+                                      stderr=self.out, start_new_session=True)
+
+    def connect(self, port=None):
+        deadline = time.monotonic() + BOUND
+        while True:
+            try:
+                return connection(port or self.port)
+            except OSError:
+                check(time.monotonic() < deadline and self.child.poll() is None, 'it does not listen: ' + self.said('out'))
+                time.sleep(0.02)
+
+    def term(self):
+        self.termed = time.monotonic()
+        self.child.terminate()
+
+    def ends(self):
+        try:
+            status = self.child.wait(BOUND)
+        except subprocess.TimeoutExpired:
+            raise Wrong('it does not end') from None
+        self.took = time.monotonic() - self.termed
+        return status
+
+    def said(self, name):
+        try:
+            with open(f'{self.directory}/{name}', errors='replace') as f:
+                return f.read()
+        except FileNotFoundError:
+            return ''
+
+    def reports(self):
+        reports = [json.loads(line) for line in self.said('report').splitlines()]
+        return [r for r in reports if 'end' in r]  # not the first line of each drain
+
+    def close(self):
+        try:
+            os.killpg(self.child.pid, signal.SIGKILL)  # the session that we made
+        except ProcessLookupError:
+            pass
+        self.child.wait()
+        self.out.close()
+
+
+class Chatter(threading.Thread):
+    """A client that says something every 50 ms until its connection ends."""
+
+    def __init__(self, connection, word, answered=True, greeted=False):
+        super().__init__(daemon=True)
+        self.connection, self.word, self.answered, self.greeted, self.rounds = connection, word, answered, greeted, 0
+        self.start()
+
+    def run(self):
+        try:
+            if self.greeted:
+                self.connection.recv(4096)
+            while True:
+                self.connection.sendall(self.word)
+                if self.answered and not self.connection.recv(65536):
+                    return
+                self.rounds += 1
+                time.sleep(0.05)
+        except OSError:
+            pass
+
+
+def get(connection, path):
+    connection.sendall(b'GET %s HTTP/1.1\r\nHost: a\r\n\r\n' % path.encode())
+
+
+def response(connection):
+    data = b''
+    while not data.endswith(b'\r\n\r\nok'):
+        more = connection.recv(4096)
+        check(more, f'end of file after {data!r}')
+        data += more
+    return data
+
+
+def processes_that_saved(server):
+    return len(server.said('saved').splitlines())
+
+
+# ---- protocols that are left alone ----------------------------------------------------------------------
+
+def own(kind, word, unix=False, **chatter):
+    """One of servers/not_http.py."""
+    def case(directory, bare, port, **env):
+        port = f'{directory}/socket' if unix else port
+        argv = [sys.executable, f'{HERE}/servers/not_http.py', kind, str(port), f'{directory}/saved']
+        server = Server(directory, bare, argv, port, **env)
+        return server, [Chatter(server.connect(), word, **chatter) for _ in range(3)]
+    return case
+
+
+def installed(name, argv, word, **chatter):
+    """A program, with argv(directory, port)."""
+    def case(directory, bare, port, **env):
+        server = Server(directory, bare, [program(name), *argv(directory, port)], port, **env)
+        return server, [Chatter(server.connect(), word, **chatter) for _ in range(3)]
+    return case
+
+
+class Missing(Exception):
+    pass
+
+
+def program(name):
+    path = shutil.which(name, path=os.environ['PATH'] + ':/usr/sbin:/usr/local/sbin')
+    if not path:
+        raise Missing(name)
+    return path
+
+
+@contextlib.contextmanager
+def started(case, bare=False, **env):
+    """The server, and clients that it has served."""
+    with tempfile.TemporaryDirectory(prefix='lastcall-') as directory:
+        os.chmod(directory, 0o777)
+        port = free_port()
+        server, chatters = case(directory, bare, port, **{k: v.format(port=port) for k, v in env.items()})
+        try:
+            until('clients that are served', lambda: all(c.rounds >= 3 for c in chatters))
+            yield server, chatters
+        except Wrong as e:
+            raise Wrong(f'{"bare" if bare else "with us"}: {e}; {server.said("out")[-400:]}') from None
+        finally:
+            server.close()
+
+
+def left_alone(case, saved=None, drains=False):
+    """TERM passes, and what is saved is saved as without us. drains: no server's answer has shown that it is not HTTP, so there is a
+    drain; it waits for none of these clients."""
+    def run():
+        seen, took = {}, {}
+        for bare in (True, False):
+            with started(case, bare) as (server, _):
+                server.term()
+                seen[bare] = server.ends(), saved and saved(server)
+                took[bare] = server.took
+                ends = [r['end'] for r in server.reports()]
+                check(ends == (['drained'] if drains and not bare else []), f'it reports {server.reports()}')
+                told = server.said('log').count('left alone')
+                check(told == (not bare and not drains and isinstance(server.port, int)), f'the log says {server.said("log")!r}')
+        check(seen[True] == seen[False], f'status and files: {seen} (True: bare)')
+        return f'bare {took[True]:.2f} s, with us {took[False]:.2f} s'
+    return run
+
+
+def named(case):
+    """LASTCALL_LISTEN names it: it is drained all the same; these clients never fall silent."""
+    def run():
+        with started(case, LASTCALL_LISTEN='{port}', LASTCALL_TIMEOUT='1s') as (server, _):
+            server.term()
+            server.ends()
+            check([r['end'] for r in server.reports()] == ['deadline'], f'it reports {server.reports()}')
+    return run
+
+
+# ---- HTTP, among others ---------------------------------------------------------------------------------
+
+ODD = (b'\x16\x03\x01\x00\x30\x01\x00\x00\x2c\x03\x03' + bytes(42), b'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', b'hello\r\n', b'\0\0\0\x08\x04\xd2\x16\x2f\n',
+       b'*1\r\n$4\r\nPING\r\n', b'SSH-2.0-scan\r\n', b'')
+
+
+def slow_request(server, port=None):
+    c = server.connect(port)
+    get(c, '/slow')
+    until('a request that is read', lambda: procfs.unread(port or server.port) == 0)
+    return c
+
+
+def odd_clients():
+    """A port scanner has come first, and is still here: the HTTP server drains, with a request in flight."""
+    def case(directory, bare, port, **env):
+        argv = [sys.executable, f'{HERE}/servers/not_http.py', 'http', str(port), f'{directory}/saved']
+        return Server(directory, bare, argv, port, **env), []
+    with started(case) as (server, _):
+        odd = [server.connect() for _ in ODD]
+        for c, bytes_ in zip(odd, ODD):
+            c.sendall(bytes_)
+        check(all(c.recv(4096).startswith(b'HTTP/1.1 400') for c, b in zip(odd, ODD) if b.endswith(b'\n')), 'no 400')
+        c = slow_request(server)
+        server.term()
+        response(c)
+        c.close()
+        for c in odd:
+            c.close()
+        server.ends()
+        report = server.reports()[0]
+        check(report['end'] == 'drained' and report['in_flight'] >= 1 and report['aborted'] == 0, f'it reports {report}')
+
+
+def both(speaks_first):
+    """An HTTP listener and another: the first is drained, and nothing waits for the clients of the other."""
+    def run():
+        http = free_port()
+
+        def case(directory, bare, port, **env):
+            argv = [sys.executable, f'{HERE}/servers/not_http.py', 'both', str(port), f'{directory}/saved', str(http)]
+            server = Server(directory, bare, argv, port, **env)
+            return server, [Chatter(server.connect(), b'PING\r\n') for _ in range(3)]
+        with started(case) as (server, chatters):
+            if speaks_first:
+                c = server.connect(http)
+                get(c, '/')
+                response(c)
+                c.close()
+            c = slow_request(server, http)
+            server.term()
+            before = [x.rounds for x in chatters]
+            response(c)
+            check(all(x.rounds > n for x, n in zip(chatters, before)), 'the other clients were not served meanwhile')
+            c.close()
+            server.ends()
+            report = server.reports()[0]
+            check(report['end'] == 'drained' and report['in_flight'] == 1 and report['opaque'] == 0, f'it reports {report}')
+    return run
+
+
+# ---- what there is --------------------------------------------------------------------------------------
+
+def redis(directory, port):
+    return ['--port', str(port), '--dir', directory, '--save', '3600', '1', '--appendonly', 'no']
+
+
+def as_nobody():
+    return ['-u', 'nobody'] if os.getuid() == 0 else []
+
+
+def ask_dns():
+    question = b'\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x09localhost\0\0\x01\0\x01'
+    return struct.pack('!H', len(question)) + question
+
+
+def dnsmasq(_, port):
+    return ['-k', '-C', '/dev/null', '-p', str(port), '--no-resolv', '--user=nobody', '--listen-address=127.0.0.1', '--bind-interfaces', '--pid-file=']
+
+
+PING = b'PING\r\n'
+CASES = {
+    'line': left_alone(own('lines', PING), processes_that_saved),
+    'greeting': left_alone(own('greets', b'NOOP\r\n', greeted=True), processes_that_saved),
+    'binary': left_alone(own('binary', b'\0\0\0\x08Q\0\0\0'), processes_that_saved),
+    'forks': left_alone(own('forks', PING), processes_that_saved),
+    'one-way': left_alone(own('silent', b'a.b.c 1 1\n', answered=False), processes_that_saved, drains=True),
+    'private': left_alone(own('lines', PING, unix=True), processes_that_saved),
+    'private-greeting': left_alone(own('greets', b'NOOP\r\n', unix=True, greeted=True), processes_that_saved),
+    'private-forks': left_alone(own('forks', PING, unix=True), processes_that_saved),
+    'private-one-way': left_alone(own('silent', b'{}\n', unix=True, answered=False), processes_that_saved),
+    'redis': left_alone(installed('redis-server', redis, b'*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\nb\r\n'), lambda server: bool(server.said('dump.rdb'))),
+    'memcached': left_alone(installed('memcached', lambda _, port: [*as_nobody(), '-l', '127.0.0.1', '-p', str(port)], b'set a 0 0 1\r\nb\r\n')),
+    'beanstalkd': left_alone(installed('beanstalkd', lambda _, port: ['-l', '127.0.0.1', '-p', str(port)], b'list-tube-used\r\n')),
+    'dnsmasq': left_alone(installed('dnsmasq', dnsmasq, ask_dns())),
+    'named': named(own('lines', PING)),
+    'odd-clients': odd_clients,
+    'both': both(False),
+    'both-spoken': both(True),
+}
+
+
+LONGER = ('beanstalkd', 'dnsmasq')
+
+
+def main():
+    bad = False
+    for name, run in CASES.items():
+        if (NAMES and name not in NAMES) or (not ALL and not NAMES and name in LONGER):
+            continue
+        try:
+            note = run()
+            print(f'ok not-http/{name}' + (f': {note}' if note else ''), flush=True)
+        except Missing as e:
+            bad |= os.environ.get('CI') == 'true'
+            print(f'SKIP not-http/{name}: missing: {e}', flush=True)
+        except Wrong as e:
+            bad = True
+            print(f'FAIL not-http/{name}: {e}', flush=True)
+    sys.exit(bad)
+
+
+main()

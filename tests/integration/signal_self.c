@@ -1,0 +1,281 @@
+/* signal_self.c: a program that sends the drain signal to itself. With the default disposition the call does not return, however it
+ * is made; with a handler raise() returns after the handler. The same as without us, and what others send is deferred as ever. */
+#include "check.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static void by_raise(int sig)
+{
+    raise(sig);
+}
+
+static void by_kill(int sig)
+{
+    kill(getpid(), sig);
+}
+
+static void by_kill_of_the_process_group(int sig)
+{
+    setpgid(0, 0);
+    kill(0, sig);
+}
+
+static void by_killpg(int sig)
+{
+    setpgid(0, 0);
+    killpg(getpid(), sig);
+}
+
+static void by_pthread_kill(int sig)
+{
+    pthread_kill(pthread_self(), sig);
+}
+
+static void by_sigqueue(int sig)
+{
+    union sigval value = {.sival_int = 7};
+    sigqueue(getpid(), sig, value);
+}
+
+static void by_syscall_kill(int sig)
+{
+    syscall(SYS_kill, getpid(), sig);
+}
+
+static void by_syscall_tkill(int sig)
+{
+    syscall(SYS_tkill, syscall(SYS_gettid), sig);
+}
+
+static void by_syscall_tgkill(int sig)
+{
+    syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), sig);
+}
+
+static void by_unseen_kill(int sig)
+{
+    call_unseen(SYS_kill, getpid(), sig, 0, NULL);
+}
+
+static int to_send;
+
+static void *raises(void *unused)
+{
+    (void)unused;
+    raise(to_send);
+    return NULL;
+}
+
+static void by_another_thread(int sig)
+{
+    pthread_t t;
+    to_send = sig;
+    pthread_create(&t, NULL, raises, NULL);
+    pthread_join(t, NULL);
+}
+
+/* Blocked, then unblocked: pending at first. */
+static void by_unblocking(int sig)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, sig);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    raise(sig);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+static void by_default_and_raise(int sig) /* the usual way out of a handler */
+{
+    signal(to_send, SIG_DFL);
+    raise(to_send);
+    say("went on in the handler of %d", sig);
+}
+
+static void by_a_handler(int sig)
+{
+    to_send = sig;
+    signal(SIGUSR1, by_default_and_raise);
+    raise(SIGUSR1);
+}
+
+static void by_a_handler_of_a_drain_signal(int sig)
+{
+    to_send = sig;
+    signal(SIGINT, by_default_and_raise);
+    raise(SIGINT);
+}
+
+static const struct {
+    const char *name;
+    void (*send)(int sig);
+} ways[] = {
+    {"raise", by_raise},
+    {"kill", by_kill},
+    {"kill-process-group", by_kill_of_the_process_group},
+    {"killpg", by_killpg},
+    {"pthread_kill", by_pthread_kill},
+    {"sigqueue", by_sigqueue},
+    {"syscall-kill", by_syscall_kill},
+    {"syscall-tkill", by_syscall_tkill},
+    {"syscall-tgkill", by_syscall_tgkill},
+    {"unseen-kill", by_unseen_kill},
+    {"another-thread", by_another_thread},
+    {"unblocking", by_unblocking},
+    {"handler", by_a_handler},
+    {"handler-of-a-drain-signal", by_a_handler_of_a_drain_signal},
+};
+enum { WAYS = sizeof ways / sizeof *ways };
+
+static void send_by(const char *way, int sig)
+{
+    for (int i = 0; i < WAYS; i++)
+        if (strcmp(way, ways[i].name) == 0)
+            ways[i].send(sig);
+}
+
+/* ---- the default disposition ------------------------------------------------------------------------------------ */
+
+/* end WAY */
+static int end(char **args)
+{
+    role_listen();
+    send_by(args[0], SIGTERM);
+    say("went on");
+    return 99;
+}
+
+static void ends_by(const char *way, const struct setup *s)
+{
+    struct child c;
+    child_start(&c, s, "end", way, NULL);
+    child_dies(&c, SIGTERM);
+    CHECK(!strstr(child_output(&c), "went on"), "%s: %s", way, child_output(&c));
+}
+
+static void ends_there_and_then(void)
+{
+    struct setup bare = {.bare = true}, us = {.env = {"LASTCALL_SIGNALS=TERM,INT"}};
+    for (int i = 0; i < WAYS; i++) {
+        ends_by(ways[i].name, &bare);
+        ends_by(ways[i].name, &us);
+    }
+}
+
+/* end-in-drain: a thread serves; main ends by raise when it is told to. */
+static int end_in_drain(char **args)
+{
+    (void)args;
+    char line[16];
+    role_serve_threads_deaf(role_listen());
+    hear(line, sizeof line);
+    role_hear();
+    say("raises");
+    raise(SIGTERM);
+    say("went on");
+    return 99;
+}
+
+/* In a drain it is an exit: what other threads have in flight is answered first. */
+static void waits_for_requests_in_a_drain(void)
+{
+    struct child c;
+    child_start(&c, NULL, "end-in-drain", NULL);
+    int fd = client_connect(child_says_number(&c, "port"));
+    client_get(fd, "/hold");
+    child_says(&c, "held");
+    child_signal(&c, SIGTERM);
+    child_drains(&c);
+    child_tell(&c, "end");
+    child_says(&c, "raises");
+    given_time(c.pid, 100);
+    CHECK(!child_said(&c, "went on"));
+    child_tell(&c, "go");
+    client_expect(fd, "done", true);
+    child_dies(&c, SIGTERM);
+    CHECK(report_number(&c, "aborted") == 0);
+}
+
+/* ---- a handler ---------------------------------------------------------------------------------------------------- */
+
+static volatile sig_atomic_t got;
+
+static void note(int sig)
+{
+    got = sig;
+}
+
+static bool handler_is_default(int sig)
+{
+    struct sigaction now;
+    sigaction(sig, NULL, &now);
+    return now.sa_handler == SIG_DFL;
+}
+
+/* handle FLAGS: raise, and say what has happened; then serve. */
+static int handle(char **args)
+{
+    struct sigaction act = {.sa_handler = note, .sa_flags = strcmp(args[0], "resethand") == 0 ? SA_RESETHAND : 0};
+    int lfd = role_listen();
+    sigaction(SIGTERM, &act, NULL);
+    raise(SIGTERM);
+    say("raised: handled %d, disposition now %s", (int)got, handler_is_default(SIGTERM) ? "default" : "kept");
+    got = 0;
+    act.sa_flags = 0;
+    sigaction(SIGTERM, &act, NULL);
+    role_serve_threads(lfd);
+    while (!got)
+        usleep(1000);
+    return 7;
+}
+
+static void say_of(const char *flags, const struct setup *s, char *to, size_t size)
+{
+    struct child c;
+    child_start(&c, s, "handle", flags, NULL);
+    int fd = client_connect(child_says_number(&c, "port"));
+    snprintf(to, size, "%s", child_says(&c, "raised:"));
+    client_get(fd, "/hold");
+    child_says(&c, "held");
+    child_signal(&c, SIGTERM); /* from outside: deferred, unless bare */
+    if (!s->bare) {
+        child_drains(&c);
+        child_tell(&c, "go");
+        client_expect(fd, "done", true);
+    }
+    child_exits(&c, 7);
+    if (!s->bare)
+        CHECK(report_says(&c, "end", "drained"));
+    close(fd);
+}
+
+static void a_handler_runs_within_raise(void)
+{
+    static const char *const flags[] = {"none", "resethand"};
+    struct setup bare = {.bare = true}, us = {.bare = false};
+    for (int i = 0; i < 2; i++) {
+        char without[128], with[128];
+        say_of(flags[i], &bare, without, sizeof without);
+        say_of(flags[i], &us, with, sizeof with);
+        CHECK(strcmp(without, with) == 0 && strstr(with, "handled 15"), "%s: without us:%s with us:%s", flags[i],
+              without, with);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_test tests[] = {
+        {"signal-self/default", ends_there_and_then},
+        {"signal-self/default-in-a-drain", waits_for_requests_in_a_drain},
+        {"signal-self/handler-of-raise", a_handler_runs_within_raise},
+        {NULL, NULL},
+    };
+    static const struct check_role roles[] = {
+        {"end", end}, {"end-in-drain", end_in_drain}, {"handle", handle}, {NULL, NULL}};
+    return check_main(argc, argv, tests, roles);
+}
