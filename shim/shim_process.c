@@ -74,6 +74,10 @@ bool shim_exec_begin(void)
         return false;
     if (self_is_pre_exec())
         deliver_deferred(); /* a deferred signal would be forgotten */
+    if (listeners_survive_exec())
+        member_set_flags(MEMBER_CARRIES);
+    else
+        member_clear_flags(MEMBER_CARRIES);
     member_exec_begin();
     return true;
 }

@@ -34,6 +34,7 @@ enum {
     MEMBER_FORKS = 8,            /* has made members of its own */
     MEMBER_IGNORES_SIGNALS = 16, /* ignores all drain signals: no command reaches it */
     MEMBER_INHERITED = 32,       /* has accepted, or waits, on a listener that another process has bound */
+    MEMBER_CARRIES = 64,         /* has gone to another program with a listener that stays open at exec */
 };
 
 struct member {
