@@ -74,12 +74,25 @@ bool shim_exec_begin(void)
         return false;
     if (self_is_pre_exec())
         deliver_deferred(); /* a deferred signal would be forgotten */
+    if (listeners_survive_exec())
+        member_set_flags(MEMBER_CARRIES);
+    else
+        member_clear_flags(MEMBER_CARRIES);
     member_exec_begin();
     return true;
 }
 
-void shim_exec_failed(void)
+int shim_exec_signal(bool loads, uint64_t *mask)
 {
+    if (loads)
+        return deliver_over_exec(mask);
+    deliver_deferred();
+    return 0;
+}
+
+void shim_exec_failed(int sig, uint64_t mask)
+{
+    deliver_exec_failed(sig, mask);
     member_exec_failed();
 }
 

@@ -90,7 +90,7 @@ static void judge_listeners(const struct proc_unseen *unseen)
 
 static void judge_connections(const struct proc_unseen *unseen)
 {
-    for (uint32_t i = 0, n = pool_size(&connections); i < n && !unseen->kin; i++) {
+    for (uint32_t i = 0, n = pool_size(&connections); i < n && !unseen->kin && !unseen->helpers; i++) {
         struct conn *c = pool_at(&connections, i);
         if (c->live && conn_is_shared(c) && !conn_is_sent(c) && c->inode != 0)
             conn_own(c);
@@ -103,7 +103,7 @@ void holders_look(bool with_listeners, const struct conn *pinned)
     struct holder last = {0, MEMBERSHIP_EXTERNAL};
     uint32_t forks = self_forks_done();
     if (!anything_shared(with_listeners, pinned) ||
-        !proc_foreign_sockets(membership_is_member, still_shared, &last, &unseen))
+        !proc_foreign_sockets(membership_of_unseen, still_shared, &last, &unseen))
         return;
     judge_listeners(&unseen);
     judge_connections(&unseen);

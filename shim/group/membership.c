@@ -84,8 +84,24 @@ enum membership membership_of(uint64_t pid)
     return may_be_participant((int)pid) || is_new_here((int)pid) ? MEMBERSHIP_UNKNOWN : MEMBERSHIP_EXTERNAL;
 }
 
-bool membership_is_member(uint64_t pid)
+/* It took no listener along at its exec, and has not come to serve since: else it would have joined. */
+static bool is_helper(int pid)
+{
+    const struct group_table *m = group.table;
+    for (int i = 0; i < group_table_top(m); i++) {
+        const struct member *who = &m->member[i];
+        if ((who->pid == pid || who->own_pid == pid) && __atomic_load_n(&who->state, __ATOMIC_ACQUIRE) == MEMBER_AWAY)
+            return (__atomic_load_n(&who->flags, __ATOMIC_ACQUIRE) & MEMBER_CARRIES) == 0;
+    }
+    return false;
+}
+
+enum proc_kin membership_of_unseen(uint64_t pid)
 {
     bool fork_in_progress;
-    return group_self() && is_participant((int)pid, &fork_in_progress);
+    if (!group_self())
+        return PROC_EXTERNAL;
+    if (is_participant((int)pid, &fork_in_progress))
+        return PROC_MEMBER;
+    return is_helper((int)pid) ? PROC_HELPER : PROC_EXTERNAL;
 }

@@ -1,8 +1,8 @@
-/* membership.h: is another process part of our drain? Drain thread only, but for membership_is_member. */
+/* membership.h: is another process part of our drain? Drain thread only. */
 #ifndef LASTCALL_GROUP_MEMBERSHIP_H
 #define LASTCALL_GROUP_MEMBERSHIP_H
 
-#include "base.h"
+#include "sys/proc.h"
 
 enum membership {
     MEMBERSHIP_EXTERNAL,
@@ -13,7 +13,8 @@ enum membership {
 /* Waits, for 50 ms at most, for the pid of a child that is just being forked; and reads /proc. */
 enum membership membership_of(uint64_t pid);
 
-/* MEMBERSHIP_MEMBER, by what is known without a wait. */
-bool membership_is_member(uint64_t pid);
+/* Of a process that cannot be looked into (another user's), by what is known without a wait: is it part of our drain, or has it gone
+ * to a program that holds none of our listeners (what a server that gives up root keeps as root: h2o's helper, haproxy's master)? */
+enum proc_kin membership_of_unseen(uint64_t pid);
 
 #endif

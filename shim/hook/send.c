@@ -67,46 +67,43 @@ static size_t total_of(const struct http1_span *chunks, size_t count)
     return total;
 }
 
-/* Our handler has interrupted a write that had taken some bytes: a blocking one would have taken all, and some programs
- * count on it. (A write that does not block, or is past its time-out, says so once more.) */
-static NOINLINE ssize_t write_rest(int fd, ssize_t sent, const struct io_call *call, const struct http1_span *chunks,
-                                   size_t count, const struct msghdr *like, int flags)
+/* What is left of a message of which `sent` bytes are out. */
+static NOINLINE ssize_t send_rest(int fd, ssize_t sent, const struct http1_span *chunks, size_t count,
+                                  const struct msghdr *like, int flags)
 {
     struct iovec rest[WIRE_MAX];
-    struct msghdr msg = like ? *like : (struct msghdr){.msg_name = NULL};
-    size_t n = 0, skip = (size_t)sent;
-    if (sent <= 0 || (flags & UNTOUCHABLE) || (size_t)sent >= total_of(chunks, count) || !eintr_passed(call->runs))
-        return sent;
+    size_t skip = (size_t)sent, n = 0;
     for (size_t i = 0; i < count && n < WIRE_MAX; i++) {
-        size_t part = skip < chunks[i].len ? skip : chunks[i].len;
-        if (part < chunks[i].len)
-            rest[n++] = (struct iovec){(char *)(uintptr_t)chunks[i].data + part, chunks[i].len - part};
-        skip -= part;
+        size_t gone = skip < chunks[i].len ? skip : chunks[i].len;
+        skip -= gone;
+        if (chunks[i].len > gone)
+            rest[n++] = (struct iovec){(char *)(uintptr_t)chunks[i].data + gone, chunks[i].len - gone};
     }
-    msg.msg_iov = rest;
-    msg.msg_iovlen = n;
-    msg.msg_control = NULL;
-    msg.msg_controllen = 0;
-    ssize_t more = n == 0 ? 0 : like ? hook_sendmsg(fd, &msg, flags) : hook_writev(fd, rest, (int)n);
+    struct msghdr msg = {.msg_iov = rest, .msg_iovlen = n};
+    if (like) {
+        msg.msg_name = like->msg_name;
+        msg.msg_namelen = like->msg_namelen;
+    }
+    ssize_t more = like ? hook_sendmsg(fd, &msg, flags) : hook_writev(fd, rest, (int)n);
     return more > 0 ? sent + more : sent;
 }
 
-#define WRITE_TRACKED(fd, slot, chunks, count, like, flags, real_call)                                                 \
-    do {                                                                                                               \
-        struct io_call call;                                                                                           \
-        ssize_t sent;                                                                                                  \
-        bool draining = deferred_draining();                                                                           \
-        if (!io_write_begin(&call, slot, draining))                                                                    \
-            return (ssize_t)total_of(chunks, count); /* ended: swallowed */                                            \
-        if (!draining || ((flags)&UNTOUCHABLE) || !hook_send_farewell(&call, fd, chunks, count, like, flags, &sent)) { \
-            do                                                                                                         \
-                sent = real_call;                                                                                      \
-            while (UNLIKELY(sent < 0) && hook_again(&call.runs));                                                      \
-            io_write_end(&call, sent, chunks, count);                                                                  \
-        }                                                                                                              \
-        if (UNLIKELY(eintr_runs() != call.runs))                                                                       \
-            return write_rest(fd, sent, &call, chunks, count, like, flags);                                            \
-        return sent;                                                                                                   \
+#define WRITE_TRACKED(fd, slot, chunks, count, like, flags, real_call)                                              \
+    do {                                                                                                            \
+        struct io_call call;                                                                                        \
+        ssize_t sent;                                                                                               \
+        bool draining = deferred_draining();                                                                        \
+        if (!io_write_begin(&call, slot, draining))                                                                 \
+            return (ssize_t)total_of(chunks, count); /* ended: swallowed */                                         \
+        if (draining && !((flags)&UNTOUCHABLE) && hook_send_farewell(&call, fd, chunks, count, like, flags, &sent)) \
+            return sent;                                                                                            \
+        do                                                                                                          \
+            sent = real_call;                                                                                       \
+        while (UNLIKELY(sent < 0) && hook_again(&call.runs));                                                       \
+        io_write_end(&call, sent, chunks, count);                                                                   \
+        if (waiting_cut_short(call.runs, fd, sent, total_of(chunks, count), flags))                                 \
+            return send_rest(fd, sent, chunks, count, like, flags);                                                 \
+        return sent;                                                                                                \
     } while (0)
 
 /* To the primary of node's cluster. */
@@ -311,9 +308,9 @@ static NOINLINE ssize_t sendfile_tracked(int out, int in, off_t *offset, size_t 
         sent = next(out, in, offset, n);
     while (UNLIKELY(sent < 0) && hook_again(&call.runs));
     io_write_end(&call, sent, NULL, 0);
-    if (LIKELY(sent <= 0 || (size_t)sent >= n || !eintr_passed(call.runs)))
+    if (!waiting_cut_short(call.runs, out, sent, n, 0))
         return sent;
-    ssize_t more = hook_sendfile(out, in, offset, n - (size_t)sent); /* as in write_rest */
+    ssize_t more = hook_sendfile64(out, in, offset, n - (size_t)sent);
     return more > 0 ? sent + more : sent;
 }
 

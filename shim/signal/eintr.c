@@ -85,7 +85,7 @@ void eintr_hide(void *context)
     if (interrupted)
         eintr_note_run((int)sys0(SYS_gettid));
     else
-        eintr_note_pass((int)sys0(SYS_gettid));
+        eintr_note_met((int)sys0(SYS_gettid));
 }
 
 void eintr_show(int sig, void *context)

@@ -50,7 +50,7 @@ static int open_dir(int at, const char *path)
 enum { ANCESTORS = 16 };
 
 struct socket_walk {
-    bool (*kin)(uint64_t pid);
+    enum proc_kin (*kin)(uint64_t pid);
     void (*f)(uint64_t inode, uint64_t pid, void *arg);
     void *arg;
     uint64_t self, looked_at;
@@ -287,6 +287,19 @@ static bool is_ancestor(const struct socket_walk *w, int pid)
     return false;
 }
 
+static void note_unseen(struct socket_walk *w, int pid, int err)
+{
+    enum proc_kin kin = w->kin((uint64_t)pid);
+    if (kin == PROC_MEMBER)
+        w->unseen->kin = true;
+    else if (kin == PROC_HELPER)
+        w->unseen->helpers = true;
+    else if (err == -EACCES && sys1(SYS_getsid, pid) == sys1(SYS_getsid, 0))
+        w->unseen->strangers = true; /* a process of a session holds what its relatives hold, under whatever uid */
+    else if (err == -EACCES && is_ancestor(w, pid))
+        w->unseen->ancestors = true;
+}
+
 static void visit_process(int dir, const char *name, uint64_t pid, void *arg)
 {
     struct socket_walk *w = arg;
@@ -298,18 +311,12 @@ static void visit_process(int dir, const char *name, uint64_t pid, void *arg)
     int fds = open_dir(dir, path);
     if (fds >= 0)
         each_number(fds, visit_descriptor, w);
-    else if (fds == -ENOENT || fds == -ESRCH)
-        return; /* it has just ended */
-    else if (w->kin(pid))
-        w->unseen->kin = true;
-    else if (fds == -EACCES && sys1(SYS_getsid, pid) == sys1(SYS_getsid, 0))
-        w->unseen->strangers = true; /* a process of a session holds what its relatives hold, under whatever uid */
-    else if (fds == -EACCES && is_ancestor(w, (int)pid))
-        w->unseen->ancestors = true;
+    else if (fds != -ENOENT && fds != -ESRCH) /* it has just ended */
+        note_unseen(w, (int)pid, fds);
 }
 
-bool proc_foreign_sockets(bool (*kin)(uint64_t pid), void (*f)(uint64_t inode, uint64_t pid, void *arg), void *arg,
-                          struct proc_unseen *unseen)
+bool proc_foreign_sockets(enum proc_kin (*kin)(uint64_t pid), void (*f)(uint64_t inode, uint64_t pid, void *arg),
+                          void *arg, struct proc_unseen *unseen)
 {
     struct socket_walk w = {kin, f, arg, (uint64_t)sys0(SYS_getpid), 0, unseen, {0}};
     memset(unseen, 0, sizeof *unseen);

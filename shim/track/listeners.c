@@ -91,6 +91,18 @@ void listeners_await_swap(const struct listener *l)
         sys0(SYS_sched_yield);
 }
 
+bool listeners_survive_exec(void)
+{
+    enum { F_GETFD_ = 1, FD_CLOEXEC_ = 1 };
+    for (unsigned i = 0; i < listeners.used; i++) {
+        const struct listener *l = &listeners.entry[i];
+        long flags = l->live && l->aliases == 1 ? sys2(SYS_fcntl, l->fd, F_GETFD_) : 0;
+        if (l->live && flags >= 0 && (flags & FD_CLOEXEC_) == 0)
+            return true;
+    }
+    return false;
+}
+
 void listeners_share(void)
 {
     for (unsigned i = 0; i < listeners.used; i++)

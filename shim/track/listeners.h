@@ -105,6 +105,9 @@ enum spoken listeners_spoken(struct listener *l);
 /* True for the first process that asks: it logs that l is left alone. */
 bool listeners_tell(const struct listener *l);
 
+/* Would a listener stay open if this process went to another program now? */
+bool listeners_survive_exec(void);
+
 /* From a fork on, every listener is shared. */
 void listeners_share(void);
 

@@ -250,7 +250,7 @@ def respawn(t):
     wires = in_flight(t)
     try:
         victim, lost, others = kill_one(t, wires)
-        t.until('another is started in its place', lambda: set(t.workers()) - set(before) or t.process.wait(0) is not None)
+        t.until('another is started in its place', lambda: set(t.everyone()) - set(before) or t.process.wait(0) is not None)
         late = t.load(f'GET / {EXACT}', clients=4, fresh=True, until_refused=True, limit=20).finish()
         t.check(late['refused'] == 4 and not late['ok'], f'the door is open again: {late}')
         answered(t, others)

@@ -362,7 +362,7 @@ class Test:
     # ---- its processes
     def workers(self):
         """The processes that serve. A helper among the master's descendants (apache's CGI daemon, a resource
-        tracker of python) does not hold the listener."""
+        tracker of python) does not hold the listener. (In a drain nobody does, once accepting has stopped everywhere.)"""
         found = procfs.descendants(self.target_process.pid)
         if self.server.group.passed:
             return found

@@ -191,6 +191,42 @@ static void hidden_unprivileged(void)
     CHECK(report_says(&c, "accept_stop", "so_bindtoifindex"));
 }
 
+/* helper: a server that starts a program, which stays root, and then gives root up. */
+static int helper_role(char **args)
+{
+    (void)args;
+    setsid(); /* as daemons do: what else lives in a session may have been given the listener */
+    int l = role_listen();
+    if (fork() == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        execl("/bin/sleep", "sleep", "600", NULL);
+        _exit(121);
+    }
+    drop_privileges(NULL);
+    role_serve_threads(l);
+    role_pause();
+}
+
+/* That nobody may look into the helper's descriptors does not make the listener the helper's. */
+static void hidden_beside_a_helper(void)
+{
+    struct child c;
+    if (geteuid() != 0)
+        check_skip("only root can give root up");
+    child_start(&c, &debug, "helper", NULL);
+    long port = child_says_number(&c, "port");
+    int held = client_connect(port);
+    client_get(held, "/hold");
+    child_says(&c, "held");
+    child_signal(&c, SIGTERM);
+    child_logs(&c, "stderr", "accept stopped accept_stop=");
+    CHECK(strstr(child_errors(&c), "accept_stop=so_bindtoifindex"), "%s", child_errors(&c));
+    CHECK(try_connect(AF_INET, port) == -ECONNREFUSED);
+    child_tell(&c, "go");
+    client_expect(held, "done", true);
+    child_dies(&c, SIGTERM);
+}
+
 /* ---- where hiding is refused ---- */
 
 struct refusal {
@@ -617,6 +653,7 @@ int main(int argc, char **argv)
         {"listener/tcp/hidden/mptcp", hidden_mptcp},
         {"listener/tcp/hidden/blocking", hidden_blocking},
         {"listener/tcp/hidden/unprivileged", hidden_unprivileged},
+        {"listener/tcp/hidden/beside-a-helper", hidden_beside_a_helper},
         {"listener/tcp/group-with-another-process", group_with_another_process},
         {"listener/tcp/listened-at-once", listened_at_once},
         {"listener/tcp/deferred-accept", deferred_accept},
@@ -627,7 +664,7 @@ int main(int argc, char **argv)
         {"listener/tcp/inherited-is-never-hidden", inherited_is_never_hidden},
         {NULL, NULL},
     };
-    static const struct check_role roles[] = {
-        {"loop", loop_role}, {"ports", ports_role}, {"block", block_role}, {"pairs", pairs_role}, {NULL, NULL}};
+    static const struct check_role roles[] = {{"loop", loop_role},   {"ports", ports_role},   {"block", block_role},
+                                              {"pairs", pairs_role}, {"helper", helper_role}, {NULL, NULL}};
     return check_main_rows(argc, argv, rows, tests, roles);
 }
