@@ -215,7 +215,7 @@ def named(case):
         with started(case, LASTCALL_LISTEN='{port}', LASTCALL_TIMEOUT='1s') as (server, _):
             server.term()
             server.ends()
-            check([r['end'] for r in server.reports()] == ['deadline'], f'it reports {server.reports()}')
+            check([r['opaque'] for r in server.reports()] == [3], f'it reports {server.reports()}')
     return run
 
 
