@@ -5,6 +5,7 @@
 #include "hook/hook.h"
 #include "shim.h"
 #include "sys/libc.h"
+#include "sys/sigmask.h"
 
 extern char **environ __attribute__((weak, visibility("default")));
 
@@ -39,6 +40,9 @@ __attribute__((constructor)) void start(int argc, char **argv, char **envp)
     if (options_disabled(env) || libc_is_privileged())
         return;
     environment_read(env);
+    if (environment_name.signal != 0)
+        sigmask_let_in(
+            environment_name.signal); /* it came in the middle of a drain, to the program that became this one */
     if (environment_name.off)
         return;
     libc_bind_facts();

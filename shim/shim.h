@@ -60,7 +60,9 @@ void shim_follow(void);
 /* This process is about to become another program (exec_begin; false: nothing to undo), and did not (exec_failed).
  * In a vfork child, which runs in the parent's memory, neither function writes to it. */
 bool shim_exec_begin(void);
-void shim_exec_failed(void);
+/* A deferred signal shall reach the new program (loads: that one loads the library, too). Returns the signal that it has to unblock. */
+int shim_exec_signal(bool loads, uint64_t *mask);
+void shim_exec_failed(int sig, uint64_t mask);
 /* The program installs a seccomp filter (NULL: strict mode). begin: true if it would end the process for calls of
  * lastcall's, which then gives the signals back; end: has the kernel taken it? Then lastcall is off from now on. */
 struct sock_fprog;

@@ -82,8 +82,17 @@ bool shim_exec_begin(void)
     return true;
 }
 
-void shim_exec_failed(void)
+int shim_exec_signal(bool loads, uint64_t *mask)
 {
+    if (loads)
+        return deliver_over_exec(mask);
+    deliver_deferred();
+    return 0;
+}
+
+void shim_exec_failed(int sig, uint64_t mask)
+{
+    deliver_exec_failed(sig, mask);
     member_exec_failed();
 }
 

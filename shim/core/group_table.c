@@ -19,7 +19,7 @@ bool group_table_is_valid(const struct group_table *m, uint64_t cookie)
            m->cookie == cookie;
 }
 
-void group_table_name(struct text *t, int fd, uint64_t cookie, int holder)
+void group_table_name(struct text *t, int fd, uint64_t cookie, int holder, int signal)
 {
     text_str(t, GROUP_TABLE_VARIABLE "=");
     text_u64(t, (uint64_t)fd);
@@ -28,6 +28,10 @@ void group_table_name(struct text *t, int fd, uint64_t cookie, int holder)
         text_char(t, "0123456789abcdef"[cookie >> shift & 15]);
     text_char(t, ':');
     text_u64(t, (uint64_t)holder);
+    if (signal != 0) {
+        text_char(t, ':');
+        text_u64(t, (uint64_t)signal);
+    }
 }
 
 static uint32_t state_of(const struct member *who)

@@ -111,10 +111,10 @@ void group_table_init(struct group_table *m, uint64_t cookie);
 bool group_table_is_valid(const struct group_table *m, uint64_t cookie);
 
 /* How the environment names the table to the programs that are started: _LASTCALL_GROUP=<descriptor>:<cookie>:<holder>.
- * The holder is a process that has the descriptor. */
+ * The holder is a process that has the descriptor. signal: added if it is not 0 (environment.h). */
 #define GROUP_TABLE_VARIABLE "_LASTCALL_GROUP"
 enum { GROUP_TABLE_NAME_MAX = 64 };
-void group_table_name(struct text *t, int fd, uint64_t cookie, int holder);
+void group_table_name(struct text *t, int fd, uint64_t cookie, int holder, int signal);
 
 /* Take a slot for a process that is being made by the process in slot `parent` (MEMBER_NONE: not a member).
  * MEMBER_NONE: the table is full. */

@@ -265,15 +265,14 @@ bool listeners_close(const struct drain *drain, bool last, nsec_t now)
 
 static void count_queues(struct census *census, const struct drain *drain, nsec_t now)
 {
-    uint8_t phase = drain->phase;
-    bool late = phase >= DRAIN_STOPPING_ACCEPT && now >= drain->stopping_from + config.idle;
-    if (phase >= DRAIN_STOPPING_ACCEPT)
+    bool stops = drain_stops_accepting(drain), late = stops && now >= drain->stopping_from + config.idle;
+    if (stops)
         listeners_stop(); /* one of AF_UNIX may have shown only now that it is HTTP */
     census->queued = queues(late);
-    if (census->queued > 0 && !late && phase >= DRAIN_STOPPING_ACCEPT)
+    if (census->queued > 0 && !late && stops)
         census->next_expiry = drain->stopping_from + config.idle;
     /* Dear, and of no interest before the listeners are stopped, or once their handshakes are known to be over. */
-    if (phase == DRAIN_STOPPING_ACCEPT && census->queued == 0) {
+    if (drain->phase == DRAIN_STOPPING_ACCEPT && census->queued == 0) {
         census->half_open = half_open(drain, now);
         census->queued = queues(late);
         nsec_t moved_at = queue_moved_at();

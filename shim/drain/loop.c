@@ -207,6 +207,7 @@ static enum report_end report(bool guarded, nsec_t now)
 
 static void deliver(void)
 {
+    scan_end_reading();
     if (!deferred.pending) {
         dispositions_give_back();
     } else if (drain_state.tid != -1) {

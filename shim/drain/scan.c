@@ -291,6 +291,21 @@ void scan_connections(struct census *census, nsec_t now, bool first)
     }
 }
 
+/* The program reads end of file from a half-closed connection, but nothing wakes it to read: some programs wait in their shutdown for
+ * all connections to end (hypercorn). Not before: data that comes after a shutdown of both directions is answered with a RST
+ * (tcp_rcv_state_process), here as after the program's end. */
+void scan_end_reading(void)
+{
+    for (uint32_t i = 0, n = pool_size(&connections); i < n; i++) {
+        struct conn *c = pool_at(&connections, i);
+        if (!conn_is_alive(c) || !conn_lock(&c->pin))
+            continue;
+        if (conn_is_alive(c) && __atomic_load_n(&c->stage, __ATOMIC_ACQUIRE) == CONN_HALF_CLOSED && !c->stale && is_acked(c))
+            sys2(SYS_shutdown, c->fd, SHUT_RD);
+        connections_unpin(c);
+    }
+}
+
 void scan_abort(nsec_t now)
 {
     for (uint32_t i = 0, n = pool_size(&connections); i < n; i++) {

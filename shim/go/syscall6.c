@@ -284,7 +284,7 @@ static int before_exec(struct go_call *g)
 static int after_exec(struct go_call *g)
 {
     if (g->told)
-        shim_exec_failed();
+        shim_exec_failed(0, 0);
     return GO_DONE;
 }
 

@@ -14,6 +14,7 @@ enum { LONGEST = 2048 };
 
 static const char variable[] = GROUP_TABLE_VARIABLE "=";
 static const char preload[] = "LD_PRELOAD=";
+static const char disable[] = "LASTCALL_DISABLE=1";
 static const char off[] = "off";
 
 HIDDEN struct environment_name environment_name;
@@ -52,7 +53,11 @@ static bool parse(const char *value, struct environment_name *n)
         n->cookie = n->cookie << 4 | (uint64_t)hex(*value);
     if (digits == 16 && *value == ':') {
         value++;
-        return parse_number(&value, &n->holder) && *value == '\0';
+        if (!parse_number(&value, &n->holder))
+            return false;
+        if (*value == ':' && (value++, !parse_number(&value, &n->signal)))
+            return false;
+        return *value == '\0';
     }
     return digits == 16 && *value == '\0';
 }
@@ -79,14 +84,15 @@ void environment_switch_off(void)
 size_t environment_room(char *const *env)
 {
     size_t count = 0;
-    bool loads = false, named = false;
+    bool loads = false, named = false, disabled = false;
     if (!env || (!environment_name.off && (!group.table || group.fd < 0)))
         return 0;
     for (; env[count] && count < LONGEST; count++) {
         loads |= begins(env[count], preload);
         named |= begins(env[count], variable);
+        disabled |= begins(env[count], disable);
     }
-    return loads && count < LONGEST ? count + !named + 1 : 0;
+    return loads && !disabled && count < LONGEST ? count + !named + 1 : 0;
 }
 
 /* The process that will go on living: a pre-exec child is about to become another program. */
@@ -102,7 +108,7 @@ static int settled_holder(void)
     return (int)sys0(SYS_getppid);
 }
 
-static void fill(struct environment_start *start, char **list, char *const *env, int holder)
+static void fill(struct environment_start *start, char **list, char *const *env, int holder, int signal)
 {
     struct text t;
     bool named = false;
@@ -111,7 +117,7 @@ static void fill(struct environment_start *start, char **list, char *const *env,
         text_str(&t, variable);
         text_str(&t, off);
     } else {
-        group_table_name(&t, group.fd, group.table->cookie, holder);
+        group_table_name(&t, group.fd, group.table->cookie, holder, signal);
     }
     for (; *env; env++) {
         bool here = begins(*env, variable);
@@ -126,10 +132,10 @@ static void fill(struct environment_start *start, char **list, char *const *env,
 void environment_spawn(struct environment_start *start, char **list, char *const *env)
 {
     start->lent = false;
-    fill(start, list, env, environment_name.off ? 0 : settled_holder());
+    fill(start, list, env, environment_name.off ? 0 : settled_holder(), 0);
 }
 
-void environment_exec(struct environment_start *start, char **list, char *const *env, bool own_process)
+void environment_exec(struct environment_start *start, char **list, char *const *env, bool own_process, int signal)
 {
     if (environment_name.off) {
         environment_spawn(start, list, env);
@@ -137,7 +143,7 @@ void environment_exec(struct environment_start *start, char **list, char *const 
     }
     bool in_place = own_process && !self_is_pre_exec();
     int holder = own_process ? settled_holder() : self_pid();
-    fill(start, list, env, holder);
+    fill(start, list, env, holder, signal);
     start->lent = in_place || !memfd_may_be_opened(holder, group.fd);
     if (start->lent)
         sys3(SYS_fcntl, group.fd, F_SETFD, 0);

@@ -13,6 +13,7 @@ struct environment_name {
     bool valid;
     bool off; /* the program that has started this one was in a sandbox in which lastcall cannot be */
     int fd;
+    int signal; /* a drain signal that is pending, blocked for the time of the exec; 0: none */
     int holder; /* the pid of a process that has the descriptor; 0: none is named, the descriptor is inherited */
     uint64_t cookie;
 };
@@ -37,8 +38,9 @@ size_t environment_room(char *const *env);
 /* Fill `list`, of that size, for a program that this process starts as a process of its own. */
 void environment_spawn(struct environment_start *start, char **list, char *const *env);
 /* The same for a program that the calling process is about to become; own_process: it is not a vfork child. Where the
- * new program could not open the descriptor at its holder (another user, no /proc), it is lent: inherited. */
-void environment_exec(struct environment_start *start, char **list, char *const *env, bool own_process);
+ * new program could not open the descriptor at its holder (another user, no /proc), it is lent: inherited. signal: see
+ * struct environment_name. */
+void environment_exec(struct environment_start *start, char **list, char *const *env, bool own_process, int signal);
 /* The exec has failed. */
 void environment_exec_failed(const struct environment_start *start);
 

@@ -49,15 +49,17 @@ static int call_exec(const struct exec *e, char *const *env)
 static int exec(const struct exec *e)
 {
     struct environment_start start = {.lent = false};
+    uint64_t mask = 0;
     bool told = shim_exec_begin();
     size_t room = environment_room(e->env);
+    int signal = told ? shim_exec_signal(room > 0, &mask) : 0;
     char **list = __builtin_alloca((room + 1) * sizeof *list);
     if (room > 0)
-        environment_exec(&start, list, e->env, told);
+        environment_exec(&start, list, e->env, told, signal);
     int ret = call_exec(e, room > 0 ? list : e->env);
     environment_exec_failed(&start);
     if (told)
-        shim_exec_failed();
+        shim_exec_failed(signal, mask);
     return ret;
 }
 

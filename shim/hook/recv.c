@@ -87,7 +87,7 @@ static NOINLINE ssize_t recv_oddly(int fd, void *buf, size_t n, int flags, uint3
     READ_TRACKED(fd, slot, &chunk, flags & MSG_TRUNC ? 0 : 1, flags & NOT_OF_STREAM, real.recv(fd, buf, n, flags));
 }
 
-static NOINLINE ssize_t recv_tracked(int fd, void *buf, size_t n, int flags, uint32_t slot)
+static ssize_t recv_plain(int fd, void *buf, size_t n, int flags, uint32_t slot)
 {
     struct http1_span chunk = {buf, n};
     if (waiting_is_timed(slot))
@@ -99,10 +99,26 @@ static NOINLINE ssize_t recv_tracked(int fd, void *buf, size_t n, int flags, uin
     READ_TRACKED(fd, slot, &chunk, 1, false, real.recv(fd, buf, n, flags));
 }
 
+/* MSG_WAITALL: all of it, if no signal comes (recv(2)). */
+static ssize_t recv_all(int fd, void *buf, size_t n, int flags, uint32_t slot)
+{
+    unsigned runs = hook_runs();
+    ssize_t got = recv_plain(fd, buf, n, flags, slot);
+    if (!waiting_cut_short(runs, fd, got, n, flags))
+        return got;
+    ssize_t more = hook_recv(fd, (char *)buf + got, n - (size_t)got, flags);
+    return more > 0 ? got + more : got;
+}
+
+static NOINLINE ssize_t recv_tracked(int fd, void *buf, size_t n, int flags, uint32_t slot)
+{
+    return UNLIKELY(flags & MSG_WAITALL) ? recv_all(fd, buf, n, flags, slot) : recv_plain(fd, buf, n, flags, slot);
+}
+
 ssize_t hook_recv(int fd, void *buf, size_t n, int flags)
 {
     uint32_t slot = slot_of(fd);
-    if (LIKELY(slot == 0))
+    if (LIKELY((slot | ((unsigned)flags & MSG_WAITALL)) == 0))
         return real.recv(fd, buf, n, flags);
     return recv_tracked(fd, buf, n, flags, slot);
 }

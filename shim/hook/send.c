@@ -67,6 +67,27 @@ static size_t total_of(const struct http1_span *chunks, size_t count)
     return total;
 }
 
+/* What is left of a message of which `sent` bytes are out. */
+static NOINLINE ssize_t send_rest(int fd, ssize_t sent, const struct http1_span *chunks, size_t count,
+                                  const struct msghdr *like, int flags)
+{
+    struct iovec rest[WIRE_MAX];
+    size_t skip = (size_t)sent, n = 0;
+    for (size_t i = 0; i < count && n < WIRE_MAX; i++) {
+        size_t gone = skip < chunks[i].len ? skip : chunks[i].len;
+        skip -= gone;
+        if (chunks[i].len > gone)
+            rest[n++] = (struct iovec){(char *)(uintptr_t)chunks[i].data + gone, chunks[i].len - gone};
+    }
+    struct msghdr msg = {.msg_iov = rest, .msg_iovlen = n};
+    if (like) {
+        msg.msg_name = like->msg_name;
+        msg.msg_namelen = like->msg_namelen;
+    }
+    ssize_t more = like ? hook_sendmsg(fd, &msg, flags) : hook_writev(fd, rest, (int)n);
+    return more > 0 ? sent + more : sent;
+}
+
 #define WRITE_TRACKED(fd, slot, chunks, count, like, flags, real_call)                                              \
     do {                                                                                                            \
         struct io_call call;                                                                                        \
@@ -80,6 +101,8 @@ static size_t total_of(const struct http1_span *chunks, size_t count)
             sent = real_call;                                                                                       \
         while (UNLIKELY(sent < 0) && hook_again(&call.runs));                                                       \
         io_write_end(&call, sent, chunks, count);                                                                   \
+        if (waiting_cut_short(call.runs, fd, sent, total_of(chunks, count), flags))                                 \
+            return send_rest(fd, sent, chunks, count, like, flags);                                                 \
         return sent;                                                                                                \
     } while (0)
 
@@ -285,7 +308,10 @@ static NOINLINE ssize_t sendfile_tracked(int out, int in, off_t *offset, size_t 
         sent = next(out, in, offset, n);
     while (UNLIKELY(sent < 0) && hook_again(&call.runs));
     io_write_end(&call, sent, NULL, 0);
-    return sent;
+    if (!waiting_cut_short(call.runs, out, sent, n, 0))
+        return sent;
+    ssize_t more = hook_sendfile64(out, in, offset, n - (size_t)sent);
+    return more > 0 ? sent + more : sent;
 }
 
 static NOINLINE ssize_t sendfile_timed(int out, int in, off_t *offset, size_t n,

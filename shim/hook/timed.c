@@ -5,6 +5,7 @@
 
 #include "sys/net.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -63,6 +64,20 @@ bool hook_timed_again(struct waiting *w, int fd, bool out)
         }
     }
     return false;
+}
+
+/* A datagram may well be short, and bytes that were only looked at come again. */
+static bool wants_all(int fd, int flags)
+{
+    bool unix_, listening;
+    if ((flags & (MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC)) != 0 || (sys3(SYS_fcntl, fd, F_GETFL, 0) & O_NONBLOCK) != 0)
+        return false;
+    return (flags & MSG_WAITALL) == 0 || sock_is_stream(fd, &unix_, &listening);
+}
+
+bool hook_cut_short(unsigned runs, int fd, ssize_t done, size_t n, int flags)
+{
+    return done > 0 && (size_t)done < n && eintr_has_met(runs) && wants_all(fd, flags);
 }
 
 /* No call but connect(2) has any use for the time-out of a socket that is not connected. */

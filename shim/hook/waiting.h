@@ -70,6 +70,14 @@ bool hook_timed_again(struct waiting *w, int fd, bool out);
         return timed_ret;                                                          \
     } while (0)
 
+/* A transfer of `n` bytes has moved only `done`. Has our own handler cut it short? A blocking call moves all of it otherwise, and many a
+ * program counts on that. runs: before the call; flags: of send and recv, else 0. */
+bool hook_cut_short(unsigned runs, int fd, ssize_t done, size_t n, int flags);
+static INLINE bool waiting_cut_short(unsigned runs, int fd, ssize_t done, size_t n, int flags)
+{
+    return UNLIKELY(runs != hook_runs()) && hook_cut_short(runs, fd, done, n, flags);
+}
+
 static INLINE bool waiting_is_timed(uint32_t slot)
 {
     return slot == fd_slot_make(FD_SPECIAL, SPECIAL_TIMED);

@@ -13,6 +13,7 @@ enum { CLAIMED = -1 }; /* a tid: the place is about to change hands */
 struct eintr_thread {
     int tid;        /* 0: free */
     unsigned alone; /* the number of the last run of our handler alone; 0: none */
+    unsigned met;   /* the number of the last run by which no call has failed */
     unsigned shown; /* the number of the last run after which the program's handler has run too */
 };
 
@@ -46,8 +47,10 @@ static bool is_after(unsigned a, unsigned b)
 
 static unsigned last_run(const struct eintr_thread *t)
 {
-    unsigned alone = LOAD(t->alone), shown = LOAD(t->shown);
-    return is_after(shown, alone) ? shown : alone;
+    unsigned last = LOAD(t->alone);
+    if (is_after(LOAD(t->met), last))
+        last = LOAD(t->met);
+    return is_after(LOAD(t->shown), last) ? LOAD(t->shown) : last;
 }
 
 static struct eintr_thread *oldest(struct eintr_thread *set)
@@ -71,25 +74,39 @@ static struct eintr_thread *claim(int tid)
             !__atomic_compare_exchange_n(&t->tid, &before, CLAIMED, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
             continue;
         STORE(t->alone, 0u);
+        STORE(t->met, 0u);
         STORE(t->shown, 0u);
         __atomic_store_n(&t->tid, tid, __ATOMIC_RELEASE);
         return t;
     }
 }
 
+static struct eintr_thread *place(int tid)
+{
+    struct eintr_thread *t = find(tid);
+    return t ? t : claim(tid);
+}
+
+static unsigned next_run(void)
+{
+    return __atomic_add_fetch(&eintr.runs, 1, __ATOMIC_ACQ_REL);
+}
+
 void eintr_note_run(int tid)
 {
-    int thread = tid < 0 ? -tid : tid;
     if (!eintr.thread)
         return;
-    struct eintr_thread *t = find(thread);
-    if (!t)
-        t = claim(thread);
-    unsigned run = __atomic_add_fetch(&eintr.runs, 1, __ATOMIC_ACQ_REL);
+    struct eintr_thread *t = place(tid < 0 ? -tid : tid);
     if (tid < 0)
-        STORE(t->shown, run);
+        STORE(t->shown, next_run());
     else
-        STORE(t->alone, run);
+        STORE(t->alone, next_run());
+}
+
+void eintr_note_met(int tid)
+{
+    if (eintr.thread)
+        STORE(place(tid)->met, next_run());
 }
 
 bool eintr_is_ours(unsigned runs)
@@ -99,4 +116,12 @@ bool eintr_is_ours(unsigned runs)
     const struct eintr_thread *t = find((int)sys0(SYS_gettid));
     /* One call may meet both: deferred, and delivered before the thread went on. */
     return t && !is_after(LOAD(t->shown), runs) && is_after(LOAD(t->alone), runs);
+}
+
+bool eintr_has_met(unsigned runs)
+{
+    if (LIKELY(__atomic_load_n(&eintr.runs, __ATOMIC_ACQUIRE) == runs))
+        return false;
+    const struct eintr_thread *t = find((int)sys0(SYS_gettid));
+    return t && !is_after(LOAD(t->shown), runs) && is_after(last_run(t), runs);
 }

@@ -25,7 +25,13 @@ static INLINE unsigned eintr_runs(void)
  * signals blocked. */
 void eintr_note_run(int tid);
 
+/* Our handler has run in thread tid, and no call has failed by it; but the call may have been cut short: of a transfer that has moved
+ * some bytes the kernel tells how many, and not EINTR (signal(7)). */
+void eintr_note_met(int tid);
+
 /* Has our handler alone run in this thread since `runs`, so that an EINTR is not the program's business? */
 bool eintr_is_ours(unsigned runs);
+/* Has our handler run in this thread since `runs`, and not the program's, as far as we know? */
+bool eintr_has_met(unsigned runs);
 
 #endif

@@ -5,6 +5,8 @@
 #include "signal/disposition.h"
 #include "sys/syscall.h"
 
+#include <time.h>
+
 /* Our handler cannot be taken away: the signal would only come back to it, for ever. The last resort is to call the
  * program's handler from here, unless it counts on being called once only (node raises the signal again). */
 static void call_by_hand(int sig, siginfo_t *info, void *context)
@@ -46,17 +48,23 @@ static struct ksigaction release_all(int sig)
     return of_sig;
 }
 
+static siginfo_t info_of(int sig)
+{
+    siginfo_t info;
+    memset(&info, 0, sizeof info);
+    if (deferred.has_info)
+        memcpy(&info, deferred.info, sizeof deferred.info);
+    info.si_signo = sig;
+    return info;
+}
+
 bool deliver_here(int sig, void *context)
 {
     int forward = deliver_which();
     struct ksigaction own = release_all(forward);
     if (own.handler == SIGNAL_VIEW_DEFAULT && sys0(SYS_getpid) == 1)
         sys1(SYS_exit_group, 128 + forward); /* the kernel ignores a default signal to PID 1 (pid_namespaces(7)) */
-    siginfo_t info;
-    memset(&info, 0, sizeof info);
-    if (deferred.has_info)
-        memcpy(&info, deferred.info, sizeof deferred.info);
-    info.si_signo = forward;
+    siginfo_t info = info_of(forward);
     if (signal_is_held(forward)) {
         call_by_hand(forward, &info, context);
         return false;
@@ -76,6 +84,33 @@ bool deliver_as_it_came(int sig, siginfo_t *info, void *context)
     }
     queue_here(sig, info);
     return true;
+}
+
+static uint64_t bit_of(int sig)
+{
+    return (uint64_t)1 << (sig - 1);
+}
+
+int deliver_over_exec(uint64_t *mask)
+{
+    if (!deferred.pending || __atomic_load_n(&deferred.delivering, __ATOMIC_ACQUIRE))
+        return 0;
+    int sig = deliver_which();
+    uint64_t bit = bit_of(sig);
+    siginfo_t info = info_of(sig);
+    if (sys4(SYS_rt_sigprocmask, SIG_BLOCK, &bit, mask, 8) != 0 || !queue_here(sig, &info))
+        return 0;
+    return (*mask & bit) == 0 ? sig : 0;
+}
+
+void deliver_exec_failed(int sig, uint64_t mask)
+{
+    const struct timespec none = {0, 0};
+    uint64_t bit = bit_of(sig);
+    if (sig == 0)
+        return;
+    sys4(SYS_rt_sigtimedwait, &bit, 0, &none, 8);
+    sys4(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, 8);
 }
 
 void deliver_deferred(void)

@@ -34,6 +34,12 @@ bool deliver_as_it_came(int sig, siginfo_t *info, void *context);
  * kernel's table is touched. */
 void deliver_before_exec(int sig, siginfo_t *info, void *context);
 
+/* This thread is about to exec in the middle of a drain: the deferred signal is made pending, since pending signals survive an exec
+ * (execve(2)), and blocked until then. Returns the signal that the new program has to unblock; 0: none. *mask: for
+ * deliver_exec_failed. */
+int deliver_over_exec(uint64_t *mask);
+void deliver_exec_failed(int sig, uint64_t mask);
+
 /* Deliver the deferred signal, if there is one, to this thread, now. */
 void deliver_deferred(void);
 

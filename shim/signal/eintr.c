@@ -80,8 +80,12 @@ static bool others_follow(void *context)
 void eintr_hide(void *context)
 {
     bool interrupted = arch_interrupted_call(context);
-    if (!others_follow(context) && interrupted)
+    if (others_follow(context))
+        return;
+    if (interrupted)
         eintr_note_run((int)sys0(SYS_gettid));
+    else
+        eintr_note_met((int)sys0(SYS_gettid));
 }
 
 void eintr_show(int sig, void *context)

@@ -20,3 +20,10 @@ void sigmask_restore(uint64_t old)
     if (old != all_signals && sys4(SYS_rt_sigprocmask, SIG_SETMASK, &old, 0, 8) != 0)
         sys4(SYS_rt_sigprocmask, SIG_SETMASK, &old, 0, 8);
 }
+
+void sigmask_let_in(int sig)
+{
+    uint64_t pending = 0, bit = sig > 0 && sig <= 64 ? (uint64_t)1 << (sig - 1) : 0;
+    if (sys2(SYS_rt_sigpending, &pending, 8) == 0 && (pending & bit) != 0)
+        sys4(SYS_rt_sigprocmask, SIG_UNBLOCK, &bit, 0, 8);
+}

@@ -1,4 +1,6 @@
 """Programs that shut down by a handler of their own: inside lastcall's deadline, and, where that is wished, first."""
+import time
+
 from bound import NEVER
 from scenarios import EXACT, request, scenario
 
@@ -45,6 +47,9 @@ def application(t, bare):
         t.check(t.get('/ready').status == 200, 'it is not ready')
         t.term()
         t.until('its word that it is not ready', lambda: t.get('/ready').status == 503)
+        for _ in range(20):  # on new connections, and nothing of lastcall's stops them after a moment
+            time.sleep(0.02)
+            t.check(t.get('/ready').status == 503, 'it does not say so any more')
         events.wait_for(b'event: bye\n\n')
         client.send(request('GET', '/'))
         said = client.response()

@@ -154,6 +154,10 @@ void sweep_descriptors(void)
 {
 }
 
+void scan_end_reading(void)
+{
+}
+
 void scan_abort(nsec_t now)
 {
     (void)now;

@@ -182,6 +182,7 @@ static void an_end_without_requests_is_not_said(void)
     child_says(&c, "ready");
     client_get(fd, "/");
     client_answer(fd, &a);
+    given_time(c.pid, 20); /* its thread may not have come back from that write yet */
     child_signal(&c, SIGINT);
     child_exits(&c, SIGINT);
     CHECK(!strstr(child_errors(&c), passed_by), "%s", child_errors(&c));

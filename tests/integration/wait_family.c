@@ -608,6 +608,119 @@ static void just_after_ours(void)
     own_signal_interrupts(send_together, SIGWINCH);
 }
 
+/* ---- transfers that a signal cuts short ------------------------------------------------------------------------- */
+
+/* More than the buffers of both sockets hold. */
+enum { MUCH = 24 << 20, PIECES = 16 };
+static char much[MUCH];
+
+static ssize_t in_pieces(int fd, bool as_message)
+{
+    struct iovec v[PIECES];
+    struct msghdr m = {.msg_iov = v, .msg_iovlen = PIECES};
+    for (int i = 0; i < PIECES; i++)
+        v[i] = (struct iovec){much + i * (MUCH / PIECES), MUCH / PIECES};
+    return as_message ? sendmsg(fd, &m, 0) : writev(fd, v, PIECES);
+}
+
+static ssize_t from_file(int fd)
+{
+    FILE *file = tmpfile();
+    off_t at = 0;
+    CHECK(file && fwrite(much, 1, MUCH, file) == MUCH && fflush(file) == 0);
+    return sendfile(fd, fileno(file), &at, MUCH);
+}
+
+static ssize_t transfer_by(const char *how, int fd)
+{
+    if (strcmp(how, "write") == 0)
+        return write(fd, much, MUCH);
+    if (strcmp(how, "send") == 0)
+        return send(fd, much, MUCH, 0);
+    if (strcmp(how, "sendfile") == 0)
+        return from_file(fd);
+    if (strcmp(how, "recv-waitall") == 0)
+        return recv(fd, much, MUCH, MSG_WAITALL);
+    return in_pieces(fd, strcmp(how, "sendmsg") == 0);
+}
+
+/* transfer HOW: a request whose response, or whose body, is moved by one call. */
+static int transfers(char **args)
+{
+    char head[512];
+    bool in = strcmp(args[0], "recv-waitall") == 0;
+    int l = role_listen(), fd = accept(l, NULL, NULL);
+    for (int i = 0; i < MUCH; i++)
+        much[i] = (char)('a' + i % 23);
+    ssize_t n = 0;
+    do
+        n += read(fd, head + n, 1); /* no more than the head */
+    while (n < 4 || memcmp(head + n - 4, "\r\n\r\n", 4) != 0);
+    n = snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", in ? 0 : MUCH);
+    if (!in)
+        CHECK(write(fd, head, (size_t)n) == n);
+    say("transfers");
+    long moved = (long)transfer_by(args[0], fd);
+    if (in)
+        CHECK(write(fd, head, (size_t)n) == n);
+    say("moved %ld", moved);
+    role_pause();
+}
+
+static void push(int fd, int n)
+{
+    for (int done = 0; done < n;) {
+        ssize_t sent = send(fd, much, (size_t)(n - done < MUCH ? n - done : MUCH), MSG_NOSIGNAL);
+        CHECK(sent > 0);
+        done += (int)sent;
+    }
+}
+
+static void pull(int fd)
+{
+    const struct timeval bound = {HANG_S, 0};
+    long done = 0;
+    ssize_t got;
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &bound, sizeof bound);
+    while ((got = recv(fd, much, sizeof much, 0)) > 0)
+        done += got;
+    CHECK(got == 0 && done >= MUCH, "%ld bytes, then %s", done, got < 0 ? strerror(errno) : "the end");
+}
+
+static void transfer_is_whole(const char *how)
+{
+    struct child c;
+    bool in = strcmp(how, "recv-waitall") == 0;
+    child_start(&c, NULL, "transfer", how, NULL);
+    int fd = client_connect(child_says_number(&c, "port"));
+    char head[128];
+    snprintf(head, sizeof head, "%s / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", in ? "POST" : "GET",
+             in ? MUCH : 0);
+    client_send(fd, head);
+    child_says(&c, "transfers");
+    if (in)
+        push(fd, MUCH / 2);
+    CHECK(await(sleeps, &c.pid));
+    child_signal(&c, SIGTERM);
+    child_drains(&c);
+    CHECK(await(sleeps, &c.pid));
+    if (in)
+        push(fd, MUCH - MUCH / 2);
+    else
+        pull(fd);
+    CHECK(child_says_number(&c, "moved") == MUCH, "%s: %s", how, child_output(&c));
+    close(fd);
+    child_dies(&c, SIGTERM);
+    CHECK(report_number(&c, "aborted") == 0);
+}
+
+static void transfers_are_whole(void)
+{
+    static const char *const ways[] = {"write", "writev", "send", "sendmsg", "sendfile", "recv-waitall"};
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
+        transfer_is_whole(ways[i]);
+}
+
 /* ---- sleep(3) counts whole seconds ------------------------------------------------------------------------ */
 
 /* sleep SECONDS */
@@ -655,9 +768,11 @@ int main(int argc, char **argv)
         {"wait-family/own-signal-during-the-drain", during_the_drain},
         {"wait-family/own-signal-just-before-ours", just_before_ours},
         {"wait-family/own-signal-just-after-ours", just_after_ours},
+        {"wait-family/transfers", transfers_are_whole},
         {"wait-family/sleep", sleep_is_as_long},
         {NULL, NULL},
     };
-    static const struct check_role roles[] = {{"wait", waits}, {"sleep", sleeper}, {NULL, NULL}};
+    static const struct check_role roles[] = {
+        {"wait", waits}, {"transfer", transfers}, {"sleep", sleeper}, {NULL, NULL}};
     return check_main(argc, argv, tests, roles);
 }

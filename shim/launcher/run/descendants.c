@@ -21,7 +21,7 @@ static void put_name(const struct descendants *b, int fd)
     char name[GROUP_TABLE_NAME_MAX];
     struct text t;
     text_init(&t, name, sizeof name);
-    group_table_name(&t, fd, b->table->cookie, (int)getpid());
+    group_table_name(&t, fd, b->table->cookie, (int)getpid(), 0);
     name[sizeof GROUP_TABLE_VARIABLE - 1] = '\0';
     setenv(GROUP_TABLE_VARIABLE, name + sizeof GROUP_TABLE_VARIABLE, 1);
 }
