@@ -138,6 +138,12 @@ bool listeners_detach(void)
     return false; /* world_stop_listener has */
 }
 
+bool listeners_close(const struct drain *drain, bool last, nsec_t now)
+{
+    (void)drain, (void)last, (void)now;
+    return world_close_listener(here, me);
+}
+
 void listeners_census(struct census *census, const struct drain *drain, nsec_t now)
 {
     (void)drain, (void)now;
@@ -252,6 +258,18 @@ void exit_guard_let_go(void)
 {
 }
 
+bool proc_blocks(int tid, int sig)
+{
+    (void)tid, (void)sig;
+    return false;
+}
+
+bool proc_status_has(int pid, const char *set, int sig)
+{
+    (void)pid, (void)set, (void)sig;
+    return false;
+}
+
 bool proc_main_sleeps(void)
 {
     return true;
@@ -332,6 +350,8 @@ static void load_slot(struct member *to, const struct slot *from, unsigned at)
     to->confirmed = from->confirmed;
     to->second_signal = from->second_signal;
     to->end = from->end;
+    to->may_close = from->may_close;
+    to->closed = from->closed;
     to->born_at = from->born_at;
     to->signal_at = from->signal_at;
     to->pid = to->own_pid = from->state == MEMBER_FREE ? 0 : (int32_t)(FIRST_PID + at);
@@ -351,6 +371,8 @@ static void save_slot(struct slot *to, const struct member *from)
     to->confirmed = from->confirmed;
     to->second_signal = from->second_signal;
     to->end = from->end;
+    to->may_close = from->may_close;
+    to->closed = from->closed;
     to->born_at = from->born_at;
     to->signal_at = from->signal_at;
 }

@@ -136,7 +136,8 @@ static const char *lost_with(const struct world *w, unsigned who, bool with_idle
 
 static const char *lost_in_queue(const struct world *w, unsigned who)
 {
-    bool closed = w->now >= w->proc[who].drain.stopping_from + game->options.idle;
+    nsec_t stopping_from = w->proc[who].drain.stopping_from;
+    bool closed = w->now >= (w->moved > stopping_from ? w->moved : stopping_from) + game->options.idle;
     for (const struct client *c = w->client; c < w->client + CLIENTS; c++)
         if ((c->place == QUEUED && !c->crossed) || (c->place == SYN_SENT && !closed))
             return "released with a connection in the accept queue";
@@ -180,13 +181,14 @@ void world_queues(const struct world *w, unsigned who, struct census *census)
         if (drain_state.drain.phase == DRAIN_STOPPING_ACCEPT)
             census->half_open += c->place == SYN_SENT;
     }
+    census->queue_moved = w->moved;
 }
 
 bool world_stop_listener(struct world *w, unsigned who)
 {
     struct process *p = &w->proc[who];
     struct listener *l = &listeners.entry[0];
-    if (p->door)
+    if (p->door || p->shut)
         return false;
     l->live = l->shared = true;
     l->inode = 1;
@@ -197,6 +199,17 @@ bool world_stop_listener(struct world *w, unsigned who)
         p->left = 1;
     else
         w->hidden = w->hidden ? w->hidden : w->now;
+    return true;
+}
+
+/* True: nothing holds it open here. Closing it would end what is in its queue, and handshakes. */
+bool world_close_listener(struct world *w, unsigned who)
+{
+    struct process *p = &w->proc[who];
+    for (const struct client *c = w->client; c < w->client + CLIENTS && !p->left; c++)
+        if (c->place == QUEUED || c->place == SYN_SENT)
+            return false;
+    p->shut = 1;
     return true;
 }
 
@@ -345,6 +358,15 @@ static void send_term(struct world *w, unsigned who)
     edge_begin(p, NULL, w->now);
 }
 
+/* Once a process has stopped accepting it asks no more. */
+static void queue_moves(struct world *w)
+{
+    bool stopped = !w->hidden;
+    for (unsigned q = 0; q < PROCS; q++)
+        stopped = stopped || w->proc[q].phase > DRAIN_STOPPING_ACCEPT;
+    w->moved = stopped ? w->moved : w->now;
+}
+
 static bool process_event(struct world *w, enum event e, unsigned who, const char **wrong)
 {
     struct process *p = &w->proc[who];
@@ -393,7 +415,7 @@ static bool process_event(struct world *w, enum event e, unsigned who, const cha
         return true;
     case IS_KILLED: return game->kills;
     case ACCEPTS:
-        if (p->left || p->releasing || p->exits || w->slot[who].state != MEMBER_SERVES)
+        if (p->left || p->shut || p->releasing || p->exits || w->slot[who].state != MEMBER_SERVES)
             return false;
         for (struct client *c = w->client; c < w->client + CLIENTS; c++)
             if (c->place == QUEUED) {
@@ -402,6 +424,7 @@ static bool process_event(struct world *w, enum event e, unsigned who, const cha
                 conn_init(&k, 3, 0, false);
                 k.since = w->now;
                 c->place = ACCEPTED;
+                queue_moves(w);
                 c->owner = (uint8_t)who;
                 c->conn = keep_conn(&k);
                 p->poked = p->begun;
@@ -509,7 +532,8 @@ static bool client_event(struct world *w, enum event e, unsigned who)
         if (c->place != SYN_SENT)
             return false;
         c->place = QUEUED;
-        c->crossed = w->hidden && w->now >= w->hidden + game->options.idle; /* so long a handshake is waited for */
+        /* So long a handshake is waited for. */
+        c->crossed = w->hidden && w->now >= (w->moved > w->hidden ? w->moved : w->hidden) + game->options.idle;
         for (unsigned q = 0; q < PROCS; q++)
             w->proc[q].poked |= is_bound(&w->proc[q]) && !w->proc[q].left;
         return true;
