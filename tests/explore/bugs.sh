@@ -18,7 +18,6 @@ drain.c   s/return c->half_open == 0 || /return true || /
 drain.c   s/act.wake_at = earlier(earlier(end, shutdown_from), c->next_expiry)/act.wake_at = c->next_expiry/
 drain.c   s/act.wake_at = earlier(earlier(end, shutdown_from), c->next_expiry)/act.wake_at = end/
 drain.c   s/now - d->signal_at >= DRAIN_REPEAT/now - d->signal_at > 100 * DRAIN_REPEAT/
-drain.c   s/if (c->members > 0) .*/if (false)/
 drain.c   s/d->phase = DRAIN_DRAINED/release(d, \&act, now)/
 drain.c   s/^    act->wake_at = now; .*//
 drain.c   s/(end != 0 && now >= end)/(end != 0 \&\& now > end)/
@@ -39,6 +38,9 @@ drain/loop.c s/drain_signal(&drain_state.drain, LOAD(deferred.last_at))/(void)se
 drain/loop.c s/uint32_t asked = .*/uint32_t asked = 0;/
 drain/loop.c s/^        listeners_stop();/        (void)0;/
 drain/loop.c s/^        coordinator_publish(after, &census);/        (void)0;/
+drain/loop.c s/^        act.wake_at = now; .*/        (void)0;/
+drain.c   s/later(d->stopping_from, c->queue_moved)/d->stopping_from/
+group/coordinator.c s/census->may_close = census->closes_last = !others->hold/census->may_close = census->closes_last = false/
 world.c   s/group_wake_coordinators();//;s/group_wake_participants();//
 '
 

@@ -555,6 +555,18 @@ static bool client_event(struct world *w, enum event e, unsigned who)
 
 /* ---- time ------------------------------------------------------------------------------------------------------------ */
 
+/* The only process has stopped accepting, and no client is on its way: is the port still not free? */
+static bool is_port_held(const struct world *w)
+{
+    const struct process *p = &w->proc[0];
+    if (game->worker || game->forks || !is_bound(p) || p->phase < DRAIN_EMPTYING || p->shut)
+        return false;
+    for (const struct client *c = w->client; c < w->client + CLIENTS; c++)
+        if (c->place == SYN_SENT || c->place == QUEUED)
+            return false;
+    return true;
+}
+
 /* To the next moment at which anybody has something to do; no further than the next second. */
 static bool time_passes(struct world *w, const char **wrong)
 {
@@ -570,6 +582,8 @@ static bool time_passes(struct world *w, const char **wrong)
     }
     if (!drains)
         return false;
+    if (is_port_held(w))
+        *wrong = "its listener stays open";
     w->now = next;
     for (unsigned q = 0; q < PROCS && game->options.timeout; q++)
         if (is_bound(&w->proc[q]) && next > w->proc[q].signal_at + game->options.timeout)
