@@ -68,7 +68,7 @@ static bool nothing_outstanding(const struct census *c)
 /* Is a response still to come? (Output that is not acknowledged yet is the kernel's to send, when the process is gone too.) */
 static bool any_request(const struct census *c)
 {
-    return c->queued + c->in_flight + c->members_open + c->aborted > 0;
+    return c->queued + (c->in_flight - c->unsent) + c->members_open + c->aborted > 0;
 }
 
 static void release(struct drain *d, struct drain_actions *act, nsec_t now)
