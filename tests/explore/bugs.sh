@@ -41,6 +41,10 @@ drain/loop.c s/^        coordinator_publish(after, &census);/        (void)0;/
 drain/loop.c s/^        act.wake_at = now; .*/        (void)0;/
 drain.c   s/later(d->stopping_from, c->queue_moved)/d->stopping_from/
 group/coordinator.c s/census->may_close = census->closes_last = !others->hold/census->may_close = census->closes_last = false/
+drain.c   s/: drain_stops_accepting(d) && nothing_outstanding(c) && c->aborted == 0;/: true;/
+drain.c   s/return (struct drain_actions){.finish = true/&, .deliver = true/
+drain.c   s/.abort = late && !over && any_request(c)/.abort = late/
+drain.c   s/return deadline(d, o) - o->shutdown_time;/return 0;/
 world.c   s/group_wake_coordinators();//;s/group_wake_participants();//
 '
 

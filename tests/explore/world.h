@@ -57,7 +57,7 @@ struct process {
     uint8_t swept, swept_for; /* see drain/loop.c */
     uint8_t shut;             /* it has closed the listener */
     uint8_t delivered;        /* so often its program was given its signal */
-    uint8_t aborted;          /* the drain has ended the process: 1; 2 with nothing outstanding */
+    uint8_t aborted;          /* the drain has ended the process */
 };
 
 struct slot { /* of the group's table: what is not the same in every world */
@@ -87,6 +87,7 @@ struct game {
     bool worker;       /* a second process is there from the beginning */
     bool forks;        /* or it is made in the course */
     bool kills, exits; /* processes may be killed, may exit */
+    bool handles;      /* the program has a handler, which ends it when its requests are answered */
     unsigned terms;    /* TERMs for each process at most */
     unsigned depth;    /* events */
 };
