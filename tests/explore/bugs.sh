@@ -18,7 +18,7 @@ drain.c   s/return c->half_open == 0 || /return true || /
 drain.c   s/act.wake_at = earlier(earlier(end, shutdown_from), c->next_expiry)/act.wake_at = c->next_expiry/
 drain.c   s/act.wake_at = earlier(earlier(end, shutdown_from), c->next_expiry)/act.wake_at = end/
 drain.c   s/now - d->signal_at >= DRAIN_REPEAT/now - d->signal_at > 100 * DRAIN_REPEAT/
-drain.c   s/d->phase = DRAIN_DRAINED/release(d, \&act, now)/
+drain.c   s/d->phase = DRAIN_DRAINED/release(d, act, now)/
 drain.c   s/^    act->wake_at = now; .*//
 drain.c   s/(end != 0 && now >= end)/(end != 0 \&\& now > end)/
 drain.c   s/nsec_t end = d->lame_duck_from + o->delay/nsec_t end = d->lame_duck_from/
