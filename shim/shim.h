@@ -74,5 +74,4 @@ void shim_exit(void);
 void shim_unseen_fork(void);
 void shim_child_settled(void);
 
-
 #endif

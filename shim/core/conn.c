@@ -11,7 +11,7 @@ void conn_init(struct conn *c, int fd, uint16_t listener, bool unix_)
     c->index = index;
     c->generation = generation + 1;
     c->fd = fd;
-    c->listener = listener;
+    STORE(c->listener, listener);
     c->unix_ = unix_;
     c->aliases = 1;
     c->io.epoll_fd = -1;

@@ -233,6 +233,7 @@ void conn_drain_in_exit(struct conn_decision *d, bool served, bool acked, const 
 void conn_drain_count(struct census *census, const struct conn_decision *d)
 {
     census->in_flight += (d->outstanding == OUTSTANDING_IN_FLIGHT) + d->holds_exit;
+    census->unsent += d->holds_exit;
     census->idle += d->outstanding == OUTSTANDING_IDLE;
     census->ending += d->outstanding == OUTSTANDING_ENDING;
     if (d->until != 0)

@@ -68,7 +68,7 @@ static bool nothing_outstanding(const struct census *c)
 /* Is a response still to come? (Output that is not acknowledged yet is the kernel's to send, when the process is gone too.) */
 static bool any_request(const struct census *c)
 {
-    return c->queued + c->in_flight + c->members_open + c->aborted > 0;
+    return c->queued + (c->in_flight - c->unsent) + c->members_open + c->aborted > 0;
 }
 
 static void release(struct drain *d, struct drain_actions *act, nsec_t now)
@@ -133,6 +133,39 @@ static struct drain_actions guard(struct drain *d, const struct census *c, nsec_
 
 /* ---- the step ---- */
 
+/* From phase to phase, until nothing is outstanding. */
+static void advance(struct drain *d, const struct census *c, const struct options *o, struct drain_actions *act,
+                    nsec_t now)
+{
+    if (d->phase == DRAIN_LAME_DUCK) {
+        nsec_t until;
+        if (!duck_is_over(d, c, o, now, &until)) {
+            act->wake_at = earlier(act->wake_at, until);
+            return;
+        }
+        d->phase = DRAIN_STOPPING_ACCEPT;
+        stop_accepting(d, act, now);
+        return;
+    }
+    if (d->phase == DRAIN_STOPPING_ACCEPT) {
+        if (!has_stopped_accepting(d, c, o, now)) {
+            if (c->queued == 0)
+                act->wake_at = earlier(act->wake_at, handshakes_until(d, c, o));
+            return;
+        }
+        d->phase = DRAIN_EMPTYING;
+        d->accept_stopped_at = now;
+        if (c->members > 0) /* they are asked only now whether they are done */
+            act->wake_at = now;
+    }
+    if (!nothing_outstanding(c))
+        d->phase = DRAIN_EMPTYING;
+    else if (c->participant)
+        d->phase = DRAIN_DRAINED;
+    else
+        release(d, act, now);
+}
+
 struct drain_actions drain_step(struct drain *d, const struct census *c, const struct options *o, nsec_t now)
 {
     struct drain_actions act = {.wake_at = 0};
@@ -159,34 +192,7 @@ struct drain_actions drain_step(struct drain *d, const struct census *c, const s
         return act;
     }
     act.wake_at = earlier(earlier(end, shutdown_from), c->next_expiry);
-
-    if (d->phase == DRAIN_LAME_DUCK) {
-        nsec_t until;
-        if (!duck_is_over(d, c, o, now, &until)) {
-            act.wake_at = earlier(act.wake_at, until);
-            return act;
-        }
-        d->phase = DRAIN_STOPPING_ACCEPT;
-        stop_accepting(d, &act, now);
-        return act;
-    }
-    if (d->phase == DRAIN_STOPPING_ACCEPT) {
-        if (!has_stopped_accepting(d, c, o, now)) {
-            if (c->queued == 0)
-                act.wake_at = earlier(act.wake_at, handshakes_until(d, c, o));
-            return act;
-        }
-        d->phase = DRAIN_EMPTYING;
-        d->accept_stopped_at = now;
-        if (c->members > 0) /* they are asked only now whether they are done */
-            act.wake_at = now;
-    }
-    if (!nothing_outstanding(c))
-        d->phase = DRAIN_EMPTYING;
-    else if (c->participant)
-        d->phase = DRAIN_DRAINED;
-    else
-        release(d, &act, now);
+    advance(d, c, o, &act, now);
     return act;
 }
 

@@ -26,6 +26,7 @@ struct census {
     unsigned queued;    /* connections in accept queues */
     int half_open;      /* handshakes under way on our ports; -1 cannot be known */
     unsigned in_flight; /* connections with a request in flight (opaque and busy ones too) */
+    unsigned unsent;    /* of these: no request, but an exit waits until their output is acknowledged */
     unsigned idle;      /* connections with an open idle window, or that have not read their end of file */
     unsigned ending;    /* connections with output that is not acknowledged, or a peer still sending */
     bool leaving;       /* the program is in exit(): only what is in flight can still be served */

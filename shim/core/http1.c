@@ -550,7 +550,7 @@ static inline const uint8_t *take_status_line(struct http1 *p, const uint8_t *s,
 {
     if (LIKELY(IS8(s, "HTTP/1.1") && IS8(s + 8, " 200 OK\r") && s[16] == '\n')) {
         p->facts.minor = 1;
-        p->facts.status = 200;
+        STORE(p->facts.status, 200);
         return s + 17;
     }
     unsigned hundreds = s[9] - (unsigned)'0', tens = s[10] - (unsigned)'0';
@@ -559,7 +559,7 @@ static inline const uint8_t *take_status_line(struct http1 *p, const uint8_t *s,
         return NULL;
     if (hundreds - 1 > 8 || tens > 9 || ones > 9)
         return NULL;
-    p->facts.status = (uint16_t)(hundreds * 100 + tens * 10 + ones);
+    STORE(p->facts.status, (uint16_t)(hundreds * 100 + tens * 10 + ones));
     const uint8_t *eol = find_eol(s + 12, last);
     return eol ? eol + 2 : NULL;
 }
@@ -753,7 +753,7 @@ static bool take_status_byte(struct http1 *p, uint8_t c)
     case STATUS:
         if (c < '0' || c > '9' || (p->count == 0 && c == '0'))
             return false;
-        p->facts.status = (uint16_t)(p->facts.status * 10 + (c - '0'));
+        STORE(p->facts.status, (uint16_t)(p->facts.status * 10 + (c - '0')));
         if (++p->count == 3)
             p->state = STATUS_END;
         return true;

@@ -21,10 +21,10 @@ struct listen_filter { /* one element of LASTCALL_LISTEN */
 
 struct options {
     bool disable;
-    uint64_t signals;      /* bit n = signal n begins a drain */
-    bool signals_auto;     /* and those that the program is known to stop by (core/known_program.h) */
-    int forward;           /* signal delivered instead of the deferred one; 0 = the same */
-    int shutdown_signal;   /* of a program that is known: by it the program lets its requests end; 0 = not known. No variable */
+    uint64_t signals;  /* bit n = signal n begins a drain */
+    bool signals_auto; /* and those that the program is known to stop by (core/known_program.h) */
+    int forward;       /* signal delivered instead of the deferred one; 0 = the same */
+    int shutdown_signal; /* of a program that is known: by it the program lets its requests end; 0 = not known. No variable */
     nsec_t timeout, delay; /* 0: none */
     nsec_t shutdown_time;  /* so long before the deadline a program with a handler of its own gets its signal */
     bool deliver_first;    /* such a program gets its signal at once */

@@ -300,7 +300,8 @@ void scan_end_reading(void)
         struct conn *c = pool_at(&connections, i);
         if (!conn_is_alive(c) || !conn_lock(&c->pin))
             continue;
-        if (conn_is_alive(c) && __atomic_load_n(&c->stage, __ATOMIC_ACQUIRE) == CONN_HALF_CLOSED && !c->stale && is_acked(c))
+        if (conn_is_alive(c) && __atomic_load_n(&c->stage, __ATOMIC_ACQUIRE) == CONN_HALF_CLOSED && !c->stale &&
+            is_acked(c))
             sys2(SYS_shutdown, c->fd, SHUT_RD);
         connections_unpin(c);
     }

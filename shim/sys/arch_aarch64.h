@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <ucontext.h>
 
-#define ARCH_NAME "aarch64"
+#define ARCH_NAME  "aarch64"
 #define ARCH_AUDIT 0xc00000b7u /* linux/audit.h */
 
 /* Pages have 4, 16 or 64 KiB, as the kernel was built: what has this size and alignment is whole pages in all of them. */

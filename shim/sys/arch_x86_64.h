@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <ucontext.h>
 
-#define ARCH_NAME "x86_64"
+#define ARCH_NAME  "x86_64"
 #define ARCH_AUDIT 0xc000003eu /* linux/audit.h */
 
 /* What has this size and alignment is whole pages. */

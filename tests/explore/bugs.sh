@@ -18,8 +18,7 @@ drain.c   s/return c->half_open == 0 || /return true || /
 drain.c   s/act.wake_at = earlier(earlier(end, shutdown_from), c->next_expiry)/act.wake_at = c->next_expiry/
 drain.c   s/act.wake_at = earlier(earlier(end, shutdown_from), c->next_expiry)/act.wake_at = end/
 drain.c   s/now - d->signal_at >= DRAIN_REPEAT/now - d->signal_at > 100 * DRAIN_REPEAT/
-drain.c   s/if (c->members > 0) .*/if (false)/
-drain.c   s/d->phase = DRAIN_DRAINED/release(d, \&act, now)/
+drain.c   s/d->phase = DRAIN_DRAINED/release(d, act, now)/
 drain.c   s/^    act->wake_at = now; .*//
 drain.c   s/(end != 0 && now >= end)/(end != 0 \&\& now > end)/
 drain.c   s/nsec_t end = d->lame_duck_from + o->delay/nsec_t end = d->lame_duck_from/
@@ -39,6 +38,13 @@ drain/loop.c s/drain_signal(&drain_state.drain, LOAD(deferred.last_at))/(void)se
 drain/loop.c s/uint32_t asked = .*/uint32_t asked = 0;/
 drain/loop.c s/^        listeners_stop();/        (void)0;/
 drain/loop.c s/^        coordinator_publish(after, &census);/        (void)0;/
+drain/loop.c s/^        act.wake_at = now; .*/        (void)0;/
+drain.c   s/later(d->stopping_from, c->queue_moved)/d->stopping_from/
+group/coordinator.c s/census->may_close = census->closes_last = !others->hold/census->may_close = census->closes_last = false/
+drain.c   s/: drain_stops_accepting(d) && nothing_outstanding(c) && c->aborted == 0;/: true;/
+drain.c   s/return (struct drain_actions){.finish = true/&, .deliver = true/
+drain.c   s/.abort = late && !over && any_request(c)/.abort = late/
+drain.c   s/return deadline(d, o) - o->shutdown_time;/return 0;/
 world.c   s/group_wake_coordinators();//;s/group_wake_participants();//
 '
 

@@ -101,8 +101,8 @@ bool group_is_mapped_by(int pid)
 }
 
 /* Who else holds the listener? The other process, if it lives. */
-bool proc_foreign_sockets(enum proc_kin (*kin)(uint64_t pid), void (*f)(uint64_t inode, uint64_t pid, void *arg), void *arg,
-                          struct proc_unseen *unseen)
+bool proc_foreign_sockets(enum proc_kin (*kin)(uint64_t pid), void (*f)(uint64_t inode, uint64_t pid, void *arg),
+                          void *arg, struct proc_unseen *unseen)
 {
     unsigned other = 1 - me;
     (void)kin;
@@ -136,6 +136,12 @@ bool listeners_stop(void)
 bool listeners_detach(void)
 {
     return false; /* world_stop_listener has */
+}
+
+bool listeners_close(const struct drain *drain, bool last, nsec_t now)
+{
+    (void)drain, (void)last, (void)now;
+    return world_close_listener(here, me);
 }
 
 void listeners_census(struct census *census, const struct drain *drain, nsec_t now)
@@ -242,14 +248,26 @@ void dispositions_interrupt(int sig, int pending)
     (void)sig, (void)pending;
 }
 
-enum program_answer dispositions_answer(int sig) /* every program of this world dies of its signal */
+enum program_answer dispositions_answer(int sig)
 {
     (void)sig;
-    return PROGRAM_DIES;
+    return game->handles ? PROGRAM_SHUTS_DOWN : PROGRAM_DIES;
 }
 
 void exit_guard_let_go(void)
 {
+}
+
+bool proc_blocks(int tid, int sig)
+{
+    (void)tid, (void)sig;
+    return false;
+}
+
+bool proc_status_has(int pid, const char *set, int sig)
+{
+    (void)pid, (void)set, (void)sig;
+    return false;
 }
 
 bool proc_main_sleeps(void)
@@ -280,6 +298,13 @@ static bool is_alive(long pid)
     return pid >= FIRST_PID && pid < FIRST_PID + PROCS && here->proc[pid - FIRST_PID].life == ALIVE;
 }
 
+/* To ourselves: the delivery. Else it asks only whether there is such a process. */
+static long kill_process(long pid, long sig)
+{
+    here->proc[me].delivered += sig != 0 && pid == FIRST_PID + me;
+    return is_alive(pid) ? 0 : -ESRCH;
+}
+
 static long send_to(long pid)
 {
     if (!is_alive(pid))
@@ -298,7 +323,8 @@ long model_call(long nr, long a, long b, long c, long d, long e, long f)
     case SYS_gettid: return FIRST_PID + me;
     case SYS_getppid: return me == 1 && is_alive(FIRST_PID) ? FIRST_PID : 1;
     case SYS_waitid: return me == 0 && b == FIRST_PID + 1 ? 0 : -ECHILD;
-    case SYS_kill: return is_alive(a) ? 0 : -ESRCH;
+    case SYS_kill: return kill_process(a, b);
+    case SYS_exit_group: here->proc[me].aborted = 1; return 0;
     case SYS_pidfd_open: return is_alive(a) ? FIRST_FD + a - FIRST_PID : -ESRCH;
     case SYS_pidfd_send_signal: return send_to(a - FIRST_FD + FIRST_PID);
     case SYS_rt_sigqueueinfo: return send_to(a);
@@ -332,6 +358,8 @@ static void load_slot(struct member *to, const struct slot *from, unsigned at)
     to->confirmed = from->confirmed;
     to->second_signal = from->second_signal;
     to->end = from->end;
+    to->may_close = from->may_close;
+    to->closed = from->closed;
     to->born_at = from->born_at;
     to->signal_at = from->signal_at;
     to->pid = to->own_pid = from->state == MEMBER_FREE ? 0 : (int32_t)(FIRST_PID + at);
@@ -351,6 +379,8 @@ static void save_slot(struct slot *to, const struct member *from)
     to->confirmed = from->confirmed;
     to->second_signal = from->second_signal;
     to->end = from->end;
+    to->may_close = from->may_close;
+    to->closed = from->closed;
     to->born_at = from->born_at;
     to->signal_at = from->signal_at;
 }
@@ -384,6 +414,7 @@ void edge_load(struct world *w, unsigned who)
     deferred.signals = p->signals;
     deferred.last_at = w->now; /* time does not pass between a signal and the step that takes it */
     exit_guard.tid = p->exits;
+    drain_state.tid = game->handles ? FIRST_PID + me : 0;
     stats.last_accept_at = p->served_at;
     loop.begun = p->started;
     loop.signals_seen = p->seen;

@@ -17,7 +17,7 @@
 #define OPTIONS(timeout_, delay_, quiet_)                                                                  \
     {                                                                                                      \
         .timeout = (timeout_), .delay = (delay_), .delay_quiet = (quiet_), .idle = 1 * S, .linger = 2 * S, \
-        .close_notice = true                                                                               \
+        .close_notice = true, .shutdown_time = 1 * S                                                       \
     }
 
 static const struct game games[] = {
@@ -28,6 +28,13 @@ static const struct game games[] = {
      .clients = 2,
      .requests = 1,
      .terms = 2,
+     .depth = 18},
+    {.name = "alone_handler",
+     .options = OPTIONS(3 * S, 0, 0),
+     .clients = 2,
+     .requests = 2,
+     .handles = true,
+     .terms = 1,
      .depth = 18},
     {.name = "two", .options = OPTIONS(0, 0, 0), .clients = 3, .requests = 1, .worker = true, .terms = 1, .depth = 12},
     {.name = "two_and_one",

@@ -110,9 +110,24 @@ static bool is_owed_an_answer(const struct client *c)
     return !c->crossed && requests_begun(c) > c->answered;
 }
 
-static bool is_bound(const struct process *p) /* it has not yet been given its signal */
+static bool is_released(const struct process *p) /* its drain is over */
 {
-    return p->life == ALIVE && p->begun && !p->releasing;
+    return p->releasing && p->phase != DRAIN_GUARDING;
+}
+
+static bool is_bound(const struct process *p)
+{
+    return p->life == ALIVE && p->begun && !is_released(p);
+}
+
+/* Has this process, or the queue, anything that somebody waits for? */
+static bool is_anything_open(const struct world *w, unsigned who)
+{
+    for (const struct client *c = w->client; c < w->client + CLIENTS; c++)
+        if (c->place == QUEUED ||
+            (c->place == ACCEPTED && c->owner == who && (requests_begun(c) > c->answered || c->sent > c->read)))
+            return true;
+    return false;
 }
 
 /* What would be lost if this process had its signal now? */
@@ -134,11 +149,13 @@ static const char *lost_with(const struct world *w, unsigned who, bool with_idle
     return NULL;
 }
 
-static const char *lost_in_queue(const struct world *w, unsigned who)
+/* guarded: the program had its signal before, and its handler closes the listener. */
+static const char *lost_in_queue(const struct world *w, unsigned who, bool guarded)
 {
-    bool closed = w->now >= w->proc[who].drain.stopping_from + game->options.idle;
+    nsec_t stopping_from = w->proc[who].drain.stopping_from;
+    bool closed = w->now >= (w->moved > stopping_from ? w->moved : stopping_from) + game->options.idle;
     for (const struct client *c = w->client; c < w->client + CLIENTS; c++)
-        if ((c->place == QUEUED && !c->crossed) || (c->place == SYN_SENT && !closed))
+        if ((c->place == QUEUED && !c->crossed) || (c->place == SYN_SENT && !closed && !guarded))
             return "released with a connection in the accept queue";
     return NULL;
 }
@@ -151,7 +168,7 @@ static bool is_meant(const struct world *w, unsigned who, unsigned leader)
 }
 
 /* The process has just been released: was that right? */
-static const char *judge_release(const struct world *w, unsigned who, bool led)
+static const char *judge_release(const struct world *w, unsigned who, bool led, bool guarded)
 {
     const struct process *p = &w->proc[who];
     const char *lost = NULL;
@@ -162,7 +179,7 @@ static const char *judge_release(const struct world *w, unsigned who, bool led)
     if (led)
         return lost_with(w, who, false);
     if (p->door != 2)
-        lost = lost_in_queue(w, who);
+        lost = lost_in_queue(w, who, guarded);
     for (unsigned q = 0; q < PROCS && !lost; q++)
         if (is_meant(w, q, who) && !w->proc[q].exits && !w->proc[q].unclean)
             lost = lost_with(w, q, true);
@@ -180,13 +197,14 @@ void world_queues(const struct world *w, unsigned who, struct census *census)
         if (drain_state.drain.phase == DRAIN_STOPPING_ACCEPT)
             census->half_open += c->place == SYN_SENT;
     }
+    census->queue_moved = w->moved;
 }
 
 bool world_stop_listener(struct world *w, unsigned who)
 {
     struct process *p = &w->proc[who];
     struct listener *l = &listeners.entry[0];
-    if (p->door)
+    if (p->door || p->shut)
         return false;
     l->live = l->shared = true;
     l->inode = 1;
@@ -197,6 +215,17 @@ bool world_stop_listener(struct world *w, unsigned who)
         p->left = 1;
     else
         w->hidden = w->hidden ? w->hidden : w->now;
+    return true;
+}
+
+/* True: nothing holds it open here. Closing it would end what is in its queue, and handshakes. */
+bool world_close_listener(struct world *w, unsigned who)
+{
+    struct process *p = &w->proc[who];
+    for (const struct client *c = w->client; c < w->client + CLIENTS && !p->left; c++)
+        if (c->place == QUEUED || c->place == SYN_SENT)
+            return false;
+    p->shut = 1;
     return true;
 }
 
@@ -244,8 +273,12 @@ static void scan_one(struct client *c, const struct conn_policy *policy, struct 
 
 void world_scan(struct world *w, unsigned who, struct census *census, bool first)
 {
-    const struct conn_policy policy = {deferred.signal_at, config.idle, config.linger,
-                                       drain_may_close_idle(&drain_state.drain), first, false};
+    const struct conn_policy policy = {deferred.signal_at,
+                                       config.idle,
+                                       config.linger,
+                                       drain_may_close_idle(&drain_state.drain),
+                                       first,
+                                       drain_state.drain.phase == DRAIN_GUARDING};
     bool exits = w->proc[who].exits;
     census->leaving = exits;
     for (struct client *c = w->client; c < w->client + CLIENTS; c++)
@@ -262,7 +295,7 @@ static const char *judge_step(const struct world *w, const struct process *p, ui
     uint8_t after = drain_state.drain.phase;
     if (after < before && !(before == DRAIN_DRAINED && after == DRAIN_EMPTYING))
         return "a phase comes back";
-    if ((after == DRAIN_DONE) != delivered || delivered != deferred.delivering)
+    if ((after == DRAIN_DONE) != delivered || (after >= DRAIN_GUARDING) != deferred.delivering)
         return "released without saying so, or the other way round";
     if (stopped && game->options.delay_quiet == 0 && w->now < duck && group.coordinator == MEMBER_NONE)
         return "the door is closed in the lame duck's time";
@@ -273,7 +306,24 @@ static const char *judge_step(const struct world *w, const struct process *p, ui
     return NULL;
 }
 
-static const char *judge_delivery(struct world *w, unsigned who)
+/* The program's own shutdown, inside the drain. */
+static const char *judge_guard(const struct world *w, unsigned who, uint8_t before)
+{
+    const struct process *p = &w->proc[who];
+    uint8_t after = drain_state.drain.phase;
+    nsec_t from = deferred.signal_at + game->options.timeout - game->options.shutdown_time;
+    if (p->delivered > 1)
+        return "it has its signal twice";
+    if (p->aborted && !is_anything_open(w, who))
+        return "ended with nothing outstanding";
+    if (game->handles && before < DRAIN_GUARDING && after == DRAIN_GUARDING && w->now < from)
+        return "it shuts down too early";
+    if (game->handles && after < DRAIN_GUARDING && w->now >= from)
+        return "it has no time for its own shutdown";
+    return NULL;
+}
+
+static const char *judge_delivery(struct world *w, unsigned who, bool guarded)
 {
     struct process *p = &w->proc[who];
     bool led = group.coordinator != MEMBER_NONE;
@@ -281,7 +331,7 @@ static const char *judge_delivery(struct world *w, unsigned who)
     p->unclean = drain_state.drain.again || drain_state.drain.expired || (led && w->proc[group.coordinator].unclean);
     if (led && !leader_freed && !p->unclean && !p->exits && w->proc[group.coordinator].life == ALIVE)
         return "released before its leader";
-    return judge_release(w, who, led);
+    return judge_release(w, who, led, guarded);
 }
 
 static const char *thread_steps(struct world *w, unsigned who)
@@ -291,8 +341,10 @@ static const char *thread_steps(struct world *w, unsigned who)
     p->poked = 0;
     bool delivered = !edge_step(p);
     const char *wrong = judge_step(w, p, before, p->door != door, delivered);
+    if (!wrong)
+        wrong = judge_guard(w, who, before);
     if (delivered && !wrong)
-        wrong = judge_delivery(w, who);
+        wrong = judge_delivery(w, who, before == DRAIN_GUARDING);
     return wrong;
 }
 
@@ -345,6 +397,26 @@ static void send_term(struct world *w, unsigned who)
     edge_begin(p, NULL, w->now);
 }
 
+/* Once a process has stopped accepting it asks no more. */
+static void queue_moves(struct world *w)
+{
+    bool stopped = !w->hidden;
+    for (unsigned q = 0; q < PROCS; q++)
+        stopped = stopped || w->proc[q].phase > DRAIN_STOPPING_ACCEPT;
+    w->moved = stopped ? w->moved : w->now;
+}
+
+static bool may_exit_anytime(unsigned who)
+{
+    return game->exits && who == 1;
+}
+
+/* Its handler waits for what is outstanding. */
+static bool shuts_down(const struct world *w, unsigned who)
+{
+    return w->proc[who].phase == DRAIN_GUARDING && !is_anything_open(w, who);
+}
+
 static bool process_event(struct world *w, enum event e, unsigned who, const char **wrong)
 {
     struct process *p = &w->proc[who];
@@ -382,18 +454,18 @@ static bool process_event(struct world *w, enum event e, unsigned who, const cha
         edge_follow(p, w->now);
         return true;
     case EXITS:
-        if (!game->exits || who != 1 || p->exits || !is_bound(p))
+        if (p->exits || !is_bound(p) || !(may_exit_anytime(who) || shuts_down(w, who)))
             return false;
         p->exits = p->poked = 1;
         return true;
     case ENDS: /* the program had its signal, or its leave */
-        if (!p->releasing || (!p->owed && !p->exits && w->proc[1 - who].life == ALIVE))
+        if (!is_released(p) || (!p->owed && !p->exits && w->proc[1 - who].life == ALIVE))
             return false;
         member_leave();
         return true;
     case IS_KILLED: return game->kills;
     case ACCEPTS:
-        if (p->left || p->releasing || p->exits || w->slot[who].state != MEMBER_SERVES)
+        if (p->left || p->shut || is_released(p) || p->exits || w->slot[who].state != MEMBER_SERVES)
             return false;
         for (struct client *c = w->client; c < w->client + CLIENTS; c++)
             if (c->place == QUEUED) {
@@ -402,6 +474,7 @@ static bool process_event(struct world *w, enum event e, unsigned who, const cha
                 conn_init(&k, 3, 0, false);
                 k.since = w->now;
                 c->place = ACCEPTED;
+                queue_moves(w);
                 c->owner = (uint8_t)who;
                 c->conn = keep_conn(&k);
                 p->poked = p->begun;
@@ -457,7 +530,7 @@ static bool taken_event(struct client *c, enum event e, struct world *w)
     struct process *p = &w->proc[c->owner];
     struct conn k = conn_of(c);
     bool drains = p->phase >= DRAIN_STOPPING_ACCEPT;
-    if (p->life != ALIVE || p->releasing)
+    if (p->life != ALIVE || is_released(p))
         return false;
     switch (e) {
     case IS_READ:
@@ -498,7 +571,7 @@ static bool taken_event(struct client *c, enum event e, struct world *w)
 static bool client_event(struct world *w, enum event e, unsigned who)
 {
     struct client *c = &w->client[who];
-    bool talks = c->place == QUEUED || (c->place == ACCEPTED && !w->proc[c->owner].releasing);
+    bool talks = c->place == QUEUED || (c->place == ACCEPTED && !is_released(&w->proc[c->owner]));
     switch (e) {
     case CONNECTS:
         if (c->place != CLOSED || w->hidden)
@@ -509,7 +582,8 @@ static bool client_event(struct world *w, enum event e, unsigned who)
         if (c->place != SYN_SENT)
             return false;
         c->place = QUEUED;
-        c->crossed = w->hidden && w->now >= w->hidden + game->options.idle; /* so long a handshake is waited for */
+        /* So long a handshake is waited for. */
+        c->crossed = w->hidden && w->now >= (w->moved > w->hidden ? w->moved : w->hidden) + game->options.idle;
         for (unsigned q = 0; q < PROCS; q++)
             w->proc[q].poked |= is_bound(&w->proc[q]) && !w->proc[q].left;
         return true;
@@ -531,6 +605,18 @@ static bool client_event(struct world *w, enum event e, unsigned who)
 
 /* ---- time ------------------------------------------------------------------------------------------------------------ */
 
+/* The only process has stopped accepting, and no client is on its way: is the port still not free? */
+static bool is_port_held(const struct world *w)
+{
+    const struct process *p = &w->proc[0];
+    if (game->worker || game->forks || !is_bound(p) || p->phase != DRAIN_EMPTYING || p->shut)
+        return false;
+    for (const struct client *c = w->client; c < w->client + CLIENTS; c++)
+        if (c->place == SYN_SENT || c->place == QUEUED)
+            return false;
+    return true;
+}
+
 /* To the next moment at which anybody has something to do; no further than the next second. */
 static bool time_passes(struct world *w, const char **wrong)
 {
@@ -546,6 +632,8 @@ static bool time_passes(struct world *w, const char **wrong)
     }
     if (!drains)
         return false;
+    if (is_port_held(w))
+        *wrong = "its listener stays open";
     w->now = next;
     for (unsigned q = 0; q < PROCS && game->options.timeout; q++)
         if (is_bound(&w->proc[q]) && next > w->proc[q].signal_at + game->options.timeout)

@@ -55,13 +55,15 @@ struct process {
     uint8_t unclean;          /* it was released by a deadline or a second signal, or follows one that was */
     uint8_t hidden_here;      /* it has hidden the listener */
     uint8_t swept, swept_for; /* see drain/loop.c */
-    uint8_t pad[3];
+    uint8_t shut;             /* it has closed the listener */
+    uint8_t delivered;        /* so often its program was given its signal */
+    uint8_t aborted;          /* the drain has ended the process */
 };
 
 struct slot { /* of the group's table: what is not the same in every world */
     nsec_t born_at, signal_at;
     uint32_t state, serial, parent, parent_at, flags, phase, confirm, coordinator, confirmed, second_signal, end;
-    uint32_t pad;
+    uint32_t may_close, closed, pad;
 };
 
 #define WORLD_BEGINS (10 * NSEC_PER_SEC)
@@ -69,6 +71,7 @@ struct slot { /* of the group's table: what is not the same in every world */
 struct world {
     nsec_t now;
     nsec_t hidden; /* since when; 0: the listener is open */
+    nsec_t moved;  /* when a connection last left its queue since then */
     struct process proc[PROCS];
     struct slot slot[PROCS];
     struct group_listener door[2];
@@ -84,6 +87,7 @@ struct game {
     bool worker;       /* a second process is there from the beginning */
     bool forks;        /* or it is made in the course */
     bool kills, exits; /* processes may be killed, may exit */
+    bool handles;      /* the program has a handler, which ends it when its requests are answered */
     unsigned terms;    /* TERMs for each process at most */
     unsigned depth;    /* events */
 };
@@ -133,6 +137,7 @@ bool world_done(const struct world *w);
 /* What process `who` learns of the kernel in a step, and does to it: the accept queues, its listener, its connections. */
 void world_queues(const struct world *w, unsigned who, struct census *census);
 bool world_stop_listener(struct world *w, unsigned who);
+bool world_close_listener(struct world *w, unsigned who);
 void world_scan(struct world *w, unsigned who, struct census *census, bool first);
 
 /* The number of different struct conns seen. */

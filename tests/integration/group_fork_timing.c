@@ -234,7 +234,8 @@ static void accepted_late(void)
           "%s", child_file(&c, "report"));
     /* The child may have gone when the report is made, or be about to. */
     const char *report = child_file(&c, "report");
-    CHECK(times(report, "\"end\":\"drained\",\"in_flight\"") + times(report, "\"end\":\"exit\",\"in_flight\"") == 2, "%s", report);
+    CHECK(times(report, "\"end\":\"drained\",\"in_flight\"") + times(report, "\"end\":\"exit\",\"in_flight\"") == 2,
+          "%s", report);
 }
 
 /* ---- a child grows up by what it waits for ---- */

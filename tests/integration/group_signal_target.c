@@ -242,7 +242,8 @@ static void to_one_worker_then_to_the_parent(void)
     CHECK(!child_said(&g.c, "gone"), "the other worker is gone");
     finish(second, other, true);
     child_dies(&g.c, SIGTERM);
-    CHECK(times(child_file(&g.c, "report"), "\"end\":\"drained\",\"accept_stop\"") == 2, "%s", child_file(&g.c, "report"));
+    CHECK(times(child_file(&g.c, "report"), "\"end\":\"drained\",\"accept_stop\"") == 2, "%s",
+          child_file(&g.c, "report"));
     CHECK(times(child_file(&g.c, "report"), "\"aborted\":0") >= 4, "%s", child_file(&g.c, "report"));
 }
 

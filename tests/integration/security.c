@@ -318,8 +318,7 @@ static void a_set_user_id_program(void)
 
 static struct group_table *group_memory(void)
 {
-    void *m =
-        mmap(NULL, sizeof(struct group_table), PROT_READ | PROT_WRITE, MAP_SHARED, find_group_memory(), 0);
+    void *m = mmap(NULL, sizeof(struct group_table), PROT_READ | PROT_WRITE, MAP_SHARED, find_group_memory(), 0);
     CHECK(m != MAP_FAILED, "%s", strerror(errno));
     return m;
 }

@@ -227,7 +227,8 @@ UNUSED_ static int times(const char *text, const char *what)
 UNUSED_ static void reports(struct child *c, int processes, const char *how)
 {
     char word[64];
-    snprintf(word, sizeof word, "\"end\":\"%s\",\"in_flight\"", how); /* of a process; that of the drain has other fields behind it */
+    snprintf(word, sizeof word, "\"end\":\"%s\",\"in_flight\"",
+             how);           /* of a process; that of the drain has other fields behind it */
     report_number(c, "pid"); /* there is exactly one */
     CHECK(times(child_file(c, "report"), word) == processes, "not %d times %s: %s", processes, word,
           child_file(c, "report"));

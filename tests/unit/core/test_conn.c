@@ -376,7 +376,8 @@ static void init_keeps_its_identity(void **unused UNUSED)
     assert_int_equal(c.aliases, 1);
     assert_int_equal(c.io.epoll_fd, -1);
     assert_int_equal(c.stage, CONN_OPEN);
-    assert_true(c.unix_ && !c.live && c.attention == 0 && !conn_is_opaque(&c) && !conn_is_shared(&c) && conn_is_valid(&c));
+    assert_true(c.unix_ && !c.live && c.attention == 0 && !conn_is_opaque(&c) && !conn_is_shared(&c) &&
+                conn_is_valid(&c));
     assert_false(conn_in_flight(&c));
     assert_int_equal(c.pin | c.calls_in | c.calls_out, 0);
 }

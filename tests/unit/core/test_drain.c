@@ -637,6 +637,16 @@ static void own_shutdown_runs_inside_the_deadline(void **unused UNUSED)
     assert_true(d.expired);
 }
 
+/* Output that only has to be acknowledged is the kernel's to send: the program is in exit(), and ends with its own status. */
+static void an_exit_that_waits_for_an_acknowledgement_is_not_ended(void **unused UNUSED)
+{
+    until_the_shutdown_time();
+    c.leaving = true;
+    c.in_flight = c.unsent = 1;
+    GUARD_STEP(20001, DRAIN_GUARDING, NO, NO, NO, 25000);
+    GUARD_STEP(25000, DRAIN_DONE, NO, YES, NO, -1);
+}
+
 static void own_shutdown_that_ends_in_time(void **unused UNUSED)
 {
     until_the_shutdown_time();
@@ -831,6 +841,7 @@ int main(void)
         T(leaving_waits_for_what_is_in_flight),
         T(leaving_waits_for_no_leader),
         T(own_shutdown_runs_inside_the_deadline),
+        T(an_exit_that_waits_for_an_acknowledgement_is_not_ended),
         T(own_shutdown_that_ends_in_time),
         T(dropped_requests_end_the_program_at_the_deadline),
         T(output_under_way_ends_no_program),

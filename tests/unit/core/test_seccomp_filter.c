@@ -13,7 +13,7 @@
 
 enum { OURS = AUDIT_ARCH_X86_64, READ = 0, CLONE = 56, HIGH = 0x40000000 };
 
-#define LD(what)      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, what))
+#define LD(what)        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, what))
 #define IF(op, k, t, f) BPF_JUMP(BPF_JMP | (op) | BPF_K, k, t, f)
 #define ANSWER(action)  BPF_STMT(BPF_RET | BPF_K, action)
 #define ALLOW           ANSWER(SECCOMP_RET_ALLOW)
