@@ -274,7 +274,7 @@ class Test:
         self.termed = None
         self.inner = None  # the server, when self.process only started it
         self.backend_program = 'thread'
-        self.tls = wire.tls_context() if 'tls' in server.speaks else None
+        self.tls = wire.tls_context() if server.tls or 'tls' in server.speaks else None
         self.note = ''  # shown with ok
         self.took = None  # seconds until it had ended: shown too
 

@@ -159,6 +159,143 @@ def tls_endless(t):
     t.check(t.bare or t.report()['end'] == 'deadline', f'the report says {t.report()}')
 
 
+# ---- with a bare twin ----------------------------------------------------------------------------------
+
+UPLOAD = 40000  # less than HTTP/2's window
+
+
+class Cells:
+    """One server and its clients: what each kind of them has lost (`lost`, by kind), and how idle connections ended."""
+    KINDS = ('inflight', 'upload', 'late', 'idle', 'churn')
+
+    def __init__(self, t):
+        self.t, self.lost = t, {kind: [] for kind in self.KINDS}
+        self.wires = {kind: [] for kind in self.KINDS[:-1]}
+        self.asked = self.refused = self.notified = 0
+
+    def attempt(self, kind, what):
+        try:
+            what()
+        except (OSError, WireError, harness.Failure) as e:
+            self.lost[kind].append(str(e))
+
+    def churn(self):
+        """A new connection for each request, until one is refused. A handshake that fails is a loss."""
+        while not self.over.is_set():
+            try:
+                self.t.get()
+                self.asked += 1
+            except ConnectionRefusedError:
+                self.refused += 1
+                return
+            except (OSError, WireError) as e:
+                self.lost['churn'].append(str(e))
+                if self.t.process.wait(0) is not None:
+                    return
+
+    def uploaded(self, w):
+        w.send(pattern(UPLOAD)[UPLOAD // 2:])
+        response = w.response()
+        self.t.check(response.status == 200 and response.body == b'%d\n' % UPLOAD, f'{response.status}, {response.body[:60]!r} of {UPLOAD}')
+
+    def answered(self, w):
+        response = w.response()
+        self.t.check(response.status == 200 and response.body == pattern(SMALL), f'status {response.status}')
+
+    def ended(self, w):
+        w.end()
+        self.notified += w.notified
+
+    def prepare(self):
+        for wires in self.wires.values():
+            for _ in range(4):
+                wires.append(self.t.wire())
+                served(self.t, wires[-1])
+        for w in self.wires['inflight']:
+            w.send(request('GET', '/sleep?ms=3000'))
+        for w in self.wires['upload']:
+            w.send(request('POST', '/upload', f'Content-Length: {UPLOAD}') + pattern(UPLOAD)[:UPLOAD // 2])
+
+    def talk(self):
+        """TERM, and what the clients do then."""
+        self.t.let_read()
+        self.t.term()
+        for w in self.wires['late']:
+            self.attempt('late', lambda w=w: served(self.t, w))
+        time.sleep(max(0, self.t.termed + 2 - time.monotonic()))
+        for w in self.wires['upload']:
+            self.attempt('upload', lambda w=w: self.uploaded(w))
+        for w in self.wires['inflight']:
+            self.attempt('inflight', lambda w=w: self.answered(w))
+        for w in self.wires['idle']:
+            self.attempt('idle', lambda w=w: self.ended(w))
+
+    def run(self):
+        self.over = threading.Event()
+        self.t.start()
+        self.prepare()
+        threads = [threading.Thread(target=self.churn, daemon=True) for _ in range(2)]
+        try:
+            for thread in threads:
+                thread.start()
+            self.t.until('new connections are served', lambda: self.asked >= 4)
+            self.talk()
+        finally:
+            self.over.set()
+            for w in sum(self.wires.values(), []):
+                w.socket.close()
+            for thread in threads:
+                thread.join(BOUND)
+        self.t.check(self.t.process.wait(BOUND) is not None, 'it does not end')
+
+    def __str__(self):
+        return ' '.join(f'{kind} {len(lost)}' for kind, lost in self.lost.items()) + f', {self.notified} idle ones ended with close_notify'
+
+
+class Twin:
+    """The same done to the same server without us, at the same time."""
+
+    def __init__(self, t, run):
+        self.t = harness.Test(t.server, t.options)
+        self.t.bare, self.failed = True, None
+        self.thread = threading.Thread(target=self._run, args=(run,), daemon=True)
+        self.thread.start()
+
+    def _run(self, run):
+        try:
+            run(self.t)
+        except Exception as e:
+            self.failed = e
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.thread.join(2 * BOUND)
+        self.t.close()
+        if self.failed and not error[0]:
+            raise self.failed
+
+
+def cells_of(t, seen):
+    seen.append(Cells(t))
+    seen[-1].run()
+
+
+@scenario(speaks='tls')
+def tls_cells(t):
+    """In flight for 3 s, an upload that pauses for 2 s, a request just after TERM, idle, a new connection for each request: nothing of
+    them is lost, idle ones get a FIN, with close_notify where the bare server sends one."""
+    ours, bare = [], []
+    with Twin(t, lambda twin: cells_of(twin, bare)):
+        cells_of(t, ours)
+    ours, bare = ours[0], bare[0]
+    t.note = f'lost without us: {bare}; with us: {ours}'
+    t.check(not any(ours.lost.values()), f'lost {ours.lost}; without us: {bare}')
+    t.check(ours.notified >= bare.notified - len(bare.lost['idle']), f'close_notify: {ours}; without us: {bare}')
+    t.drained()
+
+
 # ---- HTTP/2 -------------------------------------------------------------------------------------------
 
 def url(t, path):
@@ -206,7 +343,7 @@ class Tool:
         return self.child.wait()
 
 
-@scenario(speaks='h2')
+@scenario(speaks='h2', needs='/sleep')
 def h2_inflight(t):
     """A stream of 2 s at TERM: answered whole (curl)."""
     t.start(LASTCALL_IDLE='4s')
@@ -225,7 +362,7 @@ def h2_inflight(t):
     t.drained(opaque=1)
 
 
-@scenario(speaks='h2')
+@scenario(speaks='h2', needs='/sleep')
 def h2_load(t):
     """16 streams at once on each of 4 connections, TERM after the first tenth (h2load): all are answered."""
     count = 2560  # 40 rounds of 20 ms
