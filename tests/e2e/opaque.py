@@ -377,8 +377,75 @@ def h2_load(t):
     t.drained()
 
 
-def frame(kind, flags=0, payload=b''):
-    return struct.pack('>I', len(payload))[1:] + bytes([kind, flags]) + bytes(4) + payload
+def frame(kind, flags=0, payload=b'', stream=0):
+    return struct.pack('>I', len(payload))[1:] + bytes([kind, flags]) + struct.pack('>I', stream) + payload
+
+
+def literal(name, value):
+    """RFC 7541 6.2.2: without indexing, a new name."""
+    return b'\0' + bytes([len(name)]) + name + bytes([len(value)]) + value
+
+
+class H2Upload:
+    """An upload by hand on stream 1, all of it within the first window."""
+
+    def __init__(self, t):
+        self.t, self.w = t, t.wire(tls=t.tls and wire.tls_context('h2'))
+        fields = ((b':method', b'POST'), (b':scheme', b'https' if t.tls else b'http'), (b':authority', b'e2e'), (b':path', b'/upload'),
+                  (b'content-length', b'%d' % UPLOAD))
+        self.w.send(b'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n' + frame(4) +
+                    frame(1, 4, b''.join(literal(*field) for field in fields), stream=1))
+        self.w.wait_for(frame(4, 1))
+        self.w.send(frame(4, 1))
+
+    def say(self, data, last=0):
+        for i in range(0, len(data), 10000):
+            self.w.send(frame(0, last if i + 10000 >= len(data) else 0, data[i:i + 10000], stream=1))
+
+    def body(self):
+        """The whole response's, as its last frame ends it."""
+        body, ended = b'', False
+        while not ended:
+            length, kind, flags, stream = struct.unpack('>IBBI', b'\0' + self.w._take(9))
+            payload = self.w._take(length)
+            self.t.check(kind not in (3, 7) or (kind == 7 and payload[4:8] == bytes(4)), f'frame {kind}: {payload[:40]!r}')
+            if stream == 1:
+                body += payload if kind == 0 else b''
+                ended = kind in (0, 1) and flags & 1
+        return body
+
+
+def h2_paused(t, lost):
+    t.start()
+    uploads = [H2Upload(t) for _ in range(4)]
+    try:
+        for u in uploads:
+            u.say(pattern(UPLOAD)[:UPLOAD // 2])
+        t.let_read()
+        t.term()
+        time.sleep(2)
+        for u in uploads:
+            try:
+                u.say(pattern(UPLOAD)[UPLOAD // 2:], last=1)
+                body = u.body()
+                t.check(body in (b'%d\n' % UPLOAD, pattern(UPLOAD)), f'{body[:60]!r} of {UPLOAD}')  # nghttpd sends it back
+            except (WireError, harness.Failure) as e:
+                lost.append(str(e))
+    finally:
+        for u in uploads:
+            u.w.socket.close()
+    t.check(t.process.wait(BOUND) is not None, 'it does not end')
+
+
+@scenario(speaks='h2')
+def h2_upload(t):
+    """Uploads that pause for longer than LASTCALL_IDLE across TERM: their servers get all of them, and say so."""
+    ours, bare = [], []
+    with Twin(t, lambda twin: h2_paused(twin, bare)):
+        h2_paused(t, ours)
+    t.note = f'lost without us: {len(bare)}'
+    t.check(not ours, f'lost {ours}; without us {bare}')
+    t.drained(opaque=4)
 
 
 @scenario(speaks='h2')

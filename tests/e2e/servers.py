@@ -29,6 +29,7 @@ def pattern(n):
     return b''.join(b'%015x\n' % i for i in range((n + 15) // 16))[:n]
 
 
+LONGER = ('with --all',)  # of a plain run nothing
 MANY = 1000  # more than any scenario has clients
 
 
@@ -176,7 +177,7 @@ def apache(mpm, cgi, workers, tls=False, **group):
         return ['apache2', '-D', 'FOREGROUND', '-f', conf]
     return Server('apache-tls' if tls else f'apache-{mpm}', command,
                   ['apache2', '$BUILD/e2e/thread', '$BUILD/e2e/cgi', *(['$BUILD/e2e/key.pem'] if tls else [])], 0, {'/head-pieces', '/close-tokens'},
-                  backend=True, speaks=('tls',) if tls else ('http',), group=Group(workers, respawns=False, **group))
+                  backend=True, speaks=('tls',) if tls else ('http',), plain=LONGER if tls else (), group=Group(workers, respawns=False, **group))
 
 
 NO_BYTECODE = {'PYTHONDONTWRITEBYTECODE': '1'}
@@ -313,19 +314,22 @@ SERVERS = {s.name: s for s in (
     Server('node-tls', node('https', '$BUILD/e2e/key.pem', '$BUILD/e2e/cert.pem'), ['node', '$BUILD/e2e/key.pem'], -15,
            speaks=('tls',)),
     Server('lighttpd-tls', lighttpd_tls, ['lighttpd', '$BUILD/e2e/thread', '/usr/lib/lighttpd/mod_openssl.so', '$BUILD/e2e/key.pem'], 0,
-           backend=True, exit_also=(1,), speaks=('tls',)),
+           backend=True, exit_also=(1,), speaks=('tls',), plain=('tls-cells',)),
     apache('event', 'cgid', 2, tls=True, deaf=True),
-    gunicorn('gthread', '--threads', '8', '--keep-alive', '60', lacks={'/head-pieces', '/close-tokens', 'pipeline'}, at_once=16, tls=True),
-    Server('uvicorn-tls', uvicorn_tls, ['uvicorn', '$BUILD/e2e/key.pem'], 0, own_grace=True, env=NO_BYTECODE, speaks=('tls',),
+    gunicorn('gthread', '--threads', '8', '--keep-alive', '60', lacks={'/head-pieces', '/close-tokens', 'pipeline'}, at_once=16, tls=True,
+             plain=('tls-cells',)),
+    Server('uvicorn-tls', uvicorn_tls, ['uvicorn', '$BUILD/e2e/key.pem'], 0, own_grace=True, env=NO_BYTECODE, speaks=('tls',), plain=LONGER,
            group=Group(ready='Application startup complete.', respawns=False)),
-    Server('puma-tls', puma_tls, ['puma', '$BUILD/e2e/key.pem'], -15, own_grace=True, speaks=('tls',),
+    Server('puma-tls', puma_tls, ['puma', '$BUILD/e2e/key.pem'], -15, own_grace=True, speaks=('tls',), plain=LONGER,
            group=Group(ready=') booted', reload='USR1', follow=True), at_once=32),
     Server('aiohttp-tls', lambda build, directory, host, port, backend: [
-        PYTHON, f'{HERE}/servers/aiohttp_server.py', str(port), host, f'{build}/e2e/cert.pem', f'{build}/e2e/key.pem'], [PYTHON, '$BUILD/e2e/key.pem'], 0, own_grace=True, speaks=('tls',)),
+        PYTHON, f'{HERE}/servers/aiohttp_server.py', str(port), host, f'{build}/e2e/cert.pem', f'{build}/e2e/key.pem'], [PYTHON, '$BUILD/e2e/key.pem'], 0, own_grace=True,
+           speaks=('tls',), plain=LONGER),
     Server('go-tls', lambda build, directory, host, port, backend: [
         f'{build}/e2e/go-nethttp', str(port), host, 'tls', f'{build}/e2e/cert.pem', f'{build}/e2e/key.pem'],
-        ['$BUILD/e2e/go-nethttp', '$BUILD/e2e/key.pem'], -15, speaks=('tls',), exit_first=2),
-    Server('nghttpd', nghttpd, ['nghttpd', '$BUILD/e2e/key.pem'], -15, {'/sleep'}, speaks=('h2',), tls=True),
+        ['$BUILD/e2e/go-nethttp', '$BUILD/e2e/key.pem'], -15, speaks=('tls',), plain=('tls-cells',), exit_first=2),
+    Server('nghttpd', nghttpd, ['nghttpd', '$BUILD/e2e/key.pem'], -15, {'/sleep'}, speaks=('h2',), tls=True,
+           plain=('h2-idle', 'h2-upload')),
     Server('node-h2c', node('h2c'), ['node'], -15, speaks=('h2',)),
     nginx_group('nginx-2'),
     nginx_group('nginx-4', 4),
