@@ -323,7 +323,8 @@ SERVERS = {s.name: s for s in (
     Server('puma-tls', puma_tls, ['puma', '$BUILD/e2e/key.pem'], -15, own_grace=True, speaks=('tls',), plain=LONGER,
            group=Group(ready=') booted', reload='USR1', follow=True), at_once=32),
     Server('aiohttp-tls', lambda build, directory, host, port, backend: [
-        PYTHON, f'{HERE}/servers/aiohttp_server.py', str(port), host, f'{build}/e2e/cert.pem', f'{build}/e2e/key.pem'], [PYTHON, '$BUILD/e2e/key.pem'], 0, own_grace=True,
+        PYTHON, f'{HERE}/servers/aiohttp_server.py', str(port), host, f'{build}/e2e/cert.pem', f'{build}/e2e/key.pem'],
+           [PYTHON, '$BUILD/e2e/key.pem'], 0, own_grace=True,
            speaks=('tls',), plain=LONGER),
     Server('go-tls', lambda build, directory, host, port, backend: [
         f'{build}/e2e/go-nethttp', str(port), host, 'tls', f'{build}/e2e/cert.pem', f'{build}/e2e/key.pem'],
