@@ -93,7 +93,20 @@ static bool in_record(const struct opaque_records *r)
 
 /* The content type of encrypted records, of the handshake; and the largest record of an HTTP/2 client that may be nothing but
  * SETTINGS ACK, PING ACK or WINDOW_UPDATE: 26 bytes of frames, and 17 that AEAD and the inner type add. */
-enum { TLS_HANDSHAKE = 22, TLS_APPLICATION = 23, TLS_SMALL = 43, TLS_TICKETS_MAX = 4 };
+enum { TLS_HANDSHAKE = 22, TLS_APPLICATION = 23, TLS_SMALL = 43, TLS_TICKET_MIN = 100, TLS_TICKETS_MAX = 4 };
+
+/* The server's Finished: the head of a message, a hash of SHA-256 or SHA-384, and 17 bytes as above. */
+static bool is_finished_len(uint32_t len)
+{
+    return len == 4 + 32 + 17 || len == 4 + 48 + 17;
+}
+
+/* Go's crypto/tls sends its ticket in its first flight, after its Finished (sendServerFinished), and none later. (What an HTTP/2 server
+ * may send there is shorter: SETTINGS.) */
+static bool sent_ticket_early(const struct opaque *o)
+{
+    return is_finished_len(LOAD(o->flight[1])) && LOAD(o->flight[0]) >= TLS_TICKET_MIN;
+}
 
 static void tls_received(struct opaque *o, uint8_t type, uint32_t len)
 {
@@ -106,6 +119,8 @@ static void tls_received(struct opaque *o, uint8_t type, uint32_t len)
         return; /* a change of cipher, an alert: nothing that is answered */
     STORE(o->client_ciphered, true);
     if (__atomic_load_n(&o->server_ciphered, __ATOMIC_ACQUIRE) && !o->finished) {
+        if (sent_ticket_early(o))
+            STORE(o->tickets, TLS_TICKETS_MAX);
         __atomic_store_n(&o->finished, true, __ATOMIC_RELEASE);
         return;
     }
@@ -117,7 +132,7 @@ static void tls_received(struct opaque *o, uint8_t type, uint32_t len)
 }
 
 /* RFC 8446 4.6.1: after the client's Finished the server sends tickets, which answer nothing: none or one, or several of one
- * length. */
+ * length. A response taken for a ticket holds the drain until the deadline; a ticket taken for a response loses the request. */
 static bool is_ticket(struct opaque *o, uint32_t len)
 {
     uint8_t tickets = LOAD(o->tickets);
@@ -134,8 +149,11 @@ static void tls_sent(struct opaque *o, uint8_t type, uint32_t len)
     if (type == TLS_APPLICATION) {
         if (is_ticket(o, len))
             return;
-        if (!LOAD(o->client_ciphered))
+        if (!LOAD(o->client_ciphered)) {
+            STORE(o->flight[1], LOAD(o->flight[0]));
+            STORE(o->flight[0], len);
             __atomic_store_n(&o->server_ciphered, true, __ATOMIC_RELEASE);
+        }
     }
     say(o, OPAQUE_SERVER);
 }

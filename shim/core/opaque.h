@@ -52,6 +52,7 @@ struct opaque {
     bool small;           /* the client's last record was too small for a request */
     uint8_t tickets;      /* records of the server since then that were taken for session tickets */
     uint16_t ticket_len;  /* and their length */
+    uint32_t flight[2];   /* the lengths of the last encrypted records before the client's first, the last one first */
     uint64_t hello;       /* the last 8 bytes of the ClientHello so far */
 
     /* FastCGI, HTTP/2 */

@@ -275,7 +275,7 @@ class Test:
         self.sent = None  # ... and at the latest: a container's runtime takes its time
         self.inner = None  # the server, when self.process only started it
         self.backend_program = 'thread'
-        self.tls = wire.tls_context() if 'tls' in server.speaks else None
+        self.tls = wire.tls_context() if server.tls or 'tls' in server.speaks else None
         self.note = ''  # shown with ok
         self.took = None  # seconds until it had ended: shown too
 

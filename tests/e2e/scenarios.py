@@ -41,7 +41,7 @@ SOAKED = tuple(name for name, server in SERVERS.items() if name.startswith('go-'
 # On servers of several processes: what a plain run has of the scenarios that all servers share, which of them are
 # repeated (--group-repeat), and where the longer suite does that.
 GROUP_SHARED = ('inflight', 'hammer', 'think', 'churn', 'reuse', 'backlog', 'idle', 'big', 'upload', 'pipeline', 'stream', 'forever',
-                'second-signal', 'repeated-signal', 'alone', 'half-head', 'bytes')
+                'second-signal', 'repeated-signal', 'alone', 'half-head', 'bytes', 'tls-cells')
 GROUP_RACING = ('inflight', 'hammer', 'think', 'churn')
 GROUP_SOAKED = ('nginx-2', 'nginx-4', 'gunicorn-sync', 'gunicorn-gthread', 'forking')
 MEASURED = ('nginx', 'epoll')

@@ -29,6 +29,7 @@ def pattern(n):
     return b''.join(b'%015x\n' % i for i in range((n + 15) // 16))[:n]
 
 
+LONGER = ('with --all',)  # of a plain run nothing
 MANY = 1000  # more than any scenario has clients
 
 
@@ -57,6 +58,7 @@ class Server:
     exit_first: int = 0    # as PID 1, where the kernel ignores a default TERM, if not always 128+n (Go: before 1.27)
     own_grace: bool = False                  # waits for requests itself, a minute, once it sees TERM
     speaks: tuple = ('http',)                # or tls, h2: what a scenario must ask for
+    tls: bool = False                        # it speaks that over TLS
     env: dict = field(default_factory=dict)
     group: Group | None = None
     at_once: int = MANY                      # requests that it works on at the same time, the others wait
@@ -77,7 +79,7 @@ class Server:
             need = need.replace('$BUILD', build)
             if not where.has(need):
                 return need
-        if self.name == 'aiohttp' and not where.succeeds(PYTHON, '-c', 'import aiohttp'):
+        if self.name.startswith('aiohttp') and not where.succeeds(PYTHON, '-c', 'import aiohttp'):
             return 'python3-aiohttp'
         return None
 
@@ -145,37 +147,60 @@ DAEMON = {'daemon': 'nginx.pid', 'plain': ('upgrade', 'inflight', 'hammer', 'chu
 UNIX_PLAIN = ('inflight', 'churn', 'idle', 'upload')
 
 
-def lighttpd(build, directory, host, port, backend):
+def lighttpd(build, directory, host, port, backend, more=''):
     put_files(directory)
-    return ['lighttpd', '-D', '-f', configure('lighttpd.conf', directory, HOST=host, PORT=port, BACKEND=backend)]
+    return ['lighttpd', '-D', '-f', configure('lighttpd.conf', directory, HOST=host, PORT=port, BACKEND=backend, MORE=more)]
 
 
-def apache(mpm, cgi, workers, **group):
+def lighttpd_tls(build, *where):
+    return lighttpd(build, *where, more=f"""server.modules += ("mod_openssl")
+ssl.engine = "enable"
+ssl.pemfile = "{build}/e2e/cert.pem"
+ssl.privkey = "{build}/e2e/key.pem"
+""")
+
+
+APACHE_TLS = """LoadModule ssl_module /usr/lib/apache2/modules/mod_ssl.so
+SSLEngine on
+SSLCertificateFile "@BUILD@/e2e/cert.pem"
+SSLCertificateKeyFile "@BUILD@/e2e/key.pem"
+"""
+
+
+def apache(mpm, cgi, workers, tls=False, **group):
     def command(build, directory, host, port, backend):
         put_files(directory)
         with open(os.path.join(directory, 'cgi-signals'), 'a') as f:
             os.fchmod(f.fileno(), 0o666)
-        conf = configure('apache.conf', directory, LISTEN=f'{host}:{port}', BACKEND=backend, BUILD=build, MPM=mpm, CGI=cgi)
+        conf = configure('apache.conf', directory, LISTEN=f'{host}:{port}', BACKEND=backend, BUILD=build, MPM=mpm, CGI=cgi,
+                         MORE=APACHE_TLS.replace('@BUILD@', build) if tls else '')
         return ['apache2', '-D', 'FOREGROUND', '-f', conf]
-    return Server(f'apache-{mpm}', command, ['apache2', '$BUILD/e2e/thread', '$BUILD/e2e/cgi'], 0, {'/head-pieces', '/close-tokens'},
-                  backend=True, group=Group(workers, respawns=False, **group))
+    return Server('apache-tls' if tls else f'apache-{mpm}', command,
+                  ['apache2', '$BUILD/e2e/thread', '$BUILD/e2e/cgi', *(['$BUILD/e2e/key.pem'] if tls else [])], 0, {'/head-pieces', '/close-tokens'},
+                  backend=True, speaks=('tls',) if tls else ('http',), plain=LONGER if tls else (), group=Group(workers, respawns=False, **group))
 
 
 NO_BYTECODE = {'PYTHONDONTWRITEBYTECODE': '1'}
 
 
-def gunicorn(kind, *options, family='ipv4', **about):
+def gunicorn(kind, *options, family='ipv4', tls=False, **about):
     def command(build, directory, host, port, backend):
+        more = ['--certfile', f'{build}/e2e/cert.pem', '--keyfile', f'{build}/e2e/key.pem'] if tls else []
         return ['gunicorn', '--workers', '2', '--worker-class', kind, '--bind', bound_to(host, port), '--worker-tmp-dir', directory,
-                '--pythonpath', f'{HERE}/servers', *options, 'wsgi']
-    name = f'gunicorn-{kind}' if family == 'ipv4' else f'gunicorn-{family}'
-    return Server(name, command, ['gunicorn'], 0, env=NO_BYTECODE, own_grace=True, family=family,
+                '--pythonpath', f'{HERE}/servers', *options, *more, 'wsgi']
+    name = 'gunicorn-tls' if tls else f'gunicorn-{kind}' if family == 'ipv4' else f'gunicorn-{family}'
+    return Server(name, command, ['gunicorn'], 0, env=NO_BYTECODE, speaks=('tls',) if tls else ('http',), own_grace=True, family=family,
                   group=Group(ready='serving', reload='HUP'), **about)
 
 
 def nginx_tls(build, directory, host, port, backend):
     return nginx(build, directory, host, port, backend,
                  f' ssl http2;\n        ssl_certificate {build}/e2e/cert.pem;\n        ssl_certificate_key {build}/e2e/key.pem')
+
+
+def nghttpd(build, directory, host, port, backend):
+    put_files(directory)
+    return ['nghttpd', '--address', host, '--htdocs', f'{directory}/files', '--echo-upload', str(port), f'{build}/e2e/key.pem', f'{build}/e2e/cert.pem']
 
 
 def script(*command):
@@ -191,6 +216,15 @@ def uvicorn(build, directory, host, port, backend):
     where = ['--uds', port[5:]] if str(port).startswith('unix:') else ['--workers', '2', '--host', host, '--port', str(port)]
     return ['uvicorn', *where, '--app-dir', f'{HERE}/servers', '--no-access-log',
             '--timeout-keep-alive', '60', 'asgi:app']
+
+
+def uvicorn_tls(build, *where):
+    return [*uvicorn(build, *where), '--ssl-keyfile', f'{build}/e2e/key.pem', '--ssl-certfile', f'{build}/e2e/cert.pem']
+
+
+def puma_tls(build, directory, host, port, backend):
+    return ['puma', '--config', '-', '--environment', 'production', '--workers', '2', '--threads', '16:16',
+            '--bind', f'ssl://{host}:{port}?key={build}/e2e/key.pem&cert={build}/e2e/cert.pem', f'{HERE}/servers/config.ru']
 
 
 def puma(build, directory, host, port, backend):
@@ -279,6 +313,24 @@ SERVERS = {s.name: s for s in (
     Server('nginx-tls', nginx_tls, ['nginx', '$BUILD/e2e/thread', '$BUILD/e2e/key.pem'], 0, backend=True, speaks=('tls', 'h2')),
     Server('node-tls', node('https', '$BUILD/e2e/key.pem', '$BUILD/e2e/cert.pem'), ['node', '$BUILD/e2e/key.pem'], -15,
            speaks=('tls',)),
+    Server('lighttpd-tls', lighttpd_tls, ['lighttpd', '$BUILD/e2e/thread', '/usr/lib/lighttpd/mod_openssl.so', '$BUILD/e2e/key.pem'], 0,
+           backend=True, exit_also=(1,), speaks=('tls',), plain=('tls-cells',)),
+    apache('event', 'cgid', 2, tls=True, deaf=True),
+    gunicorn('gthread', '--threads', '8', '--keep-alive', '60', lacks={'/head-pieces', '/close-tokens', 'pipeline'}, at_once=16, tls=True,
+             plain=('tls-cells',)),
+    Server('uvicorn-tls', uvicorn_tls, ['uvicorn', '$BUILD/e2e/key.pem'], 0, own_grace=True, env=NO_BYTECODE, speaks=('tls',), plain=LONGER,
+           group=Group(ready='Application startup complete.', respawns=False)),
+    Server('puma-tls', puma_tls, ['puma', '$BUILD/e2e/key.pem'], -15, own_grace=True, speaks=('tls',), plain=LONGER,
+           group=Group(ready=') booted', reload='USR1', follow=True), at_once=32),
+    Server('aiohttp-tls', lambda build, directory, host, port, backend: [
+        PYTHON, f'{HERE}/servers/aiohttp_server.py', str(port), host, f'{build}/e2e/cert.pem', f'{build}/e2e/key.pem'],
+           [PYTHON, '$BUILD/e2e/key.pem'], 0, own_grace=True,
+           speaks=('tls',), plain=LONGER),
+    Server('go-tls', lambda build, directory, host, port, backend: [
+        f'{build}/e2e/go-nethttp', str(port), host, 'tls', f'{build}/e2e/cert.pem', f'{build}/e2e/key.pem'],
+        ['$BUILD/e2e/go-nethttp', '$BUILD/e2e/key.pem'], -15, speaks=('tls',), plain=('tls-cells',), exit_first=2),
+    Server('nghttpd', nghttpd, ['nghttpd', '$BUILD/e2e/key.pem'], -15, {'/sleep'}, speaks=('h2',), tls=True,
+           plain=('h2-idle', 'h2-upload')),
     Server('node-h2c', node('h2c'), ['node'], -15, speaks=('h2',)),
     nginx_group('nginx-2'),
     nginx_group('nginx-4', 4),

@@ -1,7 +1,9 @@
 """HTTP by hand, for what a load client cannot do: bytes sent half, bytes compared exactly, TLS."""
+import contextlib
 import ctypes
 import os
 import re
+import select
 import socket
 import ssl
 import struct
@@ -173,12 +175,20 @@ class Wire:
         if self.notified:
             with socket.socket(fileno=os.dup(self.socket.fileno())) as s:
                 try:
+                    if not select.select([s], [], [], 1)[0]:
+                        self.answer_notify()
                     s.settimeout(BOUND)
                     data = s.recv(1)
                 except OSError as e:
                     raise WireError(f'{e} in place of the FIN after close_notify') from e
             if data:
                 raise WireError('bytes after close_notify')
+
+    def answer_notify(self):
+        """A close_notify of our own: asyncio sends no FIN before it has that."""
+        with contextlib.suppress(OSError):
+            self.socket.settimeout(0)
+            self.socket.unwrap()
 
     # ---- websocket, RFC 6455: binary messages of less than 126 bytes, one frame each
     def reset(self):

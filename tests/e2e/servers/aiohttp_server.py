@@ -1,6 +1,7 @@
 """aiohttp as its documentation starts it: web.run_app, which has a handler for TERM of its own and still
-loses requests. aiohttp_server.py PORT"""
+loses requests. aiohttp_server.py PORT [HOST [CERTIFICATE KEY]]"""
 import asyncio
+import ssl
 import sys
 
 from aiohttp import web
@@ -63,5 +64,9 @@ app.add_routes([
     web.post('/upload', upload), web.post('/early', early), web.get('/status/{n}', status),
     web.get('/close-tokens', tokens), web.get('/websocket', socket),
 ])
-web.run_app(app, host=sys.argv[2] if len(sys.argv) > 2 else '127.0.0.1', port=int(sys.argv[1]), print=None,
+tls = None
+if len(sys.argv) > 4:
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(*sys.argv[3:5])
+web.run_app(app, ssl_context=tls, host=sys.argv[2] if len(sys.argv) > 2 else '127.0.0.1', port=int(sys.argv[1]), print=None,
             access_log=None, backlog=1024)

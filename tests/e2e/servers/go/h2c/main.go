@@ -3,6 +3,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -14,6 +15,11 @@ import (
 )
 
 func answer(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/upload" {
+		n, _ := io.Copy(io.Discard, r.Body)
+		fmt.Fprintf(w, "%d\n", n)
+		return
+	}
 	ms, _ := strconv.Atoi(r.URL.Query().Get("ms"))
 	time.Sleep(time.Duration(ms) * time.Millisecond)
 	for i := 0; i < 4; i++ {

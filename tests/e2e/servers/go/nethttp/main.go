@@ -1,9 +1,10 @@
-// Go's net/http with nothing around it: nethttp PORT HOST [shutdown [ignore]]. With shutdown: its own, on TERM; with ignore: it
+// Go's net/http with nothing around it: nethttp PORT HOST [shutdown [ignore]] or [tls CERTIFICATE KEY]. With shutdown: its own, on TERM; with ignore: it
 // ignores INT, from when it listens, and sends itself one on TERM.
 package main
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -98,6 +99,10 @@ func main() {
 	l, err := net.Listen("tcp", net.JoinHostPort(os.Args[2], os.Args[1]))
 	if err != nil {
 		panic(err)
+	}
+	if len(os.Args) > 3 && os.Args[3] == "tls" {
+		server.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){} // HTTP/1.1 only
+		panic(server.ServeTLS(l, os.Args[4], os.Args[5]))
 	}
 	if len(os.Args) > 3 {
 		done := make(chan os.Signal, 1)
