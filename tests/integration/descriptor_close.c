@@ -226,6 +226,23 @@ static void own_linger_is_respected(void)
 
 /* ---- what comes after our close option ---- */
 
+/* As into a socket that takes everything: no EPIPE, no SIGPIPE, and no longer wait than for the pipe's first byte. */
+static void splices_into_half_closed(int fd)
+{
+    char bytes[3000] = "";
+    int p[2];
+    off_t at = 0;
+    CHECK(pipe2(p, O_CLOEXEC) == 0 && write(p[1], bytes, sizeof bytes) == (ssize_t)sizeof bytes);
+    CHECK(splice(p[0], NULL, fd, NULL, 1000, 0) == 1000, "%s", strerror(errno));
+    CHECK(splice(p[0], NULL, fd, NULL, 5000, 0) == 2000, "%s", strerror(errno));
+    CHECK(splice(p[0], NULL, fd, NULL, 1, SPLICE_F_NONBLOCK) == -1 && errno == EAGAIN, "%s", strerror(errno));
+    CHECK(splice(p[0], &at, fd, NULL, 1, 0) == -1 && errno == ESPIPE, "%s", strerror(errno));
+    CHECK(splice(fd, NULL, fd, NULL, 1, 0) == -1 && errno == EINVAL, "%s", strerror(errno));
+    close(p[1]);
+    CHECK(splice(p[0], NULL, fd, NULL, 1, 0) == 0, "%s", strerror(errno));
+    close(p[0]);
+}
+
 static int crossed_server(char **args)
 {
     char buf[256];
@@ -242,6 +259,7 @@ static int crossed_server(char **args)
     CHECK(got == 0, "%zd", got);
     CHECK(write(fd, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 38) == 38, "%s", strerror(errno));
     CHECK(send(fd, buf, sizeof buf, 0) == (ssize_t)sizeof buf, "%s", strerror(errno));
+    splices_into_half_closed(fd);
     close(fd);
     go("swallowed");
     respond(other, "hello");
