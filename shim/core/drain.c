@@ -91,11 +91,11 @@ static void stop_accepting(struct drain *d, struct drain_actions *act, nsec_t no
 /* When does a program with a handler of its own get its signal, though requests are outstanding? 0: it does not. */
 static nsec_t guard_from(const struct drain *d, const struct census *c, const struct options *o)
 {
-    if (c->participant || c->answer == PROGRAM_DIES)
+    if (c->participant || c->answer != PROGRAM_SHUTS_DOWN)
         return 0;
     if (o->deliver_first)
         return d->signal_at;
-    if (o->timeout == 0 || o->shutdown_time == 0 || c->answer == PROGRAM_MAY_DIE)
+    if (o->timeout == 0 || o->shutdown_time == 0)
         return 0;
     return deadline(d, o) - o->shutdown_time;
 }

@@ -183,7 +183,7 @@ void report_json_begun(struct text *t, const struct report_begun *b)
     }
     put_u64(t, LOG_JSON, "in_flight", b->in_flight);
     if (b->deadline == 0)
-        put_key(t, LOG_JSON, "deadline_us", "null");
+        text_str(t, ",\"deadline_us\":null");
     else
         put_time(t, LOG_JSON, "deadline", b->deadline);
     text_str(t, "}\n");

@@ -40,6 +40,9 @@ bool drain_accept_failed(int lfd, int *err);
  * in flight are said in one log line. Any thread, any signal handler. */
 void undrained_end(void);
 
+/* Is what lies at this path, by which this process has bound an AF_UNIX listener, another socket by now? dir: as unlinkat has it. */
+bool drain_is_successors_path(int dir, const char *path);
+
 /* ---- a fork's child: the drain is its parent's ---- */
 void thread_after_fork(void);
 void drain_report_after_fork(void);

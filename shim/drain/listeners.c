@@ -4,6 +4,7 @@
 #include "drain/drain.h"
 #include "drain/holders.h"
 #include "drain/placeholder.h"
+#include "drain/unix_paths.h"
 #include "group/member.h"
 #include "process/config.h"
 #include "process/stats.h"
@@ -84,6 +85,7 @@ static void stop_tcp(struct listener *l)
 /* Known before it can be felt: an accept that fails by it must not show the program its EINVAL. */
 static void shut_unix(struct listener *l)
 {
+    unix_paths_note(&l->name);
     __atomic_store_n(&l->state, LISTENER_SHUT_UNIX, __ATOMIC_SEQ_CST);
     sys2(SYS_shutdown, l->fd, SHUT_RD);
 }

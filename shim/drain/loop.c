@@ -111,13 +111,15 @@ static void scan_group(struct census *census, uint32_t asked, nsec_t now)
 }
 
 /* What will the program do with its signal? Without a thread of its own the drain could not guard a shutdown. Go's runtime has a
- * handler for every signal, which ends the process where the program has asked for nothing else (os/signal). */
+ * handler for every signal, which ends the process where the program has asked for nothing else (os/signal): with
+ * LASTCALL_DELIVER=first somebody has said that it has. */
 static enum program_answer program_answer(void)
 {
     if (!deferred.pending || drain_state.tid <= 0)
         return PROGRAM_DIES;
     enum program_answer answer = dispositions_answer(deliver_for_shutdown());
-    return answer == PROGRAM_SHUTS_DOWN && self_is_go() ? PROGRAM_MAY_DIE : answer;
+    bool doubtful = self_is_go() && !config.deliver_first;
+    return answer == PROGRAM_SHUTS_DOWN && doubtful ? PROGRAM_MAY_DIE : answer;
 }
 
 /* Once the listeners are stopped and nothing seems to be outstanding, three more sources can still bring a

@@ -8,6 +8,7 @@
 
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
 enum {
     F_GETFD_ = 1,
@@ -22,6 +23,15 @@ static bool nonblocking(int fd)
 {
     long flags = sys2(SYS_fcntl, fd, F_GETFL_);
     return flags >= 0 && (flags & O_NONBLOCK_) != 0;
+}
+
+/* An accept on the listener may end by its time-out (socket(7), SO_RCVTIMEO): on the placeholder too. */
+static void copy_timeout(int to, int from)
+{
+    struct timeval limit;
+    unsigned len = sizeof limit;
+    if (sys6(SYS_getsockopt, from, SOL_SOCKET, SO_RCVTIMEO, &limit, &len, 0) == 0)
+        sys6(SYS_setsockopt, to, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit, 0);
 }
 
 static void let_go(int old, enum placeholder_old how, bool blocks)
@@ -41,6 +51,7 @@ static bool replace(struct listener *l, int fd, enum placeholder_old how)
     int stand_in = sock_placeholder(!blocks);
     if (stand_in < 0)
         return false;
+    copy_timeout(stand_in, fd);
     long cloexec = sys2(SYS_fcntl, fd, F_GETFD_);
     bool was_in[LISTENER_EPOLLS] = {false};
     for (unsigned i = 0; i < l->epolls; i++)

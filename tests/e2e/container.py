@@ -213,6 +213,7 @@ class Test(netns.Test):
             self.command('update', '--pids-limit', '1', self.name)
         self.termed = time.monotonic()
         self.command('kill', self.name, str(number))
+        self.sent = time.monotonic()
 
     def again(self):
         super().again()

@@ -19,6 +19,8 @@ if [ -z "${OWN_MOUNTS:-}" ]; then
     OWN_MOUNTS=1 exec unshare -m --propagation private "$0" "$@"
 fi
 mount -t proc proc "$root/proc" || skip bullseye "no mounts here"
+mkdir -p "$root/dev/pts" && mount -t devpts -o newinstance,ptmxmode=666 devpts "$root/dev/pts" || skip bullseye "no mounts here"
+[ -e "$root/dev/ptmx" ] || ln -s pts/ptmx "$root/dev/ptmx"
 mkdir -p "$root/lastcall" && cp "$BUILD/liblastcall.so" "$root/lastcall/"
 [ -c "$root/dev/null" ] || mknod -m 666 "$root/dev/null" c 1 3
 

@@ -4,6 +4,8 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 
 enum { QUEUED = 20 };
 
@@ -29,6 +31,83 @@ static int block_role(char **args)
     while (pause() < 0)
         ;
     return 0;
+}
+
+/* A listener at a path: fails the test if there is something already. */
+static int listener_at_path(const char *path)
+{
+    union address a;
+    memset(&a, 0, sizeof a);
+    a.un.sun_family = AF_UNIX;
+    snprintf(a.un.sun_path, sizeof a.un.sun_path, "%s", path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK(fd >= 0 && bind(fd, &a.any, sizeof a.un) == 0 && listen(fd, 16) == 0, "%s", strerror(errno));
+    return fd;
+}
+
+static int connect_path(const char *path)
+{
+    union address a;
+    memset(&a, 0, sizeof a);
+    a.un.sun_family = AF_UNIX;
+    snprintf(a.un.sun_path, sizeof a.un.sun_path, "%s", path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    return connect(fd, &a.any, sizeof a.un) == 0 ? fd : -errno;
+}
+
+static const char *path_to_remove, *how_to_remove;
+
+static void remove_and_leave(int sig)
+{
+    (void)sig;
+    int ret = strcmp(how_to_remove, "unlink") == 0     ? unlink(path_to_remove)
+              : strcmp(how_to_remove, "unlinkat") == 0 ? unlinkat(AT_FDCWD, path_to_remove, 0)
+                                                       : remove(path_to_remove); /* NOLINT(bugprone-signal-handler) */
+    _exit(ret == 0 ? 0 : 123);
+}
+
+/* path PATH HOW: removes its path at its end. */
+static int path_role(char **args)
+{
+    path_to_remove = args[0];
+    how_to_remove = args[1];
+    signal(SIGTERM, remove_and_leave);
+    int l = listener_at_path(args[0]);
+    say("ready");
+    role_serve_threads(l);
+    role_pause();
+}
+
+/* At its end the server removes its path; a successor's that is there by then stays. */
+static void path_is_removed(const char *const *args) /* HOW, "successor" or nothing */
+{
+    char dir[] = "/tmp/lastcall-path-XXXXXX", path[64], listen[96];
+    struct child c;
+    struct stat st;
+    CHECK(mkdtemp(dir) != NULL);
+    snprintf(path, sizeof path, "%s/socket", dir);
+    snprintf(listen, sizeof listen, "LASTCALL_LISTEN=unix:%s", path);
+    struct setup s = {.env = {listen, "LASTCALL_LOG=debug"}};
+    child_start(&c, &s, "path", path, args[0], NULL);
+    child_says(&c, "ready");
+    int held = connect_path(path), next = -1;
+    CHECK(held >= 0);
+    client_get(held, "/hold");
+    child_says(&c, "held");
+    child_signal(&c, SIGTERM);
+    child_logs(&c, "stderr", "accept stopped");
+    if (args[1]) {
+        CHECK(unlink(path) == 0);
+        next = listener_at_path(path);
+    }
+    child_tell(&c, "go");
+    client_expect(held, "done", true);
+    client_expect_end(held);
+    child_exits(&c, 0);
+    CHECK((stat(path, &st) == 0) == (next >= 0), "%s", path);
+    CHECK(next < 0 || connect_path(path) >= 0);
+    unlink(path);
+    rmdir(dir);
 }
 
 static bool is_refused(void *name)
@@ -146,8 +225,13 @@ int main(int argc, char **argv)
         {"listener/unix/waiting/select", shut_while_it_waits, {"loop", "select"}},
         {"listener/unix/waiting/select-blocking", shut_while_it_waits, {"loop", "select-blocking"}},
         {"listener/unix/waiting/blocking", shut_while_it_waits, {"block", ""}},
+        {"listener/unix/path/unlink", path_is_removed, {"unlink"}},
+        {"listener/unix/path/unlink/successor", path_is_removed, {"unlink", "successor"}},
+        {"listener/unix/path/unlinkat/successor", path_is_removed, {"unlinkat", "successor"}},
+        {"listener/unix/path/remove/successor", path_is_removed, {"remove", "successor"}},
         {NULL, NULL, {NULL}},
     };
-    static const struct check_role roles[] = {{"loop", loop_role}, {"block", block_role}, {NULL, NULL}};
+    static const struct check_role roles[] = {
+        {"loop", loop_role}, {"block", block_role}, {"path", path_role}, {NULL, NULL}};
     return check_main_rows(argc, argv, rows, NULL, roles);
 }

@@ -717,30 +717,30 @@ static void lame_duck_ends_with_the_shutdown_time(void **unused UNUSED)
 static void delivered_first(void **unused UNUSED)
 {
     o.deliver_first = true;
-    for (int answer = PROGRAM_MAY_DIE; answer <= PROGRAM_SHUTS_DOWN; answer++) {
-        memset(&d, 0, sizeof d);
-        memset(&c, 0, sizeof c);
-        c.answer = (uint8_t)answer;
-        drain_signal(&d, at(0));
-        STEP(0, DRAIN_GUARDING, NO, YES, 0);
-        assert_false(drain_may_close_idle(&d)); /* nor any listener: the program does it, when it likes */
-        GUARD_STEP(1, DRAIN_GUARDING, NO, NO, NO, 25000);
-        c.in_flight = 1;
-        GUARD_STEP(3000, DRAIN_GUARDING, NO, NO, NO, 25000);
-        c.leaving = true; /* in exit, while a thread still answers */
-        GUARD_STEP(3001, DRAIN_GUARDING, NO, NO, NO, 25000);
-        c.in_flight = 0;
-        GUARD_STEP(3002, DRAIN_DONE, NO, YES, NO, -1);
-    }
+    c.answer = PROGRAM_SHUTS_DOWN;
+    drain_signal(&d, at(0));
+    STEP(0, DRAIN_GUARDING, NO, YES, 0);
+    assert_false(drain_may_close_idle(&d)); /* nor any listener: the program does it, when it likes */
+    GUARD_STEP(1, DRAIN_GUARDING, NO, NO, NO, 25000);
+    c.in_flight = 1;
+    GUARD_STEP(3000, DRAIN_GUARDING, NO, NO, NO, 25000);
+    c.leaving = true; /* in exit, while a thread still answers */
+    GUARD_STEP(3001, DRAIN_GUARDING, NO, NO, NO, 25000);
+    c.in_flight = 0;
+    GUARD_STEP(3002, DRAIN_DONE, NO, YES, NO, -1);
 }
 
 static void first_is_for_programs_with_a_handler(void **unused UNUSED)
 {
-    o.deliver_first = true;
-    drain_signal(&d, at(0));
-    c.in_flight = 1;
-    GUARD_STEP(0, DRAIN_STOPPING_ACCEPT, NO, NO, NO, 0);
-    GUARD_STEP(0, DRAIN_EMPTYING, NO, NO, NO, 25000);
+    for (int answer = PROGRAM_DIES; answer <= PROGRAM_MAY_DIE; answer++) {
+        begin(NULL);
+        o.deliver_first = true;
+        c.answer = (uint8_t)answer;
+        drain_signal(&d, at(0));
+        c.in_flight = 1;
+        GUARD_STEP(0, DRAIN_STOPPING_ACCEPT, NO, NO, NO, 0);
+        GUARD_STEP(0, DRAIN_EMPTYING, NO, NO, NO, 25000);
+    }
 }
 
 static void idle_program_is_never_ended(void **unused UNUSED)

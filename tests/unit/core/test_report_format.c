@@ -244,6 +244,23 @@ static void reports_to_machines(void **state UNUSED)
     assert_true(is_json_line(line.at));
 }
 
+/* The line at the signal; without a deadline that is null. */
+static void says_that_it_begins(void **state UNUSED)
+{
+    struct report_begun b = {
+        .pid = 12, .signal = 15, .wall_start_ms = 1700000000123, .in_flight = 4, .deadline = 25 * NSEC_PER_SEC};
+    report_json_begun(fresh(), &b);
+    assert_string_equal(line.at,
+                        "{\"event\":\"draining\",\"version\":\"" LASTCALL_VERSION "\",\"pid\":12,\"signal\":\"TERM\","
+                        "\"wall_start_ms\":1700000000123,\"in_flight\":4,\"deadline_us\":25000000}\n");
+    assert_true(is_json_line(line.at));
+    b.deadline = 0;
+    b.mode = "external";
+    report_json_begun(fresh(), &b);
+    assert_true(is_json_line(line.at) && strstr(line.at, "\"mode\":\"external\"") &&
+                strstr(line.at, "\"deadline_us\":null}"));
+}
+
 static void reports_a_group_to_machines(void **state UNUSED)
 {
     struct report_aborted owned = opaque;
@@ -703,6 +720,7 @@ int main(void)
         cmocka_unit_test(logs_to_people),
         cmocka_unit_test(logs_to_machines),
         cmocka_unit_test(quotes_only_what_needs_it),
+        cmocka_unit_test(says_that_it_begins),
         cmocka_unit_test(log_lines_end_at_every_size),
         cmocka_unit_test(long_values_keep_their_beginning),
     };
