@@ -3,6 +3,7 @@
 #include "seccomp_fault.h"
 
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 enum { MANY = 4000 };
@@ -54,12 +55,61 @@ static void unseen_connections_are_waited_for_at_once(void)
         close(fd[i]);
 }
 
+/* ---- the search for holders -------------------------------------------------------------------------------------- */
+
+enum { SHARED = 300 };
+
+/* A child holds every third connection. The parent reads all of them until they end. */
+static int shares(char **args)
+{
+    static struct pollfd p[SHARED];
+    char byte;
+    (void)args;
+    int l = role_listen();
+    for (int i = 0; i < SHARED; i++)
+        p[i] = (struct pollfd){accept(l, NULL, NULL), POLLIN, 0};
+    if (fork() == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        close(l);
+        for (int i = 0; i < SHARED; i++)
+            if (i % 3 != 0)
+                call_unseen(SYS_close, p[i].fd, 0, 0, NULL);
+        say("forked");
+        role_pause();
+    }
+    for (;;) {
+        poll(p, SHARED, -1);
+        for (int i = 0; i < SHARED; i++)
+            if (p[i].fd >= 0 && p[i].revents && read(p[i].fd, &byte, 1) == 0) {
+                close(p[i].fd);
+                p[i].fd = -1;
+            }
+    }
+}
+
+static void only_what_a_child_holds_stays_shared(void)
+{
+    int fd[SHARED];
+    struct child c;
+    child_start(&c, NULL, "shares", NULL);
+    long port = child_says_number(&c, "port");
+    for (int i = 0; i < SHARED; i++)
+        fd[i] = client_connect(port);
+    child_says(&c, "forked");
+    child_signal(&c, SIGTERM);
+    child_dies(&c, SIGTERM);
+    CHECK(report_number(&c, "idle_closed") == SHARED - SHARED / 3, "%s", child_file(&c, "report"));
+    for (int i = 0; i < SHARED; i++)
+        close(fd[i]);
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"drain-cost/unseen-connections", unseen_connections_are_waited_for_at_once},
+        {"drain-cost/held-by-a-child", only_what_a_child_holds_stays_shared},
         {NULL, NULL},
     };
-    static const struct check_role roles[] = {{"unseen", unseen}, {NULL, NULL}};
+    static const struct check_role roles[] = {{"unseen", unseen}, {"shares", shares}, {NULL, NULL}};
     return check_main(argc, argv, tests, roles);
 }
