@@ -56,6 +56,7 @@ enum conn_report {
     CONN_FROM_BEFORE = 4,       /* its request was in flight at the signal */
     CONN_LATE = 8,              /* its request came after the signal */
     CONN_VERIFIED = 16,         /* its counts were compared with the kernel's */
+    CONN_JUST_FOUND = 32,       /* the sweep has found it, and has not looked again whether it stays open */
 };
 
 enum { CONN_RING = 64, CONN_RUN_MAX = 31 };
@@ -89,8 +90,9 @@ struct conn {
     uint8_t pin;                  /* lock: the drain's thread acts on fd, or the program closes it */
     uint8_t opaque_reason;        /* enum opaque_reason */
     uint8_t ownership;            /* enum conn_ownership */
-    uint64_t inode; /* of a shared one, while /proc is searched for other processes that hold it; 0: one does */
-    bool stale;     /* closed by a call that no hook saw: fd may be another connection's by now, so fd is not used */
+    uint64_t
+        inode; /* of a shared one, while /proc is searched for its other holders (0: there is one); of CONN_JUST_FOUND */
+    bool stale; /* closed by a call that no hook saw: fd may be another connection's by now, so fd is not used */
     struct http1 in, out;
     struct conn_ring ring;
     struct {

@@ -282,11 +282,28 @@ void group_table_clear_external(struct group_table *m, uint64_t inode, uint32_t 
         __atomic_store_n(&m->listener[known].members_only, 1, __ATOMIC_RELEASE);
 }
 
+/* Does a coordinator still report what this member has aborted? One that has left is kept until its coordinator has reported. */
+static bool is_to_be_reported(const struct group_table *m, uint32_t serial)
+{
+    for (int i = 0; serial != 0 && i < group_table_top(m); i++)
+        if (m->member[i].serial == serial)
+            return lives(&m->member[i]) ||
+                   (state_of(&m->member[i]) == MEMBER_LEFT && group_table_coordinator(m, i) >= 0);
+    return serial == BEING_DECIDED;
+}
+
 struct group_aborted *group_table_add_aborted(struct group_table *m, uint32_t serial)
 {
-    uint32_t at = __atomic_fetch_add(&m->aborted_count, 1, __ATOMIC_ACQ_REL);
-    if (at >= GROUP_TABLE_ABORTED)
-        return NULL;
-    m->aborted[at].serial = serial;
-    return &m->aborted[at];
+    __atomic_fetch_add(&m->aborted_count, 1, __ATOMIC_ACQ_REL);
+    for (int i = 0; i < GROUP_TABLE_ABORTED; i++) {
+        struct group_aborted *a = &m->aborted[i];
+        uint32_t old = __atomic_load_n(&a->serial, __ATOMIC_ACQUIRE);
+        if (old == serial || is_to_be_reported(m, old) ||
+            !__atomic_compare_exchange_n(&a->serial, &old, BEING_DECIDED, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+            continue;
+        memset((char *)a + sizeof a->serial, 0, sizeof *a - sizeof a->serial); /* of a member that has left */
+        __atomic_store_n(&a->serial, serial, __ATOMIC_RELEASE);
+        return a;
+    }
+    return NULL;
 }

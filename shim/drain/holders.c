@@ -1,6 +1,7 @@
 /* holders.c: what a fork has left shared: which processes hold it still. */
 #include "drain/holders.h"
 
+#include "core/inode_index.h"
 #include "drain/exit_guard.h"
 #include "group/coordinator.h"
 #include "group/membership.h"
@@ -8,6 +9,7 @@
 #include "process/config.h"
 #include "process/deferred.h"
 #include "process/self.h"
+#include "sys/map.h"
 #include "sys/proc.h"
 #include "sys/syscall.h"
 #include "track/connections.h"
@@ -20,6 +22,10 @@
 #define PATIENCE NSEC_PER_SEC
 
 static bool looked; /* into /proc, for this drain's listeners */
+
+/* The connections that are looked for, by their inodes: there may be as many sockets in other processes as connections here. entry
+ * NULL: they are few, or there is no memory. */
+static struct inode_index wanted;
 
 /* The process that was judged last. membership_of may take a moment: it is asked once for a process that holds a listener, and
  * not at all for any other. */
@@ -35,6 +41,23 @@ static enum membership holder_membership(struct holder *last, uint64_t pid)
     return last->membership;
 }
 
+static void connection_is_held(uint64_t inode)
+{
+    if (wanted.entry) {
+        for (uint32_t at = INODE_INDEX_NONE, i; (i = inode_index_next(&wanted, inode, &at)) != INODE_INDEX_NONE;) {
+            struct conn *c = pool_at(&connections, i);
+            if (c->inode == inode)
+                c->inode = 0;
+        }
+        return;
+    }
+    for (uint32_t i = 0, n = pool_size(&connections); i < n; i++) {
+        struct conn *c = pool_at(&connections, i);
+        if (c->live && conn_is_shared(c) && c->inode == inode)
+            c->inode = 0;
+    }
+}
+
 /* Process pid holds the socket with this inode. */
 static void still_shared(uint64_t inode, uint64_t pid, void *last)
 {
@@ -45,11 +68,35 @@ static void still_shared(uint64_t inode, uint64_t pid, void *last)
             listeners.entry[i].held_by_external |= what != MEMBERSHIP_MEMBER;
             listeners.entry[i].held_by_unknown |= what == MEMBERSHIP_UNKNOWN;
         }
-    for (uint32_t i = 0, n = pool_size(&connections); i < n; i++) {
-        struct conn *c = pool_at(&connections, i);
-        if (c->live && conn_is_shared(c) && c->inode == inode)
-            c->inode = 0;
+    connection_is_held(inode);
+}
+
+static size_t make_index(void)
+{
+    enum { FEW = 64 };
+    uint32_t count = 0;
+    for (uint32_t i = 0, n = pool_size(&connections); i < n; i++)
+        count += pool_at(&connections, i)->live && conn_is_shared(pool_at(&connections, i));
+    size_t size = inode_index_size(count);
+    void *memory = count > FEW ? map_zeroed(size) : NULL;
+    wanted.entry = NULL;
+    if (memory)
+        inode_index_init(&wanted, memory, count);
+    return size;
+}
+
+static void note_inode(struct conn *c, const struct conn *pinned)
+{
+    c->inode = 0;
+    if (c == pinned) {
+        c->inode = sock_inode(c->fd);
+    } else if (conn_lock(&c->pin)) { /* else it is being closed */
+        c->inode = conn_is_alive(c) ? sock_inode(c->fd) : 0;
+        connections_unpin(c);
     }
+    /* One more than were counted: it stays shared until the next look. */
+    if (wanted.entry && c->inode != 0 && !inode_index_add(&wanted, c->inode, c->index))
+        c->inode = 0;
 }
 
 /* Is there anything that a fork may have shared? Notes the inodes to look for. */
@@ -65,13 +112,7 @@ static bool anything_shared(bool with_listeners, const struct conn *pinned)
         struct conn *c = pool_at(&connections, i);
         if (!c->live || !conn_is_shared(c))
             continue;
-        c->inode = 0;
-        if (c == pinned) {
-            c->inode = sock_inode(c->fd);
-        } else if (conn_lock(&c->pin)) { /* else it is being closed */
-            c->inode = conn_is_alive(c) ? sock_inode(c->fd) : 0;
-            connections_unpin(c);
-        }
+        note_inode(c, pinned);
         any = true;
     }
     return any;
@@ -102,8 +143,12 @@ void holders_look(bool with_listeners, const struct conn *pinned)
     struct proc_unseen unseen;
     struct holder last = {0, MEMBERSHIP_EXTERNAL};
     uint32_t forks = self_forks_done();
-    if (!anything_shared(with_listeners, pinned) ||
-        !proc_foreign_sockets(membership_of_unseen, still_shared, &last, &unseen))
+    size_t size = make_index();
+    bool looked_at_all = anything_shared(with_listeners, pinned) &&
+                         proc_foreign_sockets(membership_of_unseen, still_shared, &last, &unseen);
+    if (wanted.entry)
+        map_free(wanted.entry, size);
+    if (!looked_at_all)
         return;
     judge_listeners(&unseen);
     judge_connections(&unseen);

@@ -53,8 +53,9 @@ static bool replace(struct listener *l, int fd, enum placeholder_old how)
         return false;
     copy_timeout(stand_in, fd);
     long cloexec = sys2(SYS_fcntl, fd, F_GETFD_);
+    bool was_in[LISTENER_EPOLLS] = {false};
     for (unsigned i = 0; i < l->epolls; i++)
-        sys4(SYS_epoll_ctl, l->epoll[i].fd, EPOLL_CTL_DEL, fd, 0);
+        was_in[i] = sys4(SYS_epoll_ctl, l->epoll[i].fd, EPOLL_CTL_DEL, fd, 0) == 0;
     int old = (int)sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC_, fd_high());
     /* Known before it can be felt: a thread that wakes up and calls again finds the placeholder. */
     __atomic_store_n(&l->state, LISTENER_PLACEHOLDER, __ATOMIC_SEQ_CST);
@@ -63,7 +64,9 @@ static bool replace(struct listener *l, int fd, enum placeholder_old how)
     let_go(old, how, blocks);
     for (unsigned i = 0; i < l->epolls; i++) {
         struct epoll_event event = {.events = l->epoll[i].events, .data.u64 = l->epoll[i].data};
-        sys4(SYS_epoll_ctl, l->epoll[i].fd, EPOLL_CTL_ADD, fd, &event);
+        if (was_in
+                [i]) /* else the program has taken it out by a call that no hook saw, or the number is another set's by now */
+            sys4(SYS_epoll_ctl, l->epoll[i].fd, EPOLL_CTL_ADD, fd, &event);
     }
     return true;
 }

@@ -48,7 +48,18 @@ static int wait_ms(nsec_t wake_at, nsec_t now)
     return ms > 3600000 ? 3600000 : (int)ms;
 }
 
-/* Take what events there are within timeout ms. True: a census is worth taking. */
+static bool take_event(uint64_t token, nsec_t now)
+{
+    uint64_t count;
+    if (token == UINT64_MAX) {
+        sys3(SYS_read, wake.event, &count, sizeof count);
+        return true;
+    }
+    return token == NODE_CLUSTER_TOKEN || loop_peer_event(token) || scan_event(token, now);
+}
+
+/* Take what events there are within timeout ms. True: a census is worth taking. A census looks at all connections, so one
+ * is taken for all that has happened: not one for every few events. `rounds`: events may come faster than they are taken. */
 static bool take_events(int timeout)
 {
     struct epoll_event events[EVENTS];
@@ -61,16 +72,12 @@ static bool take_events(int timeout)
     }
     nsec_t now = clock_now();
     bool changed = n == 0;
-    for (long i = 0; i < n; i++) {
-        uint64_t count;
-        if (events[i].data.u64 == UINT64_MAX) {
-            sys3(SYS_read, wake.event, &count, sizeof count);
-            changed = true;
-        } else if (events[i].data.u64 == NODE_CLUSTER_TOKEN || loop_peer_event(events[i].data.u64)) {
-            changed = true;
-        } else if (scan_event(events[i].data.u64, now)) {
-            changed = true;
-        }
+    for (uint32_t rounds = pool_size(&connections) / EVENTS + 1; n > 0; rounds--) {
+        for (long i = 0; i < n; i++)
+            changed |= take_event(events[i].data.u64, now);
+        if (n < EVENTS || rounds == 0)
+            break;
+        n = sys6(SYS_epoll_pwait, wake.epoll, events, EVENTS, 0, 0, 8);
     }
     return changed;
 }

@@ -193,20 +193,6 @@ static int after_write(struct go_call *g)
     return GO_DONE;
 }
 
-/* What an ended connection should have taken out of a pipe. */
-static long swallow_pipe(int pipe, size_t n)
-{
-    char bytes[2048];
-    size_t gone = 0;
-    while (gone < n) {
-        long got = sys3(SYS_read, pipe, bytes, n - gone < sizeof bytes ? n - gone : sizeof bytes);
-        if (got <= 0)
-            return gone > 0 ? (long)gone : got;
-        gone += (size_t)got;
-    }
-    return (long)gone;
-}
-
 static int before_splice(struct go_call *g)
 {
     int in = (int)g->arg[0], out = (int)g->arg[2];
@@ -214,7 +200,7 @@ static int before_splice(struct go_call *g)
     if (g->out)
         return io_write_begin(&g->bytes, slot_of(out), deferred_draining())
                    ? GO_MAKE
-                   : done(g, swallow_pipe(in, (size_t)g->arg[4]));
+                   : done(g, hook_swallow_pipe(in, (size_t)g->arg[4], (unsigned)g->arg[5]));
     if (kind_of(in) == FD_CONN)
         return io_read_begin(&g->bytes, in, slot_of(in)) ? GO_MAKE : done(g, 0);
     return GO_PLAIN;

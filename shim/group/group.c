@@ -112,9 +112,13 @@ static void copy(char *to, size_t size, const char *from, size_t n)
 
 void group_add_aborted(const struct report_aborted *aborted)
 {
+    static uint32_t full_for; /* the member with this serial found no room */
     const struct member *self = group_self();
-    struct group_aborted *note = self ? group_table_add_aborted(group.table, self->serial) : NULL;
+    struct group_aborted *note =
+        self && full_for != self->serial ? group_table_add_aborted(group.table, self->serial) : NULL;
     size_t peer = 0;
+    if (self && !note)
+        full_for = self->serial; /* a search for each of thousands would take time that a deadline does not leave */
     if (!note)
         return;
     while (aborted->peer[peer])

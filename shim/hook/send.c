@@ -4,6 +4,8 @@
 #include "compat/node_cluster.h"
 #include "track/close_notice.h"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -297,6 +299,30 @@ ssize_t hook_swallow_file(int in, off_t *offset, size_t n)
     return (ssize_t)n;
 }
 
+bool hook_swallows_pipe(int in, const off_t *off_in, const off_t *off_out)
+{
+    struct stat about;
+    return !off_in && !off_out && sys2(SYS_fstat, in, &about) == 0 && S_ISFIFO(about.st_mode);
+}
+
+/* Only the first read waits: a pipe that is empty after it has given what there was. */
+long hook_swallow_pipe(int in, size_t n, unsigned flags)
+{
+    const struct timespec now = {0, 0};
+    char bytes[2048];
+    size_t gone = 0;
+    while (gone < n) {
+        struct pollfd p = {in, POLLIN, 0};
+        if ((gone > 0 || (flags & SPLICE_F_NONBLOCK)) && sys5(SYS_ppoll, &p, 1, &now, 0, 8) == 0)
+            return gone > 0 ? (long)gone : -EAGAIN;
+        long got = sys3(SYS_read, in, bytes, n - gone < sizeof bytes ? n - gone : sizeof bytes);
+        if (got <= 0)
+            return gone > 0 ? (long)gone : got;
+        gone += (size_t)got;
+    }
+    return (long)gone;
+}
+
 static NOINLINE ssize_t sendfile_tracked(int out, int in, off_t *offset, size_t n, uint32_t slot,
                                          ssize_t (*next)(int, int, off_t *, size_t))
 {
@@ -346,7 +372,12 @@ ssize_t hook_splice(int in, off_t *off_in, int out, off_t *off_out, size_t n, un
 {
     uint32_t from = slot_of(in), to = slot_of(out);
     struct io_call call;
-    if (fd_slot_kind(to) == FD_CONN && io_write_begin(&call, to, deferred_draining())) {
+    if (fd_slot_kind(to) == FD_CONN && !io_write_begin(&call, to, deferred_draining())) {
+        if (!hook_swallows_pipe(in, off_in, off_out))
+            return real.splice(in, off_in, out, off_out, n, flags); /* its arguments are wrong: nothing moves */
+        return hook_result(hook_swallow_pipe(in, n, flags));
+    }
+    if (fd_slot_kind(to) == FD_CONN) {
         ssize_t sent;
         do
             sent = real.splice(in, off_in, out, off_out, n, flags);

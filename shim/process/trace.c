@@ -6,7 +6,7 @@
 enum { RING = 4096 };
 
 struct record {
-    uint32_t turn; /* written last: the number of this record in the ring's history, plus one */
+    uint32_t turn; /* the number of this record in the ring's history, plus one; written last; 0: being written */
     int fd;
     uint64_t value;
     nsec_t at;
@@ -32,6 +32,7 @@ void trace_put(enum trace what, int fd, uint64_t value)
         return;
     uint32_t turn = __atomic_fetch_add(&written, 1, __ATOMIC_RELAXED);
     struct record *r = &ring[turn % RING];
+    __atomic_exchange_n(&r->turn, 0, __ATOMIC_ACQ_REL); /* being written: a reader shall not take half of it */
     r->what = (uint8_t)what;
     r->fd = fd;
     r->value = value;
@@ -47,9 +48,12 @@ void trace_take(void (*f)(enum trace what, int fd, uint64_t value, nsec_t at))
     if (end - taken > RING)
         taken = end - RING;
     for (; taken != end; taken++) {
-        struct record r = ring[taken % RING];
-        if (__atomic_load_n(&ring[taken % RING].turn, __ATOMIC_ACQUIRE) != taken + 1)
+        struct record *at = &ring[taken % RING];
+        if (__atomic_load_n(&at->turn, __ATOMIC_ACQUIRE) != taken + 1)
             break; /* being written: next time */
+        struct record r = *at;
+        if (__atomic_fetch_add(&at->turn, 0, __ATOMIC_ACQ_REL) != taken + 1) /* no read of the copy comes after it */
+            break; /* given to a later one meanwhile: it is lost, and the next look goes on behind it */
         f(r.what, r.fd, r.value, r.at);
     }
 }

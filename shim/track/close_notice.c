@@ -74,11 +74,12 @@ bool close_notice_plan(struct io_call *call, const struct http1_span *chunks, si
     size_t from = io_holds(call) ? head_to_rewrite(c, c->fd, chunks, count) : SIZE_MAX;
     if (from != SIZE_MAX && !c->close_notice.on)
         http1_close_begin(&c->close_notice.rewrite);
+    f->rewrite = c->close_notice.rewrite;
     conn_followed(c, &c->calls_out, 0);
     if (from == SIZE_MAX)
         return false;
 
-    http1_close_plan(&f->plan, &c->close_notice.rewrite, head, tail_of(chunks, count, from, head, HEAD_CHUNKS));
+    http1_close_plan(&f->plan, &f->rewrite, head, tail_of(chunks, count, from, head, HEAD_CHUNKS));
     f->before = from;
     wire_add_range(&w, chunks, count, 0, from, &added);
     for (unsigned i = 0; i < f->plan.count; i++)
@@ -97,16 +98,29 @@ bool close_notice_plan(struct io_call *call, const struct http1_span *chunks, si
     return true;
 }
 
+/* Another thread may have closed the connection during the write, and its entry may be another connection's by now: its lock keeps
+ * the entry as it is while it is looked at. */
+static void note_rewrite(const struct io_call *call, const struct http1_close *rewrite)
+{
+    struct conn *c = call->c;
+    if (!conn_follow(&c->calls_out))
+        return; /* a write beside this one: io_write_done makes the connection opaque */
+    if (io_holds(call)) {
+        c->close_notice.rewrite = *rewrite;
+        c->close_notice.on = true;
+    }
+    conn_followed(c, &c->calls_out, 0);
+}
+
 size_t close_notice_sent(struct io_call *call, const struct close_notice *f, size_t sent,
                          const struct http1_span *chunks, size_t count)
 {
-    struct conn *c = call->c;
+    struct http1_close rewrite = f->rewrite;
     size_t accepted = sent;
     if (sent >= f->before && (sent > f->before || f->before == 0 || f->plan.wire == 0)) {
         size_t of_plan = sent - f->before < f->plan.wire ? sent - f->before : f->plan.wire;
-        accepted =
-            f->before + http1_close_commit(&c->close_notice.rewrite, &f->plan, of_plan) + (sent - f->before - of_plan);
-        c->close_notice.on = true;
+        accepted = f->before + http1_close_commit(&rewrite, &f->plan, of_plan) + (sent - f->before - of_plan);
+        note_rewrite(call, &rewrite);
     }
     io_write_done(call, accepted, sent, chunks, count);
     return accepted;

@@ -6,8 +6,9 @@
 
 struct close_notice {
     struct http1_close_plan plan;
-    size_t before; /* bytes that pass ahead of the head */
-    size_t total;  /* bytes of the program in wire */
+    struct http1_close rewrite; /* how far the head was when this was planned */
+    size_t before;              /* bytes that pass ahead of the head */
+    size_t total;               /* bytes of the program in wire */
     size_t wire_total;
 };
 

@@ -226,6 +226,23 @@ static void own_linger_is_respected(void)
 
 /* ---- what comes after our close option ---- */
 
+/* As into a socket that takes everything: no EPIPE, no SIGPIPE, and no longer wait than for the pipe's first byte. */
+static void splices_into_half_closed(int fd)
+{
+    char bytes[3000] = "";
+    int p[2];
+    off_t at = 0;
+    CHECK(pipe2(p, O_CLOEXEC) == 0 && write(p[1], bytes, sizeof bytes) == (ssize_t)sizeof bytes);
+    CHECK(splice(p[0], NULL, fd, NULL, 1000, 0) == 1000, "%s", strerror(errno));
+    CHECK(splice(p[0], NULL, fd, NULL, 5000, 0) == 2000, "%s", strerror(errno));
+    CHECK(splice(p[0], NULL, fd, NULL, 1, SPLICE_F_NONBLOCK) == -1 && errno == EAGAIN, "%s", strerror(errno));
+    CHECK(splice(p[0], &at, fd, NULL, 1, 0) == -1 && errno == ESPIPE, "%s", strerror(errno));
+    CHECK(splice(fd, NULL, fd, NULL, 1, 0) == -1 && errno == EINVAL, "%s", strerror(errno));
+    close(p[1]);
+    CHECK(splice(p[0], NULL, fd, NULL, 1, 0) == 0, "%s", strerror(errno));
+    close(p[0]);
+}
+
 static int crossed_server(char **args)
 {
     char buf[256];
@@ -242,6 +259,7 @@ static int crossed_server(char **args)
     CHECK(got == 0, "%zd", got);
     CHECK(write(fd, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 38) == 38, "%s", strerror(errno));
     CHECK(send(fd, buf, sizeof buf, 0) == (ssize_t)sizeof buf, "%s", strerror(errno));
+    splices_into_half_closed(fd);
     close(fd);
     go("swallowed");
     respond(other, "hello");
@@ -355,6 +373,45 @@ static void never_read(const char *const *how)
     CHECK(report_says(&c, "end", "deadline") && report_number(&c, "aborted") == 1, "%s", child_file(&c, "report"));
 }
 
+/* ---- a listener that was taken out of an epoll set by a call that no hook sees (io_uring) ---- */
+
+static bool is_placeholder(void *listener)
+{
+    union address a = {.any = {0}};
+    socklen_t len = sizeof a;
+    call_unseen(SYS_getsockname, *(int *)listener, (long)&a, (long)&len, NULL);
+    return a.any.sa_family == AF_UNIX;
+}
+
+static int taken_out(char **args)
+{
+    int l = role_listen(), ep = epoll_create1(EPOLL_CLOEXEC);
+    struct epoll_event want = {EPOLLIN, {.fd = l}};
+    (void)args;
+    CHECK(epoll_ctl(ep, EPOLL_CTL_ADD, l, &want) == 0);
+    call_unseen(SYS_epoll_ctl, ep, EPOLL_CTL_DEL, l, NULL);
+    int fd = next_client(l);
+    read_request(fd);
+    go("held");
+    CHECK(await(is_placeholder, &l));
+    usleep(20000); /* what is put back comes a moment after the placeholder */
+    CHECK(epoll_ctl(ep, EPOLL_CTL_DEL, l, NULL) < 0 && errno == ENOENT, "it was put back into the set");
+    say("checked");
+    respond(fd, "hello");
+    return until_the_end(fd);
+}
+
+static void stays_out_of_the_set(void)
+{
+    struct child c;
+    int fd = held_request(&c, NULL, "taken-out", NULL);
+    child_tell(&c, "go");
+    child_says(&c, "checked");
+    client_expect(fd, "hello", true);
+    close(fd);
+    ends_drained(&c);
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_row rows[] = {
@@ -375,10 +432,12 @@ int main(int argc, char **argv)
         {"descriptor/closed/no-ghost-of-what-is-held", no_ghosts_of_what_is_held},
         {"descriptor/closed/own-linger", own_linger_is_respected},
         {"descriptor/crossing", crossing_bytes},
+        {"descriptor/listener/stays-out-of-the-set", stays_out_of_the_set},
         {NULL, NULL},
     };
     static const struct check_role roles[] = {{"stale", stale},     {"sweeper", sweeper}, {"ghost", ghost},
                                               {"held-on", held_on}, {"aborter", aborter}, {"crossed", crossed_server},
-                                              {"early", early},     {"unread", unread},   {NULL, NULL}};
+                                              {"early", early},     {"unread", unread},   {"taken-out", taken_out},
+                                              {NULL, NULL}};
     return check_main_rows(argc, argv, rows, tests, roles);
 }

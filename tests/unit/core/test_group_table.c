@@ -472,13 +472,39 @@ static void listeners_of_those_that_have_left_are_free(void **unused UNUSED)
 static void aborted_requests_without_room_are_counted(void **unused UNUSED)
 {
     for (uint32_t i = 0; i < GROUP_TABLE_ABORTED; i++) {
-        struct group_aborted *aborted = group_table_add_aborted(m, i + 1);
+        uint32_t of = serial(forked(MEMBER_NONE));
+        struct group_aborted *aborted = group_table_add_aborted(m, of);
         assert_ptr_equal(aborted, &m->aborted[i]);
-        assert_int_equal(aborted->serial, i + 1);
+        assert_int_equal(aborted->serial, of);
     }
-    for (int i = 0; i < 3; i++)
-        assert_null(group_table_add_aborted(m, 5));
+    for (uint32_t i = 0; i < 3; i++)
+        assert_null(group_table_add_aborted(m, m->aborted[i].serial));
     assert_int_equal(m->aborted_count, GROUP_TABLE_ABORTED + 3);
+}
+
+/* A group lives long, and its workers come and go, each with requests that it has aborted. */
+static void aborted_requests_of_those_that_have_left_make_room(void **unused UNUSED)
+{
+    int root = forked(MEMBER_NONE), kept;
+    for (int i = 0; i < 3 * GROUP_TABLE_ABORTED; i++) {
+        int worker = forked(root);
+        struct group_aborted *aborted = group_table_add_aborted(m, serial(worker));
+        assert_non_null(aborted);
+        assert_int_equal(aborted->serial, serial(worker));
+        assert_int_equal(aborted->peer[0], '\0');
+        aborted->peer[0] = 'p';
+        leave(worker, false);
+    }
+    /* But not before the coordinator has reported them. */
+    m->member[root].phase = DRAIN_EMPTYING;
+    for (int i = 0; i < GROUP_TABLE_ABORTED; i++) {
+        kept = forked(root);
+        assert_non_null(group_table_add_aborted(m, serial(kept)));
+        leave(kept, true);
+    }
+    assert_null(group_table_add_aborted(m, serial(forked(root))));
+    m->member[root].phase = DRAIN_DONE;
+    assert_non_null(group_table_add_aborted(m, serial(forked(root))));
 }
 
 /* ---- threads ---------------------------------------------------------------------------------------------- */
@@ -821,6 +847,7 @@ int main(void)
         T(full_of_listeners_knows_no_holders),
         T(listeners_of_those_that_have_left_are_free),
         T(aborted_requests_without_room_are_counted),
+        T(aborted_requests_of_those_that_have_left_make_room),
         T(one_owner_each_under_threads),
         T(every_slot_once_under_threads),
         T(one_is_believed_that_it_has_left),
