@@ -31,7 +31,7 @@ struct census {
     unsigned ending;    /* connections with output that is not acknowledged, or a peer still sending */
     bool leaving;       /* the program is in exit(): only what is in flight can still be served */
     uint8_t answer;     /* enum program_answer */
-    unsigned aborted;   /* guarding: requests that programs of this drain have dropped without an answer */
+    unsigned aborted; /* requests that will have no answer: dropped by the program, or by members whose drain is over */
     nsec_t last_accept; /* when a connection last arrived; 0 never */
     nsec_t
         queue_moved; /* when a connection last left the queue of a stopped listener, or will have been asked to; 0 never */

@@ -115,8 +115,10 @@ static void scan_group(struct census *census, uint32_t asked, nsec_t now)
  * LASTCALL_DELIVER=first somebody has said that it has. */
 static enum program_answer program_answer(void)
 {
-    if (!deferred.pending || drain_state.tid <= 0)
+    if (drain_state.tid <= 0)
         return PROGRAM_DIES;
+    if (!deferred.pending) /* a worker: what its master does to it is not known */
+        return PROGRAM_MAY_DIE;
     enum program_answer answer = dispositions_answer(deliver_for_shutdown());
     bool doubtful = self_is_go() && !config.deliver_first;
     return answer == PROGRAM_SHUTS_DOWN && doubtful ? PROGRAM_MAY_DIE : answer;

@@ -230,8 +230,10 @@ static void step_of_coordinator(const struct coordinator_part *part, struct cens
     struct others others = {false, false};
     unsigned unready = 0;
     for (int i = 0; i < group_table_top(m); i++) {
-        if (i == group.at || !member_is_alive(member_at(i)) || !group_table_in_scope(m, i, group.at) ||
-            !group_table_reachable(m, i, group.at))
+        if (i == group.at || !group_table_in_scope(m, i, group.at))
+            continue;
+        census->aborted += member_phase(member_at(i)) == DRAIN_DONE ? (unsigned)member_at(i)->counts.aborted : 0;
+        if (!member_is_alive(member_at(i)) || !group_table_reachable(m, i, group.at))
             continue;
         bool awaited = is_awaited(i, census, part->now, deaths);
         look_at_other(member_at(i), awaited, &others);
