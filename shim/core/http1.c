@@ -641,7 +641,7 @@ static INLINE enum http1_event take_lines_of(struct http1 *p, enum http1_kind ki
     uint64_t most = HEAD_MAX - (start ? 0 : p->head_len);
     if (UNLIKELY((uint64_t)(end - s) > most))
         end = s + most;
-    if (UNLIKELY(end - s <= 16 || (start && kind == HTTP1_REQUEST && *s == '\r')))
+    if (UNLIKELY(end - s <= 16 || (start && kind == HTTP1_REQUEST && *s <= '\r'))) /* an empty line: CR or LF */
         return HTTP1_MORE;
     const uint8_t *last = end - 16;
     if (start) {

@@ -160,6 +160,17 @@ void sweep_descriptors(void)
 {
 }
 
+void *map_zeroed(size_t size)
+{
+    return calloc(1, size);
+}
+
+void map_free(void *memory, size_t size)
+{
+    (void)size;
+    free(memory);
+}
+
 void scan_end_reading(void)
 {
 }
