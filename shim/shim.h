@@ -33,7 +33,7 @@ void shim_arm(void);
 void shim_bound(int fd); /* by this process */
 void shim_listening(int fd);
 void shim_inherited(int fd); /* fd may be a listener that another process has made */
-void shim_waits(int lfd);    /* a Go program is about to accept there */
+void shim_waits(int lfd);    /* the program is about to accept there */
 /* accept() on lfd gave fd. */
 void shim_accepted(int lfd, int fd);
 

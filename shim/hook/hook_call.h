@@ -55,6 +55,7 @@ static INLINE void hook_accept_enter(struct hook_accept *a, int lfd)
     self_settle();
     if (UNLIKELY(slot_of(lfd) == 0 && !self_off()))
         shim_inherited(lfd); /* a process that waits for the first connection serves already */
+    shim_waits(lfd);
     a->lfd = lfd;
     a->late = UNLIKELY(deferred_draining()) && drain_accept_is_late(lfd);
 }
