@@ -5,6 +5,7 @@
 #include "group/member.h"
 #include "group/peers.h"
 #include "signal/deliver.h"
+#include "sys/sigmask.h"
 #include "track/conn_log.h"
 
 void shim_child_settled(void)
@@ -50,7 +51,7 @@ static void (*const after_fork[])(void) = {
     conn_log_after_fork, node_cluster_after_fork,
 };
 
-void shim_forked_child(int slot)
+static void forget_parent(int slot)
 {
     self_after_fork();
     listeners_after_fork();
@@ -61,6 +62,25 @@ void shim_forked_child(int slot)
         after_fork[i]();
     member_forked_child(slot);
     shim_hold_signals();
+}
+
+/* A signal may have come before fork() returned: our handler has found the fork then (shim_unseen_fork), and the child may be in a
+ * drain of its own by now. */
+static bool is_known_already(int slot)
+{
+    if (!self_armed() || (int)sys0(SYS_getpid) != self_pid())
+        return false;
+    member_give_back(slot);
+    return true;
+}
+
+void shim_forked_child(int slot)
+{
+    if (is_known_already(slot))
+        return;
+    uint64_t mask = sigmask_block_all(); /* a drain that began now would be forgotten half */
+    forget_parent(slot);
+    sigmask_restore(mask);
 }
 
 void shim_unseen_fork(void)

@@ -87,6 +87,12 @@ void member_forked_child(int slot)
     __atomic_store_n(&self->own_pid, (int32_t)sys0(SYS_getpid), __ATOMIC_RELEASE);
 }
 
+void member_give_back(int slot)
+{
+    if (slot != MEMBER_NONE && group.table && slot != group.at)
+        group_table_leave(group.table, slot, member_at(slot)->serial, false);
+}
+
 /* ---- what it shows of itself ---------------------------------------------------------------------------------------- */
 
 void member_set_flags(uint32_t flags)

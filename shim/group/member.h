@@ -43,6 +43,8 @@ void member_show(const void *view, nsec_t timeout);
 int member_fork_begin(void);
 void member_forked_parent(int slot, int pid);
 void member_forked_child(int slot);
+/* The child has a slot already. */
+void member_give_back(int slot);
 
 /* What is to be known of this process (MEMBER_ACCEPTS ...), or no longer. */
 void member_set_flags(uint32_t flags);
