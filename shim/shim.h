@@ -60,7 +60,7 @@ void shim_follow(void);
 /* This process is about to become another program (exec_begin; false: nothing to undo), and did not (exec_failed).
  * In a vfork child, which runs in the parent's memory, neither function writes to it. */
 bool shim_exec_begin(void);
-/* A deferred signal shall reach the new program (loads: that one loads the library, too). Returns the signal that it has to unblock. */
+/* A deferred signal shall reach the new program (loads: that one loads the library, too). See deliver_over_exec. */
 int shim_exec_signal(bool loads, uint64_t *mask);
 void shim_exec_failed(int sig, uint64_t mask);
 /* The program installs a seccomp filter (NULL: strict mode). begin: true if it would end the process for calls of

@@ -248,7 +248,7 @@ static void add_unread(const struct report_aborted *cut, void *unused)
 void drain_report_count_aborted(void)
 {
     if (drain_state.drain.phase == DRAIN_DONE)
-        stats.counts.aborted += drain_report_each_aborted(add_unread, NULL);
+        __atomic_add_fetch(&stats.counts.aborted, drain_report_each_aborted(add_unread, NULL), __ATOMIC_RELAXED);
 }
 
 static bool report_is_cut; /* a piece of it could not be written */

@@ -2,6 +2,7 @@
 #include "hook/hook_call.h"
 
 #include "group/environment.h"
+#include "signal/deliver.h"
 
 #include <limits.h>
 #include <stdarg.h>
@@ -55,7 +56,7 @@ static int exec(const struct exec *e)
     int signal = told ? shim_exec_signal(room > 0, &mask) : 0;
     char **list = __builtin_alloca((room + 1) * sizeof *list);
     if (room > 0)
-        environment_exec(&start, list, e->env, told, signal);
+        environment_exec(&start, list, e->env, told, deliver_to_unblock(signal, mask));
     int ret = call_exec(e, room > 0 ? list : e->env);
     environment_exec_failed(&start);
     if (told)

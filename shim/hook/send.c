@@ -103,7 +103,8 @@ static NOINLINE ssize_t send_rest(int fd, ssize_t sent, const struct http1_span 
             sent = real_call;                                                                                       \
         while (UNLIKELY(sent < 0) && hook_again(&call.runs));                                                       \
         io_write_end(&call, sent, chunks, count);                                                                   \
-        if (waiting_cut_short(call.runs, fd, sent, total_of(chunks, count), flags))                                 \
+        if (UNLIKELY(call.runs != hook_runs()) && /* else the total is not worth adding up */                       \
+            hook_cut_short(call.runs, fd, sent, total_of(chunks, count), flags))                                    \
             return send_rest(fd, sent, chunks, count, like, flags);                                                 \
         return sent;                                                                                                \
     } while (0)

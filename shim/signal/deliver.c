@@ -3,6 +3,7 @@
 
 #include "process/log.h"
 #include "signal/disposition.h"
+#include "sys/sigmask.h"
 #include "sys/syscall.h"
 
 #include <time.h>
@@ -98,9 +99,12 @@ int deliver_over_exec(uint64_t *mask)
     int sig = deliver_which();
     uint64_t bit = bit_of(sig);
     siginfo_t info = info_of(sig);
-    if (sys4(SYS_rt_sigprocmask, SIG_BLOCK, &bit, mask, 8) != 0 || !queue_here(sig, &info))
+    if (sys4(SYS_rt_sigprocmask, SIG_BLOCK, &bit, mask, 8) != 0)
         return 0;
-    return (*mask & bit) == 0 ? sig : 0;
+    if (queue_here(sig, &info))
+        return sig;
+    sigmask_restore(*mask);
+    return 0;
 }
 
 void deliver_exec_failed(int sig, uint64_t mask)
@@ -110,7 +114,7 @@ void deliver_exec_failed(int sig, uint64_t mask)
     if (sig == 0)
         return;
     sys4(SYS_rt_sigtimedwait, &bit, 0, &none, 8);
-    sys4(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, 8);
+    sigmask_restore(mask);
 }
 
 void deliver_deferred(void)

@@ -35,9 +35,14 @@ bool deliver_as_it_came(int sig, siginfo_t *info, void *context);
 void deliver_before_exec(int sig, siginfo_t *info, void *context);
 
 /* This thread is about to exec in the middle of a drain: the deferred signal is made pending, since pending signals survive an exec
- * (execve(2)), and blocked until then. Returns the signal that the new program has to unblock; 0: none. *mask: for
- * deliver_exec_failed. */
+ * (execve(2)), and blocked until then. Returns the signal; 0: none. *mask: the thread's before. */
 int deliver_over_exec(uint64_t *mask);
+/* The signal that the new program has to unblock; 0: none, or the program itself has blocked it. */
+static inline int deliver_to_unblock(int sig, uint64_t mask)
+{
+    return sig != 0 && (mask >> (sig - 1) & 1) == 0 ? sig : 0;
+}
+/* The exec has failed: the signal is deferred as before. */
 void deliver_exec_failed(int sig, uint64_t mask);
 
 /* Deliver the deferred signal, if there is one, to this thread, now. */

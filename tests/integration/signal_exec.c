@@ -52,6 +52,17 @@ static void that_fails(void)
     execve("/nonexistent", new_program, environ);
 }
 
+/* The signal is not left pending behind the failed exec: the drain still has it. */
+static void that_fails_blocked(void)
+{
+    sigset_t pending;
+    change_mask(SIG_BLOCK, SIGTERM);
+    that_fails();
+    sigpending(&pending);
+    CHECK(!sigismember(&pending, SIGTERM));
+    change_mask(SIG_UNBLOCK, SIGTERM);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
@@ -62,6 +73,7 @@ static const struct {
     {"blocked", while_blocked},
     {"no-library", without_the_library},
     {"fails", that_fails},
+    {"fails-blocked", that_fails_blocked},
 };
 
 static void run_way(const char *name)
