@@ -159,10 +159,15 @@ static void no_signal(const char *const *args)
 int main(int argc, char **argv)
 {
     static const struct check_row rows[] = {
-        {"signal/exec/execv", ends_by_it, {"execv"}},        {"signal/exec/execve", ends_by_it, {"execve"}},
-        {"signal/exec/execl", ends_by_it, {"execl"}},        {"signal/exec/no-library", ends_by_it, {"no-library"}},
-        {"signal/exec/blocked", stays_blocked, {"blocked"}}, {"signal/exec/fails", fails, {"fails"}},
-        {"signal/exec/no-signal", no_signal, {NULL}},        {NULL, NULL, {NULL}},
+        {"signal/exec/execv", ends_by_it, {"execv"}},
+        {"signal/exec/execve", ends_by_it, {"execve"}},
+        {"signal/exec/execl", ends_by_it, {"execl"}},
+        {"signal/exec/no-library", ends_by_it, {"no-library"}},
+        {"signal/exec/blocked", stays_blocked, {"blocked"}},
+        {"signal/exec/fails", fails, {"fails"}},
+        {"signal/exec/fails-blocked", fails, {"fails-blocked"}},
+        {"signal/exec/no-signal", no_signal, {NULL}},
+        {NULL, NULL, {NULL}},
     };
     static const struct check_role roles[] = {{"serves", serves}, {"becomes", becomes}, {NULL, NULL}};
     static const struct check_test none[] = {{NULL, NULL}};
