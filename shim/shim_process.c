@@ -68,7 +68,7 @@ static void forget_parent(int slot)
  * drain of its own by now. */
 static bool is_known_already(int slot)
 {
-    if (!self_armed() || (int)sys0(SYS_getpid) != self_pid())
+    if (!self_has_noticed_fork())
         return false;
     member_give_back(slot);
     return true;
@@ -78,7 +78,7 @@ void shim_forked_child(int slot)
 {
     if (is_known_already(slot))
         return;
-    uint64_t mask = sigmask_block_all(); /* a drain that began now would be forgotten half */
+    uint64_t mask = sigmask_block_all(); /* a drain that began now would be half forgotten */
     forget_parent(slot);
     sigmask_restore(mask);
 }

@@ -30,8 +30,8 @@ static void copy_timeout(int to, int from)
 {
     struct timeval limit;
     unsigned len = sizeof limit;
-    if (sys6(SYS_getsockopt, from, SOL_SOCKET, SO_RCVTIMEO, &limit, &len, 0) == 0)
-        sys6(SYS_setsockopt, to, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit, 0);
+    if (sys5(SYS_getsockopt, from, SOL_SOCKET, SO_RCVTIMEO, &limit, &len) == 0)
+        sys5(SYS_setsockopt, to, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
 }
 
 static void let_go(int old, enum placeholder_old how, bool blocks)
@@ -64,8 +64,8 @@ static bool replace(struct listener *l, int fd, enum placeholder_old how)
     let_go(old, how, blocks);
     for (unsigned i = 0; i < l->epolls; i++) {
         struct epoll_event event = {.events = l->epoll[i].events, .data.u64 = l->epoll[i].data};
-        if (was_in
-                [i]) /* else the program has taken it out by a call that no hook saw, or the number is another set's by now */
+        /* Else the program has taken it out by a call that no hook saw, or the number is another set's by now. */
+        if (was_in[i])
             sys4(SYS_epoll_ctl, l->epoll[i].fd, EPOLL_CTL_ADD, fd, &event);
     }
     return true;

@@ -53,23 +53,25 @@ static unsigned last_run(const struct eintr_thread *t)
     return is_after(LOAD(t->shown), last) ? LOAD(t->shown) : last;
 }
 
+/* NULL: all of them are about to change hands. */
 static struct eintr_thread *oldest(struct eintr_thread *set)
 {
-    struct eintr_thread *old = &set[0];
+    struct eintr_thread *old = NULL;
     for (unsigned i = 0; i < WAYS; i++) {
         if (LOAD(set[i].tid) == 0)
             return &set[i];
-        if (is_after(last_run(old), last_run(&set[i])))
+        if (LOAD(set[i].tid) != CLAIMED && (!old || is_after(last_run(old), last_run(&set[i]))))
             old = &set[i];
     }
     return old;
 }
 
+/* Never waits for another thread: that one may have no processor, or, in a fork's child, not be there. NULL: no place. */
 static struct eintr_thread *claim(int tid)
 {
-    for (;;) {
+    for (unsigned tries = 0; tries < WAYS; tries++) {
         struct eintr_thread *t = oldest(set_of(tid));
-        int before = LOAD(t->tid);
+        int before = t ? LOAD(t->tid) : CLAIMED;
         if (before == CLAIMED ||
             !__atomic_compare_exchange_n(&t->tid, &before, CLAIMED, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
             continue;
@@ -79,6 +81,7 @@ static struct eintr_thread *claim(int tid)
         __atomic_store_n(&t->tid, tid, __ATOMIC_RELEASE);
         return t;
     }
+    return NULL;
 }
 
 static struct eintr_thread *place(int tid)
@@ -97,6 +100,8 @@ void eintr_note_run(int tid)
     if (!eintr.thread)
         return;
     struct eintr_thread *t = place(tid < 0 ? -tid : tid);
+    if (!t)
+        return;
     if (tid < 0)
         STORE(t->shown, next_run());
     else
@@ -105,8 +110,9 @@ void eintr_note_run(int tid)
 
 void eintr_note_met(int tid)
 {
-    if (eintr.thread)
-        STORE(place(tid)->met, next_run());
+    struct eintr_thread *t = eintr.thread ? place(tid) : NULL;
+    if (t)
+        STORE(t->met, next_run());
 }
 
 bool eintr_is_ours(unsigned runs)

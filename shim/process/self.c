@@ -63,6 +63,11 @@ bool self_is_our_process(void)
     return (int)sys0(SYS_getpid) == self_state.pid;
 }
 
+bool self_has_noticed_fork(void)
+{
+    return self_state.armed && self_state.fork_page && *self_state.fork_page != 0;
+}
+
 void self_settled(void)
 {
     self_state.pre_exec = false;

@@ -68,6 +68,10 @@ void self_arm(void);
  * child first gets a state of its own. */
 bool self_is_our_process(void);
 
+/* In a fork's child: has the fork been noticed already? The pid does not tell: parent and child may both be 1, in two PID
+ * namespaces (pid_namespaces(7)). */
+bool self_has_noticed_fork(void);
+
 /* A pre-exec child serves, or waits for something: it will not exec. */
 void self_settled(void);
 static INLINE void self_settle(void)
