@@ -9,20 +9,13 @@
 #include "process/config.h"
 #include "process/stats.h"
 #include "process/wake.h"
+#include "sys/fd.h"
 #include "sys/syscall.h"
 #include "track/connections.h"
 #include "track/left_alone.h"
 #include "track/listeners.h"
 
 #include <sys/socket.h>
-
-enum { F_GETFL_ = 3, O_NONBLOCK_ = 04000 };
-
-static bool nonblocking(int fd)
-{
-    long flags = sys2(SYS_fcntl, fd, F_GETFL_);
-    return flags >= 0 && (flags & O_NONBLOCK_) != 0;
-}
 
 /* A listener that this process leaves, or has emptied, by itself. */
 static bool swap(struct listener *l)
@@ -327,7 +320,7 @@ const char *listeners_how(void)
 
 bool drain_accept_begins(int lfd)
 {
-    if (!listeners_of(lfd) || !nonblocking(lfd))
+    if (!listeners_of(lfd) || !fd_is_nonblocking(lfd))
         return false;
     __atomic_add_fetch(&stats.accepting, 1, __ATOMIC_SEQ_CST);
     return true;
@@ -350,7 +343,7 @@ bool drain_accept_is_late(int lfd)
 bool drain_accept_wakes(int lfd)
 {
     struct listener *l = listeners_of(lfd);
-    return l && l->state == LISTENER_PLACEHOLDER && l->woken < ACCEPT_WAKES && !nonblocking(lfd) &&
+    return l && l->state == LISTENER_PLACEHOLDER && l->woken < ACCEPT_WAKES && !fd_is_nonblocking(lfd) &&
            __atomic_fetch_add(&l->woken, 1, __ATOMIC_RELAXED) < ACCEPT_WAKES;
 }
 
@@ -361,7 +354,7 @@ bool drain_accept_failed(int lfd, int *err)
         return false;
     /* The listener's queue is empty. A blocking accept says EINVAL, another one EAGAIN (unix_accept). */
     if (l->state == LISTENER_SHUT_UNIX && (*err == EINVAL || *err == EAGAIN)) {
-        bool again = swap(l) && !nonblocking(lfd);
+        bool again = swap(l) && !fd_is_nonblocking(lfd);
         *err = EAGAIN;
         wake_changed(NULL);
         return again;
@@ -374,5 +367,5 @@ bool drain_accept_failed(int lfd, int *err)
         return false;
     /* An accept that was at the old listener while the placeholder came. */
     *err = EAGAIN;
-    return !nonblocking(lfd);
+    return !fd_is_nonblocking(lfd);
 }

@@ -10,20 +10,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
-enum {
-    F_GETFD_ = 1,
-    F_GETFL_ = 3,
-    FD_CLOEXEC_ = 1,
-    O_NONBLOCK_ = 04000,
-    O_CLOEXEC_ = 02000000,
-    F_DUPFD_CLOEXEC_ = 1030
-};
-
-static bool nonblocking(int fd)
-{
-    long flags = sys2(SYS_fcntl, fd, F_GETFL_);
-    return flags >= 0 && (flags & O_NONBLOCK_) != 0;
-}
+enum { F_GETFD_ = 1, FD_CLOEXEC_ = 1, O_CLOEXEC_ = 02000000, F_DUPFD_CLOEXEC_ = 1030 };
 
 /* An accept on the listener may end by its time-out (socket(7), SO_RCVTIMEO): on the placeholder too. */
 static void copy_timeout(int to, int from)
@@ -47,7 +34,7 @@ static void let_go(int old, enum placeholder_old how, bool blocks)
 
 static bool replace(struct listener *l, int fd, enum placeholder_old how)
 {
-    bool blocks = !nonblocking(fd);
+    bool blocks = !fd_is_nonblocking(fd);
     int stand_in = sock_placeholder(!blocks);
     if (stand_in < 0)
         return false;

@@ -3,9 +3,9 @@
  * slot when the time-out is set, so that all others cost what they did. */
 #include "hook/waiting.h"
 
+#include "sys/fd.h"
 #include "sys/net.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -70,7 +70,7 @@ bool hook_timed_again(struct waiting *w, int fd, bool out)
 static bool wants_all(int fd, int flags)
 {
     bool unix_, listening;
-    if ((flags & (MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC)) != 0 || (sys3(SYS_fcntl, fd, F_GETFL, 0) & O_NONBLOCK) != 0)
+    if ((flags & (MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC)) != 0 || fd_is_nonblocking(fd))
         return false;
     return (flags & MSG_WAITALL) == 0 || sock_is_stream(fd, &unix_, &listening);
 }

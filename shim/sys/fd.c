@@ -27,3 +27,9 @@ int fd_move_high(int fd)
     sys1(SYS_close, fd);
     return moved;
 }
+
+bool fd_is_nonblocking(int fd)
+{
+    long flags = sys3(SYS_fcntl, fd, F_GETFL, 0);
+    return flags >= 0 && (flags & O_NONBLOCK) != 0;
+}

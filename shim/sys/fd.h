@@ -13,4 +13,7 @@ int fd_high(void);
  * room, or if it is an error. */
 int fd_move_high(int fd);
 
+/* Has the open file O_NONBLOCK? False, too, if there is none. */
+bool fd_is_nonblocking(int fd);
+
 #endif

@@ -431,7 +431,8 @@ static int forker(char **args)
     role_pause();
 }
 
-static void children_die_of_theirs(void)
+/* The signal may come at any moment of the child's birth. */
+static void children_die_once(void)
 {
     struct child c;
     int forked = 0, execed = 0;
@@ -449,6 +450,12 @@ static void children_die_of_theirs(void)
     close(fd);
     child_signal(&c, SIGTERM);
     child_dies(&c, SIGTERM);
+}
+
+static void children_die_of_theirs(void)
+{
+    for (int n = repeats(10); n > 0; n--)
+        children_die_once();
 }
 
 /* raiser fork|vfork|handler: a child that signals itself between its birth and exec. */
