@@ -84,26 +84,18 @@ bool hook_off_stream(int flags)
 static NOINLINE ssize_t recv_oddly(int fd, void *buf, size_t n, int flags, uint32_t slot)
 {
     struct http1_span chunk = {buf, n};
-    READ_TRACKED(fd, slot, &chunk, flags & MSG_TRUNC ? 0 : 1, flags & NOT_OF_STREAM, real.recv(fd, buf, n, flags));
-}
-
-static ssize_t recv_plain(int fd, void *buf, size_t n, int flags, uint32_t slot)
-{
-    struct http1_span chunk = {buf, n};
     if (waiting_is_timed(slot))
         WAITING_TIMED(ssize_t, fd, false, real.recv(fd, buf, n, flags));
     if (fd_slot_kind(slot) != FD_CONN)
         return real.recv(fd, buf, n, flags);
-    if (UNLIKELY(flags & (NOT_OF_STREAM | MSG_TRUNC)))
-        return recv_oddly(fd, buf, n, flags, slot);
-    READ_TRACKED(fd, slot, &chunk, 1, false, real.recv(fd, buf, n, flags));
+    READ_TRACKED(fd, slot, &chunk, flags & MSG_TRUNC ? 0 : 1, flags & NOT_OF_STREAM, real.recv(fd, buf, n, flags));
 }
 
 /* MSG_WAITALL: all of it, if no signal comes (recv(2)). */
-static ssize_t recv_all(int fd, void *buf, size_t n, int flags, uint32_t slot)
+static NOINLINE ssize_t recv_all(int fd, void *buf, size_t n, int flags, uint32_t slot)
 {
     unsigned runs = hook_runs();
-    ssize_t got = recv_plain(fd, buf, n, flags, slot);
+    ssize_t got = recv_oddly(fd, buf, n, flags, slot);
     if (!waiting_cut_short(runs, fd, got, n, flags))
         return got;
     ssize_t more = hook_recv(fd, (char *)buf + got, n - (size_t)got, flags);
@@ -112,7 +104,12 @@ static ssize_t recv_all(int fd, void *buf, size_t n, int flags, uint32_t slot)
 
 static NOINLINE ssize_t recv_tracked(int fd, void *buf, size_t n, int flags, uint32_t slot)
 {
-    return UNLIKELY(flags & MSG_WAITALL) ? recv_all(fd, buf, n, flags, slot) : recv_plain(fd, buf, n, flags, slot);
+    struct http1_span chunk = {buf, n};
+    if (UNLIKELY(flags & MSG_WAITALL))
+        return recv_all(fd, buf, n, flags, slot);
+    if (UNLIKELY(flags & (NOT_OF_STREAM | MSG_TRUNC)) || fd_slot_kind(slot) != FD_CONN)
+        return recv_oddly(fd, buf, n, flags, slot);
+    READ_TRACKED(fd, slot, &chunk, 1, false, real.recv(fd, buf, n, flags));
 }
 
 ssize_t hook_recv(int fd, void *buf, size_t n, int flags)

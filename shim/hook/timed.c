@@ -23,12 +23,18 @@ static bool is_served(int fd)
     return listening || (!unix_ && sock_local(fd, &local) && local.port != 0 && listeners_have_port(local.port));
 }
 
+static bool is_time_out(int name)
+{
+    return name == RCVTIMEO_OLD || name == SNDTIMEO_OLD || name == RCVTIMEO_NEW || name == SNDTIMEO_NEW;
+}
+
+/* Servers set options of TCP with every response. */
 int hook_setsockopt(int fd, int level, int name, const void *value, unsigned len)
 {
+    if (LIKELY(level != SOL_SOCKET || !is_time_out(name)))
+        return real.setsockopt(fd, level, name, value, len);
     int ret = real.setsockopt(fd, level, name, value, len);
-    bool timed = name == RCVTIMEO_OLD || name == SNDTIMEO_OLD || name == RCVTIMEO_NEW || name == SNDTIMEO_NEW;
-    if (UNLIKELY(timed) && level == SOL_SOCKET && ret == 0 && slot_of(fd) == 0 && !self_off() &&
-        (!self_armed() || self_is_our_process()) && !is_served(fd))
+    if (ret == 0 && slot_of(fd) == 0 && !self_off() && (!self_armed() || self_is_our_process()) && !is_served(fd))
         slots_mark(fd, SPECIAL_TIMED);
     return ret;
 }
