@@ -28,15 +28,20 @@ static bool is_time_out(int name)
     return name == RCVTIMEO_OLD || name == SNDTIMEO_OLD || name == RCVTIMEO_NEW || name == SNDTIMEO_NEW;
 }
 
-/* Servers set options of TCP with every response. */
+static NOINLINE int set_time_outs(int fd, int name, const void *value, unsigned len)
+{
+    int ret = real.setsockopt(fd, SOL_SOCKET, name, value, len);
+    if (ret == 0 && slot_of(fd) == 0 && !self_off() && (!self_armed() || self_is_our_process()) && !is_served(fd))
+        slots_mark(fd, SPECIAL_TIMED);
+    return ret;
+}
+
+/* Servers set options of TCP with every response: no frame for these. */
 int hook_setsockopt(int fd, int level, int name, const void *value, unsigned len)
 {
     if (LIKELY(level != SOL_SOCKET || !is_time_out(name)))
         return real.setsockopt(fd, level, name, value, len);
-    int ret = real.setsockopt(fd, level, name, value, len);
-    if (ret == 0 && slot_of(fd) == 0 && !self_off() && (!self_armed() || self_is_our_process()) && !is_served(fd))
-        slots_mark(fd, SPECIAL_TIMED);
-    return ret;
+    return set_time_outs(fd, name, value, len);
 }
 
 static nsec_t time_out(int fd, int option)

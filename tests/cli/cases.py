@@ -39,10 +39,11 @@ def forget():
 
 
 def until(what, question):
-    """The first true answer."""
+    """The first true answer. what: the condition in words, or a function that tells it when the time is over."""
     deadline = time.monotonic() + BOUND
     while not (answer := question()):
-        check(time.monotonic() < deadline, f'not within {BOUND:.0f} s: {what}')
+        if time.monotonic() > deadline:
+            raise Failure(f'not within {BOUND:.0f} s: {what() if callable(what) else what}')
         time.sleep(0.01)
     return answer
 

@@ -46,19 +46,21 @@ def answers(run):
     return json.loads(run.stdout)
 
 
-def nobody_left(port):
-    """Of the processes whose command line or program names this port."""
+def nobody_left(word):
+    """Of the processes that this program has started (adopt_orphans) and whose command line has this word. Other suites run beside
+    this one: any number may be a port or a PID of theirs."""
     def named():
         found = []
-        for pid in filter(str.isdigit, os.listdir('/proc')):
+        for pid in procfs.descendants(os.getpid()):
             try:
                 with open(f'/proc/{pid}/cmdline', 'rb') as f:
-                    if str(port).encode() in f.read() and procfs.lives(int(pid)):
-                        found.append(int(pid))
+                    line = f.read().replace(b'\0', b' ').decode(errors='replace')
             except OSError:
-                pass
+                continue
+            if re.search(rf'(?<!\d){re.escape(str(word))}(?!\d)', line):
+                found.append(f'{pid}: {line}')
         return found
-    until(f'no process of port {port}', lambda: not named())
+    until(lambda: f'nobody is left that has {word}: {named()}', lambda: not named())
 
 
 # ---- real servers ---------------------------------------------------------------------------------------
@@ -515,4 +517,5 @@ def scenarios_in_help():
 
 
 if __name__ == '__main__':
+    harness.adopt_orphans()
     cases.main()
