@@ -5,12 +5,13 @@ set -u
 make="$1 -j$(nproc) --no-print-directory BUILD=$2" build=$2
 log=$build/test.log
 mkdir -p "$build"
+rm -f "$build/processors"
 : >"$log"
 broken=0
 
 # What each suite needs, and what make is told:
-#   processor   it only computes. One after another, in what the others leave idle (sched(7), SCHED_IDLE): no test of theirs waits
-#               for a processor because of it.
+#   processor   it only computes. As many at a time as there are processors, in what the others leave idle (sched(7), SCHED_IDLE): no
+#               test of theirs waits for a processor because of it.
 #   waits       its tests wait for servers and clients most of the time. All of them at once.
 #   alone       the same, but it has so many tests at once that it fills the machine: when those that wait have ended.
 # None of them needs a clock (no test fails because it took long) or anything that there is only once: where a test wants
@@ -72,9 +73,18 @@ $make all e2e-build || exit 1
 times >"$build/all.times"
 echo "== build took $(($(date +%s) - begun)) s, $(processor_time "$build/all.times") s of a processor" | tee -a "$log"
 
-for name in $(needing processor); do
-    suite "$name" chrt --idle 0
-done &
+# A token in the pipe is a processor that none of them uses. The pipe is for this shell alone: no program of a suite inherits it.
+mkfifo "$build/processors"
+(
+    exec 3<>"$build/processors"
+    rm "$build/processors"
+    seq "$(nproc)" >&3
+    for name in $(needing processor); do
+        read -r _ <&3
+        { suite "$name" chrt --idle 0 3>&-; echo >&3; } &
+    done
+    wait
+) &
 computing=$!
 waiting=
 for name in $(needing waits); do

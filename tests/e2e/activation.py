@@ -32,8 +32,8 @@ class Scenario(scenarios.Scenario):
         return self.test(server, options, **self.how)
 
 
-def add(name, run, test, only, racing=False, **how):
-    scenarios.SCENARIOS[name] = Scenario(name, run, only=only, racing=racing, heavy=name.endswith(scenarios.HEAVY), test=test, how=how)
+def add(name, run, test, only, racing=False, long_on=(), **how):
+    scenarios.SCENARIOS[name] = Scenario(name, run, only=only, racing=racing, long_on=long_on, heavy=name.endswith(scenarios.HEAVY), test=test, how=how)
 
 
 # ---- systemd-socket-activate --------------------------------------------------------------------------
@@ -198,7 +198,8 @@ RACES = {'churn': (16, 300, {'fresh': True}), 'think': (16, 100, {'think_min': 5
 HANDED_OVER = {name: handed_over(clients, ready, **options) for name, (clients, ready, options) in RACES.items()}
 
 for _name, _run in {**HANDED_OVER, 'inflight': handed_over_inflight, 'backlog': handed_over_backlog}.items():
-    add(f'handover-{_name}', _run, Held, ('epoll', 'thread', 'gunicorn-gthread'), _name in RACES)
+    add(f'handover-{_name}', _run, Held, ('epoll', 'thread', 'gunicorn-gthread'), _name in RACES,
+        () if _name == 'think' else ('gunicorn-gthread',))
     add(f'handover-user-{_name}', _run, Held, ('epoll',), uid=NOBODY)
 
 

@@ -7,10 +7,10 @@
 #   make demo   nginx without us and with us, side by side
 # E2E='--server nginx --scenario hammer -v' goes to run.py as it is.
 #   make certify CERTIFY_RESTARTS=1000   restarts under load of all servers, and what the kernel counted
-E2E_REPEAT  ?= 5
+E2E_REPEAT  ?= 2
 CERTIFY_RESTARTS ?= 1000
 SOAK_REPEAT ?= 200
-GROUP_REPEAT ?= 2
+GROUP_REPEAT ?= 1
 GROUP_SOAK  ?= 100
 SOAK_TAILS  ?= 20
 FIGURES      = tail,tail-alone,tail-idle,tail-group,upstream-story,crowd-idle,crowd-10000,crowd-late,crowd-inflight

@@ -66,6 +66,7 @@ def contained(variant, names, only=container.SERVERS, long=(), **how):
     for name in [*names, *long]:
         full = f'container-{variant}-{name}'
         scenarios.SCENARIOS[full] = Scenario(full, netns.witnessed(scenarios.SCENARIOS[name].run), only=only, long=name in long,
+                                             long_on=container.long_on(name),
                                              heavy=scenarios.SCENARIOS[name].heavy, make_test=Contained, how=how)
 
 
@@ -73,7 +74,7 @@ def launched(variant, names, only=container.SERVERS, **how):
     for name in names:
         full = f'{variant}-{name}'
         scenarios.SCENARIOS[full] = Scenario(full, scenarios.SCENARIOS[name].run, only=only, heavy=scenarios.SCENARIOS[name].heavy,
-                                             make_test=Test, how=how)
+                                             long_on=container.long_on(name), make_test=Test, how=how)
     contained(variant, names, only, **how)
 
 

@@ -104,7 +104,7 @@ def wanted(options, server, scenario):
     asked = server.name in options.server.split(',') and scenario.name in options.scenario.split(',')
     if not suits(options, server, scenario) or (scenario.only and server.name not in scenario.only and not asked):
         return 0
-    if scenario.long and not options.all and scenario.name not in options.scenario.split(','):
+    if (scenario.long or server.name in scenario.long_on) and not options.all and scenario.name not in options.scenario.split(','):
         return 0
     if options.control and not scenario.racing:
         return 0

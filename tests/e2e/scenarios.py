@@ -33,6 +33,7 @@ class Scenario:
     speaks: str = 'http'   # what a server must speak
     group: bool = False    # on servers of several processes, and on no other
     long: bool = False     # only with --all, or if it is named
+    long_on: tuple = ()    # the same, on these servers
 
 
 REPEATED = ('nginx', 'node', 'epoll')
