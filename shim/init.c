@@ -26,8 +26,8 @@ static const unsigned long *auxv_behind(const char *const *env)
 
 extern HIDDEN void start(int argc, char **argv, char **envp);
 
-/* glibc's loader passes argc, argv, envp, and so does the entry for static programs (entry_*.S); musl's passes nothing: there
- * environ is always to be had. */
+/* glibc's loader passes argc, argv, envp, and so does the entry for static programs (entry_*.S); musl's passes nothing:
+ * there environ is always to be had. */
 __attribute__((constructor)) void start(int argc, char **argv, char **envp)
 {
     (void)argc;

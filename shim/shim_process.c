@@ -64,8 +64,8 @@ static void forget_parent(int slot)
     shim_hold_signals();
 }
 
-/* A signal may have come before fork() returned: our handler has found the fork then (shim_unseen_fork), and the child may be in a
- * drain of its own by now. */
+/* A signal may have come before fork() returned: our handler has found the fork then (shim_unseen_fork), and the child
+ * may be in a drain of its own by now. */
 static bool is_known_already(int slot)
 {
     if (!self_has_noticed_fork())

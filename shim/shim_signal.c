@@ -10,10 +10,10 @@
 
 #include <signal.h>
 
-/* ---- the drain begins ------------------------------------------------------------------------------------------------- */
+/* ---- the drain begins -------------------------------------------------------------------------------------------- */
 
-/* The moment of the signal is that of the coordinator's, if there is one; but not later than now, whatever stands there: the
- * deadline follows from it. */
+/* The moment of the signal is that of the coordinator's, if there is one; but not later than now, whatever stands
+ * there: the deadline follows from it. */
 static void note_signal(int sig, const struct member *coordinator)
 {
     nsec_t now = clock_now();
@@ -57,8 +57,8 @@ static int lowest_held(void)
     return sig;
 }
 
-/* came: by this signal the command has come, so this process does not block it, as it may the coordinator's (apache's workers
- * block WINCH): if the coordinator dies, it is what this process has delivered. 0: none has come. */
+/* came: by this signal the command has come, so this process does not block it, as it may the coordinator's (apache's
+ * workers block WINCH): if the coordinator dies, it is what this process has delivered. 0: none has come. */
 static void follow(int came)
 {
     const struct member *coordinator = group_coordinator();
@@ -75,7 +75,7 @@ void shim_follow(void)
     follow(0);
 }
 
-/* ---- what has come ----------------------------------------------------------------------------------------------------- */
+/* ---- what has come ----------------------------------------------------------------------------------------------- */
 
 /* A master that repeats its signal (gunicorn: every second) is no user who wants the drain to end now. */
 static bool is_from_group(const siginfo_t *info)
@@ -117,7 +117,8 @@ static void note_pending(int sig, const siginfo_t *info)
     deferred.has_info = true;
 }
 
-/* Nothing in this process is HTTP: the signal passes, as will a coordinator's command, which therefore must not come. */
+/* Nothing in this process is HTTP: the signal passes, as will a coordinator's command, which therefore must not
+ * come. */
 static NOINLINE void pass_by(void)
 {
     member_set_flags(MEMBER_IGNORES_SIGNALS);
@@ -125,8 +126,8 @@ static NOINLINE void pass_by(void)
     drain_report_left_alone();
 }
 
-/* The program was sent the signal: it shall have it when the drain is over. False: there can be no drain, or nothing to be
- * drained. */
+/* The program was sent the signal: it shall have it when the drain is over. False: there can be no drain, or nothing to
+ * be drained. */
 static bool defer(int sig, const siginfo_t *info)
 {
     if (!LOAD(deferred.begun) && left_alone_process()) {
@@ -163,7 +164,7 @@ bool shim_signal(int sig, const void *siginfo)
     return !defer(sig, siginfo);
 }
 
-/* ---- our handlers -------------------------------------------------------------------------------------------------------- */
+/* ---- our handlers ------------------------------------------------------------------------------------------------ */
 
 enum fate { PASS, DEFER, DELIVER, END };
 
@@ -174,8 +175,8 @@ static bool may_exec(const siginfo_t *info)
 }
 
 /* Has the program sent the signal to itself, by whatever call, to die of it (the usual way out of a handler: default
- * disposition, then raise)? The call must not return (raise(3), kill(2)). No other process can claim our pid with SI_USER or
- * SI_TKILL (rt_sigqueueinfo(2)), and one that claims it with SI_QUEUE may signal us anyway. */
+ * disposition, then raise)? The call must not return (raise(3), kill(2)). No other process can claim our pid with
+ * SI_USER or SI_TKILL (rt_sigqueueinfo(2)), and one that claims it with SI_QUEUE may signal us anyway. */
 static bool is_own_end(int sig, const siginfo_t *info)
 {
     return info->si_pid == self_pid() &&
@@ -220,8 +221,8 @@ static void on_signal(int sig, siginfo_t *info, void *context)
         follows = deferred.pending ? deliver_here(sig, context) : deliver_as_it_came(sig, info, context);
         break;
     }
-    /* In a sigsuspend or ppoll the mask that returns blocks what has just been queued: the signal comes when the hook waits
-     * again, and that EINTR is the program's. */
+    /* In a sigsuspend or ppoll the mask that returns blocks what has just been queued: the signal comes when the hook
+     * waits again, and that EINTR is the program's. */
     if (follows && eintr_is_blocked(context, delivered))
         eintr_hide(context);
     else
@@ -237,10 +238,10 @@ static void on_command(int sig, siginfo_t *info, void *context)
     eintr_hide(context);
 }
 
-/* ---- dispositions --------------------------------------------------------------------------------------------------------- */
+/* ---- dispositions ------------------------------------------------------------------------------------------------ */
 
-/* No command can reach a process that ignores all drain signals. Two threads may change dispositions at once: the last to
- * write the flag has seen what it says. */
+/* No command can reach a process that ignores all drain signals. Two threads may change dispositions at once: the last
+ * to write the flag has seen what it says. */
 static void note_ignored(void)
 {
     bool ignored;

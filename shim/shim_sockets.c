@@ -1,4 +1,5 @@
-/* shim_sockets.c: the program listens, accepts, is handed sockets: the process begins to serve, and its group is told. */
+/* shim_sockets.c: the program listens, accepts, is handed sockets: the process begins to serve, and its group is
+ * told. */
 #include "shim.h"
 
 #include "group/member.h"
@@ -6,7 +7,8 @@
 
 #include <sys/epoll.h>
 
-/* The process has shown what tells a worker that was exec'd from a successor: if its group drains already, so does it. */
+/* The process has shown what tells a worker that was exec'd from a successor: if its group drains already, so does
+ * it. */
 static void show(uint32_t what)
 {
     if (LIKELY((group.flags & what) == what))
@@ -27,7 +29,8 @@ void shim_bound(int fd)
         slots_set(fd, fd_slot_make(FD_SPECIAL, SPECIAL_BOUND));
 }
 
-/* One that another process has bound may be that process's too (uvicorn's workers listen on what their parent has bound). */
+/* One that another process has bound may be that process's too (uvicorn's workers listen on what their parent has
+ * bound). */
 void shim_listening(int fd)
 {
     if (self_off() || fd_slot_kind(slots_settled(fd)) == FD_LISTENER)
@@ -35,8 +38,8 @@ void shim_listening(int fd)
     const struct listener *l = fds_add_listener(fd, slot_of(fd) == fd_slot_make(FD_SPECIAL, SPECIAL_BOUND));
     if (l && !l->ignored)
         shim_arm();
-    /* A worker that was exec'd listens on what it was given to serve it. That it waits there may never be seen: libuv tells
-     * epoll so by io_uring. (A process that has bound it itself may only hand it out.) */
+    /* A worker that was exec'd listens on what it was given to serve it. That it waits there may never be seen: libuv
+     * tells epoll so by io_uring. (A process that has bound it itself may only hand it out.) */
     if (l && l->inherited && (group.flags & MEMBER_EXECED))
         show_accepts(l);
 }

@@ -48,7 +48,7 @@ void node_cluster_after_fork(void)
     memset(&leave, 0, sizeof leave);
 }
 
-/* ---- the program's calls ------------------------------------------------------------------------------------------ */
+/* ---- the program's calls ----------------------------------------------------------------------------------------- */
 
 void node_cluster_begin(void)
 {
@@ -114,7 +114,7 @@ void node_cluster_wrote(const struct http1_span *chunks, size_t count, ssize_t n
     call_is_over();
 }
 
-/* ---- leaving: the drain thread ---------------------------------------------------------------------------------------------- */
+/* ---- leaving: the drain thread ----------------------------------------------------------------------------------- */
 
 /* Does another worker of our primary take what this process takes no longer? Without one the primary would close its
  * listener, at once and not only when this process ends. */

@@ -170,8 +170,8 @@ static inline size_t feed(struct http1 *p, const char *data, size_t n, enum http
 
 /* ---- in ----------------------------------------------------------------------------------------- */
 
-/* What the client sent before the byte at offset `at` of its first message, as far as http1 keeps it: digits, or the beginning of
- * HTTP/2's preface, look like a method. NULL: it cannot be told. */
+/* What the client sent before the byte at offset `at` of its first message, as far as http1 keeps it: digits, or the
+ * beginning of HTTP/2's preface, look like a method. NULL: it cannot be told. */
 static const char *first_bytes(const struct conn *c, uint64_t at)
 {
     static const char preface[] = "PRI * HTTP/";
@@ -185,8 +185,8 @@ static const char *first_bytes(const struct conn *c, uint64_t at)
     return at == sizeof preface - 1 && memcmp(f->method, "PRI", 4) == 0 ? preface : NULL;
 }
 
-/* The first request, or what stands in its place, was refused: `here` bytes of this call, up to data[0], with which n more have
- * come. A line that has begun in an earlier call says nothing if it begins with letters, as a method does. */
+/* The first request, or what stands in its place, was refused: `here` bytes of this call, up to data[0], with which n
+ * more have come. A line that has begun in an earlier call says nothing if it begins with letters, as a method does. */
 static void note_client_first(struct conn *c, const uint8_t *data, size_t n, size_t here)
 {
     enum spoken_first what = FIRST_EITHER;
@@ -235,8 +235,8 @@ static void follow_proxy_header(struct conn *c, const char *data, size_t n)
         conn_follow_requests(c, data + took, n - took);
 }
 
-/* n bytes that http1 does not take: the last one before data[0] is the one that it has refused, if this is the call in which it
- * has (now); `here` bytes of this call were before data[0]. */
+/* n bytes that http1 does not take: the last one before data[0] is the one that it has refused, if this is the call in
+ * which it has (now); `here` bytes of this call were before data[0]. */
 static void follow_no_http1(struct conn *c, const char *data, size_t n, bool now, size_t here)
 {
     uint64_t offset = c->read_bytes - n - 1;
@@ -323,8 +323,8 @@ static INLINE void expect_next(const struct conn *c, struct http1 *out)
         http1_expect(out, flags & RUN_HEAD, flags & RUN_CONNECT);
 }
 
-/* The server has said what is no response, or has switched protocols: `here` bytes from begin[0] on are taken, and n more have
- * come. */
+/* The server has said what is no response, or has switched protocols: `here` bytes from begin[0] on are taken, and n
+ * more have come. */
 static void note_no_response(struct conn *c, const char *begin, size_t n, size_t here)
 {
     bool first = LOAD(c->out.facts.status) == 0 && c->message.out == here;

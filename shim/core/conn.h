@@ -90,9 +90,9 @@ struct conn {
     uint8_t pin;                  /* lock: the drain's thread acts on fd, or the program closes it */
     uint8_t opaque_reason;        /* enum opaque_reason */
     uint8_t ownership;            /* enum conn_ownership */
-    uint64_t
-        inode; /* of a shared one, while /proc is searched for its other holders (0: there is one); of CONN_JUST_FOUND */
-    bool stale; /* closed by a call that no hook saw: fd may be another connection's by now, so fd is not used */
+    uint64_t inode; /* of a shared one, while /proc is searched for its other holders (0: there is one); of
+                       CONN_JUST_FOUND */
+    bool stale;     /* closed by a call that no hook saw: fd may be another connection's by now, so fd is not used */
     struct http1 in, out;
     struct conn_ring ring;
     struct {

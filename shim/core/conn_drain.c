@@ -48,8 +48,8 @@ void conn_drain_look(struct conn_facts *f, const struct conn *c)
     f->state = f->opaque ? (uint8_t)conn_opaque_state(c) : OPAQUE_ANSWERED;
     f->keeps_reading = !conn_may_shut_read(c);
     f->busy = f->stage < CONN_HALF_CLOSED && conn_drain_busy(c);
-    /* After `busy`: a writer puts the new time down before its response is complete, so that no idle connection is seen with
-     * the time of the response before. */
+    /* After `busy`: a writer puts the new time down before its response is complete, so that no idle connection is seen
+     * with the time of the response before. */
     f->since = LOAD(c->since);
     f->must_linger = LOAD(c->must_linger);
     f->acked = __atomic_load_n(&c->acked, __ATOMIC_ACQUIRE);
@@ -92,8 +92,8 @@ static struct conn_decision drain_lingering(const struct conn_facts *f, const st
 
 /* ---- open -------------------------------------------------------------------------------------------------------- */
 
-/* After a fork a connection belongs to the process that first uses it. One that the parent had only accepted is probably
- * this process's, which may not have come to it yet: it is kept for the idle window. */
+/* After a fork a connection belongs to the process that first uses it. One that the parent had only accepted is
+ * probably this process's, which may not have come to it yet: it is kept for the idle window. */
 static struct conn_decision drain_inherited(const struct conn_facts *f, const struct conn_policy *p, nsec_t now)
 {
     nsec_t until = p->signal_at + p->idle;
@@ -103,9 +103,9 @@ static struct conn_decision drain_inherited(const struct conn_facts *f, const st
 }
 
 /* The idle window is over: has a request come in the last moment? A request moves from the kernel's buffer through the
- * program's read() to the parser. The three places are asked in this order, or a request could pass between two questions.
- * (A read that waits where others have read before it looks like one that has bytes, for ever: it counts until `latest`.)
- * ASK_NOTHING: all is known, and *spoken says it. */
+ * program's read() to the parser. The three places are asked in this order, or a request could pass between two
+ * questions. (A read that waits where others have read before it looks like one that has bytes, for ever: it counts
+ * until `latest`.) ASK_NOTHING: all is known, and *spoken says it. */
 static enum conn_question ask_spoken(const struct conn_facts *f, bool before_latest, bool *spoken)
 {
     if (is_unknown(f, ASK_UNREAD))
@@ -124,7 +124,8 @@ static enum conn_question ask_spoken(const struct conn_facts *f, bool before_lat
     return ASK_NOTHING;
 }
 
-/* Idle, or opaque and quiet, until `until`. Then the program reads end of file, and has as long again to react to it. */
+/* Idle, or opaque and quiet, until `until`. Then the program reads end of file, and has as long again to react to
+ * it. */
 static struct conn_decision drain_idle(const struct conn_facts *f, const struct conn_policy *p, nsec_t until,
                                        nsec_t now)
 {
@@ -164,8 +165,8 @@ static bool may_hasten(const struct conn_facts *f, const struct conn_policy *p)
     return p->hasten && !f->unsent && f->state != OPAQUE_BUSY && f->stage < CONN_HALF_CLOSED && !f->shared;
 }
 
-/* What cannot be read: who spoke last decides, and silence only after the server's word. A client that may want no answer (a small
- * record of HTTP/2 over TLS) is waited for twice as long. */
+/* What cannot be read: who spoke last decides, and silence only after the server's word. A client that may want no
+ * answer (a small record of HTTP/2 over TLS) is waited for twice as long. */
 static struct conn_decision drain_opaque(const struct conn_facts *f, const struct conn_policy *p, nsec_t now)
 {
     if (is_unknown(f, ASK_MOVED))

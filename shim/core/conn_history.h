@@ -1,8 +1,8 @@
-/* conn_history.h: what became of each connection in a drain: its states, with their times. A table in memory that the processes
- * of a group share, so that the one report of the drain can tell of all, also of those that have died.
+/* conn_history.h: what became of each connection in a drain: its states, with their times. A table in memory that the
+ * processes of a group share, so that the one report of the drain can tell of all, also of those that have died.
  *
- * Pure: the memory and the time are the caller's. Lock-free; any process, any thread, any signal handler. Bounded: what there
- * is no room for is counted. What another process has written is never trusted to be in range. */
+ * Pure: the memory and the time are the caller's. Lock-free; any process, any thread, any signal handler. Bounded: what
+ * there is no room for is counted. What another process has written is never trusted to be in range. */
 #ifndef LASTCALL_CONN_HISTORY_H
 #define LASTCALL_CONN_HISTORY_H
 

@@ -45,8 +45,8 @@ static bool duck_is_over(const struct drain *d, const struct census *c, const st
     return c->participant ? c->coordinator_phase >= DRAIN_STOPPING_ACCEPT : now >= *until;
 }
 
-/* A handshake under way may never complete (and with TCP_DEFER_ACCEPT waits for the client to speak): that is waited for
- * no longer than for an idle one. While queues move, the clients that were kept out of them still come in. */
+/* A handshake under way may never complete (and with TCP_DEFER_ACCEPT waits for the client to speak): that is waited
+ * for no longer than for an idle one. While queues move, the clients that were kept out of them still come in. */
 static nsec_t handshakes_until(const struct drain *d, const struct census *c, const struct options *o)
 {
     return later(d->stopping_from, c->queue_moved) + o->idle;
@@ -65,7 +65,8 @@ static bool nothing_outstanding(const struct census *c)
     return c->queued == 0 && c->in_flight == 0 && c->idle == 0 && c->ending == 0 && c->members == 0;
 }
 
-/* Is a response still to come? (Output that is not acknowledged yet is the kernel's to send, when the process is gone too.) */
+/* Is a response still to come? (Output that is not acknowledged yet is the kernel's to send, when the process is gone
+ * too.) */
 static bool any_request(const struct census *c)
 {
     return c->queued + (c->in_flight - c->unsent) + c->members_open + c->aborted > 0;
@@ -115,9 +116,10 @@ static void begin_guard(struct drain *d, struct drain_actions *act, const struct
     act->wake_at = now;
 }
 
-/* A program whose requests are all done is not ended, however long its own shutdown takes. One that has dropped requests (apache
- * closes their connections, and waits for the threads that serve them) is, by the deadline. One that got its signal first goes on
- * accepting as long as it likes, so nothing but its exit says that no request will come. */
+/* A program whose requests are all done is not ended, however long its own shutdown takes. One that has dropped
+ * requests (apache closes their connections, and waits for the threads that serve them) is, by the deadline. One that
+ * got its signal first goes on accepting as long as it likes, so nothing but its exit says that no request will
+ * come. */
 static struct drain_actions guard(struct drain *d, const struct census *c, nsec_t end, nsec_t now)
 {
     struct drain_actions act = {.wake_at = earlier(end, c->next_expiry)};

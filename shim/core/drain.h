@@ -33,8 +33,8 @@ struct census {
     uint8_t answer;     /* enum program_answer */
     unsigned aborted; /* requests that will have no answer: dropped by the program, or by members whose drain is over */
     nsec_t last_accept; /* when a connection last arrived; 0 never */
-    nsec_t
-        queue_moved; /* when a connection last left the queue of a stopped listener, or will have been asked to; 0 never */
+    nsec_t queue_moved; /* when a connection last left the queue of a stopped listener, or will have been asked to; 0
+                           never */
     nsec_t next_expiry; /* when the first idle window ends; 0 none */
 
     /* the group (DESIGN section 8) */
@@ -87,7 +87,8 @@ void drain_signal(struct drain *d, nsec_t now);
 /* Something may have changed, or time has passed. The census is of this moment. */
 struct drain_actions drain_step(struct drain *d, const struct census *census, const struct options *o, nsec_t now);
 
-/* Have the listeners been told to stop accepting? (Not where the program got its signal first: it closes them itself.) */
+/* Have the listeners been told to stop accepting? (Not where the program got its signal first: it closes them
+ * itself.) */
 static inline bool drain_stops_accepting(const struct drain *d)
 {
     return d->stopping_from != 0;

@@ -16,10 +16,12 @@ struct go_signature {
 /* Look through n bytes of executable code, which lie (or will lie) at `address`; adds to *found. */
 void go_signature_find(const uint8_t *text, size_t n, uint64_t address, struct go_signature *found);
 
-/* Do these n bytes of a PT_NOTE segment hold the note that Go's linker writes? (cmd/link, elf.go: ELF_NOTE_GOBUILDID) */
+/* Do these n bytes of a PT_NOTE segment hold the note that Go's linker writes? (cmd/link, elf.go:
+ * ELF_NOTE_GOBUILDID) */
 bool go_signature_is_note(const uint8_t *note, size_t n);
 
-/* Is the head of Go's build information in these n bytes? A program without a build id has no note. (debug/buildinfo) */
+/* Is the head of Go's build information in these n bytes? A program without a build id has no note.
+ * (debug/buildinfo) */
 bool go_signature_has_buildinfo(const uint8_t *data, size_t n);
 
 #endif

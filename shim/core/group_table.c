@@ -90,8 +90,8 @@ static void fill(struct group_table *m, struct member *who, int parent, nsec_t n
 
 int group_table_claim(struct group_table *m, int parent, enum member_state state, nsec_t now)
 {
-    /* Not the slot that was given back last: its process may still be about to end, and the slot's pid tells that it is a
-     * member (a process for each connection: slots come and go by the hundred). */
+    /* Not the slot that was given back last: its process may still be about to end, and the slot's pid tells that it is
+     * a member (a process for each connection: slots come and go by the hundred). */
     for (uint32_t n = 0, first = __atomic_load_n(&m->next_serial, __ATOMIC_RELAXED); n < GROUP_TABLE_MAX; n++) {
         int i = (int)((first + n) % GROUP_TABLE_MAX);
         uint32_t taken = TAKEN, none = MEMBER_FREE, top = m->top;
@@ -126,8 +126,8 @@ bool group_table_leave(struct group_table *m, int at, uint32_t serial, bool keep
     uint32_t state = state_of(gone);
     if (!is_life(state) || gone->serial != serial)
         return false;
-    /* While the process still counts as alive: else the children's coordinator would not see them for a moment, and might
-     * not wait for them. */
+    /* While the process still counts as alive: else the children's coordinator would not see them for a moment, and
+     * might not wait for them. */
     hand_children_on(m, at, serial);
     while (is_life(state) && __atomic_load_n(&gone->serial, __ATOMIC_RELAXED) == serial)
         if (__atomic_compare_exchange_n(&gone->state, &state, keep ? MEMBER_LEFT : MEMBER_FREE, false, __ATOMIC_ACQ_REL,
@@ -136,7 +136,7 @@ bool group_table_leave(struct group_table *m, int at, uint32_t serial, bool keep
     return false;
 }
 
-/* ---- masters and workers ------------------------------------------------------------------------------------------- */
+/* ---- masters and workers ----------------------------------------------------------------------------------------- */
 
 int group_table_find(const struct group_table *m, int pid)
 {
@@ -282,7 +282,8 @@ void group_table_clear_external(struct group_table *m, uint64_t inode, uint32_t 
         __atomic_store_n(&m->listener[known].members_only, 1, __ATOMIC_RELEASE);
 }
 
-/* Does a coordinator still report what this member has aborted? One that has left is kept until its coordinator has reported. */
+/* Does a coordinator still report what this member has aborted? One that has left is kept until its coordinator has
+ * reported. */
 static bool is_to_be_reported(const struct group_table *m, uint32_t serial)
 {
     for (int i = 0; serial != 0 && i < group_table_top(m); i++)

@@ -99,8 +99,8 @@ struct group_table {
     struct spoken_table spoken; /* on the listeners */
 };
 
-/* The table, and, where its founder was told to keep one, the history of the group's drains. A page of the history costs
- * nothing before something is written there. */
+/* The table, and, where its founder was told to keep one, the history of the group's drains. A page of the history
+ * costs nothing before something is written there. */
 struct group_memory {
     struct group_table table;
     struct conn_history history;
@@ -137,10 +137,9 @@ int group_table_parent(const struct group_table *m, int at);
  *   exec'd, and accepts on a listener of others where its parent does not      a worker
  *   exec'd, and accepts on such a listener beside its parent, or has members
  *   of its own                                                                 a successor (nginx USR2)
- *   exec'd, and accepts only on what it has bound itself                       another server, which its parent (a deploy
- *                                                                              hook, a login) has only started
- *   exec'd, and has shown nothing yet                                          not known
- * A parent that is gone to another program (a shell) stands for the process that it came from. */
+ *   exec'd, and accepts only on what it has bound itself                       another server, which its parent (a
+ * deploy hook, a login) has only started exec'd, and has shown nothing yet                                          not
+ * known A parent that is gone to another program (a shell) stands for the process that it came from. */
 int group_table_master(const struct group_table *m, int at);
 
 /* Does a drain of `root` include `at`? `at` is the same process, its worker, or a worker of such a worker. */

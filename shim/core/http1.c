@@ -897,8 +897,8 @@ static bool line_may_end(const struct http1 *p)
 
 static NOINLINE enum http1_event take_byte(struct http1 *p, uint8_t c)
 {
-    /* RFC 9112 2.2: a single LF ends a line of a head as CRLF does: take the CR that is not there first. In chunks and trailers
-     * a single LF stays bad, since recipients differ in what they make of it. */
+    /* RFC 9112 2.2: a single LF ends a line of a head as CRLF does: take the CR that is not there first. In chunks and
+     * trailers a single LF stays bad, since recipients differ in what they make of it. */
     if (UNLIKELY(c == '\n') && line_may_end(p)) {
         if (take_byte(p, '\r') == HTTP1_BAD)
             return HTTP1_BAD;

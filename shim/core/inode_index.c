@@ -23,8 +23,8 @@ void inode_index_init(struct inode_index *x, void *memory, uint32_t count)
         x->shift--;
 }
 
-/* Inodes of sockets are numbered one after the other, with strides: two multiplications spread them, best in the highest bits
- * (Knuth, 6.4; the constants are splitmix64's). */
+/* Inodes of sockets are numbered one after the other, with strides: two multiplications spread them, best in the
+ * highest bits (Knuth, 6.4; the constants are splitmix64's). */
 static uint32_t place_of(const struct inode_index *x, uint64_t inode)
 {
     uint64_t spread = inode * 0x9e3779b97f4a7c15u;

@@ -1,4 +1,5 @@
-/* inode_index.h: from the inode of a socket to the connections that have it, for a walk through the sockets of other processes.
+/* inode_index.h: from the inode of a socket to the connections that have it, for a walk through the sockets of other
+ * processes.
  *
  * Pure: the memory is the caller's. A hash table that is filled once, never more than half. */
 #ifndef LASTCALL_INODE_INDEX_H

@@ -3,10 +3,11 @@
 
 enum { SIG_INT = 2, SIG_QUIT = 3, SIG_USR1 = 10, SIG_TERM = 15, SIG_WINCH = 28 };
 
-/* Sources: the STOPSIGNAL of the official images (nginx, httpd, php, haproxy), and of Debian 12's packages the units (nginx.service:
- * ExecStop= sends QUIT) and manuals: nginx(8), php-fpm(8), apache2ctl(8) "graceful-stop", haproxy's management.txt 4 ("soft
- * stop"), unicorn_rails(1) SIGNALS, lighttpd(8) ("SIGINT shuts down gracefully"), uwsgi's signals: its TERM may mean reload, what
- * stops it is QUIT or INT. To all but haproxy (whose TERM cuts too) the signal means the same in the workers as in the master. */
+/* Sources: the STOPSIGNAL of the official images (nginx, httpd, php, haproxy), and of Debian 12's packages the units
+ * (nginx.service: ExecStop= sends QUIT) and manuals: nginx(8), php-fpm(8), apache2ctl(8) "graceful-stop", haproxy's
+ * management.txt 4 ("soft stop"), unicorn_rails(1) SIGNALS, lighttpd(8) ("SIGINT shuts down gracefully"), uwsgi's
+ * signals: its TERM may mean reload, what stops it is QUIT or INT. To all but haproxy (whose TERM cuts too) the signal
+ * means the same in the workers as in the master. */
 static const struct {
     const char *name;        /* of the executable; a version may follow: php-fpm8.2 */
     const char *interpreter; /* NULL: it is an executable of its own */
@@ -90,7 +91,8 @@ uint64_t known_program_signals(int graceful, bool has_terminal)
     uint64_t signals = UINT64_C(1) << SIG_TERM;
     if (graceful != 0)
         signals |= UINT64_C(1) << graceful;
-    /* With a terminal INT is the ^C of somebody who does not want to wait; without one it comes from a supervisor (Nomad, Fly). */
+    /* With a terminal INT is the ^C of somebody who does not want to wait; without one it comes from a supervisor
+     * (Nomad, Fly). */
     if (!has_terminal)
         signals |= UINT64_C(1) << SIG_INT;
     return signals;

@@ -1,9 +1,9 @@
-/* node_cluster_lines.h: what node's cluster says where the primary accepts and hands each connection to a worker (SCHED_RR):
- * lines of JSON on a unix socket between the two. A connection comes with
+/* node_cluster_lines.h: what node's cluster says where the primary accepts and hands each connection to a worker
+ * (SCHED_RR): lines of JSON on a unix socket between the two. A connection comes with
  *   {"cmd":"NODE_HANDLE","type":"net.Native","msg":{"cmd":"NODE_CLUSTER","act":"newconn","key":"127.0.0.1:80:4:-1:0","seq":7}}
- * and a worker that says, for this key, what its own server.close() would say, is handed no more connections of the key.
- * Source: node, lib/internal/cluster/round_robin_handle.js (handoff, remove), primary.js (close), utils.js (sendHelper),
- * lib/internal/child_process.js (_send).
+ * and a worker that says, for this key, what its own server.close() would say, is handed no more connections of the
+ * key. Source: node, lib/internal/cluster/round_robin_handle.js (handoff, remove), primary.js (close), utils.js
+ * (sendHelper), lib/internal/child_process.js (_send).
  *
  * Pure. One thread reads the socket; the others may look. */
 #ifndef LASTCALL_NODE_CLUSTER_LINES_H
@@ -17,8 +17,8 @@ enum {
     NODE_CLUSTER_CLOSE_MAX = NODE_CLUSTER_KEYS * (NODE_CLUSTER_KEY_MAX + 64)
 };
 
-/* The listeners that this worker is handed connections of, by their keys. A listener with a long or strange key, or one too
- * many, is not noted. */
+/* The listeners that this worker is handed connections of, by their keys. A listener with a long or strange key, or one
+ * too many, is not noted. */
 struct node_cluster_lines {
     struct node_cluster_key {
         uint8_t len;
@@ -27,13 +27,15 @@ struct node_cluster_lines {
     uint32_t keys; /* an entry is complete before it counts */
 };
 
-/* The socket to the primary, if the process is such a worker and speaks JSON, as its first environment says; else -1. */
+/* The socket to the primary, if the process is such a worker and speaks JSON, as its first environment says; else
+ * -1. */
 int node_cluster_lines_socket(const char *const *environment);
 
 /* The primary has sent these bytes. True: a connection was handed over. */
 bool node_cluster_lines_received(struct node_cluster_lines *c, const char *bytes, size_t n);
 
-/* Write the lines that end the handing over, for all keys, into out, NODE_CLUSTER_CLOSE_MAX bytes. Returns their length. */
+/* Write the lines that end the handing over, for all keys, into out, NODE_CLUSTER_CLOSE_MAX bytes. Returns their
+ * length. */
 size_t node_cluster_lines_close(const struct node_cluster_lines *c, char *out);
 
 /* A number that two workers have in common if they are handed connections of the same listeners; 0: of none. */

@@ -91,8 +91,8 @@ static bool in_record(const struct opaque_records *r)
     return LOAD(r->left) > 0 || LOAD(r->have) > 0;
 }
 
-/* The content type of encrypted records, of the handshake; and the largest record of an HTTP/2 client that may be nothing but
- * SETTINGS ACK, PING ACK or WINDOW_UPDATE: 26 bytes of frames, and 17 that AEAD and the inner type add. */
+/* The content type of encrypted records, of the handshake; and the largest record of an HTTP/2 client that may be
+ * nothing but SETTINGS ACK, PING ACK or WINDOW_UPDATE: 26 bytes of frames, and 17 that AEAD and the inner type add. */
 enum { TLS_HANDSHAKE = 22, TLS_APPLICATION = 23, TLS_SMALL = 43, TLS_TICKET_MIN = 100, TLS_TICKETS_MAX = 4 };
 
 /* The server's Finished: the head of a message, a hash of SHA-256 or SHA-384, and 17 bytes as above. */
@@ -101,8 +101,8 @@ static bool is_finished_len(uint32_t len)
     return len == 4 + 32 + 17 || len == 4 + 48 + 17;
 }
 
-/* Go's crypto/tls sends its ticket in its first flight, after its Finished (sendServerFinished), and none later. (What an HTTP/2 server
- * may send there is shorter: SETTINGS.) */
+/* Go's crypto/tls sends its ticket in its first flight, after its Finished (sendServerFinished), and none later. (What
+ * an HTTP/2 server may send there is shorter: SETTINGS.) */
 static bool sent_ticket_early(const struct opaque *o)
 {
     return is_finished_len(LOAD(o->flight[1])) && LOAD(o->flight[0]) >= TLS_TICKET_MIN;
@@ -131,8 +131,9 @@ static void tls_received(struct opaque *o, uint8_t type, uint32_t len)
     say(o, OPAQUE_CLIENT);
 }
 
-/* RFC 8446 4.6.1: after the client's Finished the server sends tickets, which answer nothing: none or one, or several of one
- * length. A response taken for a ticket holds the drain until the deadline; a ticket taken for a response loses the request. */
+/* RFC 8446 4.6.1: after the client's Finished the server sends tickets, which answer nothing: none or one, or several
+ * of one length. A response taken for a ticket holds the drain until the deadline; a ticket taken for a response loses
+ * the request. */
 static bool is_ticket(struct opaque *o, uint32_t len)
 {
     uint8_t tickets = LOAD(o->tickets);

@@ -21,10 +21,11 @@ struct listen_filter { /* one element of LASTCALL_LISTEN */
 
 struct options {
     bool disable;
-    uint64_t signals;  /* bit n = signal n begins a drain */
-    bool signals_auto; /* and those that the program is known to stop by (core/known_program.h) */
-    int forward;       /* signal delivered instead of the deferred one; 0 = the same */
-    int shutdown_signal; /* of a program that is known: by it the program lets its requests end; 0 = not known. No variable */
+    uint64_t signals;      /* bit n = signal n begins a drain */
+    bool signals_auto;     /* and those that the program is known to stop by (core/known_program.h) */
+    int forward;           /* signal delivered instead of the deferred one; 0 = the same */
+    int shutdown_signal;   /* of a program that is known: by it the program lets its requests end; 0 = not known. No
+                              variable */
     nsec_t timeout, delay; /* 0: none */
     nsec_t shutdown_time;  /* so long before the deadline a program with a handler of its own gets its signal */
     bool deliver_first;    /* such a program gets its signal at once */
@@ -62,8 +63,8 @@ unsigned options_read(struct options *o, const char *const *envp, struct options
  * untouched. Never more than INT64_MAX ns, so that it can be added to any time. */
 bool options_duration(const char *text, nsec_t *out);
 
-/* Does the filter let a listener with this address pass? Without a filter all do. family 4, 6 or 1; port in host order; addr
- * network order (v4-mapped IPv6 counts as IPv4); path_len bytes of sun_path. */
+/* Does the filter let a listener with this address pass? Without a filter all do. family 4, 6 or 1; port in host order;
+ * addr network order (v4-mapped IPv6 counts as IPv4); path_len bytes of sun_path. */
 bool options_listens(const struct options *o, uint8_t family, uint16_t port, const uint8_t *addr, const char *path,
                      size_t path_len);
 

@@ -1,8 +1,8 @@
 /* proxy_protocol.c: see proxy_protocol.h. */
 #include "core/proxy_protocol.h"
 
-/* Version 1 is a line of at most 107 bytes, CRLF included (section 2.1). Version 2 is a signature, a byte of version and command, a
- * byte of family, the length of the rest (section 2.2). */
+/* Version 1 is a line of at most 107 bytes, CRLF included (section 2.1). Version 2 is a signature, a byte of version
+ * and command, a byte of family, the length of the rest (section 2.2). */
 enum { V1_MAX = 107, V2_SIGNATURE = 12, V2_HEAD = 16 };
 static const uint8_t signature[V2_SIGNATURE] = {'\r', '\n', '\r', '\n', 0, '\r', '\n', 'Q', 'U', 'I', 'T', '\n'};
 

@@ -1,5 +1,5 @@
-/* seccomp_filter.c: see seccomp_filter.h. Jumps go forward only (bpf_check_classic), so that one pass in order has seen all
- * ways to an instruction before it comes there. */
+/* seccomp_filter.c: see seccomp_filter.h. Jumps go forward only (bpf_check_classic), so that one pass in order has seen
+ * all ways to an instruction before it comes there. */
 #include "core/seccomp_filter.h"
 
 /* linux/bpf_common.h */

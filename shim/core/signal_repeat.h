@@ -1,9 +1,9 @@
 /* signal_repeat.h: which drain signal, after the one that began a drain, ends the drain at once.
  *
- * A supervisor escalates by itself: systemd sends TERM when ExecStop= (QUIT, for nginx) has taken its time, and what comes last is
- * KILL. So a drain signal of another kind never ends a drain when it comes for the first time. A repeat of a signal that has
- * come already does, but for repeats within DRAIN_REPEAT of the first of its kind, which are the same signal (systemd,
- * Heroku and forwarding parents send two).
+ * A supervisor escalates by itself: systemd sends TERM when ExecStop= (QUIT, for nginx) has taken its time, and what
+ * comes last is KILL. So a drain signal of another kind never ends a drain when it comes for the first time. A repeat
+ * of a signal that has come already does, but for repeats within DRAIN_REPEAT of the first of its kind, which are the
+ * same signal (systemd, Heroku and forwarding parents send two).
  *
  * Pure. One struct for each drain, zeroed; any thread, any signal handler. */
 #ifndef LASTCALL_SIGNAL_REPEAT_H

@@ -29,8 +29,8 @@ static inline bool signal_view_holds(const struct signal_view *v, int sig)
 /* Begin: `kernel` is the disposition that the kernel has now. */
 void signal_view_hold(struct signal_view *v, int sig, const struct ksigaction *kernel);
 
-/* The program sets a disposition. True: our handler must (again) be in the kernel; false: the kernel must have the program's
- * own, for SIG_IGN is inherited by exec and begins no drain. */
+/* The program sets a disposition. True: our handler must (again) be in the kernel; false: the kernel must have the
+ * program's own, for SIG_IGN is inherited by exec and begins no drain. */
 bool signal_view_set(struct signal_view *v, int sig, const struct ksigaction *act);
 
 /* End: the program's disposition, to be put into the kernel. */

@@ -1,9 +1,10 @@
-/* spoken.h: what is spoken on a listener: HTTP or one of its kin, which a drain can wait for, or plainly something else, which
- * is left alone (DESIGN section 9.9).
+/* spoken.h: what is spoken on a listener: HTTP or one of its kin, which a drain can wait for, or plainly something
+ * else, which is left alone (DESIGN section 9.9).
  *
- * Pure. A connection is judged by the first bytes of both sides; its listener by its connections: one that is plainly HTTP
- * makes the listener HTTP for good, whatever others have said before. What the processes of a group find out is kept in a
- * table that they share: the process that accepts may not be the one that reads (one process per connection). */
+ * Pure. A connection is judged by the first bytes of both sides; its listener by its connections: one that is plainly
+ * HTTP makes the listener HTTP for good, whatever others have said before. What the processes of a group find out is
+ * kept in a table that they share: the process that accepts may not be the one that reads (one process per
+ * connection). */
 #ifndef LASTCALL_SPOKEN_H
 #define LASTCALL_SPOKEN_H
 
@@ -27,12 +28,12 @@ enum spoken_first {
 /* A server's first n > 0 bytes. */
 enum spoken_first spoken_first_of_server(const uint8_t *s, size_t n);
 
-/* The n first bytes of a client's line that is no HTTP/1 request: is it plainly none? No server may answer what has the method
- * and the target, or the version, of HTTP by anything else: such a line says nothing. */
+/* The n first bytes of a client's line that is no HTTP/1 request: is it plainly none? No server may answer what has the
+ * method and the target, or the version, of HTTP by anything else: such a line says nothing. */
 enum spoken_first spoken_first_of_client(const uint8_t *s, size_t n);
 
-/* What these two say of their listener. unix_: AF_UNIX. There the client's first bytes suffice, since such a listener is
- * drained only where it is HTTP. On TCP anybody may send anything: the server's answer has to agree. */
+/* What these two say of their listener. unix_: AF_UNIX. There the client's first bytes suffice, since such a listener
+ * is drained only where it is HTTP. On TCP anybody may send anything: the server's answer has to agree. */
 enum spoken spoken_judge(enum spoken_first client, enum spoken_first server, bool unix_);
 
 /* ---- the listeners of a group, by inode: lock-free, any process ---- */

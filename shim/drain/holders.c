@@ -17,18 +17,18 @@
 
 #include <time.h>
 
-/* A worker that holds our listener and has not shown yet that it serves, because it still starts, has so long to show it,
- * or a quarter of the time that there is. Meanwhile the others serve on. */
+/* A worker that holds our listener and has not shown yet that it serves, because it still starts, has so long to show
+ * it, or a quarter of the time that there is. Meanwhile the others serve on. */
 #define PATIENCE NSEC_PER_SEC
 
 static bool looked; /* into /proc, for this drain's listeners */
 
-/* The connections that are looked for, by their inodes: there may be as many sockets in other processes as connections here. entry
- * NULL: they are few, or there is no memory. */
+/* The connections that are looked for, by their inodes: there may be as many sockets in other processes as connections
+ * here. entry NULL: they are few, or there is no memory. */
 static struct inode_index wanted;
 
-/* The process that was judged last. membership_of may take a moment: it is asked once for a process that holds a listener, and
- * not at all for any other. */
+/* The process that was judged last. membership_of may take a moment: it is asked once for a process that holds a
+ * listener, and not at all for any other. */
 struct holder {
     uint64_t pid;
     enum membership membership;

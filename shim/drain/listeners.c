@@ -23,9 +23,9 @@ static bool swap(struct listener *l)
     return placeholder_put(l, l->shared ? PLACEHOLDER_INTERRUPT : PLACEHOLDER_SHUT);
 }
 
-/* Sockets of others in our SO_REUSEPORT group: the kernel goes on giving this socket its part of the new clients, by the hash of
- * their addresses, however it is hidden, for as long as it is open. Their SYNs are dropped, and they send them again: by then
- * it is closed (inet_lookup_reuseport, reuseport_stop_listen_sock). */
+/* Sockets of others in our SO_REUSEPORT group: the kernel goes on giving this socket its part of the new clients, by
+ * the hash of their addresses, however it is hidden, for as long as it is open. Their SYNs are dropped, and they send
+ * them again: by then it is closed (inet_lookup_reuseport, reuseport_stop_listen_sock). */
 static bool grouped_with_others(const struct listener *l)
 {
     uint64_t inodes[LISTENERS_MAX];
@@ -47,8 +47,8 @@ static bool is_external(struct listener *l)
 }
 
 /* The clients that a full queue keeps out have connected, as they see it: the kernel has dropped the last ACK of their
- * handshake, and takes it when it is sent again, if there is room by then. Where it had given them SYN cookies, that ACK
- * finds them only through a listener that is not hidden. */
+ * handshake, and takes it when it is sent again, if there is room by then. Where it had given them SYN cookies, that
+ * ACK finds them only through a listener that is not hidden. */
 static uint8_t stop_one(struct listener *l)
 {
     bool dropped = sock_has_dropped(l->fd);
@@ -142,8 +142,8 @@ static bool has_any_overflowed(void)
     return false;
 }
 
-/* The handshakes under way when the listeners were stopped. Each client among them that lives answers at the latest when the
- * kernel has sent the SYN-ACK again; one that has been silent for longer than PATIENCE has gone. */
+/* The handshakes under way when the listeners were stopped. Each client among them that lives answers at the latest
+ * when the kernel has sent the SYN-ACK again; one that has been silent for longer than PATIENCE has gone. */
 static struct {
     nsec_t stopping_from; /* of the drain that this is about */
     nsec_t asked_again_at;
@@ -225,8 +225,8 @@ bool listeners_detach(void)
     return closed;
 }
 
-/* A client in the queue is for this process to accept, or for another one that has not closed the listener yet. If this is the
- * last process, and has never accepted, that client would be waited for in vain. */
+/* A client in the queue is for this process to accept, or for another one that has not closed the listener yet. If this
+ * is the last process, and has never accepted, that client would be waited for in vain. */
 static bool can_close(const struct listener *l, bool last)
 {
     return queue_of(l, false) == 0 || (last && (group.flags & MEMBER_ACCEPTS) == 0 && group_self());
@@ -245,7 +245,8 @@ static bool close_one(struct listener *l, bool last)
 bool listeners_close(const struct drain *drain, bool last, nsec_t now)
 {
     bool all = true;
-    /* Handshakes that were waited for in vain: closing the listener would end them. The kernel gives them up in time. */
+    /* Handshakes that were waited for in vain: closing the listener would end them. The kernel gives them up in
+     * time. */
     if (handshakes.left > 0 && (now < handshakes.looked_at + config.idle || half_open(drain, now) > 0))
         return false;
     for (unsigned i = 0; i < listeners.used; i++) {
@@ -285,9 +286,11 @@ static bool is_any_interrupted(void)
 void listeners_census(struct census *census, const struct drain *drain, nsec_t now)
 {
     count_queues(census, drain, now);
-    /* After the placeholders came: a thread that is still in an accept of the old listener has counted itself before. */
+    /* After the placeholders came: a thread that is still in an accept of the old listener has counted itself
+     * before. */
     census->queued += __atomic_load_n(&stats.accepting, __ATOMIC_SEQ_CST);
-    /* Or, if its accept blocks, was interrupted: until it answers it may take a connection that only the sweep finds. */
+    /* Or, if its accept blocks, was interrupted: until it answers it may take a connection that only the sweep
+     * finds. */
     nsec_t until = drain->stopping_from + config.idle;
     if (is_any_interrupted() && now < until) {
         census->queued++;

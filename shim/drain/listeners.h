@@ -16,9 +16,9 @@ void listeners_census(struct census *census, const struct drain *drain, nsec_t n
  * none. */
 bool listeners_detach(void);
 
-/* Accepting has stopped in every process of the group: close the listeners, so that a successor can have their ports while
- * connections are still served (DESIGN section 3.8). last: the other processes have closed theirs. True: none is left open.
- * A listener that other processes were left with is none of ours. */
+/* Accepting has stopped in every process of the group: close the listeners, so that a successor can have their ports
+ * while connections are still served (DESIGN section 3.8). last: the other processes have closed theirs. True: none is
+ * left open. A listener that other processes were left with is none of ours. */
 bool listeners_close(const struct drain *drain, bool last, nsec_t now);
 
 /* How the first listener was stopped, for the report. */

@@ -39,7 +39,7 @@ void loop_begin(void)
     memset(&drain_state.drain, 0, sizeof drain_state.drain);
 }
 
-/* ---- signals ------------------------------------------------------------------------------------------------------ */
+/* ---- signals ----------------------------------------------------------------------------------------------------- */
 
 static void take_signals(void)
 {
@@ -57,7 +57,7 @@ static void take_signals(void)
     loop.signals_seen = signals;
 }
 
-/* ---- the census ----------------------------------------------------------------------------------------------------- */
+/* ---- the census -------------------------------------------------------------------------------------------------- */
 
 static void scan(struct census *census, nsec_t now)
 {
@@ -110,9 +110,9 @@ static void scan_group(struct census *census, uint32_t asked, nsec_t now)
     take_group_events(&events);
 }
 
-/* What will the program do with its signal? Without a thread of its own the drain could not guard a shutdown. Go's runtime has a
- * handler for every signal, which ends the process where the program has asked for nothing else (os/signal): with
- * LASTCALL_DELIVER=first somebody has said that it has. */
+/* What will the program do with its signal? Without a thread of its own the drain could not guard a shutdown. Go's
+ * runtime has a handler for every signal, which ends the process where the program has asked for nothing else
+ * (os/signal): with LASTCALL_DELIVER=first somebody has said that it has. */
 static enum program_answer program_answer(void)
 {
     if (drain_state.tid <= 0)
@@ -147,12 +147,12 @@ static void take_census(struct census *census, nsec_t now)
     census->answer = (uint8_t)program_answer();
 }
 
-/* ---- delivery --------------------------------------------------------------------------------------------------------- */
+/* ---- delivery ---------------------------------------------------------------------------------------------------- */
 
 /* Many programs test a flag that their handler sets, and then block: a signal between the two is noticed only when the
- * wait ends, perhaps never (nginx without a master). The last response is just out, so the main thread is likely to be right
- * there: it gets a millisecond of its own processor time to reach its wait (while it gets no processor it can neither reach it
- * nor heed a signal), but no more than 100 ms in all. */
+ * wait ends, perhaps never (nginx without a master). The last response is just out, so the main thread is likely to be
+ * right there: it gets a millisecond of its own processor time to reach its wait (while it gets no processor it can
+ * neither reach it nor heed a signal), but no more than 100 ms in all. */
 static void wait_until_main_blocks(void)
 {
     const struct timespec nap = {0, 50 * 1000};
@@ -192,8 +192,8 @@ static void add_aborted(const struct report_aborted *aborted, void *unused)
     group_add_aborted(aborted);
 }
 
-/* The coordinator reports for all; a participant only says how its own part has ended. So does a worker that would have left
- * anyway (one process per connection), and has lost nothing. */
+/* The coordinator reports for all; a participant only says how its own part has ended. So does a worker that would have
+ * left anyway (one process per connection), and has lost nothing. */
 static enum report_end report(bool guarded, nsec_t now)
 {
     drain_report_count_aborted();
@@ -221,8 +221,8 @@ static void deliver(void)
     } /* else this step's handler delivers: a signal from here is dropped where a tick is pending */
 }
 
-/* The deadline is over, and requests are outstanding. A program that has handled its signal ends by itself when it sees its
- * connections end; one that does not is ended, with its workers, which nobody would end any more. */
+/* The deadline is over, and requests are outstanding. A program that has handled its signal ends by itself when it sees
+ * its connections end; one that does not is ended, with its workers, which nobody would end any more. */
 static void end_process(void)
 {
     const struct timespec moment = {0, 150 * 1000 * 1000};
@@ -232,7 +232,8 @@ static void end_process(void)
     sys1(SYS_exit_group, 128 + deferred.first_signal);
 }
 
-/* The order counts: the report before the program can end; the members before a signal of the program's can reach them. */
+/* The order counts: the report before the program can end; the members before a signal of the program's can reach
+ * them. */
 static void deliver_and_finish(const struct drain_actions *act)
 {
     enum report_end end = REPORT_DRAINED;
@@ -260,7 +261,7 @@ static void tell_begun(bool is_last_moment)
     drain_report_begun(in_flight);
 }
 
-/* ---- the step ----------------------------------------------------------------------------------------------------------- */
+/* ---- the step ---------------------------------------------------------------------------------------------------- */
 
 /* The ports are free early: a successor can have them while this process still serves. */
 static void close_listeners(const struct census *census, uint8_t phase, nsec_t now)

@@ -8,8 +8,8 @@
 /* A drain begins: forget the one before. */
 void loop_begin(void);
 
-/* One step. *wake_at: when the next one is due though nothing changes; 0: never. False: the drain is over, and there is no
- * next one. */
+/* One step. *wake_at: when the next one is due though nothing changes; 0: never. False: the drain is over, and there is
+ * no next one. */
 bool loop_step(nsec_t *wake_at);
 
 /* An event of the private epoll set. True: it was the death of a process of our group. */

@@ -58,8 +58,8 @@ static bool replace(struct listener *l, int fd, enum placeholder_old how)
     return true;
 }
 
-/* Under the lock: a close of the program takes the slot from the number first, and waits for the lock (listeners_await_swap);
- * the number may be another file's after that. */
+/* Under the lock: a close of the program takes the slot from the number first, and waits for the lock
+ * (listeners_await_swap); the number may be another file's after that. */
 static bool is_still_there(const struct listener *l)
 {
     return l->live && listeners_of(l->fd) == l;

@@ -1,5 +1,6 @@
-/* placeholder.h: a listener that no client can ever connect to takes the number of one that has stopped accepting, so that the
- * kernel's listener can be closed while the program still has it (DESIGN section 5). Any thread, any signal handler. */
+/* placeholder.h: a listener that no client can ever connect to takes the number of one that has stopped accepting, so
+ * that the kernel's listener can be closed while the program still has it (DESIGN section 5). Any thread, any signal
+ * handler. */
 #ifndef LASTCALL_DRAIN_PLACEHOLDER_H
 #define LASTCALL_DRAIN_PLACEHOLDER_H
 
@@ -12,8 +13,8 @@ enum placeholder_old {
     PLACEHOLDER_KEEP,      /* another process of the group shuts it down */
 };
 
-/* False: the listener stays, until the process ends. The last process to do this resets every client in the queue: the queue
- * must be empty. */
+/* False: the listener stays, until the process ends. The last process to do this resets every client in the queue: the
+ * queue must be empty. */
 bool placeholder_put(struct listener *l, enum placeholder_old old);
 
 #endif

@@ -358,8 +358,8 @@ static void json_to(int fd, const struct report *r)
     put_to(fd, &line);
 }
 
-/* The line comes in pieces, and the file may be others' too. Half a line is no JSON, and the next report would be the other
- * half of it. */
+/* The line comes in pieces, and the file may be others' too. Half a line is no JSON, and the next report would be the
+ * other half of it. */
 static void report_to_file(const struct report *r)
 {
     int fd = report_fd;

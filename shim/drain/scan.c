@@ -291,9 +291,9 @@ void scan_connections(struct census *census, nsec_t now, bool first)
     }
 }
 
-/* The program reads end of file from a half-closed connection, but nothing wakes it to read: some programs wait in their shutdown for
- * all connections to end (hypercorn). Not before: data that comes after a shutdown of both directions is answered with a RST
- * (tcp_rcv_state_process), here as after the program's end. */
+/* The program reads end of file from a half-closed connection, but nothing wakes it to read: some programs wait in
+ * their shutdown for all connections to end (hypercorn). Not before: data that comes after a shutdown of both
+ * directions is answered with a RST (tcp_rcv_state_process), here as after the program's end. */
 void scan_end_reading(void)
 {
     for (uint32_t i = 0, n = pool_size(&connections); i < n; i++) {

@@ -9,7 +9,8 @@
  * first: this scan also records the state at the signal. */
 void scan_connections(struct census *census, nsec_t now, bool first);
 
-/* The delivery: the program shall notice that half-closed connections have ended, even if their peers keep them open. */
+/* The delivery: the program shall notice that half-closed connections have ended, even if their peers keep them
+ * open. */
 void scan_end_reading(void);
 
 /* The deadline is over: end every connection that is still open, in both directions. */

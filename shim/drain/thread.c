@@ -1,4 +1,5 @@
-/* thread.c: the thread of a drain: made by the first signal, gone after the delivery. And the timer that stands in for it. */
+/* thread.c: the thread of a drain: made by the first signal, gone after the delivery. And the timer that stands in for
+ * it. */
 #include "drain/drain.h"
 
 #include "compat/node_cluster.h"
@@ -58,8 +59,9 @@ static bool take_event(uint64_t token, nsec_t now)
     return token == NODE_CLUSTER_TOKEN || loop_peer_event(token) || scan_event(token, now);
 }
 
-/* Take what events there are within timeout ms. True: a census is worth taking. A census looks at all connections, so one
- * is taken for all that has happened: not one for every few events. `rounds`: events may come faster than they are taken. */
+/* Take what events there are within timeout ms. True: a census is worth taking. A census looks at all connections, so
+ * one is taken for all that has happened: not one for every few events. `rounds`: events may come faster than they are
+ * taken. */
 static bool take_events(int timeout)
 {
     struct epoll_event events[EVENTS];
@@ -129,8 +131,8 @@ static void start_watching(unsigned long flags)
         drain_state.watching = thread_clone(flags, stack - DRAIN_STACK, watch_group, NULL) < 0 ? 2 : 1;
 }
 
-/* No tick must reach the program: neither a later one nor one that is pending (it is blocked here; newer kernels take it
- * back by themselves). */
+/* No tick must reach the program: neither a later one nor one that is pending (it is blocked here; newer kernels take
+ * it back by themselves). */
 static void stop_timer(void)
 {
     const struct timespec none = {0, 0};

@@ -43,8 +43,8 @@ static bool is_same(const char *a, const char *b)
     return *a == *b;
 }
 
-/* The path as it was bound: a program keeps that text. By any other one it means it too only if it leads there, which is not
- * known any more. */
+/* The path as it was bound: a program keeps that text. By any other one it means it too only if it leads there, which
+ * is not known any more. */
 bool drain_is_successors_path(int dir, const char *path)
 {
     struct stat st;

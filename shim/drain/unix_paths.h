@@ -1,5 +1,5 @@
-/* unix_paths.h: the paths of the AF_UNIX listeners that this process has stopped. A server removes its path at its end: by then a
- * successor may have its socket there (DESIGN section 3.8). drain.h: the question of a hook. */
+/* unix_paths.h: the paths of the AF_UNIX listeners that this process has stopped. A server removes its path at its end:
+ * by then a successor may have its socket there (DESIGN section 3.8). drain.h: the question of a hook. */
 #ifndef LASTCALL_DRAIN_UNIX_PATHS_H
 #define LASTCALL_DRAIN_UNIX_PATHS_H
 

@@ -121,8 +121,8 @@ static uintptr_t page_of(const unsigned long *auxv)
     return 4096;
 }
 
-/* Writable and executable at once: where that is refused (MemoryDenyWriteExecute, SELinux), so is the first request, and
- * nothing has changed. */
+/* Writable and executable at once: where that is refused (MemoryDenyWriteExecute, SELinux), so is the first request,
+ * and nothing has changed. */
 static bool patch(uint8_t *at, uintptr_t page)
 {
     uintptr_t first = (uintptr_t)at & ~(page - 1),

@@ -1,5 +1,5 @@
-/* go.h: the other edge. A Go program makes no libc calls; it enters the kernel in one routine (core/go_signature.h), which we
- * replace by a jump to go_entry (entry_*.S). That asks the two functions below, and makes the call itself. */
+/* go.h: the other edge. A Go program makes no libc calls; it enters the kernel in one routine (core/go_signature.h),
+ * which we replace by a jump to go_entry (entry_*.S). That asks the two functions below, and makes the call itself. */
 #ifndef LASTCALL_GO_H
 #define LASTCALL_GO_H
 
@@ -52,8 +52,8 @@ int go_ends(struct go_call *g);
 HIDDEN void go_entry(void);
 void go_want_numbers(void);
 
-/* If this program is a Go program: take its system calls. auxv: as the kernel has put it on the first stack; NULL: unknown.
- * Constructor only. */
+/* If this program is a Go program: take its system calls. auxv: as the kernel has put it on the first stack; NULL:
+ * unknown. Constructor only. */
 HIDDEN void go_attach(const unsigned long *auxv);
 #endif
 

@@ -259,7 +259,7 @@ static int after_accept(struct go_call *g)
     return GO_DONE;
 }
 
-/* ---- exec: the child of a vfork, whose memory is the parent's, must hold no stack when it becomes another program ---- */
+/* ---- exec: the child of a vfork, whose memory is the parent's, must hold no stack when it becomes another program  */
 
 static int before_exec(struct go_call *g)
 {
@@ -327,7 +327,7 @@ static int after(struct go_call *g)
     }
 }
 
-/* ---- the common cases: a read or a write of a connection in service, with no other beside it; nothing there yet ---- */
+/* ---- the common cases: a read or a write of a connection in service, with no other beside it; nothing there yet -- */
 
 int go_begins(struct go_call *g)
 {

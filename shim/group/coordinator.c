@@ -143,10 +143,10 @@ bool coordinator_delivered(void)
     return false;
 }
 
-/* ---- a step -------------------------------------------------------------------------------------------------------- */
+/* ---- a step ------------------------------------------------------------------------------------------------------ */
 
-/* If we live in a PID namespace below our coordinator's, the coordinator has no number here (pid_namespaces(7)), and we do
- * not hear of its death. */
+/* If we live in a PID namespace below our coordinator's, the coordinator has no number here (pid_namespaces(7)), and we
+ * do not hear of its death. */
 static bool coordinator_has_a_number(void)
 {
     const struct member *self = group_self();
@@ -333,7 +333,7 @@ void coordinator_closed(void)
         group_wake_coordinators();
 }
 
-/* ---- the end ------------------------------------------------------------------------------------------------------- */
+/* ---- the end ----------------------------------------------------------------------------------------------------- */
 
 /* Has any participant of our drain still to say how its part has ended? */
 static bool is_unsettled(void)

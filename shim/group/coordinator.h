@@ -1,7 +1,7 @@
-/* coordinator.h: the drain of a group (DESIGN section 8) in two phases. The process that gets the drain signal coordinates:
- * it commands its descendants to drain too. All participants report that they are drained; the coordinator asks them to
- * confirm it (a connection may have come meanwhile); when all have, its signal is delivered, and then theirs.
- * Drain thread only, but for coordinator_delivered. */
+/* coordinator.h: the drain of a group (DESIGN section 8) in two phases. The process that gets the drain signal
+ * coordinates: it commands its descendants to drain too. All participants report that they are drained; the coordinator
+ * asks them to confirm it (a connection may have come meanwhile); when all have, its signal is delivered, and then
+ * theirs. Drain thread only, but for coordinator_delivered. */
 #ifndef LASTCALL_GROUP_COORDINATOR_H
 #define LASTCALL_GROUP_COORDINATOR_H
 

@@ -26,7 +26,7 @@ static bool begins(const char *entry, const char *with)
     return !*with;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
 
 static int hex(char c)
 {
@@ -79,7 +79,7 @@ void environment_switch_off(void)
     __atomic_store_n(&environment_name.off, true, __ATOMIC_RELEASE);
 }
 
-/* ---- starting programs ----------------------------------------------------------------------------------------------- */
+/* ---- starting programs ------------------------------------------------------------------------------------------- */
 
 size_t environment_room(char *const *env)
 {

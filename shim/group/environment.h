@@ -1,5 +1,5 @@
-/* environment.h: how a program that is started finds the group: a variable in its environment names the descriptor of the
- * group's memory, its cookie, and a process that has the descriptor. The variable is put into the new program's
+/* environment.h: how a program that is started finds the group: a variable in its environment names the descriptor of
+ * the group's memory, its cookie, and a process that has the descriptor. The variable is put into the new program's
  * environment alone: the environment of this process belongs to the program, which may free all of it (perl, php-fpm).
  * Any thread, any signal handler, a vfork child: nothing is written but the caller's memory. */
 #ifndef LASTCALL_GROUP_ENVIRONMENT_H

@@ -1,5 +1,5 @@
-/* join.h: how a process comes into its group: the memory is inherited over fork, and found over exec by a descriptor that
- * the environment names, or at an ancestor. */
+/* join.h: how a process comes into its group: the memory is inherited over fork, and found over exec by a descriptor
+ * that the environment names, or at an ancestor. */
 #ifndef LASTCALL_GROUP_JOIN_H
 #define LASTCALL_GROUP_JOIN_H
 

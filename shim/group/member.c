@@ -3,7 +3,7 @@
 
 #include "sys/syscall.h"
 
-/* ---- slots --------------------------------------------------------------------------------------------------------- */
+/* ---- slots ------------------------------------------------------------------------------------------------------- */
 
 /* Does the pid of this member mean the same process here? A pid is numbered where its parent lives
  * (pid_namespaces(7)). */
@@ -55,7 +55,7 @@ void member_show(const void *view, nsec_t timeout)
         show(self);
 }
 
-/* ---- forks --------------------------------------------------------------------------------------------------------- */
+/* ---- forks ------------------------------------------------------------------------------------------------------- */
 
 int member_fork_begin(void)
 {
@@ -93,7 +93,7 @@ void member_give_back(int slot)
         group_table_leave(group.table, slot, member_at(slot)->serial, false);
 }
 
-/* ---- what it shows of itself ---------------------------------------------------------------------------------------- */
+/* ---- what it shows of itself ------------------------------------------------------------------------------------- */
 
 void member_set_flags(uint32_t flags)
 {
@@ -111,7 +111,8 @@ void member_clear_flags(uint32_t flags)
         __atomic_fetch_and(&self->flags, ~flags, __ATOMIC_RELAXED);
 }
 
-/* This process, and its ancestors: a process that only waits for a worker of its own is on its way to no exec either. */
+/* This process, and its ancestors: a process that only waits for a worker of its own is on its way to no exec
+ * either. */
 void member_settle(void)
 {
     struct group_table *m = group.table;
@@ -133,7 +134,7 @@ bool member_is_settled(void)
     return self && __atomic_load_n(&self->state, __ATOMIC_ACQUIRE) == MEMBER_SERVES; /* AWAY: it is at its exec */
 }
 
-/* ---- its drain ------------------------------------------------------------------------------------------------------ */
+/* ---- its drain --------------------------------------------------------------------------------------------------- */
 
 void member_begin_drain(int sig, nsec_t signal_at)
 {
@@ -154,7 +155,7 @@ void member_defer(int sig)
         self->deferred = sig;
 }
 
-/* ---- exec and exit -------------------------------------------------------------------------------------------------- */
+/* ---- exec and exit ----------------------------------------------------------------------------------------------- */
 
 void member_exec_begin(void)
 {
@@ -188,7 +189,7 @@ void member_leave(void)
         group_wake_coordinators();
 }
 
-/* ---- questions ------------------------------------------------------------------------------------------------------ */
+/* ---- questions --------------------------------------------------------------------------------------------------- */
 
 bool member_is_worker(void)
 {

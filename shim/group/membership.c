@@ -43,7 +43,8 @@ static bool may_still_start(int pid)
 }
 
 /* One of our descendants that was exec'd and has shown nothing of itself. If it holds our listener, either it has just
- * received the listener and its hook has not come to say so (node's cluster replaces a worker), or it is a successor. */
+ * received the listener and its hook has not come to say so (node's cluster replaces a worker), or it is a
+ * successor. */
 static bool may_be_participant(int pid)
 {
     const struct group_table *m = group.table;

@@ -34,7 +34,7 @@ void peers_after_fork(void)
     memset(pidref, 0, sizeof pidref);
 }
 
-/* ---- deaths ------------------------------------------------------------------------------------------------------- */
+/* ---- deaths ------------------------------------------------------------------------------------------------------ */
 
 /* The member in slot `at` is gone. If it has not said so itself, the requests that it had in flight are aborted. */
 static void died(int at, bool of_our_drain, struct peers_deaths *deaths)
@@ -108,7 +108,7 @@ bool peers_out_of_reach(int at)
     return pidref[at].out_of_reach;
 }
 
-/* ---- commands ------------------------------------------------------------------------------------------------------ */
+/* ---- commands ---------------------------------------------------------------------------------------------------- */
 
 static long send_command(int at, int sig)
 {
@@ -126,8 +126,8 @@ static bool takes(int pid, int sig)
     return !proc_blocks(pid, sig) && !proc_status_has(pid, "SigIgn", sig);
 }
 
-/* Any drain signal makes a command. The signal that began the drain may be one that workers block, since it is for their
- * master alone (apache's WINCH). */
+/* Any drain signal makes a command. The signal that began the drain may be one that workers block, since it is for
+ * their master alone (apache's WINCH). */
 static int command_signal(int pid)
 {
     if (takes(pid, deferred.first_signal))

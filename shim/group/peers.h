@@ -1,5 +1,5 @@
-/* peers.h: the other processes of a drain, one by one, by their slots in the group's table: is it alive, and has it been
- * told to drain? Drain thread only, but for peers_after_fork. */
+/* peers.h: the other processes of a drain, one by one, by their slots in the group's table: is it alive, and has it
+ * been told to drain? Drain thread only, but for peers_after_fork. */
 #ifndef LASTCALL_GROUP_PEERS_H
 #define LASTCALL_GROUP_PEERS_H
 

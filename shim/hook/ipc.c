@@ -1,6 +1,6 @@
-/* ipc.c: hooks of the System V and POSIX calls that wait for another process or thread, and that SA_RESTART does not restart
- * (signal(7): semop, msgrcv; sem_timedwait and aio_suspend with a time-out). An EINTR that only our own handler caused is not
- * shown: servers take it for a lock that they could not get. */
+/* ipc.c: hooks of the System V and POSIX calls that wait for another process or thread, and that SA_RESTART does not
+ * restart (signal(7): semop, msgrcv; sem_timedwait and aio_suspend with a time-out). An EINTR that only our own handler
+ * caused is not shown: servers take it for a lock that they could not get. */
 #include "hook/waiting.h"
 
 #include <sys/sem.h>

@@ -1,5 +1,5 @@
-/* paths.c: hooks of the calls that remove a path. A stopped server's own socket may have given way to a successor's: then it is
- * gone already, and the successor's stays. */
+/* paths.c: hooks of the calls that remove a path. A stopped server's own socket may have given way to a successor's:
+ * then it is gone already, and the successor's stays. */
 #include "hook/hook_call.h"
 
 #include <fcntl.h>

@@ -1,6 +1,6 @@
-/* timed.c: sockets with a time-out of their own (SO_RCVTIMEO, SO_SNDTIMEO), connections of ours or not: what moves bytes there does
- * not restart after a handler (signal(7)). An upstream, a database: a request in flight waits in such a call. The descriptor gets a
- * slot when the time-out is set, so that all others cost what they did. */
+/* timed.c: sockets with a time-out of their own (SO_RCVTIMEO, SO_SNDTIMEO), connections of ours or not: what moves
+ * bytes there does not restart after a handler (signal(7)). An upstream, a database: a request in flight waits in such
+ * a call. The descriptor gets a slot when the time-out is set, so that all others cost what they did. */
 #include "hook/waiting.h"
 
 #include "sys/fd.h"
@@ -13,7 +13,8 @@
 /* The numbers of the kernel; libc's are these, or their successors. */
 enum { RCVTIMEO_OLD = 20, SNDTIMEO_OLD = 21, RCVTIMEO_NEW = 66, SNDTIMEO_NEW = 67 };
 
-/* A connection of ours that no hook has seen (its port tells) is for the sweep to find, a listener for its first accept. */
+/* A connection of ours that no hook has seen (its port tells) is for the sweep to find, a listener for its first
+ * accept. */
 static bool is_served(int fd)
 {
     struct sock_address local;

@@ -1,5 +1,5 @@
-/* waiting.h: one wait of the program that SA_RESTART does not restart (signal(7)): if only our own handler has interrupted it, it
- * goes on with the time that is left. */
+/* waiting.h: one wait of the program that SA_RESTART does not restart (signal(7)): if only our own handler has
+ * interrupted it, it goes on with the time that is left. */
 #ifndef LASTCALL_HOOK_WAITING_H
 #define LASTCALL_HOOK_WAITING_H
 
@@ -57,8 +57,8 @@ static inline const struct timespec *waiting_left_ts(const struct waiting *w, co
     return out;
 }
 
-/* A call on a socket with a time-out of its own (timed.c): the real call, made again where only our own handler has interrupted it
- * (out: one that writes). */
+/* A call on a socket with a time-out of its own (timed.c): the real call, made again where only our own handler has
+ * interrupted it (out: one that writes). */
 bool hook_timed_again(struct waiting *w, int fd, bool out);
 #define WAITING_TIMED(type, fd, out, real_call)                                    \
     do {                                                                           \
@@ -70,8 +70,8 @@ bool hook_timed_again(struct waiting *w, int fd, bool out);
         return timed_ret;                                                          \
     } while (0)
 
-/* A transfer of `n` bytes has moved only `done`. Has our own handler cut it short? A blocking call moves all of it otherwise, and many a
- * program counts on that. runs: before the call; flags: of send and recv, else 0. */
+/* A transfer of `n` bytes has moved only `done`. Has our own handler cut it short? A blocking call moves all of it
+ * otherwise, and many a program counts on that. runs: before the call; flags: of send and recv, else 0. */
 bool hook_cut_short(unsigned runs, int fd, ssize_t done, size_t n, int flags);
 static INLINE bool waiting_cut_short(unsigned runs, int fd, ssize_t done, size_t n, int flags)
 {

@@ -112,7 +112,8 @@ static const struct cli_option *row_of(const struct scanner *s, int key)
     return NULL;
 }
 
-/* getopt_long takes any beginning of a name that only one option has, so a new option would change what an old command line means. */
+/* getopt_long takes any beginning of a name that only one option has, so a new option would change what an old command
+ * line means. */
 static bool is_spelt_out(const char *word, const char *name)
 {
     size_t n = strlen(name);

@@ -1,7 +1,7 @@
 /* cli.h: what the commands of `lastcall` share: the row of a command, the row of an option, and how an error is said.
  *
- * An option has one row. The reading of the command line, the usage, the help, the completion (scripts/lastcall.bash) and the guard
- * of the man page (tests/guard/manpage.sh) all go by that row; the last two read it from the help. */
+ * An option has one row. The reading of the command line, the usage, the help, the completion (scripts/lastcall.bash)
+ * and the guard of the man page (tests/guard/manpage.sh) all go by that row; the last two read it from the help. */
 #ifndef LASTCALL_LAUNCHER_CLI_H
 #define LASTCALL_LAUNCHER_CLI_H
 
@@ -16,7 +16,8 @@ struct cli_option {
     const char *argument; /* what the help calls the value, in capitals; NULL: a switch, which takes no value */
     const char *help;     /* one line or several, without a newline at the end */
     const char *fallback; /* the default, for people; NULL: off, or told by help */
-    /* Puts the value into the field of settings. Returns NULL, or what is wrong with the value as the end of a sentence:
+    /* Puts the value into the field of settings. Returns NULL, or what is wrong with the value as the end of a
+     * sentence:
      * `--clients 'many' is no number`. */
     const char *(*take)(void *settings, size_t field, const char *value);
     size_t field;
@@ -47,8 +48,9 @@ void cli_variable_name(char name[CLI_NAME_MAX], unsigned row);
 
 enum cli_outcome { CLI_READ, CLI_HELP, CLI_WRONG };
 
-/* Reads the options in argv[1...] into settings. CLI_READ: *rest is the index of the first word that is no option (all such words
- * come last, argv is permuted for that). CLI_HELP: --help is there. CLI_WRONG: problem (size bytes) has a sentence. */
+/* Reads the options in argv[1...] into settings. CLI_READ: *rest is the index of the first word that is no option (all
+ * such words come last, argv is permuted for that). CLI_HELP: --help is there. CLI_WRONG: problem (size bytes) has a
+ * sentence. */
 enum cli_outcome cli_read(const struct command *c, void *settings, int argc, char **argv, int *rest, char *problem,
                           size_t size);
 

@@ -4,8 +4,8 @@
 
 #include "base.h"
 
-/* Note the time and the processor's counter together: two such pairs tell what a tick is worth. When the process begins to
- * serve. */
+/* Note the time and the processor's counter together: two such pairs tell what a tick is worth. When the process begins
+ * to serve. */
 void clock_start(void);
 
 /* CLOCK_MONOTONIC. */

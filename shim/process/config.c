@@ -41,8 +41,8 @@ static void add_error(struct text *t, const struct options_error *e)
     text_str(t, " is used\n");
 }
 
-/* Puts the present directory before a relative path: the program may go elsewhere (daemons go to /) before the file is opened. Returns
- * its length, with the slash; 0: there is none to be had, and the path stays as it is. */
+/* Puts the present directory before a relative path: the program may go elsewhere (daemons go to /) before the file is
+ * opened. Returns its length, with the slash; 0: there is none to be had, and the path stays as it is. */
 static size_t put_directory(char *copy, const char *path)
 {
     if (path[0] == '/')

@@ -10,7 +10,8 @@ extern HIDDEN struct options config; /* written by config.c alone */
 /* Read them from the environment of the program. */
 void config_read(const char *const *environment);
 
-/* The process begins to serve: what `auto` means for this program is looked up, which no other program is to pay for. */
+/* The process begins to serve: what `auto` means for this program is looked up, which no other program is to pay
+ * for. */
 void config_settle(void);
 
 /* Errors of the configuration: whole lines of text, written when the process serves. Until then more may be added to

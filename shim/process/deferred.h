@@ -16,9 +16,9 @@ struct deferred {
     bool has_info;
     uint8_t info[128]; /* siginfo of the pending signal */
     struct signal_repeat repeat;
-    unsigned
-        signals; /* drain signals so far, each of which after the first ends the drain: its thread reads how many are new */
-    nsec_t last_at; /* when the last of them came: set before it is counted */
+    unsigned signals; /* drain signals so far, each of which after the first ends the drain: its thread reads how many
+                         are new */
+    nsec_t last_at;   /* when the last of them came: set before it is counted */
     nsec_t signal_at;
     uint64_t signal_wall_ms;
 };

@@ -4,9 +4,9 @@
 #include "sys/map.h"
 #include "sys/syscall.h"
 
-/* Our handler may run in all threads at once (a signal to each, and commands to each), so what it notes may depend on no other
- * thread: each run has a number of its own, and each thread a place of its own, found by its tid. The places are in sets; of a
- * full set the place that was used longest ago is taken, whose thread has long read it, or ended. */
+/* Our handler may run in all threads at once (a signal to each, and commands to each), so what it notes may depend on
+ * no other thread: each run has a number of its own, and each thread a place of its own, found by its tid. The places
+ * are in sets; of a full set the place that was used longest ago is taken, whose thread has long read it, or ended. */
 enum { SETS = 512, WAYS = 16 };
 enum { CLAIMED = -1 }; /* a tid: the place is about to change hands */
 
@@ -66,7 +66,8 @@ static struct eintr_thread *oldest(struct eintr_thread *set)
     return old;
 }
 
-/* Never waits for another thread: that one may have no processor, or, in a fork's child, not be there. NULL: no place. */
+/* Never waits for another thread: that one may have no processor, or, in a fork's child, not be there. NULL: no
+ * place. */
 static struct eintr_thread *claim(int tid)
 {
     for (unsigned tries = 0; tries < WAYS; tries++) {

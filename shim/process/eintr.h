@@ -1,5 +1,5 @@
-/* eintr.h: which calls of the program our signal handler has interrupted, so that an EINTR that only our handler has caused is not
- * shown to the program. Any thread, any signal handler. */
+/* eintr.h: which calls of the program our signal handler has interrupted, so that an EINTR that only our handler has
+ * caused is not shown to the program. Any thread, any signal handler. */
 #ifndef LASTCALL_PROCESS_EINTR_H
 #define LASTCALL_PROCESS_EINTR_H
 
@@ -21,12 +21,12 @@ static INLINE unsigned eintr_runs(void)
     return __atomic_load_n(&eintr.runs, __ATOMIC_RELAXED);
 }
 
-/* Our handler has interrupted a call of thread tid; -tid: and the program's handler has run as well. In that thread, all
- * signals blocked. */
+/* Our handler has interrupted a call of thread tid; -tid: and the program's handler has run as well. In that thread,
+ * all signals blocked. */
 void eintr_note_run(int tid);
 
-/* Our handler has run in thread tid, and no call has failed by it; but the call may have been cut short: of a transfer that has moved
- * some bytes the kernel tells how many, and not EINTR (signal(7)). */
+/* Our handler has run in thread tid, and no call has failed by it; but the call may have been cut short: of a transfer
+ * that has moved some bytes the kernel tells how many, and not EINTR (signal(7)). */
 void eintr_note_met(int tid);
 
 /* Has our handler alone run in this thread since `runs`, so that an EINTR is not the program's business? */

@@ -1,5 +1,5 @@
-/* log.h: the lines that we write: to LASTCALL_LOG_FILE, or to the standard error. The drain's thread writes; from elsewhere only
- * log_warning and log_cannot_watch may be called. */
+/* log.h: the lines that we write: to LASTCALL_LOG_FILE, or to the standard error. The drain's thread writes; from
+ * elsewhere only log_warning and log_cannot_watch may be called. */
 #ifndef LASTCALL_PROCESS_LOG_H
 #define LASTCALL_PROCESS_LOG_H
 

@@ -1,4 +1,5 @@
-/* ownfd.c: see ownfd.h. A bit for each number. The first page of them is there; others are mapped when they are needed. */
+/* ownfd.c: see ownfd.h. A bit for each number. The first page of them is there; others are mapped when they are
+ * needed. */
 #include "process/ownfd.h"
 
 #include "sys/fd.h"

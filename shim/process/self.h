@@ -59,8 +59,8 @@ void self_switch_off(void);
 /* Note the process's number, before it serves. */
 void self_note_pid(void);
 
-/* The process begins to serve. on_unseen_fork is called in a child of a fork that did not come through a hook (raw clone),
- * on_first_use when a pre-exec child serves or waits after all. self_armed() is true only after self_arm. */
+/* The process begins to serve. on_unseen_fork is called in a child of a fork that did not come through a hook (raw
+ * clone), on_first_use when a pre-exec child serves or waits after all. self_armed() is true only after self_arm. */
 void self_serve(void (*on_unseen_fork)(void), void (*on_first_use)(void));
 void self_arm(void);
 
@@ -68,8 +68,8 @@ void self_arm(void);
  * child first gets a state of its own. */
 bool self_is_our_process(void);
 
-/* In a fork's child: has the fork been noticed already? The pid does not tell: parent and child may both be 1, in two PID
- * namespaces (pid_namespaces(7)). */
+/* In a fork's child: has the fork been noticed already? The pid does not tell: parent and child may both be 1, in two
+ * PID namespaces (pid_namespaces(7)). */
 bool self_has_noticed_fork(void);
 
 /* A pre-exec child serves, or waits for something: it will not exec. */
@@ -80,8 +80,8 @@ static INLINE void self_settle(void)
         self_state.on_first_use();
 }
 
-/* Forks of this process: a fork is counted before it is made, and after, so that a look at other processes can tell whether
- * one was under way. */
+/* Forks of this process: a fork is counted before it is made, and after, so that a look at other processes can tell
+ * whether one was under way. */
 void self_fork_begins(void);
 void self_fork_ends(void);
 static inline uint32_t self_forks_begun(void)

@@ -26,7 +26,7 @@ void dispositions_after_fork(void)
     dispositions.given = 0;
 }
 
-/* ---- the kernel's table -------------------------------------------------------------------------------------------- */
+/* ---- the kernel's table ------------------------------------------------------------------------------------------ */
 
 static bool get_action(int sig, struct ksigaction *now)
 {
@@ -70,7 +70,7 @@ static bool put_ours(int sig, unsigned long restart)
     return put_action(sig, &act);
 }
 
-/* ---- the lock of the view ------------------------------------------------------------------------------------------- */
+/* ---- the lock of the view ---------------------------------------------------------------------------------------- */
 
 /* One change of a disposition at a time. The holder of the lock is never interrupted; it makes a few system calls. */
 static uint64_t lock_view(void)
@@ -87,7 +87,7 @@ static void unlock_view(uint64_t mask)
     sigmask_restore(mask);
 }
 
-/* ---- holding, and giving back --------------------------------------------------------------------------------------- */
+/* ---- holding, and giving back ------------------------------------------------------------------------------------ */
 
 static bool take(int sig)
 {
@@ -110,8 +110,8 @@ void dispositions_take(void)
             log_warning("a signal cannot be deferred: it ends the process as without lastcall");
 }
 
-/* Where our handler is no longer in the kernel, the program has set its own by means that are not seen (Go's runtime, by a
- * system call of its own): that one stands. Where our handler cannot be replaced, the signal stays held. */
+/* Where our handler is no longer in the kernel, the program has set its own by means that are not seen (Go's runtime,
+ * by a system call of its own): that one stands. Where our handler cannot be replaced, the signal stays held. */
 struct ksigaction dispositions_release(int sig)
 {
     struct ksigaction own = signal_view_release(&dispositions.view, sig), now;
@@ -160,10 +160,10 @@ enum program_answer dispositions_answer(int sig)
     return own.flags & SA_RESETHAND ? PROGRAM_MAY_DIE : PROGRAM_SHUTS_DOWN;
 }
 
-/* ---- the program's calls --------------------------------------------------------------------------------------------- */
+/* ---- the program's calls ----------------------------------------------------------------------------------------- */
 
-/* A child of vfork (python's subprocess resets all handlers in it) has the view of its parent in its memory, and a table
- * of its own in the kernel: only the table is changed. */
+/* A child of vfork (python's subprocess resets all handlers in it) has the view of its parent in its memory, and a
+ * table of its own in the kernel: only the table is changed. */
 static void change_of_vfork_child(int sig, const struct ksigaction *act, struct ksigaction *old)
 {
     struct ksigaction kernel, own;
@@ -176,8 +176,8 @@ static void change_of_vfork_child(int sig, const struct ksigaction *act, struct 
         *old = dispositions_is_ours(kernel.handler) ? dispositions.view.program[sig] : kernel;
 }
 
-/* The program has its signal, has shut down, and wants to die of the signal after all: default disposition, then raise. It is held
- * once more, so that this death is an exit, which the drain can guard and report. Under the lock. */
+/* The program has its signal, has shut down, and wants to die of the signal after all: default disposition, then raise.
+ * It is held once more, so that this death is an exit, which the drain can guard and report. Under the lock. */
 static bool take_for_the_end(int sig, const struct ksigaction *act)
 {
     struct ksigaction now;
@@ -231,7 +231,7 @@ void dispositions_lend_end(int sig)
     unlock_view(mask);
 }
 
-/* ---- for a drain ------------------------------------------------------------------------------------------------------ */
+/* ---- for a drain ------------------------------------------------------------------------------------------------- */
 
 void dispositions_accept_commands(void)
 {

@@ -1,5 +1,5 @@
-/* disposition.h: the dispositions of the drain signals. While a signal is held, the kernel has our handler, and the program
- * sees and sets a view of its own (core/signal_view.h; DESIGN section 7). Any thread, any signal handler. */
+/* disposition.h: the dispositions of the drain signals. While a signal is held, the kernel has our handler, and the
+ * program sees and sets a view of its own (core/signal_view.h; DESIGN section 7). Any thread, any signal handler. */
 #ifndef LASTCALL_SIGNAL_DISPOSITION_H
 #define LASTCALL_SIGNAL_DISPOSITION_H
 
@@ -30,8 +30,8 @@ static inline bool disposition_is_watched(int sig)
     return sig > 0 && sig < SIGNAL_VIEW_MAX && ((dispositions.view.held | dispositions.given) >> sig & 1) != 0;
 }
 
-/* handler: for the drain signals that are held; on_command: for SIGCONT (dispositions_accept_commands). Once, before any
- * other call that changes a disposition. */
+/* handler: for the drain signals that are held; on_command: for SIGCONT (dispositions_accept_commands). Once, before
+ * any other call that changes a disposition. */
 void dispositions_init(disposition_handler *handler, disposition_handler *on_command);
 
 /* Hold the drain signals of the configuration. A signal that the kernel (a sandbox) does not let lastcall hold goes
@@ -44,8 +44,8 @@ void dispositions_give_back(void);
 /* Is there a drain signal, and does the program ignore all of them? Then no command can reach this process. */
 bool dispositions_are_ignored(void);
 
-/* The program asks for the disposition of sig (old), or sets it (act); either may be NULL. False: sig is not held, and the
- * kernel is to be asked. */
+/* The program asks for the disposition of sig (old), or sets it (act); either may be NULL. False: sig is not held, and
+ * the kernel is to be asked. */
 bool dispositions_change(int sig, const struct ksigaction *act, struct ksigaction *old);
 
 /* The program has taken sig, or is about to, by sigwait or from a signalfd. */
@@ -57,8 +57,8 @@ static inline void dispositions_note_waited(int sig)
 /* What does the program do when it gets sig? */
 enum program_answer dispositions_answer(int sig);
 
-/* A worker: its coordinator may have no right to send it a drain signal (root without CAP_KILL, as hardened containers have
- * it), but SIGCONT may be sent to a process of another user if it is of the same session (kill(2)). */
+/* A worker: its coordinator may have no right to send it a drain signal (root without CAP_KILL, as hardened containers
+ * have it), but SIGCONT may be sent to a process of another user if it is of the same session (kill(2)). */
 void dispositions_accept_commands(void);
 
 /* Undo dispositions_accept_commands. */
@@ -68,8 +68,9 @@ void dispositions_refuse_commands(void);
  * (uvicorn's parent waits for a futex), and is not restarted after our handler. */
 void dispositions_interrupt(int first, int delivered);
 
-/* Around the program's raise(sig), which must not return before the program's own handler has (C11 7.14.2.1): the program's
- * disposition is in the kernel for that time. False: nothing to undo, since sig is not held, or has no handler of the program. */
+/* Around the program's raise(sig), which must not return before the program's own handler has (C11 7.14.2.1): the
+ * program's disposition is in the kernel for that time. False: nothing to undo, since sig is not held, or has no
+ * handler of the program. */
 bool dispositions_lend(int sig);
 void dispositions_lend_end(int sig);
 

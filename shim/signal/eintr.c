@@ -16,8 +16,8 @@ bool eintr_is_blocked(const void *context, int sig)
     return mask >> (sig - 1) & 1;
 }
 
-/* Does the program wait for something in this call, and would it be told of its own handler's run (not by a handler that
- * restarts its calls)? */
+/* Does the program wait for something in this call, and would it be told of its own handler's run (not by a handler
+ * that restarts its calls)? */
 static bool is_interrupted_wait(long nr, long second, const struct ksigaction *program)
 {
     bool restarts = (program->flags & SA_RESTART) != 0;

@@ -1,5 +1,5 @@
-/* arch.h: what differs from one architecture to the next, as facts. Each has a file of these, and beside it its assembly:
- * thread_*.S here, syscall_*.S and go/entry_*.S in hook. */
+/* arch.h: what differs from one architecture to the next, as facts. Each has a file of these, and beside it its
+ * assembly: thread_*.S here, syscall_*.S and go/entry_*.S in hook. */
 #ifndef LASTCALL_ARCH_H
 #define LASTCALL_ARCH_H
 

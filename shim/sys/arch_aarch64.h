@@ -8,7 +8,8 @@
 #define ARCH_NAME  "aarch64"
 #define ARCH_AUDIT 0xc00000b7u /* linux/audit.h */
 
-/* Pages have 4, 16 or 64 KiB, as the kernel was built: what has this size and alignment is whole pages in all of them. */
+/* Pages have 4, 16 or 64 KiB, as the kernel was built: what has this size and alignment is whole pages in all of
+ * them. */
 enum { ARCH_PAGE_MAX = 65536 };
 
 static inline long arch_syscall(long nr, long a, long b, long c, long d, long e, long f)
@@ -65,8 +66,8 @@ static inline void arch_write_jump(unsigned char *at, void (*to)(void))
 }
 
 /* A handler's context: has the signal made a system call fail with EINTR, with nothing in between? (A handler that is
- * stacked upon another one sees that one's first instruction, with the signal's number in x0: setup_return. The instruction
- * before pc is not looked at: code need not be readable.) */
+ * stacked upon another one sees that one's first instruction, with the signal's number in x0: setup_return. The
+ * instruction before pc is not looked at: code need not be readable.) */
 #define arch_interrupted_call(context) ((long)((const ucontext_t *)(context))->uc_mcontext.regs[0] == -EINTR)
 
 /* Where a handler's context will go on. */

@@ -41,7 +41,8 @@ static inline uint64_t arch_ticks(void)
 /* Nanoseconds, more or less, where no clock may be asked. */
 #define ARCH_TICKS_NSEC(ticks) ((ticks) / 3)
 
-/* A jump to anywhere, that changes no register but r11, which a system call destroys as well: movabs $to, %r11; jmp *%r11. */
+/* A jump to anywhere, that changes no register but r11, which a system call destroys as well: movabs $to, %r11; jmp
+ * *%r11. */
 enum { ARCH_JUMP = 13 };
 static inline void arch_write_jump(unsigned char *at, void (*to)(void))
 {

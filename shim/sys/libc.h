@@ -21,7 +21,8 @@ bool libc_is_gnu(void);
 /* Find that out (constructor). */
 void libc_bind_facts(void);
 
-/* Does this process run with rights that its caller has not (set-user-ID, set-group-ID, file capabilities)? Constructor. */
+/* Does this process run with rights that its caller has not (set-user-ID, set-group-ID, file capabilities)?
+ * Constructor. */
 bool libc_is_privileged(void);
 
 /* Ask for f to run at exit (also when main returns). False where there is no libc. */

@@ -13,8 +13,8 @@ void logfile_remember_stderr(uint64_t *dev, uint64_t *ino);
 void logfile_to_stderr(uint64_t dev, uint64_t ino, const char *line, size_t n);
 
 /* Open for appending, close-on-exec, at a high number (fd.h). -errno. The path may lie where others may write: a
- * symbolic link of another user's is not followed (-ELOOP), a file that has other names too not written to (-EMLINK), and
- * a FIFO or a terminal not waited for. */
+ * symbolic link of another user's is not followed (-ELOOP), a file that has other names too not written to (-EMLINK),
+ * and a FIFO or a terminal not waited for. */
 int logfile_open(const char *path);
 
 /* Lock the file against other processes that write to it. A process that may read the file may hold a lock for ever,

@@ -74,8 +74,9 @@ struct sock_query {
 /* Handshakes under way (SYN_RECV entries), listeners; -1: cannot be known here. */
 int sock_half_open(const struct sock_query *q);
 int sock_listeners(const struct sock_query *q);
-/* Has this listener ever dropped what came for it, as it does while its accept queue is full? Where the listener is told to wait
- * for clients to speak (TCP_DEFER_ACCEPT), which is such a drop each time, a client in its queue must stand for the answer. */
+/* Has this listener ever dropped what came for it, as it does while its accept queue is full? Where the listener is
+ * told to wait for clients to speak (TCP_DEFER_ACCEPT), which is such a drop each time, a client in its queue must
+ * stand for the answer. */
 bool sock_has_dropped(int fd);
 /* Have clients of this network been given SYN cookies? Of their handshakes the kernel keeps nothing (tcp(7),
  * tcp_syncookies). True also if that cannot be known. */

@@ -357,7 +357,8 @@ bool proc_main_sleeps(void)
 
 nsec_t proc_main_spent(void)
 {
-    /* A thread's processor time is a clock, numbered by the complement of its id (posix-timers.h: MAKE_THREAD_CPUCLOCK). */
+    /* A thread's processor time is a clock, numbered by the complement of its id (posix-timers.h:
+     * MAKE_THREAD_CPUCLOCK). */
     enum { PER_THREAD = 4, SCHED = 2 };
     struct timespec t = {0, 0};
     sys2(SYS_clock_gettime, ~sys0(SYS_getpid) * 8 | PER_THREAD | SCHED, &t);

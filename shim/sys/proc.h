@@ -51,7 +51,8 @@ struct proc_mapping {
     const char *name; /* not terminated */
     size_t length;
 };
-/* Call f for each mapping of a process until it returns false. 0; -errno: they cannot be read; -ESRCH: not to their end. */
+/* Call f for each mapping of a process until it returns false. 0; -errno: they cannot be read; -ESRCH: not to their
+ * end. */
 long proc_each_mapping(int pid, bool (*f)(const struct proc_mapping *m, void *arg), void *arg);
 
 /* Has the process mapped a file with this inode? True also if that cannot be known. */

@@ -1,6 +1,6 @@
-/* stacks.h: small stacks of our own, for hooks that are called where there is none to spare: a goroutine's has 2 KiB and
- * grows only by itself. Taken and given back in assembly (on_our_stack, hook/go/entry_*.S), lowest first, so that few of them
- * ever cost memory. Held for the moments of a hook, never while a call of the program blocks. */
+/* stacks.h: small stacks of our own, for hooks that are called where there is none to spare: a goroutine's has 2 KiB
+ * and grows only by itself. Taken and given back in assembly (on_our_stack, hook/go/entry_*.S), lowest first, so that
+ * few of them ever cost memory. Held for the moments of a hook, never while a call of the program blocks. */
 #ifndef LASTCALL_STACKS_H
 #define LASTCALL_STACKS_H
 

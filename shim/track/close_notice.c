@@ -98,8 +98,8 @@ bool close_notice_plan(struct io_call *call, const struct http1_span *chunks, si
     return true;
 }
 
-/* Another thread may have closed the connection during the write, and its entry may be another connection's by now: its lock keeps
- * the entry as it is while it is looked at. */
+/* Another thread may have closed the connection during the write, and its entry may be another connection's by now: its
+ * lock keeps the entry as it is while it is looked at. */
 static void note_rewrite(const struct io_call *call, const struct http1_close *rewrite)
 {
     struct conn *c = call->c;

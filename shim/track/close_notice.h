@@ -1,4 +1,5 @@
-/* close_notice.h: while draining, a response head is sent with the close option (RFC 9110 7.6.1). Any thread, any signal handler. */
+/* close_notice.h: while draining, a response head is sent with the close option (RFC 9110 7.6.1). Any thread, any
+ * signal handler. */
 #ifndef LASTCALL_TRACK_CLOSE_NOTICE_H
 #define LASTCALL_TRACK_CLOSE_NOTICE_H
 

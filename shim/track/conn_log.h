@@ -1,5 +1,6 @@
-/* conn_log.h: LASTCALL_REPORT_CONNECTIONS: what becomes of each connection in a drain is noted where it happens (core/conn_history.h),
- * for the report. Any thread, any signal handler; costs a load and a branch in a drain when off, and nothing in service. */
+/* conn_log.h: LASTCALL_REPORT_CONNECTIONS: what becomes of each connection in a drain is noted where it happens
+ * (core/conn_history.h), for the report. Any thread, any signal handler; costs a load and a branch in a drain when off,
+ * and nothing in service. */
 #ifndef LASTCALL_TRACK_CONN_LOG_H
 #define LASTCALL_TRACK_CONN_LOG_H
 
@@ -15,9 +16,9 @@ struct conn_log {
 };
 extern HIDDEN struct conn_log conn_log;
 
-/* The drain begins: before any hook can see it. table: the group's, or NULL: alone, or the group was founded without one; then
- * the log is this process's own. serial: of this process in it. is_member: does a process of the group have this serial? What
- * others have left in a table that is half full is dropped. */
+/* The drain begins: before any hook can see it. table: the group's, or NULL: alone, or the group was founded without
+ * one; then the log is this process's own. serial: of this process in it. is_member: does a process of the group have
+ * this serial? What others have left in a table that is half full is dropped. */
 void conn_log_open(struct conn_history *table, uint32_t serial, uint32_t *missed, bool (*is_member)(uint32_t serial));
 /* A fork's child: the drain was its parent's. */
 void conn_log_after_fork(void);

@@ -34,8 +34,8 @@ struct conn *connections_take(void);
 /* The connection is closed. */
 void connections_free(struct conn *c);
 
-/* The descriptor of c does not change hands, nor is it closed, while pinned. Only the drain's thread and a close pin, each
- * for a few system calls; the drain's thread never waits for a pin (conn_lock(&c->pin) instead). */
+/* The descriptor of c does not change hands, nor is it closed, while pinned. Only the drain's thread and a close pin,
+ * each for a few system calls; the drain's thread never waits for a pin (conn_lock(&c->pin) instead). */
 void connections_pin(struct conn *c);
 void connections_unpin(struct conn *c);
 

@@ -76,9 +76,9 @@ void fds_forget(int fd)
 
 /* ---- connections ------------------------------------------------------------------------------------ */
 
-/* The number is this connection's from now on. What we knew of it is forgotten only then: it may be the same connection,
- * which the sweep has found (the accepting thread knows it better), and the drain's thread must never look at a moment in which
- * the connection is in no table. */
+/* The number is this connection's from now on. What we knew of it is forgotten only then: it may be the same
+ * connection, which the sweep has found (the accepting thread knows it better), and the drain's thread must never look
+ * at a moment in which the connection is in no table. */
 static void claim_number(int fd, uint32_t slot)
 {
     uint32_t before;
@@ -226,7 +226,8 @@ void fds_alias(int fd, int copy)
     if (fd == copy)
         return;
     if (!self_is_our_process()) {
-        /* vfork's child puts a listener where the program that it becomes will look for it, and that program is external. */
+        /* vfork's child puts a listener where the program that it becomes will look for it, and that program is
+         * external. */
         if (self_is_injected() && fd_slot_kind(slot) == FD_LISTENER)
             fds_share(fd);
         return;

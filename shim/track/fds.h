@@ -1,5 +1,5 @@
-/* fds.h: a descriptor of the program becomes, is copied, and ceases to be, a connection or a listener. Any thread, any signal
- * handler; the descriptor's number is not another's meanwhile. */
+/* fds.h: a descriptor of the program becomes, is copied, and ceases to be, a connection or a listener. Any thread, any
+ * signal handler; the descriptor's number is not another's meanwhile. */
 #ifndef LASTCALL_TRACK_FDS_H
 #define LASTCALL_TRACK_FDS_H
 

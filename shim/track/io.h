@@ -35,7 +35,7 @@ static INLINE bool io_holds(const struct io_call *call)
     return LIKELY(LOAD(call->c->generation) == call->generation);
 }
 
-/* A call beside another one in its direction (the connection becomes opaque); or this process's first call since the fork. */
+/* A call beside another one in its direction (the connection becomes opaque); or this process's first since the fork. */
 void io_beside(struct conn *c);
 
 /* While draining: is the connection half-closed? Then late data is discarded. */
@@ -114,7 +114,7 @@ static INLINE void io_write_end(struct io_call *call, ssize_t n, const struct ht
         wake_changed(c);
 }
 
-/* A write of the program's is over: n bytes of its own were taken, `wire` bytes went out for them; chunks begin with them. */
+/* A write of the program's is over: n bytes of its own were taken, `wire` bytes went out, which begin `chunks`. */
 void io_write_done(struct io_call *call, size_t n, uint64_t wire, const struct http1_span *chunks, size_t count);
 
 #endif

@@ -81,8 +81,8 @@ void listeners_note_epoll(struct listener *l, int ep, int op, uint32_t events, u
 bool listeners_lock_inherited(void);
 void listeners_unlock_inherited(void);
 
-/* The number of listener l is no longer the listener's, and is about to be closed: not before a swap of that number for a
- * placeholder is over. Not for long: that is the drain thread's, or a thread's that this one has interrupted. */
+/* The number of listener l is no longer the listener's, and is about to be closed: not before a swap of that number for
+ * a placeholder is over. Not for long: that is the drain thread's, or a thread's that this one has interrupted. */
 void listeners_await_swap(const struct listener *l);
 
 /* ---- what is spoken on them (core/spoken.h) ---- */

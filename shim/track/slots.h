@@ -5,8 +5,8 @@
 
 #include "core/conn_pool.h"
 
-/* FD_MAX of them, mapped when the first is set: a process that never serves has none, for the loader would need a system call
- * more for so large a .bss. */
+/* FD_MAX of them, mapped when the first is set: a process that never serves has none, for the loader would need a
+ * system call more for so large a .bss. */
 extern HIDDEN uint32_t *fd_slot;
 extern HIDDEN unsigned fd_slots; /* 0 or FD_MAX; set after fd_slot */
 
@@ -55,7 +55,8 @@ static inline bool slots_change(int fd, uint32_t from, uint32_t to)
 /* fd has this special meaning from now on, whatever it was before. */
 void slots_mark(int fd, enum fd_special what);
 
-/* When a descriptor that is marked `what` is closed, or replaced by another: f is called. Set once, by the constructor. */
+/* When a descriptor that is marked `what` is closed, or replaced by another: f is called. Set once, by the
+ * constructor. */
 void slots_on_close(enum fd_special what, void (*f)(int fd));
 /* fd, which had this special slot, is closed. */
 void slots_closed(int fd, uint32_t slot);

@@ -1,6 +1,7 @@
 /* load_main.c: the strict load client (shim/launcher/load/load.h) as a command for the harness. Prints
  * "ready" once the --ready-* counts are reached, and at the end one line of JSON. Stops asking when its
- * standard input ends (--stop-on-stdin; with --resume those who hold ask once more instead). Exit status: 0 nothing lost, 1 something, 2 usage. */
+ * standard input ends (--stop-on-stdin; with --resume those who hold ask once more instead). Exit status: 0 nothing
+ * lost, 1 something, 2 usage. */
 #include "../../shim/launcher/load/json.h"
 
 #include <getopt.h>

@@ -1,4 +1,5 @@
-/* edge.c: see edge.h. The coordinator and what belongs to it are compiled into this file, with system calls of our own. */
+/* edge.c: see edge.h. The coordinator and what belongs to it are compiled into this file, with system calls of our
+ * own. */
 #include "kernel.h"
 
 #include "edge.h"
@@ -503,7 +504,7 @@ bool edge_survives_torn_look(struct world *w)
     return survives;
 }
 
-/* ---- shim_signal.c and group/, in short ------------------------------------------------------------------------------ */
+/* ---- shim_signal.c and group/, in short -------------------------------------------------------------------------- */
 
 void edge_begin(struct process *p, const struct member *leader, nsec_t now)
 {

@@ -16,7 +16,8 @@
 void edge_load(struct world *w, unsigned who);
 void edge_save(struct world *w, unsigned who);
 
-/* Events of its private epoll set, then one step of the drain: thread.c, in short, and the real loop.c. False: delivered. */
+/* Events of its private epoll set, then one step of the drain: thread.c, in short, and the real loop.c. False:
+ * delivered. */
 bool edge_step(struct process *p);
 
 /* A worker that is drained looks who leads it, and its leader is released in the middle of that: does it take that for

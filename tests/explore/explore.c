@@ -1,9 +1,9 @@
-/* explore.c: every order of events of world.h, breadth first, each state once. Usage: [EXPLORE_DEEPER=N] explore [NAME...]
- * N: so many events deeper than else (two_and_one comes to its end at 42 events, in a minute).
+/* explore.c: every order of events of world.h, breadth first, each state once. Usage: [EXPLORE_DEEPER=N] explore
+ * [NAME...] N: so many events deeper than else (two_and_one comes to its end at 42 events, in a minute).
  *
  * Of each state it asks two things. Was anything wrong in the step that led here (released early, late, twice)? And if
- * from here on everybody does what they owe and nobody anything new: is everyone released in the end? Prints `ok NAME`, or
- * `FAIL NAME: what` with the events that lead there. */
+ * from here on everybody does what they owe and nobody anything new: is everyone released in the end? Prints `ok NAME`,
+ * or `FAIL NAME: what` with the events that lead there. */
 #include "edge.h"
 #include "world.h"
 
@@ -70,7 +70,7 @@ static const struct game games[] = {
      .depth = 13},
 };
 
-/* ---- the states: each known by its hash ---------------------------------------------------------------------------- */
+/* ---- the states: each known by its hash -------------------------------------------------------------------------- */
 
 struct set {
     uint64_t *at;
@@ -241,7 +241,7 @@ static bool expand(struct world w, uint32_t at)
     return true;
 }
 
-/* ---- one game ----------------------------------------------------------------------------------------------------- */
+/* ---- one game ---------------------------------------------------------------------------------------------------- */
 
 static void forget(void)
 {

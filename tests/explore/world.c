@@ -229,8 +229,8 @@ bool world_close_listener(struct world *w, unsigned who)
     return true;
 }
 
-/* Nothing happens between two questions of conn_drain, so all are answered beforehand. A client that has acknowledged our FIN
- * closes too. */
+/* Nothing happens between two questions of conn_drain, so all are answered beforehand. A client that has acknowledged
+ * our FIN closes too. */
 static struct conn_facts facts_of(const struct client *c, const struct conn *k)
 {
     struct conn_facts f;
@@ -286,7 +286,7 @@ void world_scan(struct world *w, unsigned who, struct census *census, bool first
             scan_one(c, &policy, census, exits, w->now);
 }
 
-/* ---- the drain's thread ------------------------------------------------------------------------------------------- */
+/* ---- the drain's thread ------------------------------------------------------------------------------------------ */
 
 static const char *judge_step(const struct world *w, const struct process *p, uint8_t before, bool stopped,
                               bool delivered)
@@ -354,7 +354,7 @@ static bool can_step(const struct world *w, unsigned who)
     return is_bound(p) && (p->poked || (p->wake_at != 0 && p->wake_at <= w->now));
 }
 
-/* ---- processes ------------------------------------------------------------------------------------------------------ */
+/* ---- processes --------------------------------------------------------------------------------------------------- */
 
 static void free_clients(struct world *w, unsigned who)
 {
@@ -491,7 +491,7 @@ static bool process_event(struct world *w, enum event e, unsigned who, const cha
     }
 }
 
-/* ---- connections ---------------------------------------------------------------------------------------------------- */
+/* ---- connections ------------------------------------------------------------------------------------------------- */
 
 static void end_conn(struct client *c, struct conn *k, uint8_t unsent, nsec_t now)
 {
@@ -603,7 +603,7 @@ static bool client_event(struct world *w, enum event e, unsigned who)
     }
 }
 
-/* ---- time ------------------------------------------------------------------------------------------------------------ */
+/* ---- time -------------------------------------------------------------------------------------------------------- */
 
 /* The only process has stopped accepting, and no client is on its way: is the port still not free? */
 static bool is_port_held(const struct world *w)
@@ -641,7 +641,7 @@ static bool time_passes(struct world *w, const char **wrong)
     return true;
 }
 
-/* ---- all of it --------------------------------------------------------------------------------------------------------- */
+/* ---- all of it --------------------------------------------------------------------------------------------------- */
 
 static int compare(const void *a, const void *b)
 {

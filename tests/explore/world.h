@@ -1,8 +1,8 @@
 /* world.h: a small world for the drain: two processes, three clients, a clock; and every event that can happen in it.
  *
- * Real are what decides: core/ (drain, conn_drain, conn with http1, group_table), group/, drain/loop.c and holders.c. Modelled,
- * as small as it can be, are the kernel, the program and the clients; and of the library what stands between the kernel and those
- * that decide: the answers of scan.c, the listeners. */
+ * Real are what decides: core/ (drain, conn_drain, conn with http1, group_table), group/, drain/loop.c and holders.c.
+ * Modelled, as small as it can be, are the kernel, the program and the clients; and of the library what stands between
+ * the kernel and those that decide: the answers of scan.c, the listeners. */
 #ifndef LASTCALL_WORLD_H
 #define LASTCALL_WORLD_H
 
@@ -134,7 +134,8 @@ bool world_fair(const struct world *w, enum event *e, unsigned *who);
 /* Is every process that drains released? */
 bool world_done(const struct world *w);
 
-/* What process `who` learns of the kernel in a step, and does to it: the accept queues, its listener, its connections. */
+/* What process `who` learns of the kernel in a step, and does to it: the accept queues, its listener, its
+ * connections. */
 void world_queues(const struct world *w, unsigned who, struct census *census);
 bool world_stop_listener(struct world *w, unsigned who);
 bool world_close_listener(struct world *w, unsigned who);

@@ -1,9 +1,9 @@
 /* fuzz_http1.c: http1 against http_parser, and against itself cut into pieces.
  *
- * Input: one byte of options, then the stream. What http1_skip takes must be what http1_feed makes of the same bytes, and what
- * it says in the end it says for ever. What http1 calls bad is not compared: it is meant to be
- * the stricter one. Up to there heads, ends of messages, body lengths and facts must be the same, and
- * http_parser must not have found an error. Exceptions, which cannot change a boundary:
+ * Input: one byte of options, then the stream. What http1_skip takes must be what http1_feed makes of the same bytes,
+ * and what it says in the end it says for ever. What http1 calls bad is not compared: it is meant to be the stricter
+ * one. Up to there heads, ends of messages, body lengths and facts must be the same, and http_parser must not have
+ * found an error. Exceptions, which cannot change a boundary:
  *   - http_parser knows a list of methods and judges URLs; http1 takes any token and any target;
  *   - http_parser judges the names of fields that http1 knows not to matter by their first letter;
  *   - after `close` http_parser wants no more bytes (HPE_CLOSED_CONNECTION);

@@ -6,7 +6,8 @@
 
 #include "core/http1.h"
 
-/* Has every field line of this head a name? http1 does not care where it cannot matter; rewrite lets such a head pass. */
+/* Has every field line of this head a name? http1 does not care where it cannot matter; rewrite lets such a head
+ * pass. */
 static bool has_names(const char *s, size_t n)
 {
     const char *end = s + n;

@@ -1,5 +1,5 @@
-/* adversity.c: what may be missing, full or forbidden while a server drains. The drain still ends, the program still gets
- * its signal, and nothing is said twice. */
+/* adversity.c: what may be missing, full or forbidden while a server drains. The drain still ends, the program still
+ * gets its signal, and nothing is said twice. */
 #include "forbid.h"
 #include "sockets.h"
 
@@ -333,7 +333,8 @@ static void silent_where_nobody_serves(void)
 
 /* ---- PID 1 -------------------------------------------------------------------------------------------------- */
 
-/* init default|handler: starts the server as the first process of a namespace of its own, and is told what became of it. */
+/* init default|handler: starts the server as the first process of a namespace of its own, and is told what became of
+ * it. */
 static int init(char **args)
 {
     if (unshare(CLONE_NEWPID) != 0)

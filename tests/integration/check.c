@@ -37,7 +37,8 @@ double now_s(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* Something has happened that the test waited for: it does not hang. (Each wait ends by itself before the alarm does.) */
+/* Something has happened that the test waited for: it does not hang. (Each wait ends by itself before the alarm
+ * does.) */
 static void goes_ahead(void)
 {
     if (test_name)
@@ -342,8 +343,8 @@ void takes(pid_t pid, int sig)
     CHECK(await(sent_is_taken, &s), "signal %d stays pending", sig);
 }
 
-/* Several looks: one thread may have woken another between two that are seen asleep. (Who has no thread for its drain wakes up for each
- * of its ticks; it sleeps between them.) */
+/* Several looks: one thread may have woken another between two that are seen asleep. (Who has no thread for its drain
+ * wakes up for each of its ticks; it sleeps between them.) */
 static bool is_at_rest(void *pid)
 {
     enum { LOOKS = 3, APART_MS = 2 };

@@ -56,9 +56,9 @@ __attribute__((noreturn)) void check_skip(const char *why);
 
 /* ---- time ----------------------------------------------------------------------------------------------
  *
- * No test fails because something took long: under other load everything does. What must not be waited for (the deadline, a
- * process that never ends) is made so long that the test would meet HANG_S instead, which bounds a test that hangs. How
- * long something took is printed behind the test's ok. */
+ * No test fails because something took long: under other load everything does. What must not be waited for (the
+ * deadline, a process that never ends) is made so long that the test would meet HANG_S instead, which bounds a test
+ * that hangs. How long something took is printed behind the test's ok. */
 
 enum { HANG_S = 60, HANG_MS = HANG_S * 1000 };
 
@@ -71,8 +71,8 @@ bool await(bool (*cond)(void *arg), void *arg);
 void took(const char *what, double since);
 /* The same, and it must have been at least so long: who waits for a time is late on a busy machine, and never early. */
 void took_at_least(const char *what, double since, double least_s);
-/* What has just been done had to be done within so many seconds of `since`. If it was not, the test has shown nothing: it is
- * left, and run again. */
+/* What has just been done had to be done within so many seconds of `since`. If it was not, the test has shown nothing:
+ * it is left, and run again. */
 void in_time(double since, double seconds);
 /* Leave the test, and run it again: on a busy machine this may come of being late. What always comes of it fails. */
 __attribute__((noreturn, format(printf, 1, 2))) void check_again(const char *why, ...);
@@ -93,7 +93,8 @@ bool is_stopped(void *pid);
 bool is_taken(pid_t pid, int sig);
 /* Wait until it has taken that signal. */
 void takes(pid_t pid, int sig);
-/* The process gets `ms` to do what it should not, and then as long as it has anything to do: until all of its threads sleep. */
+/* The process gets `ms` to do what it should not, and then as long as it has anything to do: until all of its threads
+ * sleep. */
 void given_time(pid_t pid, int ms);
 
 /* ---- the process that is looked at ------------------------------------------------------------------ */
@@ -120,8 +121,8 @@ struct setup {
  * dir/report, LASTCALL_IDLE to 100ms (most tests have no use for the second that idle clients get), LASTCALL_TIMEOUT to
  * ten minutes (what would be waited for until the deadline hangs). */
 void child_start(struct child *c, const struct setup *setup, const char *role, ...) __attribute__((sentinel));
-/* Wait until it has said a line that begins with `word`; fail if it says nothing for HANG_S. Returns the rest of that line; lines
- * before it are skipped. Good until the next call. */
+/* Wait until it has said a line that begins with `word`; fail if it says nothing for HANG_S. Returns the rest of that
+ * line; lines before it are skipped. Good until the next call. */
 const char *child_says(struct child *c, const char *word);
 /* The same, as a number: "port 4242". */
 long child_says_number(struct child *c, const char *word);

@@ -1,6 +1,6 @@
-/* connection_first_use.c: one process for each connection. The child, which has closed the listener, takes its connection by
- * whatever call comes first: a long answer that is under way at TERM goes out whole, as without the library. Our own signals
- * may not cut a blocking write short: some programs make one call, and take it for done. */
+/* connection_first_use.c: one process for each connection. The child, which has closed the listener, takes its
+ * connection by whatever call comes first: a long answer that is under way at TERM goes out whole, as without the
+ * library. Our own signals may not cut a blocking write short: some programs make one call, and take it for done. */
 #include "workers.h"
 
 #include <fcntl.h>
@@ -70,8 +70,8 @@ static void answer_by(const char *way, int c, int file, bool once)
     }
 }
 
-/* server WAY READER [once]: who reads the request: the parent, the child, or the child by a call that no hook sees. once: the whole
- * answer by one blocking call. */
+/* server WAY READER [once]: who reads the request: the parent, the child, or the child by a call that no hook sees.
+ * once: the whole answer by one blocking call. */
 static int server(char **args)
 {
     char buf[4096];

@@ -1,5 +1,5 @@
-/* descriptor_lifecycle.c: connections under all their numbers: copied, replaced, sent, forked, closed behind our back. In each test
- * a request is under way when TERM comes, and is answered after it in a way of its own. */
+/* descriptor_lifecycle.c: connections under all their numbers: copied, replaced, sent, forked, closed behind our back.
+ * In each test a request is under way when TERM comes, and is answered after it in a way of its own. */
 #include "held_request.h"
 
 #include <pthread.h>

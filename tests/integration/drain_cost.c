@@ -1,5 +1,5 @@
-/* drain_cost.c: what a drain does for each of thousands of connections grows with their number and no faster, and waits for no
- * connection by itself. Work is counted, not timed: how often the process went to sleep. */
+/* drain_cost.c: what a drain does for each of thousands of connections grows with their number and no faster, and waits
+ * for no connection by itself. Work is counted, not timed: how often the process went to sleep. */
 #include "seccomp_fault.h"
 
 #include <signal.h>

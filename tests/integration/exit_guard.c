@@ -1,5 +1,5 @@
-/* exit_guard.c: a program that leaves in the middle of a drain is held while another thread still serves somebody; never
- * when nobody could. And the ways in which processes and threads begin and end are as without us. */
+/* exit_guard.c: a program that leaves in the middle of a drain is held while another thread still serves somebody;
+ * never when nobody could. And the ways in which processes and threads begin and end are as without us. */
 #include "check.h"
 
 #include <errno.h>

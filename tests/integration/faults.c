@@ -1,8 +1,9 @@
 /* faults.c: every system call that we make, and only ours, fails: once, or always; or does one byte only.
  *
- * Another process decides about each of them (seccomp_fault.h). Which calls there are is found by looking; then each is made to fail
- * in turn, from the start of a server on, while one client is idle and one in the middle of its request when TERM comes.
- * Whatever fails: the server serves, no crash and no hang; at worst it ends as without us, and says so.
+ * Another process decides about each of them (seccomp_fault.h). Which calls there are is found by looking; then each is
+ * made to fail in turn, from the start of a server on, while one client is idle and one in the middle of its request
+ * when TERM comes. Whatever fails: the server serves, no crash and no hang; at worst it ends as without us, and says
+ * so.
  *
  * FAULTS=all: every call with every error, once and always (make faults); else one error for each call. */
 #include "seccomp_fault.h"
@@ -14,7 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-/* ---- the servers ----------------------------------------------------------------------------------------------------- */
+/* ---- the servers ------------------------------------------------------------------------------------------------- */
 
 struct server {
     const char *name, *program; /* of tests/e2e, in $BUILD; NULL: nginx */
@@ -91,7 +92,7 @@ static void remove_files(const struct server *s, int port)
     }
 }
 
-/* ---- one run -------------------------------------------------------------------------------------------------------------- */
+/* ---- one run ----------------------------------------------------------------------------------------------------- */
 
 static char findings[8192];
 static unsigned runs, answered, unmet;
@@ -231,7 +232,7 @@ static void run(struct fault *j, const struct server *s)
     remove_files(s, port);
 }
 
-/* ---- all of them ------------------------------------------------------------------------------------------------------- */
+/* ---- all of them ------------------------------------------------------------------------------------------------- */
 
 static void begin(void)
 {
@@ -272,8 +273,8 @@ static bool can_fail(int call, int error)
            call != SYS_sched_yield;
 }
 
-/* Signals are blocked by one call and let in again by the next. A sandbox that comes in between leaves no way to do the latter: for
- * ever after means from the first of the two on. */
+/* Signals are blocked by one call and let in again by the next. A sandbox that comes in between leaves no way to do the
+ * latter: for ever after means from the first of the two on. */
 static unsigned whole_pairs(int call, enum times times, unsigned first)
 {
     return call == SYS_rt_sigprocmask && times == ALWAYS ? first & ~1u : first;
@@ -330,8 +331,8 @@ static void the_wall_clock_jumps(void)
     CHECK(!findings[0] && answered == 2 && unmet == 0, "%s; %u answered, %u did not ask", findings, answered, unmet);
 }
 
-/* From the signal on we may not ask what a socket has had. Then what the hooks have seen is believed: half of a request is waited
- * for longer than a client that says nothing. */
+/* From the signal on we may not ask what a socket has had. Then what the hooks have seen is believed: half of a request
+ * is waited for longer than a client that says nothing. */
 static void the_kernel_does_not_say(void)
 {
     struct fault j;

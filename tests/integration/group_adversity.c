@@ -1,5 +1,5 @@
-/* group_adversity.c: a worker that its parent can hardly reach, or that lacks what others have, while its group drains: it
- * runs under another user, sees no /proc, lives in a PID namespace of its own, may make no thread. */
+/* group_adversity.c: a worker that its parent can hardly reach, or that lacks what others have, while its group drains:
+ * it runs under another user, sees no /proc, lives in a PID namespace of its own, may make no thread. */
 #include "forbid.h"
 #include "workers.h"
 

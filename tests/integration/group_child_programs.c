@@ -1,5 +1,5 @@
-/* group_child_programs.c: children that are no workers: what they exec never gets a signal of ours, and what they do to their
- * own signals is not done to the parent's. And the calls that the parent waits for them in, at release. */
+/* group_child_programs.c: children that are no workers: what they exec never gets a signal of ours, and what they do to
+ * their own signals is not done to the parent's. And the calls that the parent waits for them in, at release. */
 #include "workers.h"
 
 #include <linux/futex.h>

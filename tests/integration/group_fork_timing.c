@@ -1,5 +1,5 @@
-/* group_fork_timing.c: processes that are made at an awkward moment, or in an awkward way: a child for each connection, a child
- * in the middle of a drain, workers and heirs that come by exec. */
+/* group_fork_timing.c: processes that are made at an awkward moment, or in an awkward way: a child for each connection,
+ * a child in the middle of a drain, workers and heirs that come by exec. */
 #include "workers.h"
 
 #include <pthread.h>
@@ -22,8 +22,8 @@ static void wait_for_go(void)
 
 static int kept = -1;
 
-/* accept: a child for one connection, which reads it at once ("accept"), or when it may go ("late", "keep", "polled"); the
- * parent closes it, or not yet ("keep", "polled"). "polled": the child has waited for the request to come. */
+/* accept: a child for one connection, which reads it at once ("accept"), or when it may go ("late", "keep", "polled");
+ * the parent closes it, or not yet ("keep", "polled"). "polled": the child has waited for the request to come. */
 static void accept_and_fork(int l, const char *how)
 {
     int fd = next_client(l);
@@ -346,8 +346,8 @@ static void exec_joined(int l, int channel, const char *how)
     _exit(1);
 }
 
-/* execs HOW: a master whose one worker comes by exec; "heir": a server that serves on beside it; "late": a worker that starts, beside
- * one that was forked. */
+/* execs HOW: a master whose one worker comes by exec; "heir": a server that serves on beside it; "late": a worker that
+ * starts, beside one that was forked. */
 static int execs(char **args)
 {
     int l = role_listen(), channel[2];

@@ -1,5 +1,6 @@
-/* group_other_server.c: a server that another one has only started, behind shells, in a session of its own, by a double fork: its
- * listener is its own, and so is its signal. Each test runs without the library too: nothing else happens there. */
+/* group_other_server.c: a server that another one has only started, behind shells, in a session of its own, by a double
+ * fork: its listener is its own, and so is its signal. Each test runs without the library too: nothing else happens
+ * there. */
 #include "workers.h"
 
 #include <arpa/inet.h>

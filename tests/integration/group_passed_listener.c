@@ -1,11 +1,11 @@
 /* group_passed_listener.c: listeners that one process makes and others serve.
  *
  * A child that was exec'd holds its parent's listener, and has not shown yet what it is. A worker that
- * has just been sent it (node's cluster replaces one that has ended) says so a moment later: until then nobody must take
- * it for a stranger, to whom the door would be left, and with it all who stand there. An heir says nothing.
+ * has just been sent it (node's cluster replaces one that has ended) says so a moment later: until then nobody must
+ * take it for a stranger, to whom the door would be left, and with it all who stand there. An heir says nothing.
  *
- * A parent that only binds, and whose workers listen (uvicorn, the primary of node's cluster), holds the queue when they
- * are gone: it waits for the worker that comes in their place. */
+ * A parent that only binds, and whose workers listen (uvicorn, the primary of node's cluster), holds the queue when
+ * they are gone: it waits for the worker that comes in their place. */
 #include "workers.h"
 
 #include <sys/stat.h>

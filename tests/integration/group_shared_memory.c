@@ -1,5 +1,5 @@
-/* group_shared_memory.c: the memory that the processes of a group share: its descriptor in the program's hands, memory that cannot
- * be had, an environment that names something else, and more processes than there is room for. */
+/* group_shared_memory.c: the memory that the processes of a group share: its descriptor in the program's hands, memory
+ * that cannot be had, an environment that names something else, and more processes than there is room for. */
 #include "forbid.h"
 #include "workers.h"
 

@@ -1,5 +1,5 @@
-/* group_shared_queue.c: an accept queue that all workers hold, and of which only one is woken (a mutex around accept): the others,
- * who wait for it to be empty, hear that it is. (The explorer of tests/explore found that they did not.) */
+/* group_shared_queue.c: an accept queue that all workers hold, and of which only one is woken (a mutex around accept):
+ * the others, who wait for it to be empty, hear that it is. (The explorer of tests/explore found that they did not.) */
 #include "workers.h"
 
 static volatile sig_atomic_t turns;
@@ -95,7 +95,8 @@ static void emptied_by_another(void)
     CHECK(report_says(&c, "end", "drained"), "%s", child_file(&c, "report"));
 }
 
-/* Each process of the group has the listener, and the master never accepts: a successor can have the port nevertheless. */
+/* Each process of the group has the listener, and the master never accepts: a successor can have the port
+ * nevertheless. */
 static void port_is_free(void)
 {
     struct child c;

@@ -1,4 +1,5 @@
-/* group_signal_target.c: a server of several processes: whom a signal means, who waits for whom, who is killed in the middle. */
+/* group_signal_target.c: a server of several processes: whom a signal means, who waits for whom, who is killed in the
+ * middle. */
 #include "workers.h"
 
 /* master N [outlive]: N workers at one listener. */
@@ -221,9 +222,9 @@ static void to_one_worker(void)
     child_dies(&g.c, SIGTERM);
 }
 
-/* TERM to one worker, and to the master when that one has let go of the listener: it ends as it began, alone. Were it to
- * wait for the group, what it holds besides (nginx's accept mutex) would keep the others from those who still stand in the
- * queue, and so the group from its end. */
+/* TERM to one worker, and to the master when that one has let go of the listener: it ends as it began, alone. Were it
+ * to wait for the group, what it holds besides (nginx's accept mutex) would keep the others from those who still stand
+ * in the queue, and so the group from its end. */
 static void to_one_worker_then_to_the_parent(void)
 {
     struct group g;

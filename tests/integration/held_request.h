@@ -1,4 +1,5 @@
-/* held_request.h: a request that is under way when TERM comes and is answered after it: what the tests of descriptors share. */
+/* held_request.h: a request that is under way when TERM comes and is answered after it: what the tests of descriptors
+ * share. */
 #ifndef HELD_REQUEST_H
 #define HELD_REQUEST_H
 
@@ -113,7 +114,8 @@ UNUSED_ static int passed(int channel)
 
 /* ---- for tests ---- */
 
-/* Whatever comes until the end of file, which must be clean. Returns the body; checks length and, if wanted, farewell. */
+/* Whatever comes until the end of file, which must be clean. Returns the body; checks length and, if wanted,
+ * farewell. */
 UNUSED_ static char *whole_answer(int fd, size_t length, bool close_option)
 {
     static char all[BODY + 4096];

@@ -1,6 +1,6 @@
-/* idle_window.c: a request that comes after the virtual end of file, in the last moments that an idle connection has, and
- * that the program has not come to read when they are over (the explorer of tests/explore found it lost); and one whose
- * client has nothing more to say. */
+/* idle_window.c: a request that comes after the virtual end of file, in the last moments that an idle connection has,
+ * and that the program has not come to read when they are over (the explorer of tests/explore found it lost); and one
+ * whose client has nothing more to say. */
 #include "held_request.h"
 
 #include <poll.h>
@@ -57,8 +57,8 @@ static void read_late(void)
     CHECK(report_says(&c, "end", "drained") && report_number(&c, "aborted") == 0, "%s", child_file(&c, "report"));
 }
 
-/* A client that has sent its request, and its FIN with it, gets its answer however long that takes: the FIN is counted among
- * the bytes that the kernel has received, and is no sign that somebody else reads here. */
+/* A client that has sent its request, and its FIN with it, gets its answer however long that takes: the FIN is counted
+ * among the bytes that the kernel has received, and is no sign that somebody else reads here. */
 static void half_closed(void)
 {
     struct child c;

@@ -277,7 +277,8 @@ static void speak(struct peer *p)
     p->next = before;
 }
 
-/* All have their SYN-ACK (most of them with a cookie) before the first completes its handshake: the queue takes the first few. */
+/* All have their SYN-ACK (most of them with a cookie) before the first completes its handshake: the queue takes the
+ * first few. */
 static void crowd_comes(struct peer **peer, long port)
 {
     for (int i = 0; i < CROWD; i++) {

@@ -117,7 +117,8 @@ static void has_stopped_accepting(struct child *c)
     child_logs(c, "stderr", "accept stopped");
 }
 
-/* However long the server takes to come to a request, its connection has not been idle for too long. (It ends with its answer.) */
+/* However long the server takes to come to a request, its connection has not been idle for too long. (It ends with its
+ * answer.) */
 #define UNHURRIED "LASTCALL_IDLE=60s"
 static const struct setup unhurried = {.env = {UNHURRIED}};
 
@@ -610,7 +611,8 @@ static void inherited_is_never_hidden(void)
     client_expect_end(held);
     child_dies(&c, SIGTERM);
     CHECK(report_says(&c, "accept_stop", "left_to_others"), "%s", child_file(&c, "report"));
-    /* Who comes afterwards stands in the queue of the one who started it, as with systemd; so does who came meanwhile. */
+    /* Who comes afterwards stands in the queue of the one who started it, as with systemd; so does who came
+     * meanwhile. */
     int fd_late = accept(l, NULL, NULL);
     CHECK(fd_late >= 0 && send(fd_late, "x", 1, 0) == 1 && recv(late, (char[1]){0}, 1, 0) == 1);
     int next = client_connect(port);

@@ -9,8 +9,8 @@
 
 enum { QUEUED = 20 };
 
-/* loop KIND NAME now|wait|blind: an event loop that does not accept before it is told to; blind: nobody can ask the kernel
- * how many stand in the queue (no unix_diag, or a sandbox). */
+/* loop KIND NAME now|wait|blind: an event loop that does not accept before it is told to; blind: nobody can ask the
+ * kernel how many stand in the queue (no unix_diag, or a sandbox). */
 static int loop_role(char **args)
 {
     int l = unix_listener(args[1]);

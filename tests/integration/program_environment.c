@@ -1,5 +1,5 @@
-/* program_environment.c: the environment and the descriptors of a program that serves, and of the programs that it starts. Those
- * find the group by a variable that is theirs alone; the server's own environment is not touched. */
+/* program_environment.c: the environment and the descriptors of a program that serves, and of the programs that it
+ * starts. Those find the group by a variable that is theirs alone; the server's own environment is not touched. */
 #include "check.h"
 
 #include <errno.h>
@@ -252,7 +252,8 @@ static void each_gets_its_own(void)
 
 /* ---- where the group's memory cannot be opened at the server ---- */
 
-/* become USER|self: the child of another user, and the program that takes the server's place, inherit the descriptor. */
+/* become USER|self: the child of another user, and the program that takes the server's place, inherit the
+ * descriptor. */
 static int become(char **args)
 {
     role_listen();

@@ -1,5 +1,6 @@
-/* sandbox.c: a server that shuts itself into a seccomp filter, which ends it at a call that it does not make itself. It answers,
- * and ends by a graceful handler of its own, as without the library; with a filter that lets the library live, it is drained. */
+/* sandbox.c: a server that shuts itself into a seccomp filter, which ends it at a call that it does not make itself. It
+ * answers, and ends by a graceful handler of its own, as without the library; with a filter that lets the library live,
+ * it is drained. */
 #include "check.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* seccomp_fault.h: decides about the system calls that our object makes in a process, and in what it forks, from outside: each may
- * pass, fail, or do a byte only of what it was asked. (objects/fault_filter.c has them sent here.) */
+/* seccomp_fault.h: decides about the system calls that our object makes in a process, and in what it forks, from
+ * outside: each may pass, fail, or do a byte only of what it was asked. (objects/fault_filter.c has them sent here.) */
 #ifndef SECCOMP_FAULT_H
 #define SECCOMP_FAULT_H
 

@@ -33,8 +33,8 @@ static int server(char **args)
 
 static char dir[64], path[128], entry[160], victim[128];
 
-/* A directory that all may write to, and the name of a report in it. (Not a sticky one: there the kernel itself may refuse
- * to follow, fs.protected_symlinks.) */
+/* A directory that all may write to, and the name of a report in it. (Not a sticky one: there the kernel itself may
+ * refuse to follow, fs.protected_symlinks.) */
 static void make_dir(void)
 {
     snprintf(dir, sizeof dir, "/tmp/lastcall-security.XXXXXX");
@@ -314,7 +314,7 @@ static void a_set_user_id_program(void)
     unlink(object);
 }
 
-/* ---- the group's memory -------------------------------------------------------------------------------------------- */
+/* ---- the group's memory ------------------------------------------------------------------------------------------ */
 
 static struct group_table *group_memory(void)
 {
@@ -346,7 +346,8 @@ static void claim_to_be(struct group_table *m, int slot, pid_t pid)
     m->top = GROUP_TABLE_MAX;
 }
 
-/* master VICTIM: one child of another user, which says that these are workers: the victim, the master's parent, init. */
+/* master VICTIM: one child of another user, which says that these are workers: the victim, the master's parent,
+ * init. */
 static int misled(char **args)
 {
     int l = role_listen();

@@ -1,5 +1,6 @@
-/* shutdown_waits.c: a program whose own shutdown waits until all of its connections have ended, and clients that have their responses
- * and keep their connections open. The drain has half-closed these: the program must be woken to notice it. */
+/* shutdown_waits.c: a program whose own shutdown waits until all of its connections have ended, and clients that have
+ * their responses and keep their connections open. The drain has half-closed these: the program must be woken to notice
+ * it. */
 #include "check.h"
 
 #include <poll.h>

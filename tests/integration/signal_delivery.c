@@ -1,5 +1,5 @@
-/* signal_delivery.c: at release the program's handler runs once, with the siginfo of the signal that was sent and all that
- * its own struct sigaction asks for. The same transcript as without us. */
+/* signal_delivery.c: at release the program's handler runs once, with the siginfo of the signal that was sent and all
+ * that its own struct sigaction asks for. The same transcript as without us. */
 #include "check.h"
 
 #include <pthread.h>

@@ -1,5 +1,5 @@
-/* signal_exec.c: a drain signal comes, and while its drain waits the program becomes another one. Without lastcall the signal ends the
- * old program or the new one; with lastcall it must not be lost between the two. */
+/* signal_exec.c: a drain signal comes, and while its drain waits the program becomes another one. Without lastcall the
+ * signal ends the old program or the new one; with lastcall it must not be lost between the two. */
 #include "check.h"
 
 #include <fcntl.h>

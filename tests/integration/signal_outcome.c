@@ -189,7 +189,7 @@ static void an_end_without_requests_is_not_said(void)
     close(fd);
 }
 
-/* ---- auto: what this machine's programs are known to stop by has a test of its own (core/known_program) -------------- */
+/* ---- auto: what this machine's programs are known to stop by has a test of its own (core/known_program) ---------- */
 
 static void without_terminal(void *arg)
 {
@@ -336,7 +336,8 @@ static void a_repeat_that_is_seen_late(void)
     CHECK(report_says(&c, "end", "drained"));
 }
 
-/* systemd: ExecStop= sends QUIT, TERM comes when that has taken its time; of what begins so the server gets the first. */
+/* systemd: ExecStop= sends QUIT, TERM comes when that has taken its time; of what begins so the server gets the
+ * first. */
 static void an_escalation_is_no_second_signal(void)
 {
     struct child c;

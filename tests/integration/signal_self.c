@@ -1,5 +1,6 @@
-/* signal_self.c: a program that sends the drain signal to itself. With the default disposition the call does not return, however it
- * is made; with a handler raise() returns after the handler. The same as without us, and what others send is deferred as ever. */
+/* signal_self.c: a program that sends the drain signal to itself. With the default disposition the call does not
+ * return, however it is made; with a handler raise() returns after the handler. The same as without us, and what others
+ * send is deferred as ever. */
 #include "check.h"
 
 #include <pthread.h>
@@ -201,7 +202,7 @@ static void waits_for_requests_in_a_drain(void)
     CHECK(report_number(&c, "aborted") == 0);
 }
 
-/* ---- a handler ---------------------------------------------------------------------------------------------------- */
+/* ---- a handler --------------------------------------------------------------------------------------------------- */
 
 static volatile sig_atomic_t got;
 

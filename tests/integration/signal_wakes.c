@@ -1,6 +1,7 @@
 /* signal_wakes.c: a program whose handler only sets a flag, and that then has to come out of its wait to see it. The
- * release may meet a thread that has not come back to its wait since our handler deferred the signal: on a busy machine,
- * or because our own steps run in handlers. What the kernel or a hook would begin anew must not be waited for. */
+ * release may meet a thread that has not come back to its wait since our handler deferred the signal: on a busy
+ * machine, or because our own steps run in handlers. What the kernel or a hook would begin anew must not be waited
+ * for. */
 #include "check.h"
 
 #include "forbid.h"

@@ -231,8 +231,8 @@ UNUSED_ static long cpu_ms(pid_t pid)
     return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* While nothing happens the process does nothing. (`counts`: it is a loop_server.h, which counts its wakeups.) One that is busy
- * for nothing comes to thousands of wakeups, and to all the processor that there is. */
+/* While nothing happens the process does nothing. (`counts`: it is a loop_server.h, which counts its wakeups.) One that
+ * is busy for nothing comes to thousands of wakeups, and to all the processor that there is. */
 UNUSED_ static void is_quiet(struct child *c, bool counts)
 {
     enum { WATCHED_MS = 200, WAKEUPS = 3, CPU_MS = WATCHED_MS / 5 };

@@ -1,5 +1,5 @@
-/* wait_family.c: calls that no SA_RESTART restarts (signal(7)). A drain that begins while the program waits in one is not
- * noticed: no EINTR, and the time is what was asked for; a signal of the program's own still interrupts. */
+/* wait_family.c: calls that no SA_RESTART restarts (signal(7)). A drain that begins while the program waits in one is
+ * not noticed: no EINTR, and the time is what was asked for; a signal of the program's own still interrupts. */
 #include "check.h"
 
 #include <aio.h>
@@ -90,7 +90,8 @@ static int by_error(int err)
 
 /* ---- what a request waits for: an upstream, a lock ---- */
 
-/* A socket of the program's own, with a time-out in both directions, from which nothing comes and which takes nothing more. */
+/* A socket of the program's own, with a time-out in both directions, from which nothing comes and which takes nothing
+ * more. */
 static int upstream(void)
 {
     static const char much[4096];
@@ -112,8 +113,8 @@ static struct mmsghdr *many(void)
     return &one_of_many;
 }
 
-/* A socket with a time-out that connects to a listener whose queue is full. None of these outlives the call: whose queue is full is waited
- * for in a drain. */
+/* A socket with a time-out that connects to a listener whose queue is full. None of these outlives the call: whose
+ * queue is full is waited for in a drain. */
 static int connect_to_full(struct sockaddr *a, socklen_t n)
 {
     enum { ENOUGH = 4 };
@@ -407,8 +408,8 @@ static void handle(int sig)
     handled = sig;
 }
 
-/* wait KIND MS: a connection is accepted; then the call, once, on the same listener and connection; the request is answered when a line
- * comes on standard input. */
+/* wait KIND MS: a connection is accepted; then the call, once, on the same listener and connection; the request is
+ * answered when a line comes on standard input. */
 static int waits(char **args)
 {
     const struct kind *k = kinds;
@@ -479,7 +480,8 @@ static struct result end(struct child *c, int fd)
 
 /* ---- a drain that begins in the middle of a wait ------------------------------------------------------------ */
 
-/* Several at once: most of the time is theirs. A wait of SHORT_MS is tried first; where nothing is shown, one twice as long, and so on. */
+/* Several at once: most of the time is theirs. A wait of SHORT_MS is tried first; where nothing is shown, one twice as
+ * long, and so on. */
 enum { AT_ONCE = 8, SHORT_MS = 600, LONG_MS = SHORT_MS << 5 };
 
 static struct in_the_middle {
@@ -490,8 +492,8 @@ static struct in_the_middle {
     bool shown;
 } middle[KINDS];
 
-/* A wait that began anew at the signal would end its whole time after that, or later. One that ends before has gone on. On a busy machine the
- * one that goes on may end as late as the other: then nothing is shown, and it is tried again. */
+/* A wait that began anew at the signal would end its whole time after that, or later. One that ends before has gone on.
+ * On a busy machine the one that goes on may end as late as the other: then nothing is shown, and it is tried again. */
 static bool is_shown(const struct in_the_middle *m, const struct result *r)
 {
     const struct kind *k = m->kind;
@@ -568,8 +570,9 @@ static void send_during_the_drain(struct child *c, int own)
     child_signal(c, own);
 }
 
-/* Both are pending when the wait is interrupted; the lower number is delivered first. One that comes only as our handler
- * returns would be too late for any handler with SA_RESTART: the kernel has decided by then to make the call again. */
+/* Both are pending when the wait is interrupted; the lower number is delivered first. One that comes only as our
+ * handler returns would be too late for any handler with SA_RESTART: the kernel has decided by then to make the call
+ * again. */
 static void send_together(struct child *c, int own)
 {
     child_signal(c, SIGSTOP);

@@ -1,8 +1,8 @@
-/* races.c: the shim and its hooks under ThreadSanitizer: 64 threads read, write, copy and close one connection at once, while
- * the drain thread looks at it; in service, and in a drain. What TSan reports is a failure.
+/* races.c: the shim and its hooks under ThreadSanitizer: 64 threads read, write, copy and close one connection at once,
+ * while the drain thread looks at it; in service, and in a drain. What TSan reports is a failure.
  *
- * The hooks are linked in under other names, and their real calls are the raw ones of before the constructor: TSan sees neither
- * these nor any order that they make, so nothing is hidden by it.
+ * The hooks are linked in under other names, and their real calls are the raw ones of before the constructor: TSan sees
+ * neither these nor any order that they make, so nothing is hidden by it.
  *
  * races [ROUNDS]: connections in each part. */
 #include "hook/hook.h"

@@ -75,8 +75,8 @@ static inline void server_check_plan(const struct http1_close_plan *plan, size_t
     SERVER_CHECK(plan->ends || plan->taken == given || count > HTTP1_CLOSE_SPANS);
 }
 
-/* Whatever the head is like: a piece is the program's own bytes, or stands for keep-alive, for a whole Keep-Alive line, or for
- * nothing, and is nothing else than what we may say. */
+/* Whatever the head is like: a piece is the program's own bytes, or stands for keep-alive, for a whole Keep-Alive line,
+ * or for nothing, and is nothing else than what we may say. */
 static inline void server_check_pieces(const struct server *s, const struct http1_close_plan *plan)
 {
     const char *at = s->program + s->at;

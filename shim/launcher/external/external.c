@@ -55,7 +55,7 @@ static struct activity_limits patience(const struct external *x, nsec_t now)
     return p;
 }
 
-/* ---- the sum -------------------------------------------------------------------------------------------------------- */
+/* ---- the sum ----------------------------------------------------------------------------------------------------- */
 
 static void sooner(nsec_t *at, nsec_t other)
 {
@@ -134,7 +134,7 @@ static void count_first(struct external *x, nsec_t now)
     }
 }
 
-/* ---- those that end ------------------------------------------------------------------------------------------------- */
+/* ---- those that end ---------------------------------------------------------------------------------------------- */
 
 struct reading {
     struct external *x;
@@ -181,7 +181,7 @@ static void read_all_endings(struct external *x)
     }
 }
 
-/* ---- the report ----------------------------------------------------------------------------------------------------- */
+/* ---- the report -------------------------------------------------------------------------------------------------- */
 
 static bool is_owed(const struct external *x, const struct observed_conn *conn, nsec_t now)
 {
@@ -260,7 +260,7 @@ static void report_end_of_drain(struct external *x, enum report_end end, enum pr
     external_report(x->options, &r, cuts.at, cuts.count);
 }
 
-/* ---- the face ------------------------------------------------------------------------------------------------------- */
+/* ---- the face ---------------------------------------------------------------------------------------------------- */
 
 static bool names_unix(const struct options *o)
 {

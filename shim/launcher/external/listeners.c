@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- finding -------------------------------------------------------------------------------------------------------- */
+/* ---- finding ----------------------------------------------------------------------------------------------------- */
 
 static bool same_place(const struct diag_socket *a, const struct diag_socket *b)
 {
@@ -30,7 +30,8 @@ static bool is_known(const struct listeners *d, const struct diag_socket *s)
     return false;
 }
 
-/* MPTCP's come first: each of them has a TCP listener of the kernel's own below it, which cannot be taken or stopped. */
+/* MPTCP's come first: each of them has a TCP listener of the kernel's own below it, which cannot be taken or
+ * stopped. */
 static void add_listener(const struct diag_socket *s, void *arg)
 {
     struct finding *f = arg;
@@ -146,7 +147,7 @@ bool listeners_has(const struct listeners *d, const struct diag_socket *connecti
     return false;
 }
 
-/* ---- stopping --------------------------------------------------------------------------------------------------------- */
+/* ---- stopping ---------------------------------------------------------------------------------------------------- */
 
 /* All listeners of a SO_REUSEPORT group are stopped, or none: while one listener accepts, the kernel still chooses
  * the stopped listeners for their share of the SYNs, and drops those SYNs silently. */

@@ -39,8 +39,8 @@ static bool put_json(int fd, const struct report *r, const struct report_aborted
     return whole && logfile_write(fd, line.at, line.len);
 }
 
-/* The line is written in pieces, and other servers may write to the same file. Half a line is no JSON, and the next report
- * would continue that line: half a report is taken back. */
+/* The line is written in pieces, and other servers may write to the same file. Half a line is no JSON, and the next
+ * report would continue that line: half a report is taken back. */
 static void write_json(int fd, const struct report *r, const struct report_aborted *cuts, unsigned count)
 {
     bool locked = logfile_lock(fd);

@@ -1,4 +1,5 @@
-/* listening_addresses.c: see listening_addresses.h. The inodes of the sockets that the processes hold, found again in /proc/PID/net. */
+/* listening_addresses.c: see listening_addresses.h. The inodes of the sockets that the processes hold, found again in
+ * /proc/PID/net. */
 #include "launcher/host/listening_addresses.h"
 
 #include "launcher/host/process.h"

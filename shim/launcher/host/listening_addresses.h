@@ -12,8 +12,9 @@ struct listening_address {
     bool elsewhere; /* bound to an address that the loopback does not reach */
 };
 
-/* The addresses at which these processes listen, in the network namespace of the first process; each address once. Returns
- * how many there are, of which LISTENING_ADDRESSES_MAX are stored. A process that may not be looked into has none. */
+/* The addresses at which these processes listen, in the network namespace of the first process; each address once.
+ * Returns how many there are, of which LISTENING_ADDRESSES_MAX are stored. A process that may not be looked into has
+ * none. */
 unsigned listening_addresses_read(const struct process_tree *t, struct listening_address out[LISTENING_ADDRESSES_MAX]);
 
 #endif

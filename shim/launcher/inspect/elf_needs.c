@@ -1,4 +1,5 @@
-/* elf_needs.c: see elf_needs.h. Libraries are read in the order in which the dynamic linker loads them: breadth first. */
+/* elf_needs.c: see elf_needs.h. Libraries are read in the order in which the dynamic linker loads them: breadth
+ * first. */
 #include "launcher/inspect/elf_needs.h"
 
 #include "launcher/inspect/library_path.h"

@@ -1,5 +1,5 @@
-/* env_command.c: see env_command.h; the manual: "env invocation" of coreutils. Its -S has a language of its own (quotes, escapes,
- * variables, comments), which only env reads rightly: of that, plain words are read here. */
+/* env_command.c: see env_command.h; the manual: "env invocation" of coreutils. Its -S has a language of its own
+ * (quotes, escapes, variables, comments), which only env reads rightly: of that, plain words are read here. */
 #include "launcher/inspect/env_command.h"
 
 #include <string.h>

@@ -28,8 +28,8 @@ struct env_command_outcome {
     bool unexamined;   /* env would start something, but -S says what in more than plain words */
 };
 
-/* words[0] is env itself. -S strings of plain words are split in place. NULL, or what env would say is wrong; with unexamined, what
- * has not been read. */
+/* words[0] is env itself. -S strings of plain words are split in place. NULL, or what env would say is wrong; with
+ * unexamined, what has not been read. */
 const char *env_command_read(struct env_command *e, struct env_command_outcome *outcome);
 
 #endif

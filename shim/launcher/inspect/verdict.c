@@ -151,8 +151,8 @@ static void judge_accept(const struct program_facts *f, struct verdict *v)
         say(v, "it takes no connection itself; what it starts is reached as well", NULL, "");
 }
 
-/* AsanCheckDynamicRTPrereqs() of compiler-rt's asan_linux.cpp, which gcc has too: the first library of the link map, but for the
- * vdso, must be the runtime. */
+/* AsanCheckDynamicRTPrereqs() of compiler-rt's asan_linux.cpp, which gcc has too: the first library of the link map,
+ * but for the vdso, must be the runtime. */
 const struct elf_library *verdict_first_library(const struct program_facts *f)
 {
     for (unsigned i = 0; i < f->library_count; i++) {

@@ -101,7 +101,8 @@ int rehearse_fail(int status, const char *format, ...) __attribute__((format(pri
 /* ---- start.c */
 int rehearse_start(struct rehearsal *r); /* r->side; it serves when this returns 0 */
 void rehearse_end(struct rehearsal *r);  /* all of its processes */
-/* Wait for fd to be readable (-1 = none), for the server's end, for an interrupt or until then; draws the bar meanwhile. */
+/* Wait for fd to be readable (-1 = none), for the server's end, for an interrupt or until then; draws the bar
+ * meanwhile. */
 enum waited { WAITED_FD, WAITED_END, WAITED_TIME, WAITED_INTERRUPT };
 enum waited rehearse_wait(struct rehearsal *r, int fd, bool end, nsec_t until);
 /* The last lines of what the server has written, to standard error. */

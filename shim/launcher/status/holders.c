@@ -18,7 +18,7 @@ static const char memory_link[] = "/memfd:lastcall (deleted)";
 
 enum { AFTER = 64 /* descriptors read after a first memory */ };
 
-/* ---- the memory of a group ---------------------------------------------------------------------------------------- */
+/* ---- the memory of a group --------------------------------------------------------------------------------------- */
 
 static long mount_of(const char *fdinfo)
 {
@@ -67,7 +67,7 @@ long holders_table(const struct holder *h, void *to, size_t size, uint64_t *whol
     return n < 0 ? -ENOENT : n;
 }
 
-/* ---- all processes -------------------------------------------------------------------------------------------------- */
+/* ---- all processes ----------------------------------------------------------------------------------------------- */
 
 static struct holder *another(struct holders *all)
 {
@@ -158,7 +158,7 @@ void holders_free(struct holders *all)
     memset(all, 0, sizeof *all);
 }
 
-/* ---- a process that is no holder ---------------------------------------------------------------------------------------- */
+/* ---- a process that is no holder --------------------------------------------------------------------------------- */
 
 struct kind {
     enum process_kind kind;

@@ -70,7 +70,7 @@ void status_take_member(struct status_process *p, const struct group_table *m, i
     }
 }
 
-/* ---- connections -------------------------------------------------------------------------------------------------- */
+/* ---- connections ------------------------------------------------------------------------------------------------- */
 
 enum status_kind status_kind_of(const struct conn *c)
 {
@@ -136,7 +136,7 @@ bool status_take_conn(struct status_process *p, struct status_request *r, struct
     return true;
 }
 
-/* ---- the group ---------------------------------------------------------------------------------------------------- */
+/* ---- the group --------------------------------------------------------------------------------------------------- */
 
 static bool is_here(const struct status_group *g, int at)
 {

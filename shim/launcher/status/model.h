@@ -98,7 +98,7 @@ bool status_is_shown(const struct member *who);
 void status_take_member(struct status_process *p, const struct group_table *m, int at, nsec_t now);
 
 enum status_kind status_kind_of(const struct conn *c);
-/* Count a connection; true: the connection is in flight, and *r is filled in. *c may be any bytes, and is made valid. */
+/* Count a connection; true: the connection is in flight, and *r is filled in. *c: any bytes; made valid. */
 bool status_take_conn(struct status_process *p, struct status_request *r, struct conn *c);
 
 /* Computes the sums, the order and `drains`, once all processes are in. */

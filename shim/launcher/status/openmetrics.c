@@ -39,7 +39,7 @@ static void seconds(FILE *to, nsec_t ns)
             (unsigned long long)(ns % NSEC_PER_SEC / NSEC_PER_USEC));
 }
 
-/* ---- the families --------------------------------------------------------------------------------------------------- */
+/* ---- the families ------------------------------------------------------------------------------------------------ */
 
 static void each_group(FILE *to, const struct status *s, void (*f)(FILE *to, const struct status_group *g))
 {

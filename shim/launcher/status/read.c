@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- the table ---------------------------------------------------------------------------------------------------- */
+/* ---- the table --------------------------------------------------------------------------------------------------- */
 
 /* The copy of a slot that changes hands between the two readings may be half another process's. */
 static bool is_steady(const struct member *a, const struct member *b)
@@ -65,7 +65,7 @@ static struct group_table *find_table(struct status_group *g, const struct holde
     return m;
 }
 
-/* ---- the processes -------------------------------------------------------------------------------------------------- */
+/* ---- the processes ----------------------------------------------------------------------------------------------- */
 
 /* Is this holder the member? Compares the process's pid in its own PID namespace, and the parent's, which may live
  * in another PID namespace. */
@@ -134,7 +134,7 @@ static void take_members(struct status_group *g, const struct group_table *m, co
     }
 }
 
-/* ---- their connections ------------------------------------------------------------------------------------------------ */
+/* ---- their connections ------------------------------------------------------------------------------------------- */
 
 struct reader {
     struct status_group *g;
@@ -229,7 +229,7 @@ static void take_connections(struct reader *r, const struct group_table *m)
         r->p->sight = SIGHT_ENDED;
 }
 
-/* ---- what the kernel knows of them ---------------------------------------------------------------------------------- */
+/* ---- what the kernel knows of them ------------------------------------------------------------------------------- */
 
 struct sockets {
     struct status_group *g;
@@ -315,7 +315,7 @@ static void ask_kernel(struct status_group *g, const struct holders *all)
         close(network);
 }
 
-/* ---- all of it --------------------------------------------------------------------------------------------------------- */
+/* ---- all of it --------------------------------------------------------------------------------------------------- */
 
 static void read_group(struct status_group *g, const struct holders *all)
 {

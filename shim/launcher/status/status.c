@@ -19,7 +19,7 @@ static struct wanted {
     bool watch, json, metrics;
 } wanted;
 
-/* ---- the command line -------------------------------------------------------------------------------------------------- */
+/* ---- the command line -------------------------------------------------------------------------------------------- */
 
 /* A number that a process can have; 0: it is none. */
 static int pid_of(const char *word)
@@ -44,7 +44,7 @@ static int read_words(struct wanted *w, int argc, char **argv)
     return 0;
 }
 
-/* ---- a process that is not shown ----------------------------------------------------------------------------------------- */
+/* ---- a process that is not shown --------------------------------------------------------------------------------- */
 
 static int say_why_not(int pid)
 {
@@ -66,7 +66,7 @@ static int say_why_not(int pid)
                     pid, (unsigned)st.st_uid);
 }
 
-/* ---- showing -------------------------------------------------------------------------------------------------------------- */
+/* ---- showing ----------------------------------------------------------------------------------------------------- */
 
 static bool show(const struct status *s, const struct wanted *w)
 {

@@ -34,7 +34,7 @@ void status_bar(FILE *to, nsec_t left, nsec_t whole, unsigned width)
     putc(']', to);
 }
 
-/* ---- the head ------------------------------------------------------------------------------------------------------- */
+/* ---- the head ---------------------------------------------------------------------------------------------------- */
 
 static void page_listeners(FILE *to, const struct status_group *g)
 {
@@ -84,7 +84,7 @@ static void page_left(FILE *to, const struct status_group *g)
     putc('\n', to);
 }
 
-/* ---- the processes ---------------------------------------------------------------------------------------------------- */
+/* ---- the processes ----------------------------------------------------------------------------------------------- */
 
 /* The page of a small terminal has no room for what is hardly ever there. */
 static bool has_column(const struct status_group *g, unsigned kind)
@@ -123,7 +123,7 @@ static void page_processes(FILE *to, const struct status_group *g)
             fprintf(to, "  %d: %s\n", g->process[i].pid, status_sight_reason[g->process[i].sight]);
 }
 
-/* ---- requests in flight ------------------------------------------------------------------------------------------------- */
+/* ---- requests in flight ------------------------------------------------------------------------------------------ */
 
 static void page_request(FILE *to, const struct status_request *r)
 {
@@ -168,7 +168,7 @@ void status_page(FILE *to, const struct status *s, unsigned max)
             fprintf(to, "process %d: the memory that it has %s\n", s->group[i].problem_pid, s->group[i].problem);
 }
 
-/* ---- one line ------------------------------------------------------------------------------------------------------------ */
+/* ---- one line ---------------------------------------------------------------------------------------------------- */
 
 void status_line(FILE *to, const struct status_group *g, bool times)
 {

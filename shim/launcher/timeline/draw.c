@@ -100,8 +100,8 @@ static const struct look {
     [TIMELINE_ABORTED] = {"x", "aborted", "a request that did not get its whole response"},
 };
 
-/* The lightness of the colours differs too, so that they are told apart in grey; where bars are thick enough, so do their
- * patterns. */
+/* The lightness of the colours differs too, so that they are told apart in grey; where bars are thick enough, so do
+ * their patterns. */
 static const char style[] =
     ".lc{--bg:#fff;--ink:#1b2330;--mut:#5b6675;--rule:#e3e8ee;--halo:#fff;"
     "--f:#1059b0;--i:#d5dee8;--i2:#8796a8;--o:#7b8490;--o2:#b9c0c9;--e:#9dbcdc;--e2:#41709f;--n:#e8a317;--n2:#8f5f00;"

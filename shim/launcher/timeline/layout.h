@@ -31,8 +31,8 @@ struct timeline_row {
     bool open; /* not closed when the drain ended */
 };
 
-/* A stretch of rows with one label: a process, or connections of one kind. Many processes are not divided by kind, and very
- * many not told apart. */
+/* A stretch of rows with one label: a process, or connections of one kind. Many processes are not divided by kind, and
+ * very many not told apart. */
 struct timeline_band {
     double y, h;
     char label[TIMELINE_LABEL], detail[TIMELINE_LABEL];

@@ -16,8 +16,8 @@ enum http_wait { /* what the connection waits for */
                  HTTP_CLOSED, /* nothing: it was closed and freed */
 };
 
-/* argv[1]: the port, on 127.0.0.1 or the address argv[2]; or "unix:PATH". With LISTEN_FDS instead what was passed on, with
- * REUSEPORT in the environment SO_REUSEPORT is set. Exits on failure. */
+/* argv[1]: the port, on 127.0.0.1 or the address argv[2]; or "unix:PATH". With LISTEN_FDS instead what was passed on,
+ * with REUSEPORT in the environment SO_REUSEPORT is set. Exits on failure. */
 int http_listen(int argc, char **argv, bool nonblocking);
 
 /* A connection, and what it waits for first. On a blocking descriptor http_step blocks as it should. */

@@ -1,6 +1,6 @@
-/* fault_filter.c: preloaded behind liblastcall.so, into any program: has each system call that our object makes decided upon
- * by another process (seccomp_unotify(2)). It is told from the program's own by the instruction pointer. Our constructor
- * runs after this one, so its calls are among them.
+/* fault_filter.c: preloaded behind liblastcall.so, into any program: has each system call that our object makes decided
+ * upon by another process (seccomp_unotify(2)). It is told from the program's own by the instruction pointer. Our
+ * constructor runs after this one, so its calls are among them.
  *
  * Says "listener N" on standard output, and waits for a line before it closes descriptor N. */
 #include "sys/syscall.h"

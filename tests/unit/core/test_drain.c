@@ -637,7 +637,8 @@ static void own_shutdown_runs_inside_the_deadline(void **unused UNUSED)
     assert_true(d.expired);
 }
 
-/* Output that only has to be acknowledged is the kernel's to send: the program is in exit(), and ends with its own status. */
+/* Output that only has to be acknowledged is the kernel's to send: the program is in exit(), and ends with its own
+ * status. */
 static void an_exit_that_waits_for_an_acknowledgement_is_not_ended(void **unused UNUSED)
 {
     until_the_shutdown_time();

@@ -1,4 +1,5 @@
-/* test_group_table.c: the table of a group: who belongs to whom, under threads, and with anything at all written in it. */
+/* test_group_table.c: the table of a group: who belongs to whom, under threads, and with anything at all written in
+ * it. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -372,8 +373,8 @@ static void a_successor_is_not_coordinated_by_the_old_one(void **unused UNUSED)
     assert_int_equal(group_table_coordinator(m, worker), MEMBER_NONE);
 }
 
-/* Its slot is kept for its coordinator; when that is gone too, it must not look as if it led itself, for it would be kept
- * for ever. */
+/* Its slot is kept for its coordinator; when that is gone too, it must not look as if it led itself, for it would be
+ * kept for ever. */
 static void one_that_has_left_coordinates_nobody(void **unused UNUSED)
 {
     int root = forked(MEMBER_NONE), worker = forked(root);
@@ -415,7 +416,7 @@ static void a_pid_not_known_yet_hides_nobody(void **unused UNUSED)
     assert_true(group_table_reachable(m, leaf, root));
 }
 
-/* ---- listeners and aborted requests --------------------------------------------------------------------------------------- */
+/* ---- listeners and aborted requests ------------------------------------------------------------------------------ */
 
 static void the_holders_are_of_one_coordinator(void **unused UNUSED)
 {

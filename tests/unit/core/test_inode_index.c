@@ -55,7 +55,8 @@ static void none_has_room_for_none(void **unused)
     free(x.entry);
 }
 
-/* The places that a search of an inode looks at, which is not there, are at most those of the run that its search ends behind. */
+/* The places that a search of an inode looks at, which is not there, are at most those of the run that its search ends
+ * behind. */
 static unsigned places(uint64_t inode)
 {
     uint32_t at = INODE_INDEX_NONE, n = 1;

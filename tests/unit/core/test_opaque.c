@@ -1,5 +1,5 @@
-/* test_opaque.c: connections whose messages are not read: protocols by their first bytes, and what is outstanding after each step of
- * a conversation. Every conversation runs in whole records, and byte by byte. */
+/* test_opaque.c: connections whose messages are not read: protocols by their first bytes, and what is outstanding after
+ * each step of a conversation. Every conversation runs in whole records, and byte by byte. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -56,8 +56,8 @@ static void test_first_bytes(void **state)
 
 /* ---- conversations ------------------------------------------------------------------------------------- */
 
-/* A step of a conversation: C or S speaks a record of this type and length, less `missing` bytes at its end; then the state is
- * `state`. */
+/* A step of a conversation: C or S speaks a record of this type and length, less `missing` bytes at its end; then the
+ * state is `state`. */
 struct step {
     char who;
     uint8_t type;

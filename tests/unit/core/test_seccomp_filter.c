@@ -1,4 +1,5 @@
-/* test_seccomp_filter.c: what a filter of the program does to a call. The filters are as libseccomp and hand-written sandboxes make them. */
+/* test_seccomp_filter.c: what a filter of the program does to a call. The filters are as libseccomp and hand-written
+ * sandboxes make them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>

@@ -1,4 +1,5 @@
-/* test_cli.c: how the options of a command are read: the table's rows, and each way in which a command line is wrong. */
+/* test_cli.c: how the options of a command are read: the table's rows, and each way in which a command line is
+ * wrong. */
 #include "launcher/cli.h"
 
 #include <setjmp.h>

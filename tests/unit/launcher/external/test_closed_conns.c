@@ -1,5 +1,5 @@
-/* test_closed_conns.c: who was cut when a program died, where a look came in the middle of that. The processes are real:
- * this one lives, a child of it has ended. */
+/* test_closed_conns.c: who was cut when a program died, where a look came in the middle of that. The processes are
+ * real: this one lives, a child of it has ended. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

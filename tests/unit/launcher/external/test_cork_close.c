@@ -1,4 +1,5 @@
-/* test_cork_close.c: which answer under the cork is sent together with the close. The connections are real, the time is ours. */
+/* test_cork_close.c: which answer under the cork is sent together with the close. The connections are real, the time is
+ * ours. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,5 @@
-/* test_program.c: small ELF files, whole, cut at every length, and with 10,000 mutations that are the same each time. */
+/* test_program.c: small ELF files, whole, cut at every length, and with 10,000 mutations that are the same each
+ * time. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

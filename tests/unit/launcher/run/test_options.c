@@ -12,7 +12,8 @@
 
 static char problem[256];
 
-/* Reads a command line of `lastcall run`; returns how many words the options take, with the name of the command. -1: problem. */
+/* Reads a command line of `lastcall run`; returns how many words the options take, with the name of the command. -1:
+ * problem. */
 static int read_words(struct run_options *o, const char *const *words)
 {
     char *argv[16] = {NULL};

@@ -53,7 +53,7 @@ static struct status_process taken(int at)
     return p;
 }
 
-/* ---- the table ---------------------------------------------------------------------------------------------------- */
+/* ---- the table --------------------------------------------------------------------------------------------------- */
 
 static void a_table_is_told_from_others(void **unused UNUSED)
 {
@@ -135,7 +135,7 @@ static void who_is_shown(void **unused UNUSED)
     assert_false(status_is_shown(&m->member[at]));
 }
 
-/* ---- connections -------------------------------------------------------------------------------------------------- */
+/* ---- connections ------------------------------------------------------------------------------------------------- */
 
 static struct conn *fresh(void)
 {
@@ -211,7 +211,7 @@ static void half_a_method_is_none(void **unused UNUSED)
     assert_string_equal(r.method, "");
 }
 
-/* ---- the group ---------------------------------------------------------------------------------------------------- */
+/* ---- the group --------------------------------------------------------------------------------------------------- */
 
 static struct status_group group_of(int count)
 {
@@ -273,7 +273,7 @@ static void the_oldest_request_first(void **unused UNUSED)
     assert_true(r[0].fd == 3 && r[1].fd == 2 && r[2].fd == 1);
 }
 
-/* ---- words -------------------------------------------------------------------------------------------------------- */
+/* ---- words ------------------------------------------------------------------------------------------------------- */
 
 static void names_are_made_printable(void **unused UNUSED)
 {
@@ -315,7 +315,7 @@ static void the_bar_goes_down(void **unused UNUSED)
         assert_true(filled(left, 1000) >= filled(left - 1, 1000));
 }
 
-/* ---- anything at all ---------------------------------------------------------------------------------------------- */
+/* ---- anything at all --------------------------------------------------------------------------------------------- */
 
 enum { MUTATIONS = 4000, SLOTS = 6 };
 
