@@ -116,7 +116,7 @@ const char *report_end_name(enum report_end end)
     return "unknown";
 }
 
-static const char *hidden_name(const struct report *r)
+static const char *accept_stop_name(const struct report *r)
 {
     return r->accept_stop ? r->accept_stop : "none";
 }
@@ -140,7 +140,7 @@ void report_text(struct text *t, const struct report *r)
     else
         text_str(t, " accept_stopped=no");
     text_str(t, " accept_stop=");
-    text_str(t, hidden_name(r));
+    text_str(t, accept_stop_name(r));
     put_counters(t, LOG_TEXT, &r->counts);
     put_time(t, LOG_TEXT, "exit_delay", r->exit_delay);
     log_line_end(t, LOG_TEXT);
@@ -159,7 +159,7 @@ static void put_totals(struct text *t, const struct report *r)
         put_json(t, r->mode);
     }
     put_key(t, LOG_JSON, "accept_stop", "");
-    put_json(t, hidden_name(r));
+    put_json(t, accept_stop_name(r));
     put_time(t, LOG_JSON, "duration", r->duration);
     put_time(t, LOG_JSON, "accept_stopped", r->accept_stopped);
     put_time(t, LOG_JSON, "exit_delay", r->exit_delay);
@@ -211,7 +211,7 @@ static void put_process(struct text *t, const struct report_process *p)
     text_char(t, '}');
 }
 
-/* ---- one cut connection --------------------------------------------------------------------------- */
+/* ---- one aborted connection --------------------------------------------------------------------------- */
 
 /* A process without a group need not say which process held the connection. */
 static void put_owner(struct text *t, enum log_format format, const struct report_aborted *c)
@@ -253,7 +253,7 @@ void report_text_aborted(struct text *t, const struct report_aborted *c)
     log_line_end(t, LOG_TEXT);
 }
 
-static void put_cut(struct text *t, const struct report_aborted *c)
+static void put_aborted(struct text *t, const struct report_aborted *c)
 {
     text_str(t, "{\"peer\":");
     put_json(t, c->peer);
@@ -333,9 +333,9 @@ static bool keeps(struct text *t, size_t mark, bool was_cut, size_t reserve)
 /* ---- the JSON line, piece by piece ---------------------------------------------------------------- */
 
 /* What goes between what was written and the next piece; "" = that piece may not come now. A reader finds
- * `cuts` always, `processes` only in the report of a group, `connections` only if there are any. */
+ * `aborts` always, `processes` only in the report of a group, `connections` only if there are any. */
 static const struct joint {
-    char process[16], cut[16], connection[32], end[16];
+    char process[16], aborted[16], connection[32], end[16];
 } joints[] = {
     [REPORT_JSON_TOTALS] = {"", "", "", "{}\n"},
     [REPORT_JSON_FIRST] = {",\"processes\":[", ",\"aborts\":[", ",\"aborts\":[],\"connections\":[",
@@ -376,12 +376,12 @@ void report_json_process(struct text *t, enum report_json *line, const struct re
 
 void report_json_aborted(struct text *t, enum report_json *line, const struct report_aborted *c)
 {
-    const char *join = joints[*line].cut;
+    const char *join = joints[*line].aborted;
     size_t mark = t->len;
     bool was_cut = t->truncated;
     t->truncated = !*join;
     text_str(t, join);
-    put_cut(t, c);
+    put_aborted(t, c);
     advance(t, line, REPORT_JSON_ABORTED, mark, was_cut);
 }
 

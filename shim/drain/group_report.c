@@ -42,26 +42,26 @@ unsigned group_report_processes(void (*f)(const struct report_process *p, void *
     return count;
 }
 
-void group_report_aborted(void (*f)(const struct report_aborted *cut, void *arg), void *arg)
+void group_report_aborted(void (*f)(const struct report_aborted *aborted, void *arg), void *arg)
 {
     if (!group_self())
         return;
     for (int i = 0; i < GROUP_TABLE_ABORTED; i++) {
         struct group_aborted note =
             group.table->aborted[i]; /* the member that wrote the text may go on writing, and may not terminate it */
-        struct report_aborted cut = note.facts;
+        struct report_aborted aborted = note.facts;
         bool of_ours = false;
         for (int at = 0; at < group_table_top(group.table) && !of_ours; at++)
             of_ours = note.serial != 0 && member_at(at)->serial == note.serial && is_reported(at);
         if (!of_ours)
             continue;
         note.peer[sizeof note.peer - 1] = note.method[sizeof note.method - 1] = '\0';
-        cut.peer = note.peer;
-        cut.method = note.method;
-        cut.method_len = 0;
-        while (note.method[cut.method_len])
-            cut.method_len++;
-        f(&cut, arg);
+        aborted.peer = note.peer;
+        aborted.method = note.method;
+        aborted.method_len = 0;
+        while (note.method[aborted.method_len])
+            aborted.method_len++;
+        f(&aborted, arg);
     }
 }
 

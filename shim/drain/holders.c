@@ -123,9 +123,9 @@ static void judge_listeners(const struct proc_unseen *unseen)
     for (unsigned i = 0; i < listeners.used; i++) {
         struct listener *l = &listeners.entry[i];
         /* The process that passed the listener may be an ancestor (systemd) that still holds it. */
-        bool lent = l->inherited && unseen->ancestors;
-        l->shared = l->shared && (l->held || unseen->kin || lent);
-        l->external = l->shared && (l->held_by_external || lent);
+        bool by_ancestor = l->inherited && unseen->ancestors;
+        l->shared = l->shared && (l->held || unseen->kin || by_ancestor);
+        l->external = l->shared && (l->held_by_external || by_ancestor);
     }
 }
 

@@ -163,33 +163,33 @@ static bool is_aborted(const struct conn *c)
     return sock_unread(c->fd) > 0;
 }
 
-static void describe_aborted(struct report_aborted *cut, const struct conn *c)
+static void describe_aborted(struct report_aborted *aborted, const struct conn *c)
 {
     struct sock_counts k;
-    cut->pid = self_pid();
-    cut->method = conn_method(c);
-    while (cut->method[cut->method_len])
-        cut->method_len++;
+    aborted->pid = self_pid();
+    aborted->method = conn_method(c);
+    while (aborted->method[aborted->method_len])
+        aborted->method_len++;
     long unread = sock_unread(c->fd);
-    cut->unread_bytes = unread > 0 ? (uint64_t)unread : 0;
-    cut->request_bytes = c->message.in;
+    aborted->unread_bytes = unread > 0 ? (uint64_t)unread : 0;
+    aborted->request_bytes = c->message.in;
     if (!conn_is_opaque(c) && !http1_between(&c->out)) {
-        cut->response_bytes = c->message.out;
-        cut->head_sent = !http1_in_head(&c->out);
-        cut->has_total = cut->head_sent && c->out.facts.has_length;
-        cut->response_total = c->message.out + c->out.left;
+        aborted->response_bytes = c->message.out;
+        aborted->head_sent = !http1_in_head(&c->out);
+        aborted->has_total = aborted->head_sent && c->out.facts.has_length;
+        aborted->response_total = c->message.out + c->out.left;
     }
     if (!c->unix_ && sock_counts(c->fd, &k) == 0)
-        cut->age = (nsec_t)k.quiet_in_ms * NSEC_PER_MSEC;
+        aborted->age = (nsec_t)k.quiet_in_ms * NSEC_PER_MSEC;
 }
 
 /* The program may go on until it has its signal, and close this one: not while our calls are at it. */
-unsigned drain_report_each_aborted(void (*f)(const struct report_aborted *cut, void *arg), void *arg)
+unsigned drain_report_each_aborted(void (*f)(const struct report_aborted *aborted, void *arg), void *arg)
 {
     unsigned count = 0;
     for (uint32_t i = 0, n = pool_size(&connections); i < n; i++) {
         struct conn *c = pool_at(&connections, i);
-        struct report_aborted cut;
+        struct report_aborted aborted;
         struct sock_address peer;
         char text[SOCK_TEXT];
         if (!c->live || !conn_lock(&c->pin))
@@ -199,16 +199,16 @@ unsigned drain_report_each_aborted(void (*f)(const struct report_aborted *cut, v
             conn_log_aborted(c);
             memset(&peer, 0, sizeof peer);
             sock_peer(c->fd, &peer);
-            memset(&cut, 0, sizeof cut);
-            describe_aborted(&cut, c);
+            memset(&aborted, 0, sizeof aborted);
+            describe_aborted(&aborted, c);
         }
         connections_unpin(c);
         if (!counts)
             continue;
         count++;
         sock_text(&peer, text);
-        cut.peer = text;
-        f(&cut, arg);
+        aborted.peer = text;
+        f(&aborted, arg);
     }
     return count;
 }
@@ -239,10 +239,10 @@ static void fill(struct report *r, nsec_t now, enum report_end how)
     r->left_out = group_report_left_out();
 }
 
-static void add_unread(const struct report_aborted *cut, void *unused)
+static void add_unread(const struct report_aborted *aborted, void *unused)
 {
     (void)unused;
-    stats.counts.unread_bytes += cut->unread_bytes;
+    stats.counts.unread_bytes += aborted->unread_bytes;
 }
 
 void drain_report_count_aborted(void)
@@ -264,13 +264,13 @@ static void put_to(int fd, const struct text *line)
 
 /* ---- the report as text ---- */
 
-static void cut_to_log(const struct report_aborted *cut, void *unused)
+static void aborted_to_log(const struct report_aborted *aborted, void *unused)
 {
     struct text line;
     char buf[1024];
     (void)unused;
     text_init(&line, buf, sizeof buf);
-    report_text_aborted(&line, cut);
+    report_text_aborted(&line, aborted);
     log_put(&line);
 }
 
@@ -295,18 +295,18 @@ static void text_to_log(const struct report *r)
         group_report_processes(process_to_log, NULL);
     if (r->counts.aborted == 0)
         return;
-    drain_report_each_aborted(cut_to_log, NULL);
-    group_report_aborted(cut_to_log, NULL);
+    drain_report_each_aborted(aborted_to_log, NULL);
+    group_report_aborted(aborted_to_log, NULL);
 }
 
 /* ---- and as JSON ---- */
 
-static void cut_to_json(const struct report_aborted *cut, void *fd)
+static void aborted_to_json(const struct report_aborted *aborted, void *fd)
 {
     struct text line;
     char buf[1024];
     text_init(&line, buf, sizeof buf);
-    report_json_aborted(&line, &json_line, cut);
+    report_json_aborted(&line, &json_line, aborted);
     put_to(*(int *)fd, &line);
 }
 
@@ -349,8 +349,8 @@ static void json_to(int fd, const struct report *r)
     put_to(fd, &line);
     if (r->processes > 1)
         group_report_processes(process_to_json, &fd);
-    drain_report_each_aborted(cut_to_json, &fd);
-    group_report_aborted(cut_to_json, &fd);
+    drain_report_each_aborted(aborted_to_json, &fd);
+    group_report_aborted(aborted_to_json, &fd);
     if (r->connections)
         connections_to_json();
     text_init(&line, buf, sizeof buf);

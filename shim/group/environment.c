@@ -131,7 +131,7 @@ static void fill(struct environment_start *start, char **list, char *const *env,
 
 void environment_spawn(struct environment_start *start, char **list, char *const *env)
 {
-    start->lent = false;
+    start->inherited = false;
     fill(start, list, env, environment_name.off ? 0 : settled_holder(), 0);
 }
 
@@ -144,13 +144,13 @@ void environment_exec(struct environment_start *start, char **list, char *const 
     bool in_place = own_process && !self_is_pre_exec();
     int holder = own_process ? settled_holder() : self_pid();
     fill(start, list, env, holder, signal);
-    start->lent = in_place || !memfd_may_be_opened(holder, group.fd);
-    if (start->lent)
+    start->inherited = in_place || !memfd_may_be_opened(holder, group.fd);
+    if (start->inherited)
         sys3(SYS_fcntl, group.fd, F_SETFD, 0);
 }
 
 void environment_exec_failed(const struct environment_start *start)
 {
-    if (start->lent)
+    if (start->inherited)
         sys3(SYS_fcntl, group.fd, F_SETFD, FD_CLOEXEC);
 }

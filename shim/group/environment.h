@@ -28,7 +28,7 @@ void environment_switch_off(void);
 /* A process that starts a program. */
 struct environment_start {
     char entry[GROUP_TABLE_NAME_MAX];
-    bool lent; /* the descriptor stays open over the exec */
+    bool inherited; /* the descriptor stays open over the exec */
 };
 
 /* How many entries has the environment that the new program gets instead of env, with the NULL at its end? 0: it gets
@@ -38,8 +38,8 @@ size_t environment_room(char *const *env);
 /* Fill `list`, of that size, for a program that this process starts as a process of its own. */
 void environment_spawn(struct environment_start *start, char **list, char *const *env);
 /* The same for a program that the calling process is about to become; own_process: it is not a vfork child. Where the
- * new program could not open the descriptor at its holder (another user, no /proc), it is lent: inherited. signal: see
- * struct environment_name. */
+ * new program could not open the descriptor at its holder (another user, no /proc), it is inherited: inherited. signal:
+ * see struct environment_name. */
 void environment_exec(struct environment_start *start, char **list, char *const *env, bool own_process, int signal);
 /* The exec has failed. */
 void environment_exec_failed(const struct environment_start *start);

@@ -43,7 +43,7 @@ static bool join_named(const struct environment_name *n)
     return group.table != NULL;
 }
 
-static void join_environment(struct text *complaints)
+static void join_environment(struct text *errors)
 {
     const struct environment_name *n = &environment_name;
     if (!n->text || (n->valid && join_named(n)))
@@ -55,9 +55,9 @@ static void join_environment(struct text *complaints)
     size_t length = 0;
     while (n->text[length] && length < 2 * GROUP_TABLE_NAME_MAX)
         length++;
-    text_str(complaints, "lastcall: ");
-    text_quoted(complaints, n->text, length, false);
-    text_str(complaints, " names no group that can be joined; another one is looked for\n");
+    text_str(errors, "lastcall: ");
+    text_quoted(errors, n->text, length, false);
+    text_str(errors, " names no group that can be joined; another one is looked for\n");
 }
 
 /* The group of a process that has served before it started this one (node's cluster), or that has closed the
@@ -83,7 +83,7 @@ static bool may_be_large(void)
     return sys4(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, &limit) == 0 && limit.rlim_cur >= sizeof(struct group_memory);
 }
 
-static void found(struct text *complaints, bool history)
+static void found(struct text *errors, bool history)
 {
     uint64_t cookie = 0;
     history = history && may_be_large();
@@ -91,7 +91,7 @@ static void found(struct text *complaints, bool history)
     if (group.table && history)
         group.history = &((struct group_memory *)group.table)->history;
     if (!group.table) {
-        text_str(complaints, "lastcall: no memory that processes could share; each drains alone\n");
+        text_str(errors, "lastcall: no memory that processes could share; each drains alone\n");
         return;
     }
     if (sys3(SYS_getrandom, &cookie, sizeof cookie, 1 /* GRND_NONBLOCK */) != sizeof cookie)
@@ -115,7 +115,7 @@ static int find_parent(void)
     return MEMBER_NONE;
 }
 
-static void take_place(bool joined, struct text *complaints)
+static void take_place(bool joined, struct text *errors)
 {
     int pid = (int)sys0(SYS_getpid);
     group.at = joined ? group_table_find(group.table, pid) : MEMBER_NONE; /* forked by a member, then exec'd */
@@ -123,7 +123,7 @@ static void take_place(bool joined, struct text *complaints)
         group.at = member_claim(joined ? find_parent() : MEMBER_NONE, MEMBER_STARTING);
     struct member *self = group_self();
     if (!self) {
-        text_str(complaints, "lastcall: the group is full: this process drains alone\n");
+        text_str(errors, "lastcall: the group is full: this process drains alone\n");
         return;
     }
     if (!proc_started(pid, &self->born_at))
@@ -134,16 +134,16 @@ static void take_place(bool joined, struct text *complaints)
     __atomic_store_n(&self->state, MEMBER_SERVES, __ATOMIC_RELEASE);
 }
 
-void join_group(struct text *complaints, bool history)
+void join_group(struct text *errors, bool history)
 {
-    join_environment(complaints);
+    join_environment(errors);
     if (!group.table)
         join_ancestor();
     bool joined = group.table != NULL;
     if (!joined)
-        found(complaints, history);
+        found(errors, history);
     if (!group.table)
         return;
     sys3(SYS_fcntl, group.fd, F_SETFD, FD_CLOEXEC); /* it was inherited: what this process starts need not be */
-    take_place(joined, complaints);
+    take_place(joined, errors);
 }

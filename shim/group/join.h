@@ -6,7 +6,7 @@
 #include "core/text.h"
 
 /* The process begins to serve: join the group that the environment names, or an ancestor's, or found one; history:
- * found one that keeps a history of its drains. Errors in the environment's value are appended to complaints. */
-void join_group(struct text *complaints, bool history);
+ * found one that keeps a history of its drains. Errors in the environment's value are appended to errors. */
+void join_group(struct text *errors, bool history);
 
 #endif

@@ -49,7 +49,7 @@ static int call_exec(const struct exec *e, char *const *env)
 /* If the real call comes back, it has failed, and its errno stands. */
 static int exec(const struct exec *e)
 {
-    struct environment_start start = {.lent = false};
+    struct environment_start start = {.inherited = false};
     uint64_t mask = 0;
     bool told = shim_exec_begin();
     size_t room = environment_room(e->env);

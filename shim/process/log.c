@@ -128,7 +128,7 @@ void log_config_errors(void)
         size_t n = 0;
         while (at[n] && at[n] != '\n')
             n++;
-        log_begin(&line, buf, sizeof buf, LOG_WARN, "complaint");
+        log_begin(&line, buf, sizeof buf, LOG_WARN, "configuration error");
         log_line_str(&line, LOG_JSON, "what", at + AFTER_NAME, n - AFTER_NAME);
         log_line_end(&line, LOG_JSON);
         to_stderr(line.at, line.len);

@@ -212,9 +212,9 @@ bool dispositions_lend(int sig)
         return false;
     uint64_t mask = lock_view();
     const struct ksigaction *own = &dispositions.view.program[sig];
-    bool lent = signal_is_held(sig) && own->handler > SIGNAL_VIEW_IGNORE && dispositions_put(sig, *own);
+    bool put = signal_is_held(sig) && own->handler > SIGNAL_VIEW_IGNORE && dispositions_put(sig, *own);
     unlock_view(mask);
-    return lent;
+    return put;
 }
 
 /* The handler may have changed the view, and with SA_RESETHAND the kernel has. */

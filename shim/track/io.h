@@ -35,7 +35,7 @@ static INLINE bool io_holds(const struct io_call *call)
     return LIKELY(LOAD(call->c->generation) == call->generation);
 }
 
-/* A call beside another one in its direction (the connection becomes opaque); or this process's first since the fork. */
+/* A call beside another one in its direction (the connection becomes opaque); or this process's first after fork. */
 void io_beside(struct conn *c);
 
 /* While draining: is the connection half-closed? Then late data is discarded. */

@@ -36,7 +36,7 @@ void close_conns_cannot_take(struct observer *o, int error)
     char why[128];
     snprintf(why, sizeof why, "%s (seccomp, yama, or a program of other privileges)", strerrordesc_np(error));
     host_log(LOG_WARN,
-             "sockets cannot be taken over from the program: listeners stay open, idle connections are not let go, and "
+             "sockets cannot be taken over from the program: listeners stay open, idle connections are not closed, and "
              "the signal "
              "is held only until nothing is in flight",
              "because", why, NULL);

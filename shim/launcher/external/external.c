@@ -23,7 +23,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CUTS_MAX = 256 };
+enum { ABORTS_MAX = 256 };
 
 struct external {
     const struct options *options;
@@ -33,7 +33,7 @@ struct external {
     struct observer observer;
     int endings;
     nsec_t owed_at;
-    bool owed; /* a request or response was outstanding at the last scan */
+    bool outstanding; /* a request or response was outstanding at the last scan */
 };
 
 #define CORK_STEP_EVERY (2 * NSEC_PER_MSEC) /* while closes wait under a cork */
@@ -108,10 +108,10 @@ static struct census take_census(struct external *x, nsec_t now)
         count_conn(x, &c, is, until);
     }
     /* The kernel's list is no snapshot: a connection that is missing may be there in the next scan. */
-    bool owed = c.queued + c.in_flight + c.idle + c.ending > 0;
-    c.ending += !owed && x->owed;
-    x->owed = owed;
-    if (owed)
+    bool outstanding = c.queued + c.in_flight + c.idle + c.ending > 0;
+    c.ending += !outstanding && x->outstanding;
+    x->outstanding = outstanding;
+    if (outstanding)
         x->owed_at = now;
     return c;
 }
@@ -196,46 +196,50 @@ static bool is_owed(const struct external *x, const struct observed_conn *conn, 
            (is == ACTIVITY_IDLE && may_be);
 }
 
-struct cuts {
+struct aborts {
     unsigned count;
-    struct report_aborted at[CUTS_MAX];
-    char peer[CUTS_MAX][64];
+    struct report_aborted at[ABORTS_MAX];
+    char peer[ABORTS_MAX][64];
 };
 
-static void add_cut(struct external *x, struct cuts *cuts, const struct diag_socket *s, int pid)
+static void add_abort(struct external *x, struct aborts *aborts, const struct diag_socket *s, int pid)
 {
     x->observer.counts.aborted++;
     x->observer.counts.unread_bytes += s->unread;
-    if (cuts->count == CUTS_MAX)
+    if (aborts->count == ABORTS_MAX)
         return;
-    unsigned i = cuts->count++;
-    sock_diag_text(s->family, s->peer, s->peer_port, cuts->peer[i]);
-    cuts->at[i] = (struct report_aborted){
-        .peer = cuts->peer[i], .pid = pid, .method = "", .age = s->quiet_ms * NSEC_PER_MSEC, .unread_bytes = s->unread};
+    unsigned i = aborts->count++;
+    sock_diag_text(s->family, s->peer, s->peer_port, aborts->peer[i]);
+    aborts->at[i] = (struct report_aborted){.peer = aborts->peer[i],
+                                            .pid = pid,
+                                            .method = "",
+                                            .age = s->quiet_ms * NSEC_PER_MSEC,
+                                            .unread_bytes = s->unread};
 }
 
 /* The aborted connections: those still open, and those that a process closed by dying. */
-static void find_cuts(struct external *x, struct cuts *cuts, enum report_end end, enum program_end why, nsec_t now)
+static void find_aborts(struct external *x, struct aborts *aborts, enum report_end end, enum program_end why,
+                        nsec_t now)
 {
     for (unsigned i = 0; end != REPORT_DRAINED && i < x->observer.here.count; i++) {
         const struct observed_conn *conn = &x->observer.here.at[i];
         const struct process_socket *holder = process_sockets_find(&x->observer.sockets, conn->activity.now.inode);
         if (is_owed(x, conn, now))
-            add_cut(x, cuts, &conn->activity.now, holder ? holder->pid : 0);
+            add_abort(x, aborts, &conn->activity.now, holder ? holder->pid : 0);
     }
     for (unsigned i = 0; i < x->observer.closed.count; i++) {
         const struct closed_conn *one = &x->observer.closed.at[i];
         if (closed_conns_was_aborted(one, why))
-            add_cut(x, cuts, &one->activity.now, one->holder);
+            add_abort(x, aborts, &one->activity.now, one->holder);
     }
 }
 
 static void report_end_of_drain(struct external *x, enum report_end end, enum program_end why, nsec_t now)
 {
-    static struct cuts cuts;
-    cuts.count = 0;
+    static struct aborts aborts;
+    aborts.count = 0;
     read_all_endings(x);
-    find_cuts(x, &cuts, end, why, now);
+    find_aborts(x, &aborts, end, why, now);
     for (unsigned i = 0; i < x->observer.here.count; i++) {
         const struct activity *a = &x->observer.here.at[i].activity;
         x->observer.counts.late_data += a->late_data;
@@ -257,7 +261,7 @@ static void report_end_of_drain(struct external *x, enum report_end end, enum pr
         .accept_stop = x->observer.listeners.accept_stop,
         .counts = x->observer.counts,
     };
-    external_report(x->options, &r, cuts.at, cuts.count);
+    external_report(x->options, &r, aborts.at, aborts.count);
 }
 
 /* ---- the face ---------------------------------------------------------------------------------------------------- */

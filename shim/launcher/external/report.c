@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static void say_text(const struct report *r, const struct report_aborted *cuts, unsigned count)
+static void say_text(const struct report *r, const struct report_aborted *aborts, unsigned count)
 {
     struct text line;
     char buf[2048];
@@ -16,12 +16,12 @@ static void say_text(const struct report *r, const struct report_aborted *cuts, 
     host_log_line(line.at, line.len);
     for (unsigned i = 0; i < count; i++) {
         text_init(&line, buf, sizeof buf);
-        report_text_aborted(&line, &cuts[i]);
+        report_text_aborted(&line, &aborts[i]);
         host_log_line(line.at, line.len);
     }
 }
 
-static bool put_json(int fd, const struct report *r, const struct report_aborted *cuts, unsigned count)
+static bool put_json(int fd, const struct report *r, const struct report_aborted *aborts, unsigned count)
 {
     enum report_json expects;
     struct text line;
@@ -31,7 +31,7 @@ static bool put_json(int fd, const struct report *r, const struct report_aborted
     bool whole = logfile_write(fd, line.at, line.len);
     for (unsigned i = 0; whole && i < count; i++) {
         text_init(&line, buf, sizeof buf);
-        report_json_aborted(&line, &expects, &cuts[i]);
+        report_json_aborted(&line, &expects, &aborts[i]);
         whole = logfile_write(fd, line.at, line.len);
     }
     text_init(&line, buf, sizeof buf);
@@ -41,11 +41,11 @@ static bool put_json(int fd, const struct report *r, const struct report_aborted
 
 /* The line is written in pieces, and other servers may write to the same file. Half a line is no JSON, and the next
  * report would continue that line: half a report is taken back. */
-static void write_json(int fd, const struct report *r, const struct report_aborted *cuts, unsigned count)
+static void write_json(int fd, const struct report *r, const struct report_aborted *aborts, unsigned count)
 {
     bool locked = logfile_lock(fd);
     uint64_t end = logfile_end(fd);
-    if (!put_json(fd, r, cuts, count)) {
+    if (!put_json(fd, r, aborts, count)) {
         if (locked)
             logfile_take_back(fd, end);
         host_log(LOG_WARN, "the report cannot be written whole: it is in the log only", NULL);
@@ -53,9 +53,10 @@ static void write_json(int fd, const struct report *r, const struct report_abort
     logfile_unlock(fd);
 }
 
-void external_report(const struct options *o, const struct report *r, const struct report_aborted *cuts, unsigned count)
+void external_report(const struct options *o, const struct report *r, const struct report_aborted *aborts,
+                     unsigned count)
 {
-    say_text(r, cuts, count);
+    say_text(r, aborts, count);
     if (!o->report)
         return;
     int fd = logfile_open(o->report);
@@ -64,6 +65,6 @@ void external_report(const struct options *o, const struct report *r, const stru
                  "the log only", NULL);
         return;
     }
-    write_json(fd, r, cuts, count);
+    write_json(fd, r, aborts, count);
     close(fd);
 }

@@ -5,7 +5,7 @@
 #include "core/report_format.h"
 
 /* The report to the log and, if there is to be one, to LASTCALL_REPORT. */
-void external_report(const struct options *o, const struct report *r, const struct report_aborted *cuts,
+void external_report(const struct options *o, const struct report *r, const struct report_aborted *aborts,
                      unsigned count);
 
 #endif

@@ -11,7 +11,7 @@ enum load_class {
     LOAD_RESET,          /* closed, by FIN or RST, before the first byte of a response */
     LOAD_TRUNCATED,      /* closed inside a response */
     LOAD_BAD,            /* malformed, wrong body, wrong status, status >= 500, bytes that answer nothing */
-    LOAD_KEEPALIVE_RACE, /* as RESET, while the server was closing an idle connection (outcome.c: crossed) */
+    LOAD_KEEPALIVE_RACE, /* as RESET, while the server was closing an idle connection (outcome.c: is_keepalive_race) */
     LOAD_TIMEOUT,        /* no byte, or no connection, for config.timeout */
     LOAD_CLASSES,
 };

@@ -80,7 +80,7 @@ void outcome_go_on(struct load *l, struct client *c)
  * looks like one that the server received and aborted, except for the time: the close was already under way when the
  * request was sent, so the request's bytes are still unacknowledged at the FIN, or the RST arrives after about one
  * round trip. */
-static bool crossed(const struct load *l, const struct client *c, int error)
+static bool is_keepalive_race(const struct load *l, const struct client *c, int error)
 {
     struct tcp_info info = {0};
     socklen_t n = sizeof info;
@@ -123,6 +123,6 @@ void outcome_server_closed(struct load *l, struct client *c, int error)
         outcome_lose(l, c, LOAD_TRUNCATED, why);
     } else {
         snprintf(why, sizeof why, "%s%s", how, c->send_failed ? ", while sending" : "");
-        outcome_lose(l, c, crossed(l, c, error) ? LOAD_KEEPALIVE_RACE : LOAD_RESET, why);
+        outcome_lose(l, c, is_keepalive_race(l, c, error) ? LOAD_KEEPALIVE_RACE : LOAD_RESET, why);
     }
 }

@@ -175,11 +175,11 @@ static nsec_t since(nsec_t later, nsec_t earlier)
 static void judge(struct rehearse_side *side, const struct outcome *o)
 {
     const struct load_result *l = &o->load;
-    nsec_t owed = l->last_response > o->term ? l->last_response : o->term;
+    nsec_t outstanding_until = l->last_response > o->term ? l->last_response : o->term;
     *side = (struct rehearse_side){.served = l->count[LOAD_OK],
                                    .idle_closed = l->idle_closed,
                                    .idle_reset = l->idle_reset,
-                                   .exit_delay = since(o->gone, owed),
+                                   .exit_delay = since(o->gone, outstanding_until),
                                    .gone = since(o->gone, o->term),
                                    .status = o->status,
                                    .killed = o->killed,

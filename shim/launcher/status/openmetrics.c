@@ -83,7 +83,7 @@ static void oldest(FILE *to, const struct status_group *g)
     seconds(to, g->request[0].age);
 }
 
-static void withheld(FILE *to, const struct status_group *g)
+static void deferred(FILE *to, const struct status_group *g)
 {
     char number[16];
     for (unsigned i = 0; i < g->processes; i++)
@@ -128,7 +128,7 @@ void status_metrics(FILE *to, const struct status *s)
     begin(to, "draining", "gauge", NULL, "Whether the group, or a process of it, drains.");
     each_group(to, s, draining);
     begin(to, "signal_deferred", "gauge", NULL, "Signals that are deferred from a process.");
-    each_group(to, s, withheld);
+    each_group(to, s, deferred);
     begin(to, "drain_elapsed_seconds", "gauge", "seconds", "Since the signal.");
     each_group(to, s, elapsed);
     begin(to, "drain_left_seconds", "gauge", "seconds", "Until the deadline.");

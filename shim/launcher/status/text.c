@@ -42,7 +42,7 @@ static void page_listeners(FILE *to, const struct status_group *g)
         fprintf(to, "%s%s", i ? ", " : " on ", g->listener[i]);
 }
 
-static const struct status_process *owed(const struct status_group *g)
+static const struct status_process *deferring(const struct status_group *g)
 {
     for (unsigned i = 0; i < g->processes; i++)
         if (g->process[i].deferred)
@@ -52,7 +52,7 @@ static const struct status_process *owed(const struct status_group *g)
 
 static void page_head(FILE *to, const struct status_group *g)
 {
-    const struct status_process *first = &g->process[0], *d = g->drains, *who = owed(g);
+    const struct status_process *first = &g->process[0], *d = g->drains, *who = deferring(g);
     struct words w;
     char number[16];
     fprintf(to, "%s %d: %u process%s", first->name[0] ? first->name : "?", first->pid, g->processes,
@@ -178,7 +178,7 @@ void status_line(FILE *to, const struct status_group *g, bool times)
         fprintf(to, "lastcall: group pid=%d state=unreadable\n", g->problem_pid);
         return;
     }
-    const struct status_process *first = &g->process[0], *d = g->drains, *who = owed(g);
+    const struct status_process *first = &g->process[0], *d = g->drains, *who = deferring(g);
     fprintf(to, "lastcall: group pid=%d name=\"%s\" processes=%u state=%s deferred=%s", first->pid, first->name,
             g->processes, status_group_state(g), status_signal(who ? who->deferred : 0, number));
     for (unsigned k = 0; k < KINDS; k++)

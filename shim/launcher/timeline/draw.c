@@ -163,14 +163,14 @@ static void put_patterns(FILE *out)
 
 static void headline(char *out, size_t size, const struct timeline *t)
 {
-    char ms[40], all[24], cut[24];
+    char ms[40], all[24], aborted[24];
     timeline_ms(ms, sizeof ms, (double)t->duration);
     timeline_count(all, sizeof all, t->recorded ? t->connections + t->left_out : t->aborted);
-    timeline_count(cut, sizeof cut, t->aborted);
+    timeline_count(aborted, sizeof aborted, t->aborted);
     if (t->aborted > 0 && t->recorded)
-        snprintf(out, size, "%s of %s connections aborted after %s ms", cut, all, ms);
+        snprintf(out, size, "%s of %s connections aborted after %s ms", aborted, all, ms);
     else if (t->aborted > 0)
-        snprintf(out, size, "%s connection%s aborted after %s ms", cut, t->aborted == 1 ? "" : "s", ms);
+        snprintf(out, size, "%s connection%s aborted after %s ms", aborted, t->aborted == 1 ? "" : "s", ms);
     else if (t->recorded)
         snprintf(out, size, "%s connection%s drained in %s ms, none aborted", all,
                  t->connections + t->left_out == 1 ? "" : "s", ms);
@@ -205,7 +205,7 @@ static void put_summary(FILE *out, const struct timeline *t)
         put_number_of(out, t->processes, "processes");
     put_number_of(out, t->in_flight, "in flight at the signal");
     put_number_of(out, t->served_after_signal, "served after the signal");
-    put_number_of(out, t->idle_closed, "idle let go");
+    put_number_of(out, t->idle_closed, "idle closed");
     if (t->opaque > 0)
         put_number_of(out, t->opaque, "opaque");
     timeline_ms(ms, sizeof ms, (double)t->exit_delay);
@@ -329,16 +329,16 @@ static void put_names(FILE *out, const struct timeline_layout *l, const struct t
 /* Aborted: a cross. Closed: a bar across. Not closed: an arrow, since the program's end closes the connection. */
 static void put_end(FILE *out, const struct timeline_layout *l, const struct timeline_row *row)
 {
-    bool cut = row->connection->aborted;
-    if (!row->open && !cut) {
+    bool aborted = row->connection->aborted;
+    if (!row->open && !aborted) {
         put_line(out, row->end_x, row->y - 2, row->end_x, row->y + l->bar + 2, "cap");
         return;
     }
-    fprintf(out, "<path class=\"%s\" d=\"M", cut ? "cross" : "open");
+    fprintf(out, "<path class=\"%s\" d=\"M", aborted ? "cross" : "open");
     put_number(out, row->end_x + 4);
     putc(' ', out);
     put_number(out, row->y + 2);
-    fputs(cut ? "l8 8m0-8l-8 8\"/>" : "l4 4l-4 4\"/>", out);
+    fputs(aborted ? "l8 8m0-8l-8 8\"/>" : "l4 4l-4 4\"/>", out);
 }
 
 static void put_row(FILE *out, const struct timeline_layout *l, const struct timeline_row *row)

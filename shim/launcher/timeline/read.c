@@ -7,12 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINE_MAX_BYTES = 16 << 20, COMPLAINTS = 3 };
+enum { LINE_MAX_BYTES = 16 << 20, ERRORS_TOLD = 3 };
 
 struct reading {
     const struct timeline_reader *how;
     unsigned long line;
-    unsigned drains, complaints;
+    unsigned drains, errors;
 };
 
 struct owner {
@@ -22,7 +22,7 @@ struct owner {
     struct timeline_process *process;
 };
 
-/* ---- complaints ------------------------------------------------------------------------------------------- */
+/* ---- errors ------------------------------------------------------------------------------------------- */
 
 /* What is quoted may come from anywhere. */
 static void make_plain(char *s)
@@ -46,14 +46,14 @@ static void say(const struct timeline_reader *how, const char *format, ...)
 
 static void refuse_line(struct reading *r, const char *why)
 {
-    if (r->complaints++ < COMPLAINTS)
+    if (r->errors++ < ERRORS_TOLD)
         say(r->how, "%s, line %lu: %s; it is left out", r->how->name, r->line, why);
 }
 
-static void count_complaints(const struct reading *r)
+static void count_errors(const struct reading *r)
 {
-    if (r->complaints > COMPLAINTS)
-        say(r->how, "%s: so are %u lines more", r->how->name, r->complaints - COMPLAINTS);
+    if (r->errors > ERRORS_TOLD)
+        say(r->how, "%s: so are %u lines more", r->how->name, r->errors - ERRORS_TOLD);
 }
 
 /* ---- values ------------------------------------------------------------------------------------------------ */
@@ -351,7 +351,7 @@ bool timeline_read(struct timeline *t, FILE *in, const struct timeline_reader *h
 {
     struct reading r = {how, 0, 0, 0};
     json_t *report = find_report(&r, in);
-    count_complaints(&r);
+    count_errors(&r);
     if (report) {
         if (read_drain(t, report))
             return true;
