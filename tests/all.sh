@@ -22,7 +22,7 @@ guard           processor
 tsan            processor
 explore         processor
 both-compilers  processor
-fuzz            processor  FUZZ_SECONDS=10
+fuzz            processor  FUZZ_SECONDS=5
 integration     waits
 cli             waits
 e2e             alone

@@ -130,6 +130,8 @@ def wanted_group(options, server, scenario):
     if scenario.name in scenarios.GROUP_RACING:
         soaked = server.name in scenarios.GROUP_SOAKED or options.server
         return 0 if options.racing and not soaked else options.group_repeat
+    if server.name in scenarios.GROUP_VARIANTS and scenario.name in scenarios.GROUP_OF_ONE and not everything:
+        return 0
     plain = scenario.group or scenario.only or scenario.name in scenarios.GROUP_SHARED
     return 1 if not options.racing and (plain or everything) else 0
 

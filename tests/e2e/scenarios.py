@@ -43,6 +43,10 @@ SOAKED = tuple(name for name, server in SERVERS.items() if name.startswith('go-'
 # repeated (--group-repeat), and where the longer suite does that.
 GROUP_SHARED = ('inflight', 'hammer', 'think', 'churn', 'reuse', 'backlog', 'idle', 'big', 'upload', 'pipeline', 'stream', 'forever',
                 'second-signal', 'repeated-signal', 'alone', 'half-head', 'bytes', 'tls-cells')
+# Groups that differ from another one of the table only in how their processes share the connections. What becomes of one request or
+# one connection is asked of that other one.
+GROUP_VARIANTS = ('nginx-4', 'nginx-mutex', 'nginx-reuseport', 'gunicorn-sync', 'node-cluster-none')
+GROUP_OF_ONE = ('reuse', 'big', 'upload', 'pipeline', 'stream', 'forever', 'second-signal', 'repeated-signal', 'alone', 'half-head', 'bytes')
 GROUP_RACING = ('inflight', 'hammer', 'think', 'churn')
 GROUP_SOAKED = ('nginx-2', 'nginx-4', 'gunicorn-sync', 'gunicorn-gthread', 'forking')
 MEASURED = ('nginx', 'epoll')
