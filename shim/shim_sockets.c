@@ -3,6 +3,7 @@
 #include "shim.h"
 
 #include "group/member.h"
+#include "track/internal.h"
 #include "track/left_alone.h"
 
 #include <sys/epoll.h>
@@ -92,6 +93,7 @@ void shim_accepted(int lfd, int fd)
         return;
     }
     fds_track(fd, (uint16_t)(l - listeners.entry), l->unix_);
+    internal_accepted(l);
     show_accepts(l);
     if (deferred_draining() && !left_alone_listener(l))
         accepted_in_drain(l);

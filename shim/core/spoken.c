@@ -126,6 +126,34 @@ enum spoken spoken_get(const struct spoken_table *t, uint64_t inode)
     return what <= SPOKEN_HTTP ? (enum spoken)what : SPOKEN_UNKNOWN; /* another process has written it */
 }
 
+void spoken_connected(struct spoken_table *t, uint64_t inode)
+{
+    int at = inode == 0 ? -1 : find_or_take(t, inode);
+    if (at >= 0)
+        __atomic_add_fetch(&t->listener[at].connects, 1, __ATOMIC_RELEASE);
+}
+
+uint32_t *spoken_accepts(struct spoken_table *t, uint64_t inode)
+{
+    int at = inode == 0 ? -1 : find_or_take(t, inode);
+    return at < 0 ? NULL : &t->listener[at].accepts;
+}
+
+bool spoken_is_connected(const struct spoken_table *t, uint64_t inode)
+{
+    int at = find(t, inode);
+    return at >= 0 && LOAD(t->listener[at].connects) > 0;
+}
+
+bool spoken_is_internal(const struct spoken_table *t, uint64_t inode)
+{
+    int at = find(t, inode);
+    if (at < 0)
+        return false;
+    uint32_t connects = __atomic_load_n(&t->listener[at].connects, __ATOMIC_ACQUIRE);
+    return connects > 0 && LOAD(t->listener[at].accepts) <= connects;
+}
+
 bool spoken_tell(struct spoken_table *t, uint64_t inode)
 {
     int at = find(t, inode);

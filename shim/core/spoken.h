@@ -42,15 +42,23 @@ enum { SPOKEN_LISTENERS = 64 };
 
 struct spoken_table {
     struct {
-        uint64_t inode;  /* 0: free */
-        uint32_t spoken; /* enum spoken */
-        uint32_t told;   /* that it is left alone has been logged */
+        uint64_t inode;             /* 0: free */
+        uint32_t spoken;            /* enum spoken */
+        uint32_t told;              /* that it is left alone has been logged */
+        uint32_t accepts, connects; /* connections accepted from it; and of them, made by processes of the group */
     } listener[SPOKEN_LISTENERS];
 };
 
 /* What is known of a listener becomes `what`, if that is more. Without room nothing is kept. */
 void spoken_put(struct spoken_table *t, uint64_t inode, enum spoken what);
 enum spoken spoken_get(const struct spoken_table *t, uint64_t inode);
+/* A process of the group has connected to this listener. */
+void spoken_connected(struct spoken_table *t, uint64_t inode);
+/* Where the connections accepted from this listener are counted; NULL: no room. */
+uint32_t *spoken_accepts(struct spoken_table *t, uint64_t inode);
+/* Has the group connected to this listener; and at least as often as connections were accepted from it? */
+bool spoken_is_connected(const struct spoken_table *t, uint64_t inode);
+bool spoken_is_internal(const struct spoken_table *t, uint64_t inode);
 /* True for the first who asks about this listener. */
 bool spoken_tell(struct spoken_table *t, uint64_t inode);
 

@@ -12,6 +12,7 @@
 #include "sys/fd.h"
 #include "sys/syscall.h"
 #include "track/connections.h"
+#include "track/internal.h"
 #include "track/left_alone.h"
 #include "track/listeners.h"
 
@@ -83,12 +84,12 @@ static void shut_unix(struct listener *l)
     sys2(SYS_shutdown, l->fd, SHUT_RD);
 }
 
-bool listeners_stop(void)
+static bool stop(bool internal)
 {
     bool any = false;
     for (unsigned i = 0; i < listeners.used; i++) {
         struct listener *l = &listeners.entry[i];
-        if (!l->live || l->state != LISTENER_ACCEPTS || left_alone_listener(l))
+        if (!l->live || l->state != LISTENER_ACCEPTS || left_alone_listener(l) || (!internal && internal_is(l)))
             continue;
         if (l->unix_ && !is_external(l))
             shut_unix(l);
@@ -97,6 +98,16 @@ bool listeners_stop(void)
         any = true;
     }
     return any;
+}
+
+bool listeners_stop(void)
+{
+    return stop(false);
+}
+
+bool listeners_stop_internal(void)
+{
+    return stop(true);
 }
 
 /* The length of an AF_UNIX queue may be unknown (no unix_diag): then it counts as not empty until an accept finds it

@@ -5,8 +5,12 @@
 
 #include "core/drain.h"
 
-/* Stop every listener that still accepts: new connections are refused; queues and handshakes live on. Was there one? */
+/* Stop every listener that still accepts, but for internal ones: new connections are refused; queues and handshakes
+ * live on. Was there one? */
 bool listeners_stop(void);
+
+/* Stop those that are left to accept as long as something is outstanding (track/internal.h). Was there one? */
+bool listeners_stop_internal(void);
 
 /* Add the clients in the accept queues to the census; a listener that had to be emptied first is replaced once its
  * queue is empty. */

@@ -9,6 +9,7 @@
 #include "drain/scan.h"
 #include "drain/state.h"
 #include "group/coordinator.h"
+#include "group/member.h"
 #include "process/clock.h"
 #include "process/config.h"
 #include "process/deferred.h"
@@ -124,7 +125,13 @@ static enum program_answer program_answer(void)
     return answer == PROGRAM_SHUTS_DOWN && doubtful ? PROGRAM_MAY_DIE : answer;
 }
 
-/* Once the listeners are stopped and nothing seems to be outstanding, three more sources can still bring a
+/* Is nothing outstanding in the other processes of the group either? */
+static bool is_asked_last(uint32_t asked)
+{
+    return coordinator_is_other() ? asked != 0 : !member_has_workers();
+}
+
+/* Once the listeners are stopped and nothing seems to be outstanding, four more sources can still bring a
  * connection. They are closed one by one, in this sequence, and after each the census is taken again. */
 static void take_census(struct census *census, nsec_t now)
 {
@@ -137,7 +144,10 @@ static void take_census(struct census *census, nsec_t now)
     /* 2. Shared listeners: a client in a queue that is left to other processes is theirs to serve. */
     if (stopped && drain_own_part_is_done(census) && listeners_detach())
         scan(census, now);
-    /* 3. Calls that no hook sees: swept for once, and again for each question of the group. */
+    /* 3. Other processes of the group, as long as they serve: they may be clients of this one. */
+    if (stopped && drain_own_part_is_done(census) && is_asked_last(asked) && listeners_stop_internal())
+        scan(census, now);
+    /* 4. Calls that no hook sees: swept for once, and again for each question of the group. */
     if (stopped && drain_own_part_is_done(census) && (!loop.swept || asked != loop.swept_for))
         sweep(census, asked, now);
     if (census->queued > 0 || census->half_open > 0)

@@ -5,6 +5,7 @@
 
 #include "sys/fd.h"
 #include "sys/net.h"
+#include "track/internal.h"
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -121,5 +122,9 @@ int hook_connect(int fd, const void *addr, unsigned len)
 {
     struct waiting w = {arch_ticks(), hook_runs()};
     int ret = real.connect(fd, addr, len);
-    return UNLIKELY(waiting_again(&w, ret)) ? connect_on(&w, fd, addr, len) : ret;
+    if (UNLIKELY(waiting_again(&w, ret)))
+        ret = connect_on(&w, fd, addr, len);
+    if (listeners.used > 0 && (ret == 0 || *libc_errno() == EINPROGRESS) && !self_off())
+        internal_connected(addr, len);
+    return ret;
 }

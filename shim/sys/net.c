@@ -60,6 +60,15 @@ static void read_address(const struct sockaddr_any *any, unsigned len, struct so
     }
 }
 
+void sock_address_of(const void *raw, unsigned len, struct sock_address *a)
+{
+    struct sockaddr_any any;
+    unsigned taken = len < sizeof any ? len : sizeof any;
+    memset(&any, 0, sizeof any);
+    memcpy(&any, raw, taken);
+    read_address(&any, taken, a);
+}
+
 unsigned sock_raw_address(const struct sock_address *a, unsigned char *out)
 {
     sa_family_t family = a->family == 4 ? AF_INET : a->family == 6 ? AF_INET6 : AF_UNIX;

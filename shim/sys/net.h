@@ -31,6 +31,8 @@ static inline bool sock_fin_came(const struct sock_counts *k)
     return k->state >= SOCK_TIME_WAIT && k->state != SOCK_CLOSED_STATE;
 }
 
+/* Of a struct sockaddr of len bytes; family 0: of another family, or too short. */
+void sock_address_of(const void *raw, unsigned len, struct sock_address *a);
 bool sock_local(int fd, struct sock_address *a);
 bool sock_peer(int fd, struct sock_address *a);
 /* Back to a struct sockaddr: fills out (at least 128 bytes), returns its length. */

@@ -131,6 +131,11 @@ void listeners_share_spoken(struct spoken_table *table)
     shared = table;
 }
 
+struct spoken_table *listeners_shared(void)
+{
+    return shared;
+}
+
 enum spoken listeners_spoken(struct listener *l)
 {
     enum spoken here = (enum spoken)LOAD(l->spoken), there = shared ? spoken_get(shared, l->inode) : SPOKEN_UNKNOWN;

@@ -47,6 +47,7 @@ struct listener {
     uint16_t port;
     uint16_t aliases;
     uint64_t inode;
+    uint32_t *accepts; /* the group's count of them (internal.h); NULL: not asked for yet */
     struct sock_address name; /* remembered for getsockname once the placeholder is in */
 };
 
@@ -95,6 +96,9 @@ static inline bool listeners_are_judged(const struct listener *l)
 {
     return !l->named && LOAD(l->spoken) != SPOKEN_HTTP;
 }
+
+/* That table; NULL: there is none. */
+struct spoken_table *listeners_shared(void);
 
 /* A call on c, which has CONN_JUDGED, is over: has c said what is spoken on its listener? */
 void listeners_judge(struct conn *c);

@@ -134,6 +134,11 @@ bool listeners_stop(void)
     return world_stop_listener(here, me);
 }
 
+bool listeners_stop_internal(void)
+{
+    return false;
+}
+
 bool listeners_detach(void)
 {
     return false; /* world_stop_listener has */

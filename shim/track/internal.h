@@ -1,0 +1,18 @@
+/* internal.h: listeners to which only processes of this group connect: between uWSGI's HTTP router and its workers,
+ * from one server block of nginx to another. A request in flight may still need a new connection to such a listener, so
+ * it accepts until nothing else of the drain is outstanding. Any thread, any signal handler. */
+#ifndef LASTCALL_TRACK_INTERNAL_H
+#define LASTCALL_TRACK_INTERNAL_H
+
+#include "track/listeners.h"
+
+/* The program's connect(fd, addr, len) has succeeded, or goes on (EINPROGRESS): perhaps to a listener of the group. */
+void internal_connected(const void *addr, unsigned len);
+
+/* A connection has been accepted from l. */
+void internal_accepted(struct listener *l);
+
+/* Has every connection that was accepted from l been made by a process of the group, and one at least? */
+bool internal_is(const struct listener *l);
+
+#endif
