@@ -126,11 +126,17 @@ enum spoken spoken_get(const struct spoken_table *t, uint64_t inode)
     return what <= SPOKEN_HTTP ? (enum spoken)what : SPOKEN_UNKNOWN; /* another process has written it */
 }
 
+void spoken_connecting(struct spoken_table *t)
+{
+    __atomic_add_fetch(&t->connecting, 1, __ATOMIC_SEQ_CST);
+}
+
 void spoken_connected(struct spoken_table *t, uint64_t inode)
 {
     int at = inode == 0 ? -1 : find_or_take(t, inode);
     if (at >= 0)
-        __atomic_add_fetch(&t->listener[at].connects, 1, __ATOMIC_RELEASE);
+        __atomic_add_fetch(&t->listener[at].connects, 1, __ATOMIC_SEQ_CST);
+    __atomic_sub_fetch(&t->connecting, 1, __ATOMIC_SEQ_CST);
 }
 
 uint32_t *spoken_accepts(struct spoken_table *t, uint64_t inode)
@@ -139,19 +145,17 @@ uint32_t *spoken_accepts(struct spoken_table *t, uint64_t inode)
     return at < 0 ? NULL : &t->listener[at].accepts;
 }
 
-bool spoken_is_connected(const struct spoken_table *t, uint64_t inode)
-{
-    int at = find(t, inode);
-    return at >= 0 && LOAD(t->listener[at].connects) > 0;
-}
-
+/* A connection may be accepted before its client comes to count it: asked in this order, it is found in one count or
+ * the other. */
 bool spoken_is_internal(const struct spoken_table *t, uint64_t inode)
 {
     int at = find(t, inode);
     if (at < 0)
         return false;
-    uint32_t connects = __atomic_load_n(&t->listener[at].connects, __ATOMIC_ACQUIRE);
-    return connects > 0 && LOAD(t->listener[at].accepts) <= connects;
+    uint32_t accepts = __atomic_load_n(&t->listener[at].accepts, __ATOMIC_SEQ_CST);
+    uint32_t connecting = __atomic_load_n(&t->connecting, __ATOMIC_SEQ_CST);
+    uint32_t connects = __atomic_load_n(&t->listener[at].connects, __ATOMIC_SEQ_CST);
+    return connects > 0 && accepts <= connects + connecting;
 }
 
 bool spoken_tell(struct spoken_table *t, uint64_t inode)

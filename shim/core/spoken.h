@@ -41,6 +41,7 @@ enum spoken spoken_judge(enum spoken_first client, enum spoken_first server, boo
 enum { SPOKEN_LISTENERS = 64 };
 
 struct spoken_table {
+    uint32_t connecting; /* calls of connect under way in the group: where to is not counted yet */
     struct {
         uint64_t inode;             /* 0: free */
         uint32_t spoken;            /* enum spoken */
@@ -52,12 +53,13 @@ struct spoken_table {
 /* What is known of a listener becomes `what`, if that is more. Without room nothing is kept. */
 void spoken_put(struct spoken_table *t, uint64_t inode, enum spoken what);
 enum spoken spoken_get(const struct spoken_table *t, uint64_t inode);
-/* A process of the group has connected to this listener. */
+/* A process of the group is about to connect somewhere; and then has: to the listener with this inode, or, 0, to none.
+ */
+void spoken_connecting(struct spoken_table *t);
 void spoken_connected(struct spoken_table *t, uint64_t inode);
 /* Where the connections accepted from this listener are counted; NULL: no room. */
 uint32_t *spoken_accepts(struct spoken_table *t, uint64_t inode);
-/* Has the group connected to this listener; and at least as often as connections were accepted from it? */
-bool spoken_is_connected(const struct spoken_table *t, uint64_t inode);
+/* Has the group connected to this listener, and at least as often as connections were accepted from it? */
 bool spoken_is_internal(const struct spoken_table *t, uint64_t inode);
 /* True for the first who asks about this listener. */
 bool spoken_tell(struct spoken_table *t, uint64_t inode);

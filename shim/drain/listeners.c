@@ -84,12 +84,16 @@ static void shut_unix(struct listener *l)
     sys2(SYS_shutdown, l->fd, SHUT_RD);
 }
 
+/* internal: those too, but for AF_UNIX: its read shutdown would be felt in the processes that are still to be asked,
+ * and nobody else connects there. */
 static bool stop(bool internal)
 {
     bool any = false;
     for (unsigned i = 0; i < listeners.used; i++) {
         struct listener *l = &listeners.entry[i];
-        if (!l->live || l->state != LISTENER_ACCEPTS || left_alone_listener(l) || (!internal && internal_is(l)))
+        if (!l->live || l->state != LISTENER_ACCEPTS || left_alone_listener(l))
+            continue;
+        if (internal_is(l) && (!internal || l->unix_))
             continue;
         if (l->unix_ && !is_external(l))
             shut_unix(l);

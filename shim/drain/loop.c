@@ -125,10 +125,13 @@ static enum program_answer program_answer(void)
     return answer == PROGRAM_SHUTS_DOWN && doubtful ? PROGRAM_MAY_DIE : answer;
 }
 
-/* Is nothing outstanding in the other processes of the group either? */
+/* Is nothing outstanding in the other processes of the group either? (A coordinator that does not accept leaves its
+ * internal listeners as they are: its workers, which do, stop them.) */
 static bool is_asked_last(uint32_t asked)
 {
-    return coordinator_is_other() ? asked != 0 : !member_has_workers();
+    if (coordinator_is_other())
+        return asked != 0;
+    return !member_has_workers() || (coordinator_has_asked() && (group.flags & MEMBER_ACCEPTS));
 }
 
 /* Once the listeners are stopped and nothing seems to be outstanding, four more sources can still bring a

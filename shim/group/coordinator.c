@@ -112,6 +112,12 @@ uint32_t coordinator_asked(void)
     return c ? __atomic_load_n(&c->confirm, __ATOMIC_ACQUIRE) : 0;
 }
 
+bool coordinator_has_asked(void)
+{
+    const struct member *self = group_self();
+    return self && __atomic_load_n(&self->confirm, __ATOMIC_ACQUIRE) != 0;
+}
+
 uint32_t coordinator_futex_bit(void)
 {
     return (uint32_t)1 << (group.at & 31);

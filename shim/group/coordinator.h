@@ -29,6 +29,8 @@ struct coordinator_events {
 
 /* How often the coordinator has asked this participant to confirm that it is drained. */
 uint32_t coordinator_asked(void);
+/* Has this process asked its participants, as their coordinator? */
+bool coordinator_has_asked(void);
 
 /* Add what was in flight in the others at the signal. False: some have not counted it yet. */
 bool coordinator_add_in_flight(uint64_t *in_flight);

@@ -1,8 +1,6 @@
 /* internal.c: see internal.h. */
 #include "track/internal.h"
 
-#include "sys/syscall.h"
-
 static bool is_zero(const uint8_t *bytes, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -49,20 +47,31 @@ static bool leads_to(const struct sock_address *to, const struct listener *l)
     return to->family == at->family && memcmp(to->addr, at->addr, size_of(at)) == 0;
 }
 
+bool internal_connecting(void)
+{
+    struct spoken_table *table = listeners.used > 0 ? listeners_shared() : NULL;
+    if (table)
+        spoken_connecting(table);
+    return table != NULL;
+}
+
+/* A listener may be closed in this process (by the router) and open in another one (its workers). */
+static uint64_t inode_at(const struct sock_address *to)
+{
+    for (unsigned i = 0; i < listeners.used; i++) {
+        const struct listener *l = &listeners.entry[i];
+        if (l->inode != 0 && !l->ignored && leads_to(to, l))
+            return l->inode;
+    }
+    return 0;
+}
+
 void internal_connected(const void *addr, unsigned len)
 {
-    struct spoken_table *table = listeners_shared();
     struct sock_address to = {.family = 0};
-    if (!table)
-        return;
-    sock_address_of(addr, len, &to);
-    for (unsigned i = 0; i < listeners.used && to.family != 0; i++) {
-        const struct listener *l = &listeners.entry[i]; /* this process may have closed it: the router has */
-        if (l->inode != 0 && !l->ignored && leads_to(&to, l)) {
-            spoken_connected(table, l->inode);
-            return;
-        }
-    }
+    if (addr)
+        sock_address_of(addr, len, &to);
+    spoken_connected(listeners_shared(), to.family != 0 ? inode_at(&to) : 0);
 }
 
 void internal_accepted(struct listener *l)
@@ -77,15 +86,8 @@ void internal_accepted(struct listener *l)
     __atomic_add_fetch(accepts, 1, __ATOMIC_RELAXED);
 }
 
-/* A connection may be accepted before its client, which is about to return from connect, has counted it. */
 bool internal_is(const struct listener *l)
 {
-    enum { YIELDS = 50 };
     const struct spoken_table *table = listeners_shared();
-    bool is = table && spoken_is_internal(table, l->inode);
-    for (int i = 0; table && !is && spoken_is_connected(table, l->inode) && i < YIELDS; i++) {
-        sys0(SYS_sched_yield);
-        is = spoken_is_internal(table, l->inode);
-    }
-    return is;
+    return table && spoken_is_internal(table, l->inode);
 }

@@ -6,7 +6,10 @@
 
 #include "track/listeners.h"
 
-/* The program's connect(fd, addr, len) has succeeded, or goes on (EINPROGRESS): perhaps to a listener of the group. */
+/* The program is about to call connect. True: internal_connected must follow. */
+bool internal_connecting(void);
+/* It was connect(fd, addr, len), and has succeeded or goes on (EINPROGRESS), perhaps to a listener of the group; NULL:
+ * it has failed. */
 void internal_connected(const void *addr, unsigned len);
 
 /* A connection has been accepted from l. */

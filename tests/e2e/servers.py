@@ -140,6 +140,19 @@ def nginx_group(name, workers=2, listen='', events='accept_mutex off;', env='', 
                   **about, group=Group(workers, reload='HUP'))
 
 
+def nginx_front(name, inner, at):
+    """One server block passes everything on to another one, which listens on `inner`: the workers are clients of each other."""
+    def fill(text, directory, port):
+        return text.replace('@DIR@', directory).replace('@PORT@', str(port))
+
+    def command(build, directory, host, port, backend):
+        front = f';\n        location / {{ proxy_pass http://{fill(at, directory, port)}; }}\n    }}\n' \
+                f'    server {{\n        listen {fill(inner, directory, port)} backlog=4096'
+        return nginx(build, directory, host, port, backend, listen=front, processes='worker_processes 2;', events='accept_mutex off;')
+    return Server(name, command, ['nginx', '$BUILD/e2e/thread'], 0, {'/head-pieces', '/close-tokens', *FIN_LEAVES}, backend=True,
+                  plain=('hammer', 'churn', 'think', 'backlog', 'half-head'), group=Group(2, reload='HUP'))
+
+
 DAEMON = {'daemon': 'nginx.pid', 'plain': ('upgrade', 'inflight', 'hammer', 'churn', 'term-all')}
 
 
@@ -350,6 +363,8 @@ SERVERS = {s.name: s for s in (
            # Now and then its end takes 30 s, also without us: 6.6's thread of a worker can wait forever for another that has
            # ended, and then its master kills it.
            group=Group(ready=') booted', reload='USR1', follow=True), at_once=32),
+    nginx_front('nginx-front', '127.0.0.2:@PORT@', '127.0.0.2:@PORT@'),
+    nginx_front('nginx-front-unix', 'unix:@DIR@/inner', 'unix:@DIR@/inner'),
     nginx_group('nginx-unix', family='unix', plain=UNIX_PLAIN),
     gunicorn('gthread', '--threads', '8', '--keep-alive', '60', lacks={'/head-pieces', '/close-tokens', 'pipeline'}, at_once=16,
              family='unix', plain=UNIX_PLAIN),

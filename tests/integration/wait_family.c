@@ -432,7 +432,7 @@ static int waits(char **args)
     ep = epoll_create1(0);
     struct epoll_event want = {EPOLLIN, {0}};
     epoll_ctl(ep, EPOLL_CTL_ADD, pair[0], &want);
-    say("waits");
+    say("waits %s", k->name);
     double at = now_s();
     int ret = k->call();
     last_error = errno;

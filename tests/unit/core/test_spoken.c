@@ -169,6 +169,33 @@ static void is_told_once(void **state UNUSED)
     assert_false(spoken_tell(&t, 7));
 }
 
+static void a_listener_is_internal_while_the_group_alone_connects(void **state UNUSED)
+{
+    static struct spoken_table t;
+    memset(&t, 0, sizeof t);
+    assert_false(spoken_is_internal(&t, 7));
+    uint32_t *accepts = spoken_accepts(&t, 7);
+    assert_non_null(accepts);
+    assert_false(spoken_is_internal(&t, 7)); /* nobody has connected */
+    spoken_connecting(&t);
+    spoken_connected(&t, 7);
+    spoken_connecting(&t);
+    spoken_connected(&t, 7);
+    spoken_connecting(&t);
+    spoken_connected(&t, 0);
+    assert_true(spoken_is_internal(&t, 7)); /* two wait to be accepted */
+    *accepts = 2;
+    assert_true(spoken_is_internal(&t, 7));
+    *accepts = 3;
+    spoken_connecting(&t);
+    assert_true(spoken_is_internal(&t, 7)); /* the third may be the one that is being made */
+    spoken_connected(&t, 0);
+    /* it was somebody else's */
+    assert_false(spoken_is_internal(&t, 7));
+    assert_false(spoken_is_internal(&t, 8));
+    assert_null(spoken_accepts(&t, 0)); /* no inode */
+}
+
 static void full_or_spoilt_it_knows_nothing(void **state UNUSED)
 {
     static struct spoken_table t;
@@ -190,6 +217,7 @@ int main(void)
         cmocka_unit_test(only_what_is_no_http_is_so),
         cmocka_unit_test(remembers_the_most),
         cmocka_unit_test(is_told_once),
+        cmocka_unit_test(a_listener_is_internal_while_the_group_alone_connects),
         cmocka_unit_test(full_or_spoilt_it_knows_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
