@@ -168,11 +168,12 @@ static bool read_endings(struct external *x)
     return r.any || lost;
 }
 
-/* The kernel sends a connection's final counts a little after the end of the connection. Without final counts an
- * outstanding response counts as aborted. */
+/* The kernel sends a connection's final counts a little after the end of the connection, from a work queue
+ * (sock_diag_broadcast_destroy), which on a busy machine gets its processor late. Without final counts an outstanding
+ * response counts as aborted. */
 static void read_all_endings(struct external *x)
 {
-    enum { TIMES = 10, PATIENCE_MS = 5 };
+    enum { TIMES = 100, PATIENCE_MS = 5 };
     read_endings(x);
     for (int i = 0; i < TIMES && x->endings >= 0 && closed_conns_awaits_final(&x->observer.closed); i++) {
         struct pollfd said = {x->endings, POLLIN, 0};
