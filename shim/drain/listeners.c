@@ -93,7 +93,8 @@ static bool stop(bool internal)
         struct listener *l = &listeners.entry[i];
         if (!l->live || l->state != LISTENER_ACCEPTS || left_alone_listener(l))
             continue;
-        if (internal_is(l) && (!internal || l->unix_))
+        /* One that others serve too (the workers that replace this one) is left to them like any other. */
+        if (internal_is(l) && (!internal || l->unix_) && !is_external(l))
             continue;
         if (l->unix_ && !is_external(l))
             shut_unix(l);

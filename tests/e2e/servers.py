@@ -150,7 +150,7 @@ def nginx_front(name, inner, at):
                 f'    server {{\n        listen {fill(inner, directory, port)} backlog=4096'
         return nginx(build, directory, host, port, backend, listen=front, processes='worker_processes 2;', events='accept_mutex off;')
     return Server(name, command, ['nginx', '$BUILD/e2e/thread'], 0, {'/head-pieces', '/close-tokens', *FIN_LEAVES}, backend=True,
-                  plain=('hammer', 'churn', 'think', 'backlog', 'half-head'), group=Group(2, reload='HUP'))
+                  plain=('hammer', 'churn', 'think', 'backlog', 'half-head', 'reload', 'term-worker'), group=Group(2, reload='HUP'))
 
 
 DAEMON = {'daemon': 'nginx.pid', 'plain': ('upgrade', 'inflight', 'hammer', 'churn', 'term-all')}
