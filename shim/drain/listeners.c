@@ -327,7 +327,7 @@ const char *listeners_how(void)
     };
     for (unsigned i = 0; i < listeners.used; i++) {
         struct listener *l = &listeners.entry[i];
-        if (!l->live || left_alone_listener(l))
+        if (!l->live || left_alone_listener(l) || (l->state == LISTENER_ACCEPTS && internal_is(l)))
             continue;
         if (l->stopped == LISTENER_HIDDEN ||
             l->stopped == LISTENER_FILTERED) /* a child forked since shares it in this state */

@@ -126,6 +126,6 @@ int hook_connect(int fd, const void *addr, unsigned len)
     if (UNLIKELY(waiting_again(&w, ret)))
         ret = connect_on(&w, fd, addr, len);
     if (counted)
-        internal_connected(ret == 0 || *libc_errno() == EINPROGRESS ? addr : NULL, len);
+        internal_connected(fd, ret == 0 || *libc_errno() == EINPROGRESS ? addr : NULL, len, ret == 0);
     return ret;
 }

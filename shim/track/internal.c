@@ -1,6 +1,8 @@
 /* internal.c: see internal.h. */
 #include "track/internal.h"
 
+#include "sys/fd.h"
+
 static bool is_zero(const uint8_t *bytes, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -66,12 +68,21 @@ static uint64_t inode_at(const struct sock_address *to)
     return 0;
 }
 
-void internal_connected(const void *addr, unsigned len)
+/* Not a datagram socket, and not the second connect by which a program learns that the first one is over (connect(2)):
+ * a connection that were counted twice would hide somebody else's. */
+static bool is_new_connection(int fd, bool done)
+{
+    bool unix_, listening;
+    return sock_is_stream(fd, &unix_, &listening) && (unix_ || !done || !fd_is_nonblocking(fd));
+}
+
+void internal_connected(int fd, const void *addr, unsigned len, bool done)
 {
     struct sock_address to = {.family = 0};
     if (addr)
         sock_address_of(addr, len, &to);
-    spoken_connected(listeners_shared(), to.family != 0 ? inode_at(&to) : 0);
+    uint64_t inode = to.family != 0 ? inode_at(&to) : 0;
+    spoken_connected(listeners_shared(), inode != 0 && is_new_connection(fd, done) ? inode : 0);
 }
 
 void internal_accepted(struct listener *l)

@@ -8,9 +8,9 @@
 
 /* The program is about to call connect. True: internal_connected must follow. */
 bool internal_connecting(void);
-/* It was connect(fd, addr, len), and has succeeded or goes on (EINPROGRESS), perhaps to a listener of the group; NULL:
- * it has failed. */
-void internal_connected(const void *addr, unsigned len);
+/* It was connect(fd, addr, len), and has succeeded (done) or goes on (EINPROGRESS), perhaps to a listener of the group;
+ * addr NULL: it has failed. */
+void internal_connected(int fd, const void *addr, unsigned len, bool done);
 
 /* A connection has been accepted from l. */
 void internal_accepted(struct listener *l);

@@ -114,7 +114,7 @@ static INLINE void io_write_end(struct io_call *call, ssize_t n, const struct ht
         wake_changed(c);
 }
 
-/* A write of the program's is over: n bytes of its own were taken, `wire` bytes went out, which begin `chunks`. */
+/* A write of the program's is over: n bytes of its own were taken, `wire` bytes went out; `chunks` begin with the n. */
 void io_write_done(struct io_call *call, size_t n, uint64_t wire, const struct http1_span *chunks, size_t count);
 
 #endif

@@ -32,7 +32,7 @@ struct external {
     struct drain drain;
     struct observer observer;
     int endings;
-    nsec_t owed_at;
+    nsec_t outstanding_at;
     bool outstanding; /* a request or response was outstanding at the last scan */
 };
 
@@ -112,7 +112,7 @@ static struct census take_census(struct external *x, nsec_t now)
     c.ending += !outstanding && x->outstanding;
     x->outstanding = outstanding;
     if (outstanding)
-        x->owed_at = now;
+        x->outstanding_at = now;
     return c;
 }
 
@@ -184,7 +184,7 @@ static void read_all_endings(struct external *x)
 
 /* ---- the report -------------------------------------------------------------------------------------------------- */
 
-static bool is_owed(const struct external *x, const struct observed_conn *conn, nsec_t now)
+static bool is_outstanding(const struct external *x, const struct observed_conn *conn, nsec_t now)
 {
     const struct activity_limits p = patience(x, now);
     nsec_t until;
@@ -225,7 +225,7 @@ static void find_aborts(struct external *x, struct aborts *aborts, enum report_e
     for (unsigned i = 0; end != REPORT_DRAINED && i < x->observer.here.count; i++) {
         const struct observed_conn *conn = &x->observer.here.at[i];
         const struct process_socket *holder = process_sockets_find(&x->observer.sockets, conn->activity.now.inode);
-        if (is_owed(x, conn, now))
+        if (is_outstanding(x, conn, now))
             add_abort(x, aborts, &conn->activity.now, holder ? holder->pid : 0);
     }
     for (unsigned i = 0; i < x->observer.closed.count; i++) {
@@ -256,7 +256,7 @@ static void report_end_of_drain(struct external *x, enum report_end end, enum pr
         .duration = now - d->signal_at,
         .accept_stopped =
             d->accept_stopped_at && x->observer.listeners.accept_stop ? d->accept_stopped_at - d->signal_at : 0,
-        .exit_delay = x->owed_at ? now - x->owed_at : now - d->signal_at,
+        .exit_delay = x->outstanding_at ? now - x->outstanding_at : now - d->signal_at,
         .end = end,
         .mode = "external",
         .accept_stop = x->observer.listeners.accept_stop,
