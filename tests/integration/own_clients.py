@@ -1,0 +1,87 @@
+"""Listeners to which a server connects itself (track/internal.h): one client from outside, and a drain stops such a listener at once,
+however the server connects: with a second connect for the answer of the first, or by a datagram socket to the same port. Where nobody
+else was served, it accepts as long as a request is in flight."""
+import os
+import socket
+import subprocess
+import sys
+
+BUILD = os.environ['BUILD']
+LIB = os.path.realpath(f'{BUILD}/liblastcall.so')
+BOUND = 60  # against hanging only
+
+# Two listeners: the client's, and the one to which the server connects. Each line on standard input: go on.
+SERVER = r'''
+import select, socket, sys
+front, inner = socket.create_server(('127.0.0.1', 0)), socket.create_server(('127.0.0.1', 0))
+at = inner.getsockname()
+for _ in range(3):
+    c = socket.socket()
+    c.setblocking(False)
+    c.connect_ex(at)
+    s, _ = inner.accept()
+    c.connect_ex(at)
+    socket.socket(socket.AF_INET, socket.SOCK_DGRAM).connect(at)
+print(front.getsockname()[1], at[1], flush=True)
+busy, _ = front.accept()
+busy.recv(999)
+print('busy', flush=True)
+inner.setblocking(False)
+while not select.select([sys.stdin], [], [], 0.01)[0]:
+    try:
+        inner.accept()
+        print('accepted', flush=True)
+    except OSError:
+        pass
+busy.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+sys.stdin.readline()
+sys.stdin.readline()
+'''
+
+
+def accepts(port):
+    try:
+        socket.create_connection(('127.0.0.1', port), timeout=BOUND).close()
+        return True
+    except ConnectionRefusedError:
+        return False
+
+
+def asks(outsider):
+    """Does the inner listener accept in the drain?"""
+    server = subprocess.Popen(['/usr/bin/python3', '-c', SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                              env={**os.environ, 'LD_PRELOAD': LIB, 'LASTCALL_TIMEOUT': '60s'}, text=True)
+    try:
+        front, inner = map(int, server.stdout.readline().split())
+        client = socket.create_connection(('127.0.0.1', front), timeout=BOUND)
+        client.sendall(b'GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+        assert server.stdout.readline() == 'busy\n'
+        if outsider:
+            assert accepts(inner) and server.stdout.readline() == 'accepted\n', 'in service'
+        server.terminate()
+        while accepts(front):  # until the drain has stopped the listeners
+            pass
+        found = accepts(inner)
+        server.stdin.write('go on\n')
+        server.stdin.flush()
+        assert client.recv(99).startswith(b'HTTP/1.1 200'), 'the request was lost'
+        return found
+    finally:
+        server.kill()
+        server.wait()
+
+
+def main():
+    failed = False
+    for name, outsider in (('of-its-own', False), ('of-others-too', True)):
+        try:
+            found = asks(outsider)
+            why = '' if found != outsider else f'the inner listener {"accepts" if found else "does not accept"} in the drain'
+        except (AssertionError, OSError, ValueError) as error:
+            why = repr(error)
+        print(f'FAIL own-clients/{name}: {why}' if why else f'ok own-clients/{name}', flush=True)
+        failed = failed or bool(why)
+    sys.exit(failed)
+
+
+main()
