@@ -6,6 +6,7 @@
 #include "signal/eintr.h"
 #include "sys/sigmask.h"
 #include "track/conn_log.h"
+#include "track/connections.h"
 #include "track/left_alone.h"
 
 #include <signal.h>
@@ -195,12 +196,14 @@ static enum fate signal_fate(int sig, const siginfo_t *info)
 }
 
 /* As the kernel would: which does nothing where the default is to ignore the signal (signal(7)), and to PID 1
- * (pid_namespaces(7)). In a drain this is an exit of the program's, which waits for the requests of other threads. */
+ * (pid_namespaces(7)). It begins a drain as another process's signal would. The call that sent the signal must not
+ * return: to the drain it is an exit of the program's, which waits for the requests that other threads serve. */
 static void end_by_default(int sig, siginfo_t *info, void *context)
 {
     if (self_pid() == 1 || sig == SIGWINCH || sig == SIGCHLD || sig == SIGURG || sig == SIGCONT)
         return;
-    undrained_end();
+    if (!left_alone_process() && (listeners.used > 0 || pool_size(&connections) > 0))
+        begin_drain(sig, NULL);
     exit_guard_wait();
     member_leave();
     deliver_as_it_came(sig, info, context);

@@ -202,6 +202,41 @@ static void waits_for_requests_in_a_drain(void)
     CHECK(report_number(&c, "aborted") == 0);
 }
 
+/* end-serving: a thread serves; main sends itself the signal when it is told to. */
+static int end_serving(char **args)
+{
+    char line[16];
+    role_serve_threads_deaf(role_listen());
+    hear(line, sizeof line);
+    role_hear();
+    say("sends");
+    send_by(args[0], SIGTERM);
+    say("went on");
+    return 99;
+}
+
+/* Without a drain before it, it begins one. */
+static void begins_a_drain(void)
+{
+    static const char *const by[] = {"kill", "raise"};
+    for (int i = 0; i < 2; i++) {
+        struct child c;
+        child_start(&c, NULL, "end-serving", by[i], NULL);
+        int fd = client_connect(child_says_number(&c, "port"));
+        client_get(fd, "/hold");
+        child_says(&c, "held");
+        child_tell(&c, "end");
+        child_says(&c, "sends");
+        child_drains(&c);
+        CHECK(!child_said(&c, "went on"));
+        child_tell(&c, "go");
+        client_expect(fd, "done", true);
+        child_dies(&c, SIGTERM);
+        CHECK(report_number(&c, "aborted") == 0 && report_says(&c, "end", "exit"), "%s", by[i]);
+        close(fd);
+    }
+}
+
 /* ---- a handler --------------------------------------------------------------------------------------------------- */
 
 static volatile sig_atomic_t got;
@@ -273,10 +308,11 @@ int main(int argc, char **argv)
     static const struct check_test tests[] = {
         {"signal-self/default", ends_there_and_then},
         {"signal-self/default-in-a-drain", waits_for_requests_in_a_drain},
+        {"signal-self/default-while-serving", begins_a_drain},
         {"signal-self/handler-of-raise", a_handler_runs_within_raise},
         {NULL, NULL},
     };
     static const struct check_role roles[] = {
-        {"end", end}, {"end-in-drain", end_in_drain}, {"handle", handle}, {NULL, NULL}};
+        {"end", end}, {"end-in-drain", end_in_drain}, {"end-serving", end_serving}, {"handle", handle}, {NULL, NULL}};
     return check_main(argc, argv, tests, roles);
 }
