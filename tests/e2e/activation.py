@@ -51,7 +51,7 @@ class Activated(harness.Test):
 
 
 for _name in ('inflight', 'hammer', 'think', 'churn', 'backlog'):
-    add(f'activated-{_name}', scenarios.SCENARIOS[_name].run, Activated, ('epoll', 'thread', 'gunicorn-gthread'))
+    add(f'activated-{_name}', scenarios.SCENARIOS[_name].run, Activated, ('epoll', 'thread', 'gunicorn-gthread'), long_on=scenarios.long_on(_name))
 
 
 # ---- a successor --------------------------------------------------------------------------------------
@@ -199,7 +199,7 @@ HANDED_OVER = {name: handed_over(clients, ready, **options) for name, (clients, 
 
 for _name, _run in {**HANDED_OVER, 'inflight': handed_over_inflight, 'backlog': handed_over_backlog}.items():
     add(f'handover-{_name}', _run, Held, ('epoll', 'thread', 'gunicorn-gthread'), _name in RACES,
-        () if _name == 'think' else ('gunicorn-gthread',))
+        scenarios.long_on(_name))
     add(f'handover-user-{_name}', _run, Held, ('epoll',), uid=NOBODY)
 
 

@@ -238,25 +238,22 @@ class Scenario(scenarios.Scenario):
 SERVERS = ('nginx-2', 'gunicorn-gthread', 'epoll')
 
 
-def long_on(name):
-    """gunicorn takes a second of a processor to start: a plain run has one load of it in each variant."""
-    return () if name == 'churn' else ('gunicorn-gthread',)
-
-
 def contained(variant, names, only=SERVERS, long=(), **how):
     for name in [*names, *long]:
         full = '-'.join(['container', *variant.split(), name])
         scenarios.SCENARIOS[full] = Scenario(full, netns.witnessed(scenarios.SCENARIOS[name].run), only=only, long=name in long,
-                                             long_on=long_on(name),
+                                             long_on=scenarios.long_on(name),
                                              heavy=scenarios.SCENARIOS[name].heavy, how=how)
 
 
 LOADS = ('inflight', 'hammer', 'think', 'churn')
 contained('', LOADS)
-contained('shell', LOADS, shell=True)
+# Elsewhere a plain run has two loads: one of few long requests and one of many short ones.
+SHORT, REST = ('inflight', 'churn'), ('hammer', 'think')
+contained('shell', SHORT, long=REST, only=('nginx-2', 'epoll'), shell=True)
 # At its limit of processes when TERM comes: no thread can be made.
 contained('full', ('inflight', 'hammer'), only=('nginx-2', 'epoll'), full=True)
-contained('user', LOADS, only=('gunicorn-gthread', 'nginx-2'), uid=1000)
+contained('user', SHORT, long=REST, only=('gunicorn-gthread', 'nginx-2'), uid=1000)
 # ptrace, as docker's profile has it since kernel 4.8: so the object comes into a static Go program, which is PID 1 itself.
 contained('go', ('inflight', 'hammer'), only=('go-nethttp',), uid=65534)
 contained('go-static', ('inflight', 'hammer', 'churn'), only=('go-nethttp-static', 'go-fasthttp-stripped'), uid=65534, but=('ptrace',))

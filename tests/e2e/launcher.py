@@ -66,21 +66,21 @@ def contained(variant, names, only=container.SERVERS, long=(), **how):
     for name in [*names, *long]:
         full = f'container-{variant}-{name}'
         scenarios.SCENARIOS[full] = Scenario(full, netns.witnessed(scenarios.SCENARIOS[name].run), only=only, long=name in long,
-                                             long_on=container.long_on(name),
+                                             long_on=scenarios.long_on(name),
                                              heavy=scenarios.SCENARIOS[name].heavy, make_test=Contained, how=how)
 
 
-def launched(variant, names, only=container.SERVERS, **how):
-    for name in names:
+def launched(variant, names, only=container.SERVERS, long=(), **how):
+    for name in [*names, *long]:
         full = f'{variant}-{name}'
         scenarios.SCENARIOS[full] = Scenario(full, scenarios.SCENARIOS[name].run, only=only, heavy=scenarios.SCENARIOS[name].heavy,
-                                             long_on=container.long_on(name), make_test=Test, how=how)
-    contained(variant, names, only, **how)
+                                             long=name in long, long_on=scenarios.long_on(name), make_test=Test, how=how)
+    contained(variant, names, only, long, **how)
 
 
-launched('run', container.LOADS)
+launched('run', container.SHORT, long=container.REST)
 contained('strict-run', ('hammer',), ('nginx', 'nginx-2', 'epoll', 'python', 'static-go'), container.STRICT_LONG, **container.STRICT)
-launched('run-parent', ('inflight', 'churn'), parent=True)
+launched('run-parent', container.SHORT, only=('nginx-2', 'epoll'), parent=True)
 
 
 class Activated(activation.Activated):
@@ -96,7 +96,7 @@ class Activated(activation.Activated):
 for _name in ('inflight', 'churn'):
     _full = f'run-activated-{_name}'
     scenarios.SCENARIOS[_full] = Scenario(_full, scenarios.SCENARIOS[_name].run, only=('gunicorn-gthread', 'epoll'),
-                                          heavy=scenarios.SCENARIOS[_name].heavy, make_test=Activated)
+                                          heavy=scenarios.SCENARIOS[_name].heavy, long_on=scenarios.long_on(_name), make_test=Activated)
 
 
 # ---- external drains: servers in which nothing of ours can live ------------------------------------------------------------

@@ -104,5 +104,5 @@ class Scenario(scenarios.Scenario):
 
 
 SCENARIOS = {f'netns-{name}': Scenario(f'netns-{name}', witnessed(scenarios.SCENARIOS[name].run), only=('nginx', 'nginx-2', 'gunicorn-gthread'),
-                                       heavy=scenarios.SCENARIOS[name].heavy)
+                                       heavy=scenarios.SCENARIOS[name].heavy, long_on=scenarios.long_on(name))
              for name in ('inflight', 'hammer', 'think', 'churn', 'idle', 'upload')}

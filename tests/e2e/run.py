@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Every server, every scenario.
 
-  run.py                                   the racing scenarios once; on servers of several processes not those that
-                                           ask about one connection only, unless a server or a scenario is named
+  run.py                                   the racing scenarios once; of slow servers and of variants of a server not those that
+                                           ask about one connection or a master only, unless a server or a scenario is named
   run.py --all                             those too
   run.py --repeat 20 --group-repeat 5      the racing ones 20 times on nginx, node and epoll, 5 times on groups and Go
   run.py --racing --repeat 200             only those
@@ -106,6 +106,8 @@ def wanted(options, server, scenario):
         return 0
     if (scenario.long or server.name in scenario.long_on) and not options.all and scenario.name not in options.scenario.split(','):
         return 0
+    if scenario.name in scenarios.NOT_ASKED.get(server.name, ()) and not (options.all or options.server or options.scenario):
+        return 0
     if options.control and not scenario.racing:
         return 0
     return wanted_group(options, server, scenario) if server.group else wanted_single(options, server, scenario)
@@ -130,8 +132,6 @@ def wanted_group(options, server, scenario):
     if scenario.name in scenarios.GROUP_RACING:
         soaked = server.name in scenarios.GROUP_SOAKED or options.server
         return 0 if options.racing and not soaked else options.group_repeat
-    if server.name in scenarios.GROUP_VARIANTS and scenario.name in scenarios.GROUP_OF_ONE and not everything:
-        return 0
     plain = scenario.group or scenario.only or scenario.name in scenarios.GROUP_SHARED
     return 1 if not options.racing and (plain or everything) else 0
 

@@ -43,10 +43,25 @@ SOAKED = tuple(name for name, server in SERVERS.items() if name.startswith('go-'
 # repeated (--group-repeat), and where the longer suite does that.
 GROUP_SHARED = ('inflight', 'hammer', 'think', 'churn', 'reuse', 'backlog', 'idle', 'big', 'upload', 'pipeline', 'stream', 'forever',
                 'second-signal', 'repeated-signal', 'alone', 'half-head', 'bytes', 'tls-cells')
-# Groups that differ from another one of the table only in how their processes share the connections. What becomes of one request or
-# one connection is asked of that other one.
-GROUP_VARIANTS = ('nginx-4', 'nginx-mutex', 'nginx-reuseport', 'gunicorn-sync', 'node-cluster-none')
-GROUP_OF_ONE = ('reuse', 'big', 'upload', 'pipeline', 'stream', 'forever', 'second-signal', 'repeated-signal', 'alone', 'half-head', 'bytes')
+# What a plain run asks of some servers only, since it depends neither on how a server shares its connections among threads and
+# processes nor on how many there are: what becomes of one request or of one connection ...
+OF_ONE = ('reuse', 'big', 'pipeline', 'stream', 'second-signal', 'repeated-signal', 'alone', 'half-head', 'bytes')
+OF_HTTP = ('head', 'status-204', 'status-304', 'http10', 'keep-alive-10', 'tokens', 'continue-100', 'early', 'tunnel', 'tunnel-endless',
+           'half-closed')
+# ... and what a master does.
+OF_MASTER = ('report', 'term-all', 'term-late', 'master-dies', 'shutdown-time', 'own-grace', 'respawn')
+# Groups that differ from another one of the table only in how their processes share the connections.
+GROUP_VARIANTS = ('nginx-4', 'nginx-mutex', 'nginx-reuseport', 'gunicorn-sync', 'node-cluster-none', 'apache-prefork')
+# These take one to three seconds of a processor to start; the others a tenth.
+SLOW_TO_START = ('gunicorn-gthread', 'uvicorn', 'puma', 'node-cluster-rr', 'forking', 'aiohttp', 'java')
+
+
+def long_on(name):
+    """Where a scenario is made again in another place (a container, under another parent), a plain run has of a slow server one load."""
+    return () if name == 'churn' else SLOW_TO_START
+
+
+NOT_ASKED = {**dict.fromkeys(SLOW_TO_START, OF_ONE + OF_HTTP), **dict.fromkeys(GROUP_VARIANTS, OF_ONE + OF_MASTER + ('upload', 'forever'))}
 GROUP_RACING = ('inflight', 'hammer', 'think', 'churn')
 GROUP_SOAKED = ('nginx-2', 'nginx-4', 'gunicorn-sync', 'gunicorn-gthread', 'forking')
 MEASURED = ('nginx', 'epoll')
@@ -148,7 +163,7 @@ def idle(t):
     t.drained(idle_closed=50)
 
 
-@scenario(only=('epoll', 'thread', 'nginx', 'nginx-2', 'node', 'gunicorn-gthread', 'static-go'))
+@scenario(only=('epoll', 'thread', 'nginx', 'nginx-2', 'node', 'gunicorn-gthread', 'static-go'), long_on=SLOW_TO_START)
 def vanished(t):
     """Idle clients whose hosts are gone: nobody acknowledges our FIN. They hold the drain for LASTCALL_IDLE and LASTCALL_LINGER
     at most, and nothing of theirs is cut, nor at the deadline."""
@@ -625,7 +640,7 @@ def crowd_idle(t):
     t.note = f'{CROWD} closed, ended {(took - 1) * 1e3:.0f} ms after LASTCALL_IDLE'
 
 
-@scenario(heavy=True, measured=True, only=('epoll', 'thread'))
+@scenario(heavy=True, measured=True, only=('epoll', 'thread'), long_on=('thread',))
 def crowd_10000(t):
     """10,000 connections at TERM, some with a request in flight: those are served, the others get a FIN."""
     many, busy = 10000, 100
@@ -664,7 +679,7 @@ def stopped_in_the_middle(t):
     t.drained()
 
 
-@scenario(only=('epoll', 'thread', 'nginx', 'nginx-4', 'gunicorn-gthread'))
+@scenario(only=('epoll', 'thread', 'nginx', 'nginx-4', 'gunicorn-gthread'), long_on=SLOW_TO_START)
 def killed_at_random(t):
     """SIGKILL at any moment of a drain under load, to the process, or to any of its group: that one is gone at once, the others
     end as well. (gunicorn replaces it, and the new one drops the TERM while it starts: then gunicorn waits 30 s for it.)"""
@@ -682,7 +697,7 @@ def killed_at_random(t):
         t.again()
 
 
-@scenario(heavy=True, measured=True, only=MEASURED)
+@scenario(heavy=True, measured=True, only=MEASURED, long_on=('nginx',))
 def crowd_late(t):
     """5000 idle connections, and each has one more request after TERM."""
     load = crowd(t, f'GET / {EXACT}', '10s', hold=True, resume=True, ready_ok=CROWD)
@@ -692,7 +707,7 @@ def crowd_late(t):
     t.drained()
 
 
-@scenario(heavy=True, measured=True, only=MEASURED)
+@scenario(heavy=True, measured=True, only=MEASURED, long_on=('nginx',))
 def crowd_inflight(t):
     """5000 requests in flight."""
     for ms in longer(2500):

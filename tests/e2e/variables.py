@@ -191,7 +191,7 @@ def drain_once(t, **env):
     t.loads, t.process = [], None
 
 
-@scenario(only=('epoll', 'thread', 'nginx', 'nginx-2', 'gunicorn-gthread', 'node-cluster-none'))
+@scenario(only=('epoll', 'thread', 'nginx', 'nginx-2', 'gunicorn-gthread', 'node-cluster-none'), long_on=('node-cluster-none',))
 def report_connections(t):
     """LASTCALL_REPORT_CONNECTIONS=1: the report tells of every connection of every process; without it, of none."""
     for on in ('1', '0'):
