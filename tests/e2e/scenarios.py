@@ -87,8 +87,8 @@ def inflight(t):
     t.drained(in_flight=clients)
 
 
-def until_refused(t, clients, ready, env=None, **options):
-    """Clients that go on until the door is closed, TERM in the middle."""
+def until_refused(t, clients, ready, env=None, number=signal.SIGTERM, **options):
+    """Clients that go on until the door is closed, TERM (or signal `number`) in the middle."""
     t.start(**(env or {}))
     load = t.load(f'GET / {EXACT}', clients=clients, until_refused=True, ready_ok=t.warm(ready, clients), **options)
     load.wait_ready()
@@ -96,9 +96,9 @@ def until_refused(t, clients, ready, env=None, **options):
         time.sleep(0.3)
         load.stop()
         t.no_loss(load)
-        t.term()
+        t.term(number)
         return None
-    t.term()
+    t.term(number)
     result = t.no_loss(load)
     t.check(result['refused'] == clients, f"{result['refused']} of {clients} clients were refused in the end")
     t.exits()
@@ -412,23 +412,36 @@ def half_head(t):
 def half_closed(t):
     """Clients that send their FIN with their request (nc -N): each has its answer, though nothing moves for longer than an
     opaque connection may be quiet."""
+    def say(wire, text):
+        wire.send(text)
+        wire.end_output()
+    slow_answers(t, say)
+
+
+@scenario(only=('nginx', 'python', 'uvicorn'), long_on=SLOW_TO_START)
+def bare_lf(t):
+    """Requests whose lines end in a bare LF, which a server may take (RFC 9112, section 2.2): likewise."""
+    slow_answers(t, lambda wire, text: wire.send(text.replace(b'\r', b'')))
+
+
+def slow_answers(t, say):
+    """Each of 4 clients that say their request their own way has its answer, as it has without us."""
     clients = t.some(4)
     for ms in longer(2500):
         t.start()
-        if t.in_time(half_closed_clients(t, clients, ms), ms):
+        if t.in_time(slow_answer_clients(t, clients, ms, say), ms):
             break
         t.again()
     t.exits()
     t.drained(in_flight=clients, opaque=0)
 
 
-def half_closed_clients(t, clients, ms):
+def slow_answer_clients(t, clients, ms, say):
     """When the first one has its answer."""
     with ExitStack() as stack:
         wires = [stack.enter_context(t.wire()) for _ in range(clients)]
         for wire in wires:
-            wire.send(request('GET', f'/sleep?ms={ms}'))
-            wire.end_output()
+            say(wire, request('GET', f'/sleep?ms={ms}'))
         t.let_read()
         t.term()
         try:

@@ -1,8 +1,9 @@
 """Programs that shut down by a handler of their own: inside lastcall's deadline, and, where that is wished, first."""
+import signal
 import time
 
 from bound import NEVER
-from scenarios import EXACT, request, scenario
+from scenarios import EXACT, request, scenario, until_refused
 
 GRACE = ('gunicorn-sync', 'gunicorn-gthread', 'uvicorn', 'aiohttp', 'puma', 'apache-event', 'nginx-2')
 
@@ -23,6 +24,16 @@ def own_grace(t):
     report = t.report()
     t.check(report['end'] == 'deadline' and report['aborted'] == 1, f'the report says {report}')
     return None
+
+
+GRACEFUL = {'nginx': signal.SIGQUIT, 'nginx-2': signal.SIGQUIT, 'apache-event': signal.SIGWINCH, 'apache-prefork': signal.SIGWINCH}
+
+
+@scenario(racing=True, only=tuple(GRACEFUL), long_on=('apache-prefork',))
+def graceful_signal(t):
+    """The signal by which its image, its unit and its own tool stop it, and no word of it in LASTCALL_SIGNALS: it is drained as by TERM.
+    (apache's workers block that signal.)"""
+    until_refused(t, 16, 400, number=GRACEFUL[t.server.name], think_min=1, think_max=5)
 
 
 @scenario(only=GRACE)
