@@ -132,16 +132,21 @@ struct edit { /* put `len` bytes of `literal` in the place of `source` bytes of 
     size_t len, source;
 };
 
-/* n if the word keep-alive, which must be followed by more bytes of its line, is whole here; else 0. */
-static size_t keep_alive_word(const uint8_t *s, size_t n)
+static bool ends_word(int c)
+{
+    return c == ',' || c == '\r' || c == '\n';
+}
+
+/* Length of the word keep-alive if all of it is here, and what follows shows that it ends here; else 0. */
+static size_t keep_alive_word(const uint8_t *s, size_t n, int next)
 {
     const size_t word = sizeof "keep-alive" - 1;
     if (!starts_with(s, n, "keep-alive"))
         return 0;
     for (size_t i = word; i < n; i++)
         if (s[i] != ' ' && s[i] != '\t')
-            return s[i] == ',' || s[i] == '\r' || s[i] == '\n' ? word : 0;
-    return 0;
+            return ends_word(s[i]) ? word : 0;
+    return ends_word(next) ? word : 0;
 }
 
 /* Length of the Keep-Alive field line that is whole here; else 0. */
@@ -155,14 +160,14 @@ static size_t keep_alive_line(const uint8_t *s, size_t n)
     return 0;
 }
 
-/* Is an edit due before s[0]? */
-static bool edit_due(const struct http1_close *r, const uint8_t *s, size_t n, struct edit *edit)
+/* Is an edit due before s[0]? `next`: the byte that follows the n bytes in another chunk; -1: it is not known. */
+static bool edit_due(const struct http1_close *r, const uint8_t *s, size_t n, int next, struct edit *edit)
 {
     *edit = (struct edit){NULL, 0, 0};
     if (r->status / 100 == 1)
         return false;
     if (r->state == VALUE && r->connection && r->at == WORD_GAP) {
-        *edit = (struct edit){CLOSE, sizeof CLOSE - 1, keep_alive_word(s, n)};
+        *edit = (struct edit){CLOSE, sizeof CLOSE - 1, keep_alive_word(s, n, next)};
         return edit->source > 0;
     }
     if (r->state != LINE)
@@ -217,13 +222,25 @@ static bool edit_fits(const struct http1_close_plan *plan, const struct edit *ed
     return plan->count + 3 + more + (insertion ? 0 : 2) <= HTTP1_CLOSE_PIECES;
 }
 
-/* Plan one chunk; `more` chunks follow. *r is the state on the wire before and after it. */
-static void plan_chunk(struct http1_close_plan *plan, struct http1_close *r, const uint8_t *s, size_t n, size_t more)
+/* The first byte in these chunks; -1: they have none. */
+static int first_byte(const struct http1_span *chunks, size_t count)
 {
+    for (size_t i = 0; i < count; i++)
+        if (chunks[i].len > 0)
+            return *(const uint8_t *)chunks[i].data;
+    return -1;
+}
+
+/* Plan n bytes of chunk[0]; `more` chunks follow. *r is the state on the wire before and after it. */
+static void plan_chunk(struct http1_close_plan *plan, struct http1_close *r, const struct http1_span *chunk, size_t n,
+                       size_t more)
+{
+    const uint8_t *s = chunk->data;
+    int next = first_byte(chunk + 1, more);
     size_t from = 0, i = 0;
     while (i < n) {
         struct edit edit;
-        if (!edit_due(r, s + i, n - i, &edit) || !edit_fits(plan, &edit, more)) {
+        if (!edit_due(r, s + i, n - i, next, &edit) || !edit_fits(plan, &edit, more)) {
             step(r, s[i++]);
             continue;
         }
@@ -255,7 +272,7 @@ void http1_close_plan(struct http1_close_plan *plan, const struct http1_close *r
             add_piece(plan, chunks[i].data, n, n);
             step_over(&now, chunks[i].data, n);
         } else {
-            plan_chunk(plan, &now, chunks[i].data, n, head.chunks - i - 1);
+            plan_chunk(plan, &now, &chunks[i], n, head.chunks - i - 1);
         }
     }
     plan->ends = now.done;

@@ -3,8 +3,9 @@
  * Pure. The program's bytes go through a plan of pieces: its own bytes, its bytes left out, and literals that are put
  * in. Token keep-alive in a Connection field becomes close, other tokens stay; Keep-Alive fields are left out; a head
  * that would not say close gets `Connection: close` CRLF put in before its final CRLF. 1xx heads are untouched (the
- * next head is then expected). A keep-alive or a Keep-Alive line that continues in the next chunk passes through as it
- * is: the field added at the end is enough (RFC 9112 9.6: close wins). A head with a line that is not as RFC 9112 has
+ * next head is then expected). A keep-alive that continues in the next chunk, or whose end is not seen yet, and a
+ * Keep-Alive line that continues there, pass through as they are: the field added at the end is enough (RFC 9112 9.6:
+ * close wins). A head with a line that is not as RFC 9112 has
  * it is odd: done is set, and nothing more is changed.
  *
  * Short writes are mapped back exactly: the program is told only of bytes of its own buffer that are on the wire (or

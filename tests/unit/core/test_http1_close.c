@@ -122,6 +122,29 @@ static void test_two_chunks(void **state)
     }
 }
 
+/* One vector for each line, and one for its end (varnish's writev): the same wire as from one chunk. */
+static void test_line_ends_in_other_chunks(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {"HTTP/1.1 200 OK", "Connection: keep-alive", "Connection: a, Keep-Alive ",
+                                        "X: y", ""};
+    static const char wire[] = OK "Connection: close\r\nConnection: a, close \r\nX: y\r\n\r\n";
+    size_t chunk[2 * COUNT(lines)];
+    char program[128] = "";
+    struct server s;
+    for (size_t i = 0; i < COUNT(lines); i++) {
+        strcat(strcat(program, lines[i]), "\r\n");
+        chunk[2 * i] = strlen(lines[i]);
+        chunk[2 * i + 1] = 2;
+    }
+    server_begin(&s, program, strlen(program));
+    server_write(&s, chunk, COUNT(chunk), SIZE_MAX);
+    assert_true(server_finished(&s));
+    assert_int_equal(s.wire_len, sizeof wire - 1);
+    assert_memory_equal(s.wire, wire, s.wire_len);
+    server_end(&s);
+}
+
 /* Every short write there is, then the rest at once; and in two writes of the program. */
 static void test_every_short_write(void **state)
 {
@@ -380,6 +403,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_vectors),
         cmocka_unit_test(test_two_chunks),
+        cmocka_unit_test(test_line_ends_in_other_chunks),
         cmocka_unit_test(test_every_short_write),
         cmocka_unit_test(test_byte_by_byte_on_the_wire),
         cmocka_unit_test(test_random_programs),
