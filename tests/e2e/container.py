@@ -1,8 +1,8 @@
 """The server as PID 1 of a container (runc), stopped as a runtime stops it: `runc kill ID TERM`. The container is what
-careful users have: Debian's smallest root filesystem, read-only, few capabilities, a limit of processes, a seccomp
+careful users have: a root filesystem of its own, read-only, few capabilities, a limit of processes, a seccomp
 filter like docker's, the report in /dev/termination-log. Its network is netns.Test's server side; the clients are in the
 other namespace, and outside of the container's PID namespace."""
-import fcntl
+import contextlib
 import json
 import os
 import shutil
@@ -16,11 +16,9 @@ import netns
 import scenarios
 from bound import BOUND
 
-SUITE, PACKAGES = 'bookworm', 'nginx-light,gunicorn'
-MAKE_ROOT = os.path.join(harness.HERE, '..', 'debootstrap.sh')
 UNPACK = os.path.join(harness.HERE, '..', 'package.sh')
 DOCKER, DOCKER_PROFILE = 'golang-github-docker-docker-dev', 'usr/share/gocode/src/github.com/docker/docker/profiles/seccomp/default.json'
-OBJECT, LAUNCHER, REPORT = '/usr/lib/liblastcall.so', '/usr/bin/lastcall', '/dev/termination-log'
+OBJECT, LAUNCHER, REPORT = '/lastcall/lib/liblastcall.so', '/lastcall/bin/lastcall', '/dev/termination-log'
 PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 PIDS, STRICT_PIDS, STRICT_MEMORY = 32, 100, 64 << 20
 
@@ -37,21 +35,27 @@ ENOSYS = 38
 # An entrypoint as images have them: some work with children, then the server in its own place.
 ENTRYPOINT = 'ls / | while read -r name; do test -n "$name" || echo "$(basename "$name")"; done; exec "$@"'
 
-_root_lock, _docker_lock = threading.Lock(), threading.Lock()
+# Of this machine's root filesystem, what a container sees of it. (/run, /tmp, /dev, ... are its own, or not there.)
+SYSTEM = ('bin', 'etc', 'lib', 'lib32', 'lib64', 'libx32', 'sbin', 'usr', 'var')
+
+_docker_lock = threading.Lock()
 
 
 def root(build):
-    """The root filesystem: made once for a build directory."""
-    where = os.path.join(build, 'roots', SUITE)
-    for need in ('runc', 'debootstrap', 'ip'):
+    """The root filesystem, and what is mounted there before all else: this machine's programs, which need not be unpacked
+    for it. CONTAINER_ROOT (of `make matrix`) is another one, which is whole."""
+    for need in ('runc', 'ip'):
         if not shutil.which(need):
             raise harness.Missing(need)
-    os.makedirs(os.path.dirname(where), exist_ok=True)
-    with _root_lock, open(f'{where}.lock', 'w') as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # of other suites
-        if not os.path.exists(where) and subprocess.run([MAKE_ROOT, SUITE, where, PACKAGES], check=False).returncode:
-            raise harness.Missing(f'a root filesystem: see {where}.log')
-    return where
+    if whole := os.environ.get('CONTAINER_ROOT'):
+        return whole, []
+    where = os.path.join(build, 'roots', 'system')
+    os.makedirs(where, exist_ok=True)
+    links = [name for name in SYSTEM if os.path.islink(f'/{name}')]
+    for name in links:
+        with contextlib.suppress(FileExistsError):
+            os.symlink(os.readlink(f'/{name}'), f'{where}/{name}')
+    return where, [bind(f'/{name}', None, 'ro') for name in SYSTEM if os.path.isdir(f'/{name}') and name not in links]
 
 
 def docker(build):
@@ -70,14 +74,14 @@ def bind(source, destination=None, *options):
     return {'destination': destination or source, 'type': 'bind', 'source': source, 'options': ['bind', *options]}
 
 
-def mounts(build, directory):
+def mounts(build, directory, system):
     kernel = [{'destination': where, 'type': kind, 'source': kind, 'options': options} for where, kind, options in (
         ('/proc', 'proc', []),
         ('/dev', 'tmpfs', ['nosuid', 'mode=755']),
         ('/dev/shm', 'tmpfs', ['nosuid', 'noexec', 'nodev', 'mode=1777']),
         ('/sys', 'sysfs', ['nosuid', 'noexec', 'nodev', 'ro']),
         ('/tmp', 'tmpfs', ['nosuid', 'nodev', 'mode=1777']))]
-    return kernel + [
+    return system + kernel + [
         bind(f'{build}/liblastcall.so', OBJECT, 'ro'), bind(f'{build}/e2e', None, 'ro'),
         bind(f'{harness.HERE}/servers', None, 'ro'), bind(directory), bind(f'{directory}/report', REPORT)]
 
@@ -148,7 +152,7 @@ class Test(netns.Test):
     def __init__(self, server, options, uid=0, shell=False, full=False, but=(), strict=False):
         """but: system calls that are allowed all the same. strict: docker's own filter, and little memory."""
         self.uid, self.shell, self.full, self.but, self.strict, self.cleaner = uid, shell, full, but, strict, None
-        self.root = root(options.build)
+        self.root, self.system = root(options.build)
         # As PID 1 a server is not ended by a signal: it exits with what a shell would have said of it.
         if server.exit < 0:
             server = replace(server, exit=server.exit_first or 128 - server.exit, exit_also=(*server.exit_also, 128 - server.exit))
@@ -176,7 +180,7 @@ class Test(netns.Test):
         return {'PATH': PATH, **ours}
 
     def mounts(self):
-        return mounts(self.options.build, self.dir)
+        return mounts(self.options.build, self.dir, self.system)
 
     def linux(self):
         network = f'/run/netns/{self.server_ns}'

@@ -23,6 +23,9 @@ class Place:
     libc: tuple     # a command there that says which libc it has
 
 
+# What the containers of tests/e2e/container.py run in: Debian's smallest root filesystem.
+CONTAINER = ('bookworm', 'nginx-light,gunicorn')
+
 GLIBC = ('getconf', 'GNU_LIBC_VERSION')
 PLACES = (
     Place('here', 'this machine', (), GLIBC),
@@ -43,6 +46,14 @@ def made(place, build):
     return not subprocess.run([f'{HERE}/{script}', *arguments, root_of(place, build), build], check=False).returncode
 
 
+def container_root(build):
+    suite, packages = CONTAINER
+    root = os.path.join(build, 'roots', suite)
+    if not os.path.exists(root):
+        subprocess.run([f'{HERE}/../debootstrap.sh', suite, root, packages], check=True)
+    return root
+
+
 def libc(place, build):
     chroot = ['/usr/sbin/chroot', root_of(place, build)] if place.make else []
     said = subprocess.run([*chroot, *place.libc], capture_output=True, text=True, check=False)
@@ -55,11 +66,13 @@ def run(place, build, rest):
     summary = os.path.join(build, f'matrix-{place.name}.json')
     if os.path.exists(summary):
         os.unlink(summary)
-    suite = [sys.executable, RUN, '--build', build, '--all', '--summary', summary, *rest]
+    suite, env = [sys.executable, RUN, '--build', build, '--all', '--summary', summary, *rest], dict(os.environ)
     if place.make:
         root = root_of(place, build)
         suite = [f'{HERE}/enter.sh', root, build, *suite, '--root', root]
-    subprocess.run(suite, check=False)
+    else:
+        env['CONTAINER_ROOT'] = container_root(build)
+    subprocess.run(suite, env=env, check=False)
     try:
         with open(summary, encoding='utf-8') as f:
             return json.load(f)
