@@ -103,31 +103,61 @@ build()
     [ "$1" = no ] || "$cc" -shared -nostdlib ${symbolic--Wl,-Bsymbolic} -Wl,-z,now ${link:-} -o build/liblastcall.so $(find build/shim -name '*.o')
 }
 
-# expect GUARD WORDS VIOLATION: in a copy with the violation, the guard fails and says WORDS
-expect()
+# fresh: a copy of the tree
+fresh()
 {
     rm -rf "$work/copy"
     cp -R "$work/tree" "$work/copy"
     flags='' link='' symbolic=-Wl,-Bsymbolic
     cd "$work/copy" || exit 1
+}
+
+# expect GUARD WORDS VIOLATION: in a copy with the violation, the guard fails and says WORDS
+expect()
+{
+    [ -n "$joined" ] || fresh
     eval "$3"
-    [ "$1" = layers ] && linked=no || linked=yes
-    build "$linked" >build.log 2>&1 || { echo "cannot build: $3: $(cat build.log)"; return; }
-    if output=$("tests/guard/$1.sh" build 2>&1); then
-        echo "$1 lets through: $3"
-    elif ! echo "$output" | grep -qF -e "$2"; then
-        echo "$1 does not say '$2' but: $output"
+    violated=$1
+    wanted="$wanted$2
+"
+    [ -n "$joined" ] || judge "$3"
+}
+
+# together, apart: the violations between them, all of one guard, are put into one copy; the guard tells of each.
+joined='' wanted=''
+together()
+{
+    fresh
+    joined=yes
+}
+
+apart()
+{
+    judge 'all of them'
+    joined=
+}
+
+# judge VIOLATION: of the copy
+judge()
+{
+    [ "$violated" = layers ] && linked=no || linked=yes
+    if ! build "$linked" >build.log 2>&1; then
+        echo "cannot build: $1: $(cat build.log)"
+    elif output=$("tests/guard/$violated.sh" build 2>&1); then
+        echo "$violated lets through: $1"
+    else
+        printf %s "$wanted" | while IFS= read -r words; do
+            echo "$output" | grep -qF -e "$words" || echo "$violated does not say '$words' but: $output"
+        done
     fi
+    wanted=
 }
 
 # accepts VIOLATION: the layers guard lets it through, as it is an exception
 accepts()
 {
-    rm -rf "$work/copy"
-    cp -R "$work/tree" "$work/copy"
-    cd "$work/copy" || exit 1
+    fresh
     eval "$1"
-    flags=''
     build no >build.log 2>&1 || { echo "cannot build: $1: $(cat build.log)"; return; }
     tests/guard/layers.sh build | grep -v '^ok '
 }
@@ -143,6 +173,7 @@ verdict "$({
         tests/guard/$name.sh build | grep -v '^ok '
     done
 
+    together
     expect layers 'shim/core/options.c includes "sys/x.h": core may only use: base' 'echo "#include \"sys/x.h\"" >>shim/core/options.c; : >shim/sys/x.h'
     expect layers 'shim/sys/libc.c includes "core/x.h": sys may only use: base' 'echo "#include \"core/x.h\"" >>shim/sys/libc.c; : >shim/core/x.h'
     expect layers 'shim/group/group.h includes "hook/x.h"' 'echo "#include \"hook/x.h\"" >>shim/group/group.h; : >shim/hook/x.h'
@@ -153,19 +184,24 @@ verdict "$({
     expect layers 'shim/misc/x.c has no rule' 'mkdir shim/misc; echo "int x;" >shim/misc/x.c'
     expect layers 'shim/io.c lies right in shim/' 'echo "int x;" >shim/io.c'
     expect layers 'shim/cli/ is no layer' 'mkdir shim/cli; echo >shim/cli/x.h'
+    apart
 
+    together
     expect layers 'shim/sys/libc.c uses shim/core/options.c: by options_copy; sys may only use: base' 'echo "void options_copy(void *, const void *, unsigned long); void libc_f(void) { options_copy(0, 0, 0); }" >>shim/sys/libc.c'
     expect layers 'shim/group/group.c uses shim/hook/body.c: by real' 'echo "extern struct { int (*close)(int); } real; int group_f(void) { return real.close(1); }" >>shim/group/group.c'
     expect layers 'shim/launcher/host/clock.c uses shim/launcher/run/run.c: by run_all' 'echo "void run_all(void); void clock_f(void) { run_all(); }" >>shim/launcher/host/clock.c'
+    apart
 
     loop='echo "int group_b(void); int group_size(void) { return group_b(); }" >shim/group/group.c; echo "int group_size(void); int group_b(void) { return group_size(); }" >shim/group/b.c'
     expect layers 'a loop: shim/group/b.c shim/group/group.c' "$loop"
     accepts "$loop"'; printf "shim/group/%s stands in a loop\n" b.c group.c >tests/guard/layers.exceptions'
     expect layers 'shim/group/group.c stands in a loop' "$loop; echo 'shim/group/b.c stands in a loop' >tests/guard/layers.exceptions"
 
+    together
     expect layers 'shim/group/group.h is longer than 120 lines: 121' 'yes "" | head -n 120 >>shim/group/group.h'
     expect layers 'shim/shim.h is longer than 90 lines: 91' 'yes "" | head -n 91 >>shim/shim.h'
     expect layers 'shim/shim_*.c are longer than 400 lines in all: 401' 'yes "" | head -n 200 >shim/shim_a.c; yes "" | head -n 196 >shim/shim_b.c'
+    apart
     members=$(seq -f 'int m%.0f;' 31)
     expect layers 'has a struct big with more than 32 members: 33' "echo 'struct big { /* ; */ $members struct { int x, y; } s; int (*f)(int, int); };' >>shim/group/group.h"
     accepts "echo 'struct big { /* ; */ $members int (*f)(int, int); };' >>shim/group/group.h"
@@ -175,35 +211,42 @@ verdict "$({
     expect layers 'needed no longer, take it out of layers.exceptions: shim/io.c lies right in shim/' 'echo "shim/io.c lies right in shim/" >tests/guard/layers.exceptions'
     accepts 'echo "int io_f(void) { return 1; }" >shim/io.c; echo "int io_f(void); int group_f(void) { return io_f(); }" >>shim/group/group.c; echo "shim/io.c lies right in shim/" >tests/guard/layers.exceptions'
 
-    expect core_purity 'needs strlen' 'echo "size_t strlen(const char *); size_t f(const char *s) { return strlen(s); }" >>shim/core/options.c; link=-Wl,--unresolved-symbols=ignore-all'
-    expect core_purity 'needs libc_where' 'echo "int *libc_where(void); int *f(void) { return libc_where(); }" >>shim/core/options.c'
+    together
+    expect core_purity 'needs strlen' 'echo "size_t strlen(const char *); size_t length(const char *s) { return strlen(s); }" >>shim/core/options.c; link=-Wl,--unresolved-symbols=ignore-all'
+    expect core_purity 'needs libc_where' 'echo "int *libc_where(void); int *where(void) { return libc_where(); }" >>shim/core/options.c'
     expect core_purity 'writable section .bss' 'echo "int calls;" >>shim/core/options.c'
-    expect core_purity 'writable section .data' 'echo "int calls = 1;" >>shim/core/options.c'
-    expect core_purity 'writable section .tbss' 'echo "_Thread_local int calls;" >>shim/core/options.c'
+    expect core_purity 'writable section .data' 'echo "int first_call = 1;" >>shim/core/options.c'
+    expect core_purity 'writable section .tbss' 'echo "_Thread_local int own_calls;" >>shim/core/options.c'
+    apart
 
-    expect dynamic_symbols 'needs a library' 'link="-Wl,--no-as-needed -lc"'
+    together
+    expect dynamic_symbols 'needs a library' 'link="$link -Wl,--no-as-needed -lc"'
     expect dynamic_symbols 'has a TLS segment' 'echo "_Thread_local int calls = 1;" >>shim/sys/libc.c'
     expect dynamic_symbols 'strong undefined symbol getpid' 'echo "int getpid(void); int f(void) { return getpid(); }" >>shim/sys/libc.c'
-    expect dynamic_symbols 'getpid is undefined and not on the list' 'echo "int getpid(void) __attribute__((weak)); int f(void) { return getpid ? getpid() : 0; }" >>shim/sys/libc.c'
+    expect dynamic_symbols 'getppid is undefined and not on the list' 'echo "int getppid(void) __attribute__((weak)); int parent(void) { return getppid ? getppid() : 0; }" >>shim/sys/libc.c'
     expect dynamic_symbols 'has no GNU_EH_FRAME' 'flags=-fno-asynchronous-unwind-tables'
     expect dynamic_symbols 'extra is exported and not in exports.golden' 'echo "__attribute__((visibility(\"default\"))) int extra(void) { return 0; }" >>shim/hook/body.c'
-    expect dynamic_symbols 'extra is exported and not in hooks.def' 'echo "__attribute__((visibility(\"default\"))) int extra(void) { return 0; }" >>shim/hook/body.c'
-    expect dynamic_symbols 'extra is exported and no function' 'echo "__attribute__((visibility(\"default\"))) int extra;" >>shim/hook/body.c'
+    expect dynamic_symbols 'extra is exported and not in hooks.def' :
+    expect dynamic_symbols 'extra_data is exported and no function' 'echo "__attribute__((visibility(\"default\"))) int extra_data;" >>shim/hook/body.c'
     expect dynamic_symbols 'read is in hooks.def and not exported' 'echo "HOOK(int, read, (int fd), (fd), LIBC)" >>shim/hook/hooks.def'
     expect dynamic_symbols 'execlp is in hooks.def and not exported' 'echo "HOOK_VARIADIC(int, execlp, (const char *file, ...))" >>shim/hook/hooks.def'
     expect dynamic_symbols 'syscall is in exports.golden and not exported' 'sed -i "/syscall/d" shim/hook/hooks.def shim/hook/body.c'
-    expect dynamic_symbols 'executable stack' 'link=-Wl,-z,execstack'
+    expect dynamic_symbols 'executable stack' 'link="$link -Wl,-z,execstack"'
+    apart
 
+    together
     expect no_self_call 'has a relocation against close' 'symbolic=; echo "int close(int); int (*keep)(int) = close;" >>shim/sys/libc.c'
     expect no_self_call 'libc.c.o refers to close' 'echo "int close(int); int f(void) { return close(3); }" >>shim/sys/libc.c'
-    expect no_self_call 'body.c:10 uses an interposed name: ' 'echo "int close(int); int f(void) { return close(3); }" >>shim/hook/body.c'
-    expect no_self_call 'has a relocation against getpid' 'echo "int getpid(void); int f(void) { return getpid(); }" >>shim/sys/libc.c'
+    expect no_self_call 'body.c:10 uses an interposed name: ' 'echo "int close(int); int g(void) { return close(3); }" >>shim/hook/body.c'
+    expect no_self_call 'has a relocation against getpid' 'echo "int getpid(void); int h(void) { return getpid(); }" >>shim/sys/libc.c'
+    apart
 
     expect sandbox_calls 'SYS_kill is called, and not in shim/shim_sandbox.c' 'echo "enum { SYS_kill }; int sys2(int, int, int); int f(void) { return sys2(SYS_kill, 1, 2); }" >>shim/group/group.c; link=-Wl,--unresolved-symbols=ignore-all'
 
     expect go_small 'go_ends is not there' 'sed -i "/go_ends/d" shim/go/syscall6.c'
     expect go_small 'go_begins needs the stack' 'echo "__attribute__((noinline)) int f(int a) { __asm__ volatile (\"\"); return a; } int g(int a) { return f(f(a)); }" >>shim/go/syscall6.c; sed -i "s/return a + 1/int f(int); return f(a) + 1/" shim/go/syscall6.c'
 
+    together
     expect manpage 'does not name LASTCALL_NEW' 'sed -i "s/^    {\"LASTCALL_LOG.*/&\n    {\"LASTCALL_NEW\", \"off\"},/" shim/core/options.c'
     expect manpage 'lacks: .BR LASTCALL_LOG " (warn)"' 'sed -i "s/info/warn/" shim/core/options.c'
     expect manpage 'has no heading: lastcall drain [--lines N]' 'sed -i "s/^--help) /&echo \"  drain  it\"; /" lastcall'
@@ -212,4 +255,5 @@ verdict "$({
     expect manpage 'names check --brief, which does not exist' 'echo ".B \\-\\-brief" >>shim/man/lastcall.1'
     expect manpage 'README.md names LASTCALL_OLD' 'echo LASTCALL_OLD >>README.md'
     expect manpage 'warning' 'printf ".nonsense\n" >>shim/man/lastcall.7'
+    apart
 })"

@@ -32,35 +32,35 @@ section()
 }
 
 # A variable's option is told of by lastcall(7).
+mirrored=$(echo "$rows" | sed 's/^LASTCALL_//; s/ .*//' | tr A-Z_ a-z-)
 mirrors()
 {
-    echo "$rows" | grep -q "^LASTCALL_$(echo "${1#--}" | tr a-z- A-Z_) "
+    echo "$mirrored" | grep -qFx -e "${1#--}"
 }
 
 verdict "$({
     "$BUILD/lastcall" --help | sed -n 's/^  \([a-z]*\) .*/\1/p' | while read -r command; do
         usage=$("$BUILD/lastcall" "$command" --help | sed -n '1s/^usage: //p')
         [ "$command" = version ] || grep -qFx ".SS $(echo "$usage" | sed 's/-/\\-/g')" $commands || echo "$commands has no heading: $usage"
-        options "$command" | while read -r option fallback; do
+        told=$(options "$command") text=$(section "$command")
+        echo "$told" | while read -r option fallback; do
+            [ -n "$option" ] || continue
             mirrors "$option" && continue
-            paragraph=$(section "$command" | sed -n "/^\.BI\{0,1\}R\{0,1\} .*$option\\([^a-z-]\|\$\\)/,/^\.TP/p")
+            paragraph=$(echo "$text" | sed -n "/^\.BI\{0,1\}R\{0,1\} .*$option\\([^a-z-]\|\$\\)/,/^\.TP/p")
             [ -n "$paragraph" ] || echo "$commands does not tell of $command $option"
             [ -z "$fallback" ] || echo "$paragraph" | grep -qF "$fallback" || echo "$commands lacks the default of $command $option: $fallback"
         done
-        section "$command" | grep -oE -- '(^|[^a-z-])--[a-z][a-z-]*' | grep -oE -- '--.*' | sort -u | while read -r option; do
-            options "$command" | grep -q -e "^$option\( \|\$\)" || echo "$commands names $command $option, which does not exist"
+        echo "$text" | grep -oE -- '(^|[^a-z-])--[a-z][a-z-]*' | grep -oE -- '--.*' | sort -u | while read -r option; do
+            echo "$told" | grep -q -e "^$option\( \|\$\)" || echo "$commands names $command $option, which does not exist"
         done
     done
     echo "$rows" | while read -r name fallback; do
         grep -qFx ".BR $name \" ($fallback)\"" $page || echo "$page lacks: .BR $name \" ($fallback)\""
     done
     for file in $page README.md; do
-        echo "$rows" | cut -d' ' -f1 | while read -r name; do
-            named "$file" | grep -qFx "$name" || echo "$file does not name $name"
-        done
-        named "$file" | while read -r name; do
-            echo "$rows" | grep -q "^$name " || echo "$file names $name, which does not exist"
-        done
+        there=$(named "$file") known=$(echo "$rows" | cut -d' ' -f1)
+        echo "$known" | grep -vFx -e "$there" | sed "s|^|$file does not name |"
+        echo "$there" | grep -vFx -e "$known" | sed "s|.*|$file names &, which does not exist|"
     done
     if command -v groff >/dev/null; then
         for file in shim/man/*.[1-9]; do

@@ -8,17 +8,15 @@ need "$so"
 need shim/hook/hooks.def
 names=$(hook_names)
 
-# Symbols named by the relocations of an ELF file, but for the debugger's and the unwinder's.
+# Symbols named by the relocations of ELF files (two or more: readelf names no single one), but for the debugger's and the
+# unwinder's: FILE SYMBOL
 relocated()
 {
-    readelf -rW "$1" | awk '
+    readelf -rW "$@" | awk '
+        /^File: / { file = $2 }
         /^Relocation section/ { skip = $3 ~ /\.rela?\.(debug|eh_frame)/ }
-        !skip && NF >= 5 && $1 ~ /^[0-9a-f]+$/ { sub(/@.*/, "", $5); print $5 }'
+        !skip && NF >= 5 && $1 ~ /^[0-9a-f]+$/ { sub(/@.*/, "", $5); print file, $5 }' | sort -u
 }
-
-# only_in LIST / not_in LIST: filters of lines
-only_in() { grep -Fx -e "$1"; }
-not_in() { grep -Fxv -e "$1"; }
 
 # C sources without their comments, as file:line:text. (That a comment mark may stand in a string does
 # not matter here.)
@@ -47,10 +45,13 @@ uncommented()
 }
 
 verdict "$({
-    relocated "$so" | not_in "$(weak_names)" | sort -u | sed "s|^|$so has a relocation against |"
-    find "$BUILD/shim" -name '*.o' ! -path '*/hook/*' ! -path '*/launcher/*' | sort | while read -r object; do
-        relocated "$object" | only_in "$names" | sort -u | sed "s|^|$object refers to |"
-    done
+    relocated "$so" "$so" | awk -v weak="$(weak_names)" '
+        BEGIN { n = split(weak, name); while (n) fine[name[n--]] = 1 }
+        !($2 in fine) { print $1 " has a relocation against " $2 }'
+    # shellcheck disable=SC2046
+    relocated $(find "$BUILD/shim" -name '*.o' ! -path '*/hook/*' ! -path '*/launcher/*') | awk -v names="$names" '
+        BEGIN { n = split(names, name); while (n) interposed[name[n--]] = 1 }
+        $2 in interposed { print $1 " refers to " $2 }'
     # shellcheck disable=SC2046
     uncommented $(find shim -name '*.[ch]' ! -path 'shim/launcher/*' | sort) |
         grep -E "^[^:]*:[0-9]*:(.*[^A-Za-z0-9_.>])?($(echo "$names" | paste -sd '|' -))[[:space:]]*\(" |
