@@ -8,7 +8,7 @@ ARM64_GCC  = aarch64-linux-gnu-gcc --sysroot=$(abspath $(ARM64_ROOT))
 ARM64_RUN  = qemu-aarch64-static -L $(abspath $(ARM64_ROOT))
 ARM64_MAKE = nice -n 5 $(MAKE) --no-print-directory BUILD=$(ARM64)/build CC='$(ARM64_GCC)' GO='env GOARCH=arm64 go' AR=aarch64-linux-gnu-ar
 ARM64_PACKAGES = libc6-dev libelf-dev zlib1g-dev libjansson-dev libcmocka-dev libasan8 libubsan1
-ARM64_GO   = $(foreach s,nethttp fasthttp,go-$(s) go-$(s)-pie go-$(s)-static go-$(s)-stripped) go-stress go-stress-static
+ARM64_GO   = $(foreach s,nethttp fasthttp,go-$(s) go-$(s)-static go-$(s)-stripped) go-nethttp-pie go-stress go-stress-static
 # The binutils of this architecture under their plain names, for the guards.
 ARM64_TOOLS = $(ARM64)/tools
 

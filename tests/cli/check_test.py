@@ -193,7 +193,7 @@ def go_build(at, *flags, cgo='0', arch='amd64', source=GO_PROGRAM):
     write(f'{at}/main.go', source)
     cache = os.path.abspath(f'{cases.build}/e2e/go-cache')
     made('go', 'build', '-o', f'{at}/program', *flags, f'{at}/main.go', cwd=at,
-         env={'CGO_ENABLED': cgo, 'GOARCH': arch, 'GOCACHE': cache, 'GOFLAGS': '', 'GO111MODULE': 'off'})
+         env={'CGO_ENABLED': cgo, 'GOARCH': arch, 'GOCACHE': cache, 'GOGC': 'off', 'GOMEMLIMIT': '1GiB', 'GOFLAGS': '', 'GO111MODULE': 'off'})
     return f'{at}/program'
 
 

@@ -153,7 +153,7 @@ def go_no_writable_code(t):
     serves_and_dies(t, 'its code may not be changed')
 
 
-@scenario(only=('go-nethttp', 'go-fasthttp-pie'))
+@scenario(only=('go-nethttp', 'go-nethttp-pie'))
 def go_traced(t):
     """Under strace, which looks at each call, all is as ever."""
     t.prefix = STRACE
@@ -190,7 +190,7 @@ def under_debugger(t, prefix):
     serves_until_term(t, status=0)
 
 
-@scenario(only=('go-nethttp', 'go-fasthttp-pie'))
+@scenario(only=('go-nethttp', 'go-nethttp-pie'))
 def go_gdb(t):
     """Under gdb, which stops it at each thread that is made."""
     under_debugger(t, debugger('gdb', *GDB, '-ex', 'run', '--args'))
@@ -206,7 +206,7 @@ def go_gdb_breakpoint(t):
     t.check(t.get().status == 200 and NOT_DRAINED in t.read('log'), f"it says: {t.read('log')!r}")
 
 
-@scenario(only=('go-nethttp', 'go-fasthttp-pie'))
+@scenario(only=('go-nethttp', 'go-nethttp-pie'))
 def go_delve(t):
     """Under `dlv exec`."""
     command = t.server.command
@@ -335,7 +335,7 @@ def preforked(t):
     return load, held
 
 
-@scenario(only=('go-fasthttp', 'go-fasthttp-pie'))
+@scenario(only=('go-fasthttp',))
 def go_prefork(t):
     """Where the object is preloaded, those that have accepted a connection drain with the master. (fasthttp starts another one
     for each that ends, and leaves it behind when TERM ends the master.)"""

@@ -378,7 +378,6 @@ SERVERS = {s.name: s for s in (
     go('nethttp', shutdown=True),
     go('fasthttp', shutdown=True),
     go('nethttp', 'pie'),
-    go('fasthttp', 'pie'),
     Server('go-h2c', lambda build, directory, host, port, backend: [f'{build}/e2e/go-h2c', str(port), host],
            ['$BUILD/e2e/go-h2c'], -15, speaks=('h2',), exit_first=2),
     go('nethttp', 'static'),

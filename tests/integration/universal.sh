@@ -71,7 +71,7 @@ func main() {
 	fmt.Println("served")
 }
 GO
-    go_build="env GOCACHE=$BUILD/e2e/go-cache GOFLAGS=-mod=mod GO111MODULE=off CGO_ENABLED=0 go build"
+    go_build="env GOGC=off GOMEMLIMIT=1GiB GOCACHE=$BUILD/e2e/go-cache GOFLAGS=-mod=mod GO111MODULE=off CGO_ENABLED=0 go build"
     # shellcheck disable=SC2086
     if $go_build -buildmode=pie -o "$work/go-pie" "$work/server.go" 2>"$work/go.log"; then
         objdump -p "$work/go-pie" | grep -q 'NEEDED' && fail universal/go-pie "it has a libc: nothing is shown"
