@@ -5,7 +5,8 @@
 UNIT_SRC   = $(wildcard tests/unit/test_*.c tests/unit/*/test_*.c tests/unit/*/*/test_*.c)
 UNIT_BIN   = $(patsubst tests/%.c,$(BUILD)/%,$(UNIT_SRC))
 UNIT_SANITIZE ?= address,undefined
-UNIT_FLAGS = -std=c11 -D_GNU_SOURCE -g -O1 $(WARN) -iquote shim -iquote tests/unit -fsanitize=$(UNIT_SANITIZE) -fno-sanitize-recover=all \
+# -O0: compiled in half of the time, and the sanitizers see each access.
+UNIT_FLAGS = -std=c11 -D_GNU_SOURCE -g -O0 $(WARN) -iquote shim -iquote tests/unit -fsanitize=$(UNIT_SANITIZE) -fno-sanitize-recover=all \
              -fno-omit-frame-pointer
 UNIT_OBJ   = $(patsubst shim/%.c,$(BUILD)/unit/shim/%.o,$(CLI_SRC))
 
@@ -29,6 +30,12 @@ $(UNIT_BIN): $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/unit/shim.a
 unit: $(UNIT_BIN)
 	$(Q)bad=0; for t in $(UNIT_BIN); do $(UNIT_RUN) $$t || bad=1; done; exit $$bad
 
+# With all that is tried at random (tests/unit/repeats.h).
+unit-soak:
+	$(Q)SOAK=1 $(MAKE) --no-print-directory BUILD=$(BUILD) unit
+
+soak: unit-soak
+
 include tests/guard/guard.mk
 include tests/lint.mk
 -include tests/arm64/arm64.mk tests/explore/explore.mk tests/tsan/tsan.mk tests/foreign/foreign.mk tests/integration/integration.mk tests/e2e/e2e.mk tests/rootfs/rootfs.mk tests/cli/cli.mk tests/fuzz/fuzz.mk tests/bench/bench.mk
@@ -45,4 +52,4 @@ both-compilers: $(BUILD)/liblastcall.so
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/$(OTHER_CC) CC=$(OTHER_CC) $(BUILD)/$(OTHER_CC)/liblastcall.so
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/aarch64 CC=aarch64-linux-gnu-gcc $(BUILD)/aarch64/liblastcall.so
 
-.PHONY: unit test both-compilers
+.PHONY: unit unit-soak test both-compilers

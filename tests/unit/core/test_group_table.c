@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "core/group_table.h"
+#include "repeats.h"
 
 enum { COOKIE = 0x5eed, SPINS_AT_MOST = 120 /* seconds of a processor, then SIGPROF */ };
 static struct group_table *m; /* on the heap by itself: the address sanitizer sees both its ends */
@@ -759,7 +760,7 @@ static void change(void)
 static void anything_in_the_table(void **unused UNUSED)
 {
     random_state = 0x9e3779b97f4a7c15;
-    for (int i = 0; i < 10000; i++) {
+    for (unsigned i = 0; i < repeats(10000); i++) {
         scramble(m);
         if (i & 1)
             make_plausible(m);

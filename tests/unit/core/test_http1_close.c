@@ -10,6 +10,7 @@
 
 #include "core/http1_close.h"
 #include "http1_close_oracle.h"
+#include "repeats.h"
 
 #define OK     "HTTP/1.1 200 OK\r\n"
 #define INSERT "Connection: close\r\n"
@@ -253,7 +254,7 @@ static void random_write(struct server *s, unsigned eager)
 static void test_random_programs(void **state)
 {
     (void)state;
-    for (unsigned round = 0; round < 30000; round++) {
+    for (unsigned round = 0; round < repeats(30000); round++) {
         char program[2048];
         struct server s;
         unsigned eager = 1 + random_below(4);

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "core/options.h"
+#include "repeats.h"
 
 static struct options o;
 static struct options_error errors[OPTIONS_ERRORS_MAX];
@@ -607,7 +608,7 @@ static void sound_after(const char *entry)
 
 static void survives_garbage(void **state UNUSED)
 {
-    for (int round = 0; round < 200000; round++) {
+    for (unsigned round = 0; round < repeats(200000); round++) {
         char entry[256];
         snprintf(entry, sizeof entry, "LASTCALL_%s", seeds[rnd(COUNT(seeds))]);
         mutate(entry, sizeof entry);

@@ -1,4 +1,4 @@
-/* test_program.c: small ELF files, whole, cut at every length, and with 10,000 mutations that are the same each
+/* test_program.c: small ELF files, whole, cut at every length, and with mutations that are the same each
  * time. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,8 +9,9 @@
 #include <cmocka.h>
 
 #include "elf_oracle.h"
+#include "repeats.h"
 
-enum { MUTATIONS = 10000, REAL_MUTATIONS = 300, SEED_MAX = 4096 };
+enum { SEED_MAX = 4096 };
 
 /* What made them is told in their names: GNU as and ld, without sections that do not matter; big-endian by hand. */
 static const struct seed {
@@ -149,8 +150,8 @@ static size_t mutate(uint8_t *s, size_t n)
 static void mutated(void **state UNUSED)
 {
     int fd = memory_file();
-    unsigned programs = 0;
-    for (size_t i = 0; i < MUTATIONS; i++) {
+    unsigned programs = 0, mutations = repeats(10000);
+    for (size_t i = 0; i < mutations; i++) {
         random_state = 0x9e3779b97f4a7c15u * (i + 1);
         size_t n = load(&seeds[i % COUNT(seeds)]);
         n = mutate(bytes, n);
@@ -159,7 +160,7 @@ static void mutated(void **state UNUSED)
         programs += oracle_facts.kind == ELF_PROGRAM;
     }
     /* Were all of them refused at the door, nothing behind it would have been tried. */
-    assert_in_range(programs, MUTATIONS / 4, MUTATIONS - MUTATIONS / 20);
+    assert_in_range(programs, mutations / 4, mutations - mutations / 20);
     close(fd);
 }
 
@@ -172,7 +173,7 @@ static void real_program_mutated(void **state UNUSED)
     assert_true(n > 4096 && oracle_fill(fd, image, (size_t)n));
     scan(fd, "itself", 0);
     assert_int_equal(oracle_facts.calls.imports[HOOK_read], 1);
-    for (size_t i = 0; i < REAL_MUTATIONS; i++) {
+    for (size_t i = 0; i < repeats(300); i++) {
         random_state = 0x9e3779b97f4a7c15u * (i + 1);
         uint64_t head = random_below(4) ? 0x4000 : (uint64_t)n - 8, odd = odd_number((size_t)n);
         off_t at = (off_t)random_below(head);

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "launcher/status/print.h"
+#include "repeats.h"
 
 #define NOW (100 * NSEC_PER_SEC)
 
@@ -317,7 +318,7 @@ static void the_bar_goes_down(void **unused UNUSED)
 
 /* ---- anything at all --------------------------------------------------------------------------------------------- */
 
-enum { MUTATIONS = 4000, SLOTS = 6 };
+enum { SLOTS = 6 };
 
 static uint64_t state;
 
@@ -425,9 +426,9 @@ static void fill(void)
 
 static void hostile_memory_is_only_shown(void **unused UNUSED)
 {
-    unsigned refused = 0;
+    unsigned refused = 0, mutations = repeats(4000);
     state = 0x9e3779b97f4a7c15u;
-    for (unsigned i = 0; i < MUTATIONS; i++) {
+    for (unsigned i = 0; i < mutations; i++) {
         fill();
         mutate(m->member, SLOTS * sizeof m->member[0]);
         mutate(m, i % 4 ? sizeof *m : offsetof(struct group_table, member));
@@ -435,7 +436,7 @@ static void hostile_memory_is_only_shown(void **unused UNUSED)
         refused += status_table_problem(m, sizeof *m, random_word() % 9 ? sizeof *m : random_word()) != NULL;
         take_everything();
     }
-    assert_in_range(refused, 1, MUTATIONS - 1);
+    assert_in_range(refused, 1, mutations - 1);
 }
 
 int main(void)
