@@ -38,7 +38,7 @@ static struct {
 void node_cluster_bind(const char *const *environment)
 {
     node_cluster.fd = node_cluster_lines_socket(environment);
-    slots_on_close(SPECIAL_HANDOFF, node_cluster_closed);
+    slots_on_close(SPECIAL_NODE_CLUSTER, node_cluster_closed);
 }
 
 void node_cluster_after_fork(void)
@@ -81,7 +81,7 @@ static void handed_over(void)
     __atomic_store_n(&node_cluster.unanswered, true, __ATOMIC_SEQ_CST);
     __atomic_add_fetch(&node_cluster.handed, 1, __ATOMIC_SEQ_CST);
     if (slot_of(node_cluster.fd) == 0)
-        slots_mark(node_cluster.fd, SPECIAL_HANDOFF);
+        slots_mark(node_cluster.fd, SPECIAL_NODE_CLUSTER);
     if (self)
         __atomic_store_n(&self->node_listeners, node_cluster_lines_sum(&node_cluster.lines), __ATOMIC_RELAXED);
 }

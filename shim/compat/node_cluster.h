@@ -46,7 +46,7 @@ static inline bool node_cluster_has(int fd)
 
 static inline bool node_cluster_is(uint32_t slot)
 {
-    return slot == fd_slot_make(FD_SPECIAL, SPECIAL_HANDOFF);
+    return slot == fd_slot_make(FD_SPECIAL, SPECIAL_NODE_CLUSTER);
 }
 
 /* Around the program's read and write of the socket: the bytes that the read got (n < 0: none), and how many of its

@@ -438,7 +438,7 @@ static enum spoken_first client_first(const struct conn *c, uint8_t protocol)
     if (LOAD(c->ring.head) != 0 || protocol == OPAQUE_ONE_REQUEST)
         return FIRST_HTTP;
     if (protocol != OPAQUE_UNDECIDED && protocol != OPAQUE_UNKNOWN)
-        return FIRST_KIN;
+        return FIRST_RELATED;
     return protocol == OPAQUE_UNKNOWN ? (enum spoken_first)LOAD(c->message.first_in) : FIRST_NOTHING;
 }
 
@@ -453,7 +453,7 @@ enum spoken conn_spoken(const struct conn *c)
     enum spoken_first server = server_first(c);
     /* What a server of SCGI or uwsgi answers is CGI's, and may be anything. */
     if (protocol == OPAQUE_ONE_REQUEST && server != FIRST_NOTHING)
-        server = FIRST_KIN;
+        server = FIRST_RELATED;
     return spoken_judge(client_first(c, protocol), server, c->unix_);
 }
 

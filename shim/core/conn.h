@@ -15,7 +15,7 @@
 /* How a connection ends under a drain; only ever moves down this list. */
 enum conn_stage {
     CONN_OPEN,        /* the program reads and writes as it likes */
-    CONN_READ_SHUT,   /* read shutdown: expected: the program reads end of file, or a last request comes */
+    CONN_READ_SHUT,   /* read shutdown: the program reads end of file, or a last request comes */
     CONN_HALF_CLOSED, /* half-closed: the program reads EOF, what it writes is swallowed */
     CONN_LINGERING, /* closed by the program; lastcall holds the socket until output is acknowledged, peer has ended */
 };
@@ -115,7 +115,7 @@ struct conn {
     /* its end */
     uint8_t stage;    /* enum conn_stage */
     bool fin;         /* the program has shut down its writing: no response can follow */
-    bool acked;       /* ENDED, LINGERING: all output acknowledged */
+    bool acked;       /* HALF_CLOSED, LINGERING: all output acknowledged */
     bool must_linger; /* the peer is still sending: close only after the peer's end of file */
     struct {
         bool on; /* the head of the current response is rewritten: it carries the close notice */

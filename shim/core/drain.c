@@ -72,7 +72,7 @@ static bool any_request(const struct census *c)
     return c->queued + (c->in_flight - c->unsent) + c->members_open + c->aborted > 0;
 }
 
-static void release(struct drain *d, struct drain_actions *act, nsec_t now)
+static void deliver(struct drain *d, struct drain_actions *act, nsec_t now)
 {
     d->phase = DRAIN_DONE;
     d->delivered_at = now;
@@ -165,7 +165,7 @@ static void advance(struct drain *d, const struct census *c, const struct option
     else if (c->participant)
         d->phase = DRAIN_DRAINED;
     else
-        release(d, act, now);
+        deliver(d, act, now);
 }
 
 struct drain_actions drain_step(struct drain *d, const struct census *c, const struct options *o, nsec_t now)
@@ -184,13 +184,13 @@ struct drain_actions drain_step(struct drain *d, const struct census *c, const s
     }
     if (d->again || (end != 0 && now >= end)) {
         d->expired = !d->again;
-        release(d, &act, now);
+        deliver(d, &act, now);
         act.abort = d->expired && c->answer != PROGRAM_DIES && any_request(c);
         return act;
     }
     if ((c->participant && c->coordinator_phase == DRAIN_DONE) ||
         (c->leaving && c->in_flight == 0 && c->members == 0)) {
-        release(d, &act, now);
+        deliver(d, &act, now);
         return act;
     }
     act.wake_at = earlier(earlier(end, shutdown_from), c->next_expiry);

@@ -79,7 +79,7 @@ static void fill(struct group_table *m, struct member *who, int parent, nsec_t n
         serial = __atomic_add_fetch(&m->next_serial, 1, __ATOMIC_RELAXED);
     while (serial == 0);
     memset((char *)who + sizeof who->state, 0, sizeof *who - sizeof who->state);
-    who->born_at = now;
+    who->started_at = now;
     if (parent >= 0 && parent < GROUP_TABLE_MAX) {
         struct link link = {m->member[parent].serial, (uint32_t)parent};
         __atomic_store((struct link *)&who->parent, &link, __ATOMIC_RELEASE);

@@ -58,7 +58,7 @@ struct member {
     uint32_t open;           /* requests in flight now */
     uint32_t missed;         /* connections of its drain that the history (conn_history.h) has no room for */
     uint32_t node_listeners; /* node_cluster_lines_sum() of the listeners that it is handed connections of; 0: none */
-    nsec_t born_at;          /* CLOCK_BOOTTIME, as in /proc/PID/stat; at most as exact as that */
+    nsec_t started_at;       /* CLOCK_BOOTTIME, as in /proc/PID/stat; at most as exact as that */
     nsec_t signal_at, last_done_at;
     uint64_t wall_ms;
     struct report_counts counts;

@@ -256,7 +256,7 @@ static inline enum meaning take_length(struct http1 *p, const uint8_t *word, siz
     return TAKEN;
 }
 
-/* n > 0 bytes. If the line was cut, those past the size of p->word are missing and n says one too many:
+/* n > 0 bytes. If the line was truncated, those past the size of p->word are missing and n says one too many:
  * no word that means something is as long. */
 static inline enum meaning take_word(struct http1 *p, enum field field, const uint8_t *word, size_t n)
 {
@@ -453,7 +453,7 @@ static INLINE enum http1_event end_head(struct http1 *p, enum http1_kind kind)
 }
 
 /* The same where it is not worth a copy of it. */
-static NOINLINE enum http1_event end_cut_head(struct http1 *p)
+static NOINLINE enum http1_event end_split_head(struct http1 *p)
 {
     return end_head(p, (enum http1_kind)p->kind);
 }
@@ -873,7 +873,7 @@ static enum http1_event take_head_byte(struct http1 *p, uint8_t c)
         break;
     case END_LF:
         if (c == '\n' && count_head_byte(p))
-            return p->trailers ? end_message(p) : end_cut_head(p);
+            return p->trailers ? end_message(p) : end_split_head(p);
         good = false;
         break;
     default: good = take_field_byte(p, c); break;

@@ -6,8 +6,8 @@ enum { SIG_INT = 2, SIG_QUIT = 3, SIG_USR1 = 10, SIG_TERM = 15, SIG_WINCH = 28 }
 /* Sources: the STOPSIGNAL of the official images (nginx, httpd, php, haproxy), and of Debian 12's packages the units
  * (nginx.service: ExecStop= sends QUIT) and manuals: nginx(8), php-fpm(8), apache2ctl(8) "graceful-stop", haproxy's
  * management.txt 4 ("soft stop"), unicorn_rails(1) SIGNALS, lighttpd(8) ("SIGINT shuts down gracefully"), uwsgi's
- * signals: its TERM may mean reload, what stops it is QUIT or INT. To all but haproxy (whose TERM cuts too) the signal
- * means the same in the workers as in the master. */
+ * signals: its TERM may mean reload, what stops it is QUIT or INT. To all but haproxy (whose TERM aborts too) the
+ * signal means the same in the workers as in the master. */
 static const struct {
     const char *name;        /* of the executable; a version may follow: php-fpm8.2 */
     const char *interpreter; /* NULL: it is an executable of its own */

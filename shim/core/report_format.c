@@ -316,12 +316,12 @@ static size_t room_in(const struct text *t)
     return t->size - 1 - t->len;
 }
 
-/* Something was appended behind `mark`. If it was cut, or if fewer than `reserve` bytes are left, it is
+/* Something was appended behind `mark`. If it was truncated, or if fewer than `reserve` bytes are left, it is
  * taken back: half an element would spoil the line. */
-static bool keeps(struct text *t, size_t mark, bool was_cut, size_t reserve)
+static bool keeps(struct text *t, size_t mark, bool was_truncated, size_t reserve)
 {
     if (!t->truncated && room_in(t) >= reserve) {
-        t->truncated = was_cut;
+        t->truncated = was_truncated;
         return true;
     }
     t->len = mark;
@@ -347,63 +347,63 @@ static const struct joint {
 };
 
 /* Is there room left for the end that follows a piece? Only then has the line come to `next`. */
-static void advance(struct text *t, enum report_json *line, enum report_json next, size_t mark, bool was_cut)
+static void advance(struct text *t, enum report_json *line, enum report_json next, size_t mark, bool was_truncated)
 {
-    if (keeps(t, mark, was_cut, length_of(joints[next].end)))
+    if (keeps(t, mark, was_truncated, length_of(joints[next].end)))
         *line = next;
 }
 
 void report_json_begin(struct text *t, enum report_json *line, const struct report *r)
 {
     size_t mark = t->len;
-    bool was_cut = t->truncated;
+    bool was_truncated = t->truncated;
     *line = REPORT_JSON_TOTALS;
     t->truncated = false;
     put_totals(t, r);
-    advance(t, line, REPORT_JSON_FIRST, mark, was_cut);
+    advance(t, line, REPORT_JSON_FIRST, mark, was_truncated);
 }
 
 void report_json_process(struct text *t, enum report_json *line, const struct report_process *p)
 {
     const char *join = joints[*line].process;
     size_t mark = t->len;
-    bool was_cut = t->truncated;
+    bool was_truncated = t->truncated;
     t->truncated = !*join;
     text_str(t, join);
     put_process(t, p);
-    advance(t, line, REPORT_JSON_PROCESS, mark, was_cut);
+    advance(t, line, REPORT_JSON_PROCESS, mark, was_truncated);
 }
 
 void report_json_aborted(struct text *t, enum report_json *line, const struct report_aborted *c)
 {
     const char *join = joints[*line].aborted;
     size_t mark = t->len;
-    bool was_cut = t->truncated;
+    bool was_truncated = t->truncated;
     t->truncated = !*join;
     text_str(t, join);
     put_aborted(t, c);
-    advance(t, line, REPORT_JSON_ABORTED, mark, was_cut);
+    advance(t, line, REPORT_JSON_ABORTED, mark, was_truncated);
 }
 
 void report_json_connection(struct text *t, enum report_json *line, const struct report_connection *c)
 {
     const char *join = joints[*line].connection;
     size_t mark = t->len;
-    bool was_cut = t->truncated;
+    bool was_truncated = t->truncated;
     t->truncated = !*join;
     text_str(t, join);
     put_connection(t, c);
-    advance(t, line, REPORT_JSON_CONNECTION, mark, was_cut);
+    advance(t, line, REPORT_JSON_CONNECTION, mark, was_truncated);
 }
 
 /* If it does not fit, it may be said again into another buffer. */
 void report_json_end(struct text *t, enum report_json *line)
 {
     size_t mark = t->len;
-    bool was_cut = t->truncated;
+    bool was_truncated = t->truncated;
     t->truncated = false;
     text_str(t, joints[*line].end);
-    advance(t, line, REPORT_JSON_BEGIN, mark, was_cut);
+    advance(t, line, REPORT_JSON_BEGIN, mark, was_truncated);
 }
 
 /* ---- log lines ------------------------------------------------------------------------------------ */
@@ -446,14 +446,14 @@ void log_line_str(struct text *t, enum log_format format, const char *key, const
 {
     size_t mark = t->len;
     for (;; n /= 2) {
-        bool was_cut = t->truncated;
+        bool was_truncated = t->truncated;
         t->truncated = false;
         put_key(t, format, key, "");
         if (format == LOG_JSON)
             text_quoted(t, s, n, true);
         else
             put_logfmt(t, s, n);
-        if (keeps(t, mark, was_cut, end_of(format)) || !n)
+        if (keeps(t, mark, was_truncated, end_of(format)) || !n)
             return;
     }
 }
@@ -461,13 +461,13 @@ void log_line_str(struct text *t, enum log_format format, const char *key, const
 void log_line_u64(struct text *t, enum log_format format, const char *key, uint64_t value)
 {
     size_t mark = t->len;
-    bool was_cut = t->truncated;
+    bool was_truncated = t->truncated;
     t->truncated = false;
     put_u64(t, format, key, value);
-    keeps(t, mark, was_cut, end_of(format));
+    keeps(t, mark, was_truncated, end_of(format));
 }
 
-/* Even a line that was cut ends, or the next one would be glued to it. */
+/* Even a truncated line ends, or the next one would be glued to it. */
 void log_line_end(struct text *t, enum log_format format)
 {
     if (format == LOG_JSON)

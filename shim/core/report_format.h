@@ -89,8 +89,8 @@ void report_json_begun(struct text *t, const struct report_begun *b);
 /* The JSON line comes in pieces: begin, its processes, its aborted requests, its connections, end. *line is what it
  * expects next; it is the caller's, set by begin and from then on changed by these functions only. Each piece may go
  * into a buffer of its own that is written before the next, or all into one. A piece for which there is no room, or
- * that comes out of turn, is left out whole (t->cut tells), so that the line is valid JSON in the end: `{}` if not
- * even the totals fitted. The end fits after any piece in the same buffer, else needs 16 bytes. */
+ * that comes out of turn, is left out whole (t->truncated tells), so that the line is valid JSON in the end: `{}` if
+ * not even the totals fitted. The end fits after any piece in the same buffer, else needs 16 bytes. */
 enum report_json {
     REPORT_JSON_TOTALS,     /* nothing is written: the totals did not fit */
     REPORT_JSON_FIRST,      /* a first process, a first aborted request or the end: no array is open */
@@ -109,7 +109,7 @@ const char *report_end_name(enum report_end end);
 
 /* One log line: time (Unix ms), level, message, and key-value pairs that are appended with
  * log_line_*; finished with log_line_end. Pairs for which there is no room are shortened or left out
- * (t->cut tells); the line still ends well. */
+ * (t->truncated tells); the line still ends well. */
 void log_line_begin(struct text *t, enum log_format format, uint64_t wall_ms, enum log_level level, int pid,
                     const char *message);
 void log_line_str(struct text *t, enum log_format format, const char *key, const char *s, size_t n);

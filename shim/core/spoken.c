@@ -33,7 +33,7 @@ enum spoken_first spoken_first_of_server(const uint8_t *s, size_t n)
 {
     if (begins(s, n, "HTTP/"))
         return FIRST_HTTP;
-    return is_tls(s, n) || is_http2(s, n) || is_fastcgi(s, n) ? FIRST_KIN : FIRST_OTHER;
+    return is_tls(s, n) || is_http2(s, n) || is_fastcgi(s, n) ? FIRST_RELATED : FIRST_OTHER;
 }
 
 /* RFC 9110 section 9, RFC 4918, RFC 5789. */
@@ -73,7 +73,7 @@ enum spoken_first spoken_first_of_client(const uint8_t *s, size_t n)
 
 enum spoken spoken_judge(enum spoken_first client, enum spoken_first server, bool unix_)
 {
-    if (client >= FIRST_KIN && (unix_ || server >= FIRST_KIN))
+    if (client >= FIRST_RELATED && (unix_ || server >= FIRST_RELATED))
         return SPOKEN_HTTP;
     /* A server that speaks first, or answers what is no request, and does so in no way of an HTTP server. */
     if (server == FIRST_OTHER && client != FIRST_HTTP && client != FIRST_EITHER)

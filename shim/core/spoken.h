@@ -1,4 +1,4 @@
-/* spoken.h: what is spoken on a listener: HTTP or one of its kin, which a drain can wait for, or plainly something
+/* spoken.h: what is spoken on a listener: HTTP or a related protocol, which a drain can wait for, or plainly something
  * else, which is left alone (DESIGN section 9.9).
  *
  * Pure. A connection is judged by the first bytes of both sides; its listener by its connections: one that is plainly
@@ -21,7 +21,7 @@ enum spoken_first {
     FIRST_NOTHING, /* no byte yet, or too few */
     FIRST_EITHER,  /* it cannot be told: unseen, or HTTP that nobody reads alike */
     FIRST_OTHER,   /* plainly not HTTP */
-    FIRST_KIN,     /* TLS, HTTP/2, FastCGI; of a client also SCGI, uwsgi */
+    FIRST_RELATED, /* TLS, HTTP/2, FastCGI; of a client also SCGI, uwsgi */
     FIRST_HTTP,    /* HTTP/1 */
 };
 

@@ -124,14 +124,14 @@ static void judge_listeners(const struct proc_unseen *unseen)
         struct listener *l = &listeners.entry[i];
         /* The process that passed the listener may be an ancestor (systemd) that still holds it. */
         bool by_ancestor = l->inherited && unseen->ancestors;
-        l->shared = l->shared && (l->held || unseen->kin || by_ancestor);
+        l->shared = l->shared && (l->held || unseen->members || by_ancestor);
         l->external = l->shared && (l->held_by_external || by_ancestor);
     }
 }
 
 static void judge_connections(const struct proc_unseen *unseen)
 {
-    for (uint32_t i = 0, n = pool_size(&connections); i < n && !unseen->kin && !unseen->helpers; i++) {
+    for (uint32_t i = 0, n = pool_size(&connections); i < n && !unseen->members && !unseen->helpers; i++) {
         struct conn *c = pool_at(&connections, i);
         if (c->live && conn_is_shared(c) && !conn_is_sent(c) && c->inode != 0)
             conn_own(c);
@@ -145,7 +145,7 @@ void holders_look(bool with_listeners, const struct conn *pinned)
     uint32_t forks = self_forks_done();
     size_t size = make_index();
     bool looked_at_all = anything_shared(with_listeners, pinned) &&
-                         proc_foreign_sockets(membership_of_unseen, still_shared, &last, &unseen);
+                         proc_other_sockets(membership_of_unseen, still_shared, &last, &unseen);
     if (wanted.entry)
         map_free(wanted.entry, size);
     if (!looked_at_all)
@@ -163,7 +163,7 @@ void holders_begin(void)
     looked = false;
 }
 
-static bool is_any_undecided(void)
+static bool is_any_unknown(void)
 {
     for (unsigned i = 0; i < listeners.used; i++)
         if (listeners.entry[i].live && listeners.entry[i].external && listeners.entry[i].held_by_unknown)
@@ -189,7 +189,7 @@ static void look_who_holds(void)
     for (unsigned i = 0; i < listeners.used; i++)
         listeners.entry[i].external = listeners.entry[i].shared;
     holders_look(true, NULL);
-    for (int i = 0; is_any_undecided() && clock_now() < until; i++) {
+    for (int i = 0; is_any_unknown() && clock_now() < until; i++) {
         if (__atomic_load_n(&deferred.signals, __ATOMIC_ACQUIRE) != signals ||
             __atomic_load_n(&exit_guard.tid, __ATOMIC_ACQUIRE) != 0)
             return;

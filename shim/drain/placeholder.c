@@ -21,7 +21,7 @@ static void copy_timeout(int to, int from)
         sys5(SYS_setsockopt, to, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
 }
 
-static void let_go(int old, enum placeholder_old how, bool blocks)
+static void drop_old(int old, enum placeholder_old how, bool blocks)
 {
     if (old < 0)
         return;
@@ -48,7 +48,7 @@ static bool replace(struct listener *l, int fd, enum placeholder_old how)
     __atomic_store_n(&l->state, LISTENER_PLACEHOLDER, __ATOMIC_SEQ_CST);
     sys3(SYS_dup3, stand_in, fd, cloexec & FD_CLOEXEC_ ? O_CLOEXEC_ : 0);
     sys1(SYS_close, stand_in);
-    let_go(old, how, blocks);
+    drop_old(old, how, blocks);
     for (unsigned i = 0; i < l->epolls; i++) {
         struct epoll_event event = {.events = l->epoll[i].events, .data.u64 = l->epoll[i].data};
         /* Else the program has taken it out by a call that no hook saw, or the number is another set's by now. */

@@ -251,15 +251,15 @@ void drain_report_count_aborted(void)
         __atomic_add_fetch(&stats.counts.aborted, drain_report_each_aborted(add_unread, NULL), __ATOMIC_RELAXED);
 }
 
-static bool report_is_cut; /* a piece of it could not be written */
+static bool report_is_truncated; /* a piece of it could not be written */
 
 /* To a file, or -1: to where the log goes. */
 static void put_to(int fd, const struct text *line)
 {
     if (fd < 0)
         log_put(line);
-    else if (!report_is_cut && !logfile_write(fd, line->at, line->len))
-        report_is_cut = true;
+    else if (!report_is_truncated && !logfile_write(fd, line->at, line->len))
+        report_is_truncated = true;
 }
 
 /* ---- the report as text ---- */
@@ -365,9 +365,9 @@ static void report_to_file(const struct report *r)
     int fd = report_fd;
     bool locked = logfile_lock(fd);
     uint64_t end = logfile_end(fd);
-    report_is_cut = false;
+    report_is_truncated = false;
     json_to(fd, r);
-    if (report_is_cut) {
+    if (report_is_truncated) {
         if (locked)
             logfile_take_back(fd, end);
         log_number(LOG_WARN, "the report cannot be written whole: it is in the log only", "file_bytes", end);

@@ -7,7 +7,7 @@
 #include "track/connections.h"
 
 /* A response that ends with its connection is ended by the exit as it should be. */
-static bool is_cut_by_exit(const struct conn *c)
+static bool is_aborted_by_exit(const struct conn *c)
 {
     if (!conn_is_alive(c) || conn_is_inherited(c) || c->stale || conn_is_opaque(c) || !conn_in_flight(c))
         return false;
@@ -21,7 +21,7 @@ void undrained_end(void)
     if (__atomic_load_n(&deferred.begun, __ATOMIC_ACQUIRE) || __atomic_exchange_n(&said, 1, __ATOMIC_RELAXED))
         return;
     for (uint32_t i = 0, n = pool_size(&connections); i < n; i++)
-        count += is_cut_by_exit(pool_at(&connections, i));
+        count += is_aborted_by_exit(pool_at(&connections, i));
     if (count == 0)
         return;
     log_open_file();

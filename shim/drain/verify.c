@@ -50,7 +50,7 @@ static enum verdict compare(const struct conn *c)
 
 /* Accepted connections have the port of a listener. One that has not is made by connect(), on a number that was
  * closed where we could not see it. */
-static bool has_foreign_port(const struct conn *c)
+static bool has_other_port(const struct conn *c)
 {
     struct sock_address local;
     if (c->listener >= LISTENERS_MAX || !sock_local(c->fd, &local))
@@ -69,7 +69,7 @@ void verify_counts(struct conn *c)
     enum verdict v = UNSTEADY;
     for (int i = 0; i < TRIES && v == UNSTEADY; i++)
         v = compare(c);
-    c->stale = (v == UNEQUAL || LOAD(c->read_bytes) + LOAD(c->written_bytes) == 0) && has_foreign_port(c);
+    c->stale = (v == UNEQUAL || LOAD(c->read_bytes) + LOAD(c->written_bytes) == 0) && has_other_port(c);
     if (v == UNEQUAL || c->stale)
         conn_set_opaque(c, OPAQUE_COUNTS);
     conn_report_set(c, CONN_VERIFIED); /* never steady: the hooks see it being used */

@@ -156,7 +156,7 @@ static const struct msghdr *like(const struct go_call *g)
     return g->nr == SYS_sendto ? &no_name : NULL;
 }
 
-/* An ended connection swallows what is sent. */
+/* A half-closed connection swallows what is sent. */
 static long swallow(const struct go_call *g)
 {
     struct span s;
@@ -178,7 +178,7 @@ static int before_write(struct go_call *g)
         return done(g, swallow(g));
     span_of(g, &s);
     if (draining && s.count > 0 && !hook_untouchable(flags) &&
-        hook_send_farewell(&g->bytes, fd, s.chunks, s.count, like(g), flags, &sent))
+        hook_send_close_notice(&g->bytes, fd, s.chunks, s.count, like(g), flags, &sent))
         return done(g, from_libc(sent));
     return GO_MAKE;
 }

@@ -185,7 +185,7 @@ static bool is_awaited(int at, struct census *census, nsec_t now, struct peers_d
     struct member *who = member_at(at);
     uint32_t state = __atomic_load_n(&who->state, __ATOMIC_ACQUIRE);
     if (state == MEMBER_STARTING) { /* just forked: it may have a connection that its parent has left to it */
-        nsec_t age = group_boottime() - who->born_at;
+        nsec_t age = group_boottime() - who->started_at;
         if (age >= config.idle)
             return false;
         expires(census, now + config.idle - age);

@@ -126,8 +126,8 @@ static void take_place(bool joined, struct text *errors)
         text_str(errors, "lastcall: the group is full: this process drains alone\n");
         return;
     }
-    if (!proc_started(pid, &self->born_at))
-        self->born_at = group_boottime();
+    if (!proc_started(pid, &self->started_at))
+        self->started_at = group_boottime();
     self->pid = self->own_pid = pid;
     if (joined)
         member_set_flags(MEMBER_EXECED);

@@ -97,7 +97,7 @@ static bool is_helper(int pid)
     return false;
 }
 
-enum proc_kin membership_of_unseen(uint64_t pid)
+enum proc_membership membership_of_unseen(uint64_t pid)
 {
     bool fork_in_progress;
     if (!group_self())

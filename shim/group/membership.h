@@ -16,6 +16,6 @@ enum membership membership_of(uint64_t pid);
 /* Of a process that cannot be looked into (another user's), by what is known without a wait: is it part of our drain,
  * or has it gone to a program that holds none of our listeners (what a server that gives up root keeps as root: h2o's
  * helper, haproxy's master)? */
-enum proc_kin membership_of_unseen(uint64_t pid);
+enum proc_membership membership_of_unseen(uint64_t pid);
 
 #endif

@@ -77,8 +77,8 @@ static bool is_member(const struct member *who, int pid)
         return true;
     if (sys5(SYS_waitid, P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT, 0) == 0)
         return true;
-    return proc_started(pid, &started) && started + 20 * NSEC_PER_MSEC >= who->born_at &&
-           started <= who->born_at + 2 * NSEC_PER_SEC && group_is_mapped_by(pid);
+    return proc_started(pid, &started) && started + 20 * NSEC_PER_MSEC >= who->started_at &&
+           started <= who->started_at + 2 * NSEC_PER_SEC && group_is_mapped_by(pid);
 }
 
 bool peers_watch(int at, int pid, struct peers_deaths *deaths)

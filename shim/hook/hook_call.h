@@ -99,8 +99,8 @@ bool hook_untouchable(int flags);
 
 /* Send chunks with a close option in the right place. Returns false if there is none to say. `like` is the program's
  * message (its name and control data) or NULL for write and writev, which take no flags. *result: -1 and errno. */
-bool hook_send_farewell(struct io_call *call, int fd, const struct http1_span *chunks, size_t count,
-                        const struct msghdr *like, int flags, ssize_t *result);
+bool hook_send_close_notice(struct io_call *call, int fd, const struct http1_span *chunks, size_t count,
+                            const struct msghdr *like, int flags, ssize_t *result);
 
 /* seccomp(2), which has no function in libc (sandbox.c). */
 long hook_seccomp(long operation, long flags, const void *args);

@@ -25,8 +25,8 @@ bool hook_untouchable(int flags)
     return (flags & UNTOUCHABLE) != 0;
 }
 
-bool hook_send_farewell(struct io_call *call, int fd, const struct http1_span *chunks, size_t count,
-                        const struct msghdr *like, int flags, ssize_t *result)
+bool hook_send_close_notice(struct io_call *call, int fd, const struct http1_span *chunks, size_t count,
+                            const struct msghdr *like, int flags, ssize_t *result)
 {
     struct http1_span wire[WIRE_MAX];
     struct close_notice f;
@@ -90,48 +90,49 @@ static NOINLINE ssize_t send_rest(int fd, ssize_t sent, const struct http1_span 
     return more > 0 ? sent + more : sent;
 }
 
-#define WRITE_TRACKED(fd, slot, chunks, count, like, flags, real_call)                                              \
-    do {                                                                                                            \
-        struct io_call call;                                                                                        \
-        ssize_t sent;                                                                                               \
-        bool draining = deferred_draining();                                                                        \
-        if (!io_write_begin(&call, slot, draining))                                                                 \
-            return (ssize_t)total_of(chunks, count); /* ended: swallowed */                                         \
-        if (draining && !((flags)&UNTOUCHABLE) && hook_send_farewell(&call, fd, chunks, count, like, flags, &sent)) \
-            return sent;                                                                                            \
-        do                                                                                                          \
-            sent = real_call;                                                                                       \
-        while (UNLIKELY(sent < 0) && hook_again(&call.runs));                                                       \
-        io_write_end(&call, sent, chunks, count);                                                                   \
-        if (UNLIKELY(call.runs != hook_runs()) && /* else the total is not worth adding up */                       \
-            hook_cut_short(call.runs, fd, sent, total_of(chunks, count), flags))                                    \
-            return send_rest(fd, sent, chunks, count, like, flags);                                                 \
-        return sent;                                                                                                \
+#define WRITE_TRACKED(fd, slot, chunks, count, like, flags, real_call)                        \
+    do {                                                                                      \
+        struct io_call call;                                                                  \
+        ssize_t sent;                                                                         \
+        bool draining = deferred_draining();                                                  \
+        if (!io_write_begin(&call, slot, draining))                                           \
+            return (ssize_t)total_of(chunks, count); /* half-closed: swallowed */             \
+        if (draining && !((flags)&UNTOUCHABLE) &&                                             \
+            hook_send_close_notice(&call, fd, chunks, count, like, flags, &sent))             \
+            return sent;                                                                      \
+        do                                                                                    \
+            sent = real_call;                                                                 \
+        while (UNLIKELY(sent < 0) && hook_again(&call.runs));                                 \
+        io_write_end(&call, sent, chunks, count);                                             \
+        if (UNLIKELY(call.runs != hook_runs()) && /* else the total is not worth adding up */ \
+            hook_cut_short(call.runs, fd, sent, total_of(chunks, count), flags))              \
+            return send_rest(fd, sent, chunks, count, like, flags);                           \
+        return sent;                                                                          \
     } while (0)
 
 /* To the primary of node's cluster. */
-#define WRITE_HANDOFF(chunks, count, real_call)   \
-    do {                                          \
-        node_cluster_begin();                     \
-        ssize_t wrote = real_call;                \
-        node_cluster_wrote(chunks, count, wrote); \
-        return wrote;                             \
+#define WRITE_NODE_CLUSTER(chunks, count, real_call) \
+    do {                                             \
+        node_cluster_begin();                        \
+        ssize_t wrote = real_call;                   \
+        node_cluster_wrote(chunks, count, wrote);    \
+        return wrote;                                \
     } while (0)
 
 static NOINLINE ssize_t write_node_cluster(int fd, const void *buf, size_t n)
 {
     struct http1_span chunk = {buf, n};
-    WRITE_HANDOFF(&chunk, 1, real.write(fd, buf, n));
+    WRITE_NODE_CLUSTER(&chunk, 1, real.write(fd, buf, n));
 }
 
 static NOINLINE ssize_t writev_node_cluster(int fd, const struct iovec *iov, int count)
 {
-    WRITE_HANDOFF(as_chunks(iov), (size_t)count, real.writev(fd, iov, count));
+    WRITE_NODE_CLUSTER(as_chunks(iov), (size_t)count, real.writev(fd, iov, count));
 }
 
 static NOINLINE ssize_t sendmsg_node_cluster(int fd, const struct msghdr *msg, int flags)
 {
-    WRITE_HANDOFF(as_chunks(msg->msg_iov), msg->msg_iovlen, real.sendmsg(fd, msg, flags));
+    WRITE_NODE_CLUSTER(as_chunks(msg->msg_iov), msg->msg_iovlen, real.sendmsg(fd, msg, flags));
 }
 
 /* To a socket of the program's own, with a time-out. */

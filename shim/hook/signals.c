@@ -254,7 +254,7 @@ int hook_signalfd(int fd, const sigset_t *mask, int flags)
 }
 
 /* Take the drain signals out of what was read. Returns the bytes that stay. */
-static size_t withhold(struct signalfd_siginfo *record, size_t n)
+static size_t take_deferred(struct signalfd_siginfo *record, size_t n)
 {
     size_t kept = 0;
     for (size_t i = 0; i < n / sizeof *record; i++) {
@@ -294,7 +294,7 @@ ssize_t hook_read_signalfd(int fd, void *buf, size_t n)
             continue;
         if (got < (ssize_t)sizeof(struct signalfd_siginfo) || !self_armed())
             return got;
-        size_t kept = withhold(buf, (size_t)got);
+        size_t kept = take_deferred(buf, (size_t)got);
         if (kept > 0)
             return (ssize_t)kept;
         /* As if empty: a blocking descriptor blocks on, another one says so itself. */

@@ -50,7 +50,7 @@ static int open_dir(int at, const char *path)
 enum { ANCESTORS = 16 };
 
 struct socket_walk {
-    enum proc_kin (*kin)(uint64_t pid);
+    enum proc_membership (*membership)(uint64_t pid);
     void (*f)(uint64_t inode, uint64_t pid, void *arg);
     void *arg;
     uint64_t self, looked_at;
@@ -289,13 +289,13 @@ static bool is_ancestor(const struct socket_walk *w, int pid)
 
 static void note_unseen(struct socket_walk *w, int pid, int err)
 {
-    enum proc_kin kin = w->kin((uint64_t)pid);
-    if (kin == PROC_MEMBER)
-        w->unseen->kin = true;
-    else if (kin == PROC_HELPER)
+    enum proc_membership what = w->membership((uint64_t)pid);
+    if (what == PROC_MEMBER)
+        w->unseen->members = true;
+    else if (what == PROC_HELPER)
         w->unseen->helpers = true;
     else if (err == -EACCES && sys1(SYS_getsid, pid) == sys1(SYS_getsid, 0))
-        w->unseen->strangers = true; /* a process of a session holds what its relatives hold, under whatever uid */
+        w->unseen->external = true; /* a process of a session holds what its relatives hold, under whatever uid */
     else if (err == -EACCES && is_ancestor(w, pid))
         w->unseen->ancestors = true;
 }
@@ -315,14 +315,14 @@ static void visit_process(int dir, const char *name, uint64_t pid, void *arg)
         note_unseen(w, (int)pid, fds);
 }
 
-bool proc_foreign_sockets(enum proc_kin (*kin)(uint64_t pid), void (*f)(uint64_t inode, uint64_t pid, void *arg),
-                          void *arg, struct proc_unseen *unseen)
+bool proc_other_sockets(enum proc_membership (*membership)(uint64_t pid),
+                        void (*f)(uint64_t inode, uint64_t pid, void *arg), void *arg, struct proc_unseen *unseen)
 {
-    struct socket_walk w = {kin, f, arg, (uint64_t)sys0(SYS_getpid), 0, unseen, {0}};
+    struct socket_walk w = {membership, f, arg, (uint64_t)sys0(SYS_getpid), 0, unseen, {0}};
     memset(unseen, 0, sizeof *unseen);
     for (int i = 0, pid = (int)w.self; i < ANCESTORS && pid > 0; i++)
         w.ancestors[i] = pid = proc_parent(pid);
-    return proc_each_number("/proc", visit_process, &w) == 0 && !unseen->strangers;
+    return proc_each_number("/proc", visit_process, &w) == 0 && !unseen->external;
 }
 
 struct own_walk {

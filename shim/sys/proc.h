@@ -5,17 +5,17 @@
 #include "base.h"
 
 struct proc_unseen { /* processes that could not be looked into */
-    bool kin, strangers /* of our session */, ancestors, helpers;
+    bool members, external /* of our session */, ancestors, helpers;
 };
 
 /* What the caller knows of such a process: nothing; a member of our drain; one that holds no listener of ours. */
-enum proc_kin { PROC_EXTERNAL, PROC_MEMBER, PROC_HELPER };
+enum proc_membership { PROC_EXTERNAL, PROC_MEMBER, PROC_HELPER };
 
-/* Call f for the inode of every socket that some other process, pid, has open. kin: what is a process that cannot
- * be looked into? False: an external process could not be looked into, or there is no /proc: then
- * there may be more sockets. */
-bool proc_foreign_sockets(enum proc_kin (*kin)(uint64_t pid), void (*f)(uint64_t inode, uint64_t pid, void *arg),
-                          void *arg, struct proc_unseen *unseen);
+/* Call f for the inode of every socket that some other process, pid, has open. membership: what is a process that
+ * cannot be looked into? False: an external process could not be looked into, or there is no /proc: then there may be
+ * more sockets. */
+bool proc_other_sockets(enum proc_membership (*membership)(uint64_t pid),
+                        void (*f)(uint64_t inode, uint64_t pid, void *arg), void *arg, struct proc_unseen *unseen);
 
 /* Call f for every number in a directory of a process ("/fd", "/task"), with a descriptor of that directory. */
 void proc_each(int pid, const char *directory, void (*f)(int dir, const char *name, uint64_t number, void *arg),

@@ -17,7 +17,7 @@ bool left_alone_connection(const struct conn *c);
 /* Has this process nothing that a drain could be for? Then a signal passes as without this library. */
 bool left_alone_process(void);
 
-/* The listener that a line is owed: it has just been left alone, and no process has said so yet; NULL: none. */
+/* A listener that has just been left alone, which no process has logged yet; NULL: none. */
 const struct listener *left_alone_untold(void);
 
 #endif

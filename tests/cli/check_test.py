@@ -561,7 +561,7 @@ def not_a_program():
         none(write(f'{at}/archive', '!<arch>\n'), 'archive')
         for n in (4, 20, 63, 80):
             with open('/usr/bin/true', 'rb') as f:
-                none(write(f'{at}/cut', f.read(n)), 'cut off')
+                none(write(f'{at}/cut', f.read(n)), 'truncated')
         none(f'{cases.build}/liblastcall.so', 'shared library')
         none('/dev/null', 'is a device')
         os.mkfifo(f'{at}/fifo', 0o777)

@@ -352,7 +352,7 @@ def a_shell_that_stays_as_the_parent():
             ended_well(t, asleep(t), in_flight=4, accept_stop='so_bindtoifindex')
 
 
-# ---- crossing ---------------------------------------------------------------------------------------------------------
+# ---- late data --------------------------------------------------------------------------------------------------------
 
 IDLE = 0.3  # seconds
 
@@ -366,7 +366,7 @@ class Late:
             w.send(GET)
             w.response()
         self.when = sorted(around + random.uniform(-spread, spread) for _ in range(count))
-        self.in_time = self.served = self.closed = self.crossed = 0
+        self.in_time = self.served = self.closed = self.late_data = 0
 
     def ask(self, since):
         waits = []
@@ -385,7 +385,7 @@ class Late:
                 self.in_time += in_time
             except (OSError, wire.WireError) as e:
                 check(not in_time, f'a request that was there in time is lost: {e}')
-                self.crossed += 1
+                self.late_data += 1
 
 
 @case
@@ -398,11 +398,11 @@ def requests_that_cross_the_end_of_an_idle_connection():
             late = Late(t, 100, around, spread)
             t.term()
             late.ask(t.termed)
-            total.update(in_time=late.in_time, served=late.served, late_data=late.crossed, closed=late.closed)
+            total.update(in_time=late.in_time, served=late.served, late_data=late.late_data, closed=late.closed)
             t.exits()
             t.drained()
     check(total['in_time'] > 0, 'nobody asked in time')
-    return (f"{total['served']} served, of them {total['in_time']} just in time, {total['late_data']} crossed it, "
+    return (f"{total['served']} served, of them {total['in_time']} just in time, {total['late_data']} too late, "
             f"{total['closed']} saw it before they asked")
 
 

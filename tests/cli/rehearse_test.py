@@ -480,7 +480,7 @@ def interrupted():
         for stage, number in (('starting', signal.SIGINT), ('loading', signal.SIGTERM), ('TERM sent', signal.SIGHUP)):
             port = harness.free_port()
             slow_start = 'time.sleep(600)' if stage == 'starting' else ''
-            linger = f'os.system("setsid sleep {port}.125 &"); signal.signal(15, lambda *a: None)'  # another session, and deaf
+            linger = f'os.system("setsid sleep {port}.125 &"); signal.signal(15, lambda *a: None)'  # another session, and ignores TERM
             program = PROGRAM % f'{linger}\n{slow_start}'
             env = {**os.environ, 'TMPDIR': d}
             t = Terminal('--scenario', 'think', '--', PYTHON, '-c', f'PORT = {port}\n{program}', env=env)

@@ -132,7 +132,7 @@ def bad_objects():
         text[E_MACHINE:E_MACHINE + 2] = AARCH64.to_bytes(2, 'little')
         foreign = executable(f'{d}/foreign.so', bytes(text))
         done = run('--preload', foreign, '--', 'env')
-        says(done, 0, 'without liblastcall.so, which is for another machine .*machine=x86_64 object=aarch64')
+        says(done, 0, 'without liblastcall.so, which is for another machine .*machine=x86_64 library=aarch64')
         check('LD_PRELOAD' not in done.stdout, f'it is preloaded all the same: {done.stdout}')
 
 

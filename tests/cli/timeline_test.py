@@ -253,7 +253,7 @@ def bad_input():
                 ((f'{d}/none',), 1, 'none cannot be opened: No such file'),
                 ((d,), 1, 'cannot be read|holds no report'),
                 ((empty,), 1, 'holds no report of a drain'),
-                ((cut,), 1, 'line 1: it is no JSON, cut by a crash'),
+                ((cut,), 1, 'line 1: it is no JSON, truncated by a crash'),
                 ((long,), 1, 'longer than 16 MiB'),
                 ((good, '-o', f'{d}/none/x.svg'), 1, r'x\.svg cannot be written: No such')):
             run = lastcall('timeline', *words)

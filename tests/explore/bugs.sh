@@ -18,7 +18,7 @@ alone_to_the_end drain.c             s/return c->half_open == 0 || /return true 
 alone_deadline   drain.c             s/act.wake_at = earlier(earlier(end, shutdown_from), c->next_expiry)/act.wake_at = c->next_expiry/
 alone_to_the_end drain.c             s/act.wake_at = earlier(earlier(end, shutdown_from), c->next_expiry)/act.wake_at = end/
 alone_deadline   drain.c             s/now - d->signal_at >= DRAIN_REPEAT/now - d->signal_at > 100 * DRAIN_REPEAT/
-two_and_one      drain.c             s/d->phase = DRAIN_DRAINED/release(d, act, now)/
+two_and_one      drain.c             s/d->phase = DRAIN_DRAINED/deliver(d, act, now)/
 alone_to_the_end drain.c             s/^    act->wake_at = now; .*//
 alone_deadline   drain.c             s/(end != 0 && now >= end)/(end != 0 \&\& now > end)/
 alone_deadline   drain.c             s/nsec_t end = d->lame_duck_from + o->delay/nsec_t end = d->lame_duck_from/

@@ -80,8 +80,8 @@ static void wake_waiters(const uint32_t *word, uint32_t bit)
     for (unsigned q = 0; q < PROCS; q++) {
         struct process *p = &here->proc[q];
         const uint32_t *waits = p->waits_commands ? &table.commands : &table.events;
-        if (p->life == ALIVE && p->begun && !p->releasing && waits == word && (bit >> q & 1))
-            p->poked = 1;
+        if (p->life == ALIVE && p->begun && !p->delivering && waits == word && (bit >> q & 1))
+            p->woken = 1;
     }
 }
 
@@ -102,11 +102,11 @@ bool group_is_mapped_by(int pid)
 }
 
 /* Who else holds the listener? The other process, if it lives. */
-bool proc_foreign_sockets(enum proc_kin (*kin)(uint64_t pid), void (*f)(uint64_t inode, uint64_t pid, void *arg),
-                          void *arg, struct proc_unseen *unseen)
+bool proc_other_sockets(enum proc_membership (*membership)(uint64_t pid),
+                        void (*f)(uint64_t inode, uint64_t pid, void *arg), void *arg, struct proc_unseen *unseen)
 {
     unsigned other = 1 - me;
-    (void)kin;
+    (void)membership;
     memset(unseen, 0, sizeof *unseen);
     if (here->proc[other].life == ALIVE && !here->proc[other].left)
         f(listeners.entry[0].inode, FIRST_PID + other, arg);
@@ -306,7 +306,7 @@ int proc_parent(int pid)
 
 bool proc_started(int pid, nsec_t *at)
 {
-    *at = here->slot[pid - FIRST_PID].born_at;
+    *at = here->slot[pid - FIRST_PID].started_at;
     return true;
 }
 
@@ -326,7 +326,7 @@ static long send_to(long pid)
 {
     if (!is_alive(pid))
         return -ESRCH;
-    here->proc[pid - FIRST_PID].order = 1;
+    here->proc[pid - FIRST_PID].command = 1;
     return 0;
 }
 
@@ -377,7 +377,7 @@ static void load_slot(struct member *to, const struct slot *from, unsigned at)
     to->end = from->end;
     to->may_close = from->may_close;
     to->closed = from->closed;
-    to->born_at = from->born_at;
+    to->started_at = from->started_at;
     to->signal_at = from->signal_at;
     to->pid = to->own_pid = from->state == MEMBER_FREE ? 0 : (int32_t)(FIRST_PID + at);
     to->signal = SIGTERM;
@@ -398,7 +398,7 @@ static void save_slot(struct slot *to, const struct member *from)
     to->end = from->end;
     to->may_close = from->may_close;
     to->closed = from->closed;
-    to->born_at = from->born_at;
+    to->started_at = from->started_at;
     to->signal_at = from->signal_at;
 }
 
@@ -415,19 +415,19 @@ void edge_load(struct world *w, unsigned who)
         pidref[i].commanded = p->watch[i] & 2;
         pidref[i].out_of_reach = p->watch[i] & 4;
     }
-    memcpy(table.listener, w->door, sizeof w->door);
+    memcpy(table.listener, w->listener, sizeof w->listener);
     table.top = w->slot[1].serial ? 2 : 1;
     table.next_serial = w->slot[0].serial ? 1 : 0; /* and the slot that is given next: group_table_claim */
     group.table = &table;
     group.at = p->life == ALIVE ? (int)who : MEMBER_NONE;
-    group.coordinator = p->leader;
-    group.coordinator_serial = p->leader_serial;
+    group.coordinator = p->coordinator;
+    group.coordinator_serial = p->coordinator_serial;
     self_state.pid = FIRST_PID + (int)who;
     drain_state.drain = p->drain;
     deferred.phase = p->phase;
     deferred.signal_at = p->signal_at;
-    deferred.pending = p->owed;
-    deferred.delivering = p->releasing;
+    deferred.pending = p->pending;
+    deferred.delivering = p->delivering;
     deferred.signals = p->signals;
     deferred.last_at = w->now; /* time does not pass between a signal and the step that takes it */
     exit_guard.tid = p->exits;
@@ -451,14 +451,14 @@ void edge_save(struct world *w, unsigned who)
         bool same = pidref[i].serial != 0 && pidref[i].serial == w->slot[i].serial;
         p->watch[i] = (uint8_t)(same ? 1 | (pidref[i].commanded ? 2 : 0) | (pidref[i].out_of_reach ? 4 : 0) : 0);
     }
-    memcpy(w->door, table.listener, sizeof w->door);
-    p->leader = group.coordinator;
-    p->leader_serial = group.coordinator_serial;
+    memcpy(w->listener, table.listener, sizeof w->listener);
+    p->coordinator = group.coordinator;
+    p->coordinator_serial = group.coordinator_serial;
     p->drain = drain_state.drain;
     p->phase = deferred.phase;
     p->signal_at = deferred.signal_at;
-    p->owed = deferred.pending;
-    p->releasing = deferred.delivering;
+    p->pending = deferred.pending;
+    p->delivering = deferred.delivering;
     p->started = loop.begun;
     p->seen = loop.signals_seen;
     p->swept = loop.swept;
@@ -511,14 +511,14 @@ bool edge_survives_torn_look(struct world *w)
 
 /* ---- shim_signal.c and group/, in short -------------------------------------------------------------------------- */
 
-void edge_begin(struct process *p, const struct member *leader, nsec_t now)
+void edge_begin(struct process *p, const struct member *coordinator, nsec_t now)
 {
     struct member *self = group_self();
-    p->poked = 1;
+    p->woken = 1;
     if (p->begun)
         return;
     p->begun = 1;
-    deferred.signal_at = leader ? leader->signal_at : now;
+    deferred.signal_at = coordinator ? coordinator->signal_at : now;
     deferred.phase = DRAIN_LAME_DUCK;
     if (self) {
         self->signal_at = deferred.signal_at;
@@ -528,9 +528,9 @@ void edge_begin(struct process *p, const struct member *leader, nsec_t now)
 
 void edge_follow(struct process *p, nsec_t now)
 {
-    const struct member *leader = group_coordinator();
-    if (!leader || leader == group_self())
+    const struct member *coordinator = group_coordinator();
+    if (!coordinator || coordinator == group_self())
         return;
-    edge_begin(p, leader, now);
+    edge_begin(p, coordinator, now);
     group_wake_coordinators();
 }

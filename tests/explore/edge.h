@@ -20,15 +20,15 @@ void edge_save(struct world *w, unsigned who);
  * delivered. */
 bool edge_step(struct process *p);
 
-/* A worker that is drained looks who leads it, and its leader is released in the middle of that: does it take that for
- * its leader's death? (An event is one piece to the explorer: this is what may happen inside of one.) */
+/* A worker that is drained looks for its coordinator, which delivers in the middle of that: does it take that for
+ * its coordinator's death? (An event is one piece to the explorer: this is what may happen inside of one.) */
 bool edge_survives_torn_look(struct world *w);
 
 /* The slots of the table only, for events that are nobody's. */
 struct group_table *edge_table(void);
 
 /* shim_follow and note_signal as they are in shim_signal.c. */
-void edge_begin(struct process *p, const struct member *leader, nsec_t now);
+void edge_begin(struct process *p, const struct member *coordinator, nsec_t now);
 void edge_follow(struct process *p, nsec_t now);
 
 #endif

@@ -1,9 +1,9 @@
 /* explore.c: every order of events of world.h, breadth first, each state once. Usage: [EXPLORE_DEEPER=N] explore
  * [NAME...] N: so many events deeper than else (two_and_one comes to its end at 42 events, in a minute).
  *
- * Of each state it asks two things. Was anything wrong in the step that led here (released early, late, twice)? And if
- * from here on everybody does what they owe and nobody anything new: is everyone released in the end? Prints `ok NAME`,
- * or `FAIL NAME: what` with the events that lead there. */
+ * Of each state it asks two things. Was anything wrong in the step that led here (delivered early, late,
+ * twice)? And if from here on each finishes what it has begun, and nothing new begins: is every signal delivered in the
+ * end? Prints `ok NAME`, or `FAIL NAME: what` with the events that lead there. */
 #include "edge.h"
 #include "world.h"
 
@@ -60,7 +60,7 @@ static const struct game games[] = {
      .exits = true,
      .terms = 2,
      .depth = 11},
-    {.name = "born",
+    {.name = "forked",
      .options = OPTIONS(0, 0, 0),
      .clients = 3,
      .requests = 1,
@@ -174,7 +174,7 @@ static void print_fair(struct world w)
     enum event e;
     unsigned who;
     const char *wrong;
-    printf("    and then, everybody doing what they owe:\n");
+    printf("    and then, each finishing what it has begun:\n");
     for (int i = 0; i < ENOUGH && world_fair(&w, &e, &who); i++) {
         world_event(&w, e, who, &wrong);
         step.event = (uint8_t)e;
@@ -200,7 +200,7 @@ static bool ends_well(const struct world *from, uint32_t to)
         if (wrong)
             break;
     }
-    fails(to, NULL, wrong ? wrong : "never released, though everybody does what they owe");
+    fails(to, NULL, wrong ? wrong : "never delivered, though each finishes what it has begun");
     print_fair(*from);
     return false;
 }
@@ -288,7 +288,7 @@ static bool look_torn(void)
     game = &two;
     world_begin(&w);
     bool survives = edge_survives_torn_look(&w);
-    puts(survives ? "ok explore torn_look" : "FAIL explore torn_look: a leader that is released is taken for dead");
+    puts(survives ? "ok explore torn_look" : "FAIL explore torn_look: a coordinator that delivers is taken for dead");
     return survives;
 }
 

@@ -10,9 +10,9 @@
 const char *const event_names[EVENTS] = {
     [THREAD_STEPS] = "the drain thread steps",
     [IS_SENT_TERM] = "is sent TERM",
-    [GETS_ORDER] = "gets its order",
+    [GETS_COMMAND] = "gets its command",
     [FORKS] = "forks",
-    [GROWS_UP] = "grows up",
+    [SETTLES] = "settles",
     [EXITS] = "exits",
     [ENDS] = "ends",
     [IS_KILLED] = "is killed",
@@ -105,19 +105,19 @@ static unsigned requests_whole(unsigned pieces_there)
     return (pieces_there >= FIRST) + (pieces_there >= SECOND);
 }
 
-static bool is_owed_an_answer(const struct client *c)
+static bool awaits_answer(const struct client *c)
 {
-    return !c->crossed && requests_begun(c) > c->answered;
+    return !c->late_data && requests_begun(c) > c->answered;
 }
 
-static bool is_released(const struct process *p) /* its drain is over */
+static bool is_delivered(const struct process *p) /* its drain is over */
 {
-    return p->releasing && p->phase != DRAIN_GUARDING;
+    return p->delivering && p->phase != DRAIN_GUARDING;
 }
 
 static bool is_bound(const struct process *p)
 {
-    return p->life == ALIVE && p->begun && !is_released(p);
+    return p->life == ALIVE && p->begun && !is_delivered(p);
 }
 
 /* Has this process, or the queue, anything that somebody waits for? */
@@ -135,16 +135,16 @@ static const char *lost_with(const struct world *w, unsigned who, bool with_idle
 {
     const struct process *p = &w->proc[who];
     for (const struct client *c = w->client; c < w->client + CLIENTS; c++) {
-        if (c->place != ACCEPTED || c->owner != who || c->crossed)
+        if (c->place != ACCEPTED || c->owner != who || c->late_data)
             continue;
         const struct conn k = conn_of(c);
-        if (stage_of(c) < CONN_HALF_CLOSED && is_owed_an_answer(c))
-            return "released with a request in flight";
+        if (stage_of(c) < CONN_HALF_CLOSED && awaits_answer(c))
+            return "delivered with a request in flight";
         if (stage_of(c) >= CONN_HALF_CLOSED && c->unsent == UNSENT_BYTES)
-            return "released with output that is not acknowledged";
+            return "delivered with output that is not acknowledged";
         nsec_t window = (k.since > p->signal_at ? k.since : p->signal_at) + game->options.idle;
         if (with_idle && stage_of(c) == CONN_OPEN && w->now < window)
-            return "released within an idle window";
+            return "delivered within an idle window";
     }
     return NULL;
 }
@@ -155,20 +155,20 @@ static const char *lost_in_queue(const struct world *w, unsigned who, bool guard
     nsec_t stopping_from = w->proc[who].drain.stopping_from;
     bool closed = w->now >= (w->moved > stopping_from ? w->moved : stopping_from) + game->options.idle;
     for (const struct client *c = w->client; c < w->client + CLIENTS; c++)
-        if ((c->place == QUEUED && !c->crossed) || (c->place == SYN_SENT && !closed && !guarded))
-            return "released with a connection in the accept queue";
+        if ((c->place == QUEUED && !c->late_data) || (c->place == SYN_SENT && !closed && !guarded))
+            return "delivered with a connection in the accept queue";
     return NULL;
 }
 
-static bool is_meant(const struct world *w, unsigned who, unsigned leader)
+static bool is_participant(const struct world *w, unsigned who, unsigned coordinator)
 {
     const struct slot *s = &w->slot[who];
-    return who == leader || (w->proc[who].life == ALIVE && s->state == MEMBER_SERVES && s->parent != 0 &&
-                             s->parent == w->slot[leader].serial && !(w->proc[leader].watch[who] & 4));
+    return who == coordinator || (w->proc[who].life == ALIVE && s->state == MEMBER_SERVES && s->parent != 0 &&
+                                  s->parent == w->slot[coordinator].serial && !(w->proc[coordinator].watch[who] & 4));
 }
 
-/* The process has just been released: was that right? */
-static const char *judge_release(const struct world *w, unsigned who, bool led, bool guarded)
+/* The process's signal has just been delivered: was that right? */
+static const char *judge_delivered(const struct world *w, unsigned who, bool is_coordinated, bool guarded)
 {
     const struct process *p = &w->proc[who];
     const char *lost = NULL;
@@ -176,12 +176,12 @@ static const char *judge_release(const struct world *w, unsigned who, bool led, 
         return NULL;
     if (p->exits) /* nobody could serve them: it has no other threads */
         return NULL;
-    if (led)
+    if (is_coordinated)
         return lost_with(w, who, false);
-    if (p->door != 2)
+    if (p->accept_stopped != 2)
         lost = lost_in_queue(w, who, guarded);
     for (unsigned q = 0; q < PROCS && !lost; q++)
-        if (is_meant(w, q, who) && !w->proc[q].exits && !w->proc[q].unclean)
+        if (is_participant(w, q, who) && !w->proc[q].exits && !w->proc[q].unclean)
             lost = lost_with(w, q, true);
     return lost;
 }
@@ -192,7 +192,7 @@ void world_queues(const struct world *w, unsigned who, struct census *census)
 {
     const struct process *p = &w->proc[who];
     for (const struct client *c = w->client; c < w->client + CLIENTS; c++) {
-        if (p->door != 2 && !p->left)
+        if (p->accept_stopped != 2 && !p->left)
             census->queued += c->place == QUEUED;
         if (drain_state.drain.phase == DRAIN_STOPPING_ACCEPT)
             census->half_open += c->place == SYN_SENT;
@@ -204,13 +204,13 @@ bool world_stop_listener(struct world *w, unsigned who)
 {
     struct process *p = &w->proc[who];
     struct listener *l = &listeners.entry[0];
-    if (p->door || p->shut)
+    if (p->accept_stopped || p->shut)
         return false;
     l->live = l->shared = true;
     l->inode = 1;
     listeners.used = 1;
     holders_decide(l);
-    p->door = l->external ? 2 : 1;
+    p->accept_stopped = l->external ? 2 : 1;
     if (l->external) /* a listener that others use on is left to them */
         p->left = 1;
     else
@@ -296,13 +296,13 @@ static const char *judge_step(const struct world *w, const struct process *p, ui
     if (after < before && !(before == DRAIN_DRAINED && after == DRAIN_EMPTYING))
         return "a phase comes back";
     if ((after == DRAIN_DONE) != delivered || (after >= DRAIN_GUARDING) != deferred.delivering)
-        return "released without saying so, or the other way round";
+        return "delivered without saying so, or the other way round";
     if (stopped && game->options.delay_quiet == 0 && w->now < duck && group.coordinator == MEMBER_NONE)
-        return "the door is closed in the lame duck's time";
+        return "accepting stops in the lame duck phase";
     if (p->urgent && !delivered)
-        return "a second signal does not release";
+        return "a second signal does not deliver";
     if (game->options.timeout && w->now >= deferred.signal_at + game->options.timeout && !delivered)
-        return "the deadline does not release";
+        return "the deadline does not deliver";
     return NULL;
 }
 
@@ -326,21 +326,22 @@ static const char *judge_guard(const struct world *w, unsigned who, uint8_t befo
 static const char *judge_delivery(struct world *w, unsigned who, bool guarded)
 {
     struct process *p = &w->proc[who];
-    bool led = group.coordinator != MEMBER_NONE;
-    bool leader_freed = led && w->proc[group.coordinator].releasing;
-    p->unclean = drain_state.drain.again || drain_state.drain.expired || (led && w->proc[group.coordinator].unclean);
-    if (led && !leader_freed && !p->unclean && !p->exits && w->proc[group.coordinator].life == ALIVE)
-        return "released before its leader";
-    return judge_release(w, who, led, guarded);
+    bool is_coordinated = group.coordinator != MEMBER_NONE;
+    bool coordinator_delivers = is_coordinated && w->proc[group.coordinator].delivering;
+    p->unclean =
+        drain_state.drain.again || drain_state.drain.expired || (is_coordinated && w->proc[group.coordinator].unclean);
+    if (is_coordinated && !coordinator_delivers && !p->unclean && !p->exits && w->proc[group.coordinator].life == ALIVE)
+        return "delivered before its coordinator";
+    return judge_delivered(w, who, is_coordinated, guarded);
 }
 
 static const char *thread_steps(struct world *w, unsigned who)
 {
     struct process *p = &w->proc[who];
-    uint8_t before = drain_state.drain.phase, door = p->door;
-    p->poked = 0;
+    uint8_t before = drain_state.drain.phase, stopped_before = p->accept_stopped;
+    p->woken = 0;
     bool delivered = !edge_step(p);
-    const char *wrong = judge_step(w, p, before, p->door != door, delivered);
+    const char *wrong = judge_step(w, p, before, p->accept_stopped != stopped_before, delivered);
     if (!wrong)
         wrong = judge_guard(w, who, before);
     if (delivered && !wrong)
@@ -351,7 +352,7 @@ static const char *thread_steps(struct world *w, unsigned who)
 static bool can_step(const struct world *w, unsigned who)
 {
     const struct process *p = &w->proc[who];
-    return is_bound(p) && (p->poked || (p->wake_at != 0 && p->wake_at <= w->now));
+    return is_bound(p) && (p->woken || (p->wake_at != 0 && p->wake_at <= w->now));
 }
 
 /* ---- processes --------------------------------------------------------------------------------------------------- */
@@ -372,11 +373,11 @@ static void free_clients(struct world *w, unsigned who)
 static void die(struct world *w, unsigned who)
 {
     w->proc[who].life = DEAD;
-    w->proc[who].order = 0;
+    w->proc[who].command = 0;
     for (unsigned q = 0; q < PROCS; q++)
         if (q != who && is_bound(&w->proc[q]) && (w->proc[q].watch[who] & 5) == 1) {
             w->proc[q].deaths |= (uint8_t)(1 << who);
-            w->proc[q].poked = 1;
+            w->proc[q].woken = 1;
         }
     free_clients(w, who);
 }
@@ -385,7 +386,7 @@ static void send_term(struct world *w, unsigned who)
 {
     struct process *p = &w->proc[who];
     p->terms++;
-    if (!p->owed && coordinator_delivered()) { /* its leader's doing, after the release */
+    if (!p->pending && coordinator_delivered()) { /* its coordinator's doing, after its delivery */
         p->unclean = w->proc[1 - who].unclean;
         deferred.delivering = 1;
         return;
@@ -429,25 +430,25 @@ static bool process_event(struct world *w, enum event e, unsigned who, const cha
         *wrong = thread_steps(w, who);
         return true;
     case IS_SENT_TERM:
-        if (p->terms >= game->terms || p->releasing || w->slot[who].state != MEMBER_SERVES)
+        if (p->terms >= game->terms || p->delivering || w->slot[who].state != MEMBER_SERVES)
             return false;
         send_term(w, who);
         return true;
-    case GETS_ORDER:
-        if (!p->order)
+    case GETS_COMMAND:
+        if (!p->command)
             return false;
-        p->order = 0;
-        if (!p->releasing)
+        p->command = 0;
+        if (!p->delivering)
             edge_follow(p, w->now);
         return true;
     case FORKS: /* who: the child */
-        if (!game->forks || who != 1 || p->life != UNBORN || w->proc[0].life != ALIVE || w->proc[0].releasing)
+        if (!game->forks || who != 1 || p->life != NOT_FORKED || w->proc[0].life != ALIVE || w->proc[0].delivering)
             return false;
         group_table_claim(edge_table(), 0, MEMBER_STARTING, w->now);
         p->life = ALIVE;
-        p->leader = MEMBER_NONE;
+        p->coordinator = MEMBER_NONE;
         return true;
-    case GROWS_UP:
+    case SETTLES:
         if (w->slot[who].state != MEMBER_STARTING)
             return false;
         member_settle();
@@ -456,16 +457,16 @@ static bool process_event(struct world *w, enum event e, unsigned who, const cha
     case EXITS:
         if (p->exits || !is_bound(p) || !(may_exit_anytime(who) || shuts_down(w, who)))
             return false;
-        p->exits = p->poked = 1;
+        p->exits = p->woken = 1;
         return true;
     case ENDS: /* the program had its signal, or its leave */
-        if (!is_released(p) || (!p->owed && !p->exits && w->proc[1 - who].life == ALIVE))
+        if (!is_delivered(p) || (!p->pending && !p->exits && w->proc[1 - who].life == ALIVE))
             return false;
         member_leave();
         return true;
     case IS_KILLED: return game->kills;
     case ACCEPTS:
-        if (p->left || p->shut || is_released(p) || p->exits || w->slot[who].state != MEMBER_SERVES)
+        if (p->left || p->shut || is_delivered(p) || p->exits || w->slot[who].state != MEMBER_SERVES)
             return false;
         for (struct client *c = w->client; c < w->client + CLIENTS; c++)
             if (c->place == QUEUED) {
@@ -477,7 +478,7 @@ static bool process_event(struct world *w, enum event e, unsigned who, const cha
                 queue_moves(w);
                 c->owner = (uint8_t)who;
                 c->conn = keep_conn(&k);
-                p->poked = p->begun;
+                p->woken = p->begun;
                 if (p->begun) {
                     group_wake_coordinators();
                     group_wake_participants();
@@ -507,7 +508,8 @@ static void read_pieces(struct client *c, struct conn *k)
             conn_received(k, pieces[c->read], strlen(pieces[c->read]));
 }
 
-/* The whole response; it sends the close option if it is the last that is owed (io.c, conn_last_head). */
+/* The whole response; it sends the close option if it is the last outstanding one (track/close_notice.c,
+ * conn_last_head). */
 static void answer(struct client *c, struct conn *k, const struct process *p, nsec_t now)
 {
     struct http1_span chunk = {response, sizeof response - 1};
@@ -530,7 +532,7 @@ static bool taken_event(struct client *c, enum event e, struct world *w)
     struct process *p = &w->proc[c->owner];
     struct conn k = conn_of(c);
     bool drains = p->phase >= DRAIN_STOPPING_ACCEPT;
-    if (p->life != ALIVE || is_released(p))
+    if (p->life != ALIVE || is_delivered(p))
         return false;
     switch (e) {
     case IS_READ:
@@ -564,14 +566,14 @@ static bool taken_event(struct client *c, enum event e, struct world *w)
     default: return false;
     }
     c->conn = keep_conn(&k);
-    p->poked = p->begun;
+    p->woken = p->begun;
     return true;
 }
 
 static bool client_event(struct world *w, enum event e, unsigned who)
 {
     struct client *c = &w->client[who];
-    bool talks = c->place == QUEUED || (c->place == ACCEPTED && !is_released(&w->proc[c->owner]));
+    bool talks = c->place == QUEUED || (c->place == ACCEPTED && !is_delivered(&w->proc[c->owner]));
     switch (e) {
     case CONNECTS:
         if (c->place != CLOSED || w->hidden)
@@ -583,19 +585,19 @@ static bool client_event(struct world *w, enum event e, unsigned who)
             return false;
         c->place = QUEUED;
         /* So long a handshake is waited for. */
-        c->crossed = w->hidden && w->now >= (w->moved > w->hidden ? w->moved : w->hidden) + game->options.idle;
+        c->late_data = w->hidden && w->now >= (w->moved > w->hidden ? w->moved : w->hidden) + game->options.idle;
         for (unsigned q = 0; q < PROCS; q++)
-            w->proc[q].poked |= is_bound(&w->proc[q]) && !w->proc[q].left;
+            w->proc[q].woken |= is_bound(&w->proc[q]) && !w->proc[q].left;
         return true;
     case SENDS:
         if (!talks || c->hung_up || c->sent >= (game->requests > 1 ? SECOND : FIRST))
             return false;
         if (c->place == ACCEPTED && is_last_chance_over(c, w->now))
-            c->crossed = 1;
+            c->late_data = 1;
         c->sent++;
         return true;
     case HANGS_UP:
-        if (c->place != ACCEPTED || c->hung_up || is_owed_an_answer(c))
+        if (c->place != ACCEPTED || c->hung_up || awaits_answer(c))
             return false;
         c->hung_up = 1;
         return true;
@@ -690,19 +692,19 @@ bool world_done(const struct world *w)
 /* Nobody comes, nobody says anything that they have not begun to say; whoever waits for an end of file waits. */
 bool world_fair(const struct world *w, enum event *e, unsigned *who)
 {
-    static const enum event order[] = {THREAD_STEPS, GETS_ORDER,  ENDS,      ACCEPTS,   IS_QUEUED, IS_READ,
-                                       SENDS,        IS_ANSWERED, READS_END, IS_CLOSED, IS_ACKED,  TIME_PASSES};
+    static const enum event sequence[] = {THREAD_STEPS, GETS_COMMAND, ENDS,      ACCEPTS,   IS_QUEUED, IS_READ,
+                                          SENDS,        IS_ANSWERED,  READS_END, IS_CLOSED, IS_ACKED,  TIME_PASSES};
     if (world_done(w))
         return false;
-    for (unsigned i = 0; i < COUNT(order); i++)
+    for (unsigned i = 0; i < COUNT(sequence); i++)
         for (unsigned q = 0; q < CLIENTS; q++) {
             struct world copy = *w;
             const char *wrong;
-            if (order[i] == SENDS && w->client[q].sent != HALF)
+            if (sequence[i] == SENDS && w->client[q].sent != HALF)
                 continue;
-            if (!world_event(&copy, order[i], q, &wrong))
+            if (!world_event(&copy, sequence[i], q, &wrong))
                 continue;
-            *e = order[i];
+            *e = sequence[i];
             *who = q;
             return true;
         }
@@ -716,7 +718,7 @@ void world_begin(struct world *w)
     for (unsigned i = game->clients; i < CLIENTS; i++)
         w->client[i].place = GONE;
     for (unsigned i = 0; i < PROCS; i++)
-        w->proc[i].leader = MEMBER_NONE;
+        w->proc[i].coordinator = MEMBER_NONE;
     for (unsigned i = 0; i < PROCS; i++) {
         if (i > 0 && !game->worker)
             continue;

@@ -30,29 +30,29 @@ struct client {
     uint8_t answered;   /* requests */
     uint8_t unsent;     /* there is output that is not acknowledged: enum unsent */
     uint8_t hung_up;    /* it has closed its end */
-    uint8_t crossed;    /* it spoke after it was told goodbye, or came after all its chances: that may be lost */
+    uint8_t late_data;  /* its data came after the close notice, or it connected too late: that may be lost */
     uint32_t conn;      /* the process's struct conn: see conn_of */
 };
 
-enum life { UNBORN, ALIVE, DEAD };
+enum life { NOT_FORKED, ALIVE, DEAD };
 
 /* What the owners of state know, in one process. */
 struct process {
     struct drain drain;
     nsec_t signal_at, wake_at, served_at /* the last accept */;
-    uint32_t said, signals, seen, leader_serial;
-    int32_t leader;
-    uint8_t life, begun, started, owed, releasing, phase;
-    uint8_t poked;            /* its drain thread has been woken */
+    uint32_t said, signals, seen, coordinator_serial;
+    int32_t coordinator;
+    uint8_t life, begun, started, pending, delivering, phase;
+    uint8_t woken;            /* its drain thread has been woken */
     uint8_t waits_commands;   /* which of the group's words its watcher waits for */
-    uint8_t order;            /* an order is on its way to it */
+    uint8_t command;          /* a command is on its way to it */
     uint8_t deaths;           /* bit q: process q's pidfd says that it is dead */
     uint8_t watch[PROCS];     /* 1 watched, 2 commanded, 4 out of reach */
     uint8_t exits;            /* the program is in exit() */
     uint8_t left;             /* it has let go of the listener that others hold */
     uint8_t terms, urgent;    /* TERMs that it was sent; one that must end it at once */
-    uint8_t door;             /* it has closed its door: 1 for all, 2 for itself */
-    uint8_t unclean;          /* it was released by a deadline or a second signal, or follows one that was */
+    uint8_t accept_stopped;   /* it has stopped accepting: 1 for all, 2 for itself */
+    uint8_t unclean;          /* its signal came by a deadline or a second signal, or its coordinator's did */
     uint8_t hidden_here;      /* it has hidden the listener */
     uint8_t swept, swept_for; /* see drain/loop.c */
     uint8_t shut;             /* it has closed the listener */
@@ -61,7 +61,7 @@ struct process {
 };
 
 struct slot { /* of the group's table: what is not the same in every world */
-    nsec_t born_at, signal_at;
+    nsec_t started_at, signal_at;
     uint32_t state, serial, parent, parent_at, flags, phase, confirm, coordinator, confirmed, second_signal, end;
     uint32_t may_close, closed, pad;
 };
@@ -74,7 +74,7 @@ struct world {
     nsec_t moved;  /* when a connection last left its queue since then */
     struct process proc[PROCS];
     struct slot slot[PROCS];
-    struct group_listener door[2];
+    struct group_listener listener[2];
     struct client client[CLIENTS];
 };
 
@@ -99,9 +99,9 @@ enum event {
     THREAD_STEPS,
     /* of a process */
     IS_SENT_TERM,
-    GETS_ORDER,
+    GETS_COMMAND,
     FORKS,
-    GROWS_UP,
+    SETTLES,
     EXITS,
     ENDS,
     IS_KILLED,
@@ -127,11 +127,11 @@ void world_begin(struct world *w);
 /* Can it happen? Then it does. False: it cannot. *wrong: what was found to be wrong in it, or NULL. */
 bool world_event(struct world *w, enum event e, unsigned who, const char **wrong);
 
-/* The event that a fair world lets happen next: everybody does what they owe, and nobody anything new. False: there is
- * none, and all that drained are released. */
+/* The event that a fair world lets happen next: each finishes what it has begun, and nothing new begins. False: there
+ * is none, and every drain is over. */
 bool world_fair(const struct world *w, enum event *e, unsigned *who);
 
-/* Is every process that drains released? */
+/* Is every drain over? */
 bool world_done(const struct world *w);
 
 /* What process `who` learns of the kernel in a step, and does to it: the accept queues, its listener, its

@@ -89,7 +89,7 @@ static struct census take_census(struct external *x, nsec_t now)
     for (unsigned i = 0; i < x->observer.here.count; i++) {
         struct observed_conn *conn = &x->observer.here.at[i];
         nsec_t until;
-        if (conn->foreign)
+        if (conn->external)
             continue;
         if (conn->activity.now.state == DIAG_SYN_RECV) {
             c.half_open++;
@@ -123,7 +123,7 @@ static void count_first(struct external *x, nsec_t now)
     for (unsigned i = 0; i < x->observer.here.count; i++) {
         const struct observed_conn *conn = &x->observer.here.at[i];
         nsec_t until;
-        if (conn->foreign || conn->activity.now.state == DIAG_SYN_RECV)
+        if (conn->external || conn->activity.now.state == DIAG_SYN_RECV)
             continue;
         x->observer.counts.opaque++;
         switch (activity_state(&conn->activity, &p, now, &until)) {
@@ -188,7 +188,7 @@ static bool is_outstanding(const struct external *x, const struct observed_conn 
 {
     const struct activity_limits p = patience(x, now);
     nsec_t until;
-    if (conn->foreign || conn->activity.now.state == DIAG_SYN_RECV)
+    if (conn->external || conn->activity.now.state == DIAG_SYN_RECV)
         return false;
     enum activity_state is = activity_state(&conn->activity, &p, now, &until);
     bool may_be =

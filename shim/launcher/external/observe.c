@@ -44,14 +44,14 @@ static void place(struct observer *o, struct observed_conn *conn, bool *fresh)
     if (!process_sockets_find(&o->sockets, inode) && !*fresh)
         *fresh = observe_sockets(o);
     const struct process_socket *holder = process_sockets_find(&o->sockets, inode);
-    conn->foreign = !holder;
+    conn->external = !holder;
     conn->holder = holder ? holder->pid : 0;
 }
 
 /* The program no longer holds the connection. */
 static void note_closed(struct observer *o, const struct observed_conn *conn, const struct diag_socket *seen)
 {
-    if (!conn->foreign && conn->activity.now.state != DIAG_SYN_RECV)
+    if (!conn->external && conn->activity.now.state != DIAG_SYN_RECV)
         closed_conns_add(&o->closed, &conn->activity, conn->holder, conn->last.cookie ? &conn->last : seen);
 }
 
@@ -89,7 +89,7 @@ static void recognise(struct observer *o, nsec_t now)
                 note_closed(o, conn, seen.aged ? &seen : NULL);
             activity_update(&conn->activity, &seen, now);
         } else {
-            conn->foreign = conn->corked = false;
+            conn->external = conn->corked = false;
             conn->cork.fd = -1;
             conn->holder = 0;
             conn->last.cookie = 0;

@@ -11,7 +11,7 @@
 
 struct observed_conn { /* a connection to one of the program's ports */
     struct activity activity;
-    bool foreign; /* the connection belongs to another program, which shares the port */
+    bool external; /* the connection belongs to another program, which shares the port */
     struct cork_close cork;
     bool corked;             /* the read shutdown was made under the cork */
     int holder;              /* a process that holds the connection; 0: not known */

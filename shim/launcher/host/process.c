@@ -108,14 +108,14 @@ bool process_peek(int mem, uint64_t address, void *to, size_t size)
     return address <= INT64_MAX - size && pread(mem, to, size, (off_t)address) == (ssize_t)size;
 }
 
-int process_network(int pid, bool *foreign)
+int process_network(int pid, bool *unreadable)
 {
     char path[PROCESS_PATH];
     struct stat ours, theirs;
-    *foreign = false;
+    *unreadable = false;
     int fd = open(process_path(path, pid, "ns/net"), O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &theirs) != 0 || stat("/proc/self/ns/net", &ours) != 0)
-        *foreign = true;
+        *unreadable = true;
     else if (theirs.st_ino != ours.st_ino)
         return fd;
     if (fd >= 0)

@@ -35,7 +35,7 @@ int process_memory(int pid);
 bool process_peek(int mem, uint64_t address, void *to, size_t size);
 
 /* A descriptor of the process's network namespace, if the launcher is in another one; -1: the namespace is the
- * launcher's, or cannot be opened (*foreign tells). */
-int process_network(int pid, bool *foreign);
+ * launcher's, or cannot be opened (*unreadable tells). */
+int process_network(int pid, bool *unreadable);
 
 #endif

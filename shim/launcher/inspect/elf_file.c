@@ -18,7 +18,7 @@ static const char *read_interpreter(struct elf_file *e, const GElf_Phdr *p)
         return " names a dynamic linker of impossible length";
     Elf_Data *d = elf_getdata_rawchunk(e->elf, (int64_t)p->p_offset, p->p_filesz, ELF_T_BYTE);
     if (!d)
-        return " is cut off: the name of its dynamic linker is missing";
+        return " is truncated: the name of its dynamic linker is missing";
     memcpy(e->interpreter, d->d_buf, d->d_size);
     if (e->interpreter[d->d_size - 1] || !e->interpreter[0])
         return " names a dynamic linker that is no string";
@@ -45,7 +45,7 @@ static const char *read_segment(struct elf_file *e, const GElf_Phdr *p)
         if (p->p_filesz && p->p_filesz < CHUNK_MAX)
             e->dynamic = elf_getdata_rawchunk(e->elf, (int64_t)p->p_offset, p->p_filesz, ELF_T_DYN);
         if (!e->dynamic)
-            return " is cut off: its dynamic section is missing";
+            return " is truncated: its dynamic section is missing";
         break;
     case PT_LOAD:
         if (e->load_count < ELFFILE_LOADS)
@@ -55,7 +55,7 @@ static const char *read_segment(struct elf_file *e, const GElf_Phdr *p)
     return NULL;
 }
 
-static const char program_headers_cut[] = " is cut off: its program headers are missing";
+static const char no_program_headers[] = " is truncated: its program headers are missing";
 
 static const char *read_segments(struct elf_file *e)
 {
@@ -63,11 +63,11 @@ static const char *read_segments(struct elf_file *e)
     if (elf_getphdrnum(e->elf, &count) != 0 || count > 65535)
         return " is damaged: its program headers cannot be counted";
     if (count < e->header.e_phnum && e->header.e_phnum != PN_XNUM) /* libelf leaves out those beyond the end */
-        return program_headers_cut;
+        return no_program_headers;
     for (size_t i = 0; i < count; i++) {
         GElf_Phdr p;
         if (!gelf_getphdr(e->elf, (int)i, &p))
-            return program_headers_cut;
+            return no_program_headers;
         const char *wrong = read_segment(e, &p);
         if (wrong)
             return wrong;
@@ -290,7 +290,7 @@ Elf_Scn *elf_file_section(const struct elf_file *e, const char *name)
 
 /* ---- open and close --------------------------------------------------------------------------------- */
 
-static const char header_cut[] = " is cut off: its ELF header is not whole";
+static const char no_header[] = " is truncated: its ELF header is not whole";
 
 /* libelf takes what is too short, or of a class that does not exist, for no ELF file at all. */
 static bool looks_like_elf(int fd)
@@ -308,9 +308,9 @@ static const char *read_header(struct elf_file *e, int fd)
     switch (elf_kind(e->elf)) {
     case ELF_K_ELF: break;
     case ELF_K_AR: return " is an archive, not a program";
-    default: return looks_like_elf(fd) ? header_cut : " is neither an ELF file nor a script with a #! line";
+    default: return looks_like_elf(fd) ? no_header : " is neither an ELF file nor a script with a #! line";
     }
-    return gelf_getehdr(e->elf, &e->header) ? read_segments(e) : header_cut;
+    return gelf_getehdr(e->elf, &e->header) ? read_segments(e) : no_header;
 }
 
 const char *elf_file_open(struct elf_file *e, int fd)

@@ -37,7 +37,7 @@ static void read_machine(const GElf_Ehdr *header, struct program_facts *f)
     f->bits = header->e_ident[EI_CLASS] == ELFCLASS64 ? 64 : 32;
     f->big_endian = header->e_ident[EI_DATA] == ELFDATA2MSB;
     f->machine = header->e_machine;
-    f->foreign = f->machine != OWN_MACHINE || f->bits != 64 || f->big_endian;
+    f->other_machine = f->machine != OWN_MACHINE || f->bits != 64 || f->big_endian;
     snprintf(f->machine_name, sizeof f->machine_name, "machine %u", f->machine);
     for (unsigned i = 0; i < COUNT(machines); i++)
         if (machines[i].number == f->machine)
@@ -116,7 +116,7 @@ int program_command(char *const *argv, struct program_facts *facts)
     read_privileges(fd, facts);
     int status = program_file(fd, facts);
     close(fd);
-    if (status == 0 && facts->foreign)
+    if (status == 0 && facts->other_machine)
         status = -ENOEXEC;
     if (status == 0 && facts->interpreter_missing)
         status = -ENOENT;

@@ -62,7 +62,7 @@ struct program_facts {
     bool big_endian, pie;
     unsigned machine;           /* EM_X86_64 ... */
     char machine_name[24];      /* "x86_64", "aarch64" ... or "machine N" */
-    bool foreign;               /* built for another machine than this launcher and its library */
+    bool other_machine;         /* built for another machine than this launcher and its library */
     char interpreter[PATH_MAX]; /* the dynamic linker; "" = none */
     bool interpreter_missing;
 

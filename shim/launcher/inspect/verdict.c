@@ -47,7 +47,7 @@ static bool judge_start(const struct program_facts *f, struct verdict *v)
         say(v, "it is a shared library, not a program", NULL, "");
     else if (f->kind != ELF_PROGRAM)
         say(v, "it is an ELF file, but no program", NULL, "");
-    else if (f->foreign)
+    else if (f->other_machine)
         say(v, "it is for another machine: ", f->machine_name, f->bits == 32 ? ", 32-bit" : ", 64-bit");
     else if (f->interpreter_missing)
         say(v, "its dynamic linker ", f->interpreter, " does not exist here");

@@ -56,7 +56,7 @@ static int ask(const struct talk *t, const struct url *u, const char *path)
     return send(t->fd, head, (size_t)n, MSG_NOSIGNAL) == n ? 0 : -ECONNRESET;
 }
 
-static int hear(const struct talk *t, struct response *r)
+static int receive(const struct talk *t, struct response *r)
 {
     static char buffer[65536];
     while (r->state < RESPONSE_DONE) {
@@ -83,7 +83,7 @@ int probe_get(struct probe *p, const struct url *u, const char *path, nsec_t tim
     if (!error)
         error = ask(&t, u, path);
     if (!error)
-        error = hear(&t, &r);
+        error = receive(&t, &r);
     if (t.fd >= 0)
         close(t.fd);
     p->status = r.status;

@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* Columns: the name, then for each side these. They come to 80. */
-enum { NAME = 8, SERVED = 8, LOST = 6, TAIL = 8, GONE = 8, EXIT = 6, SIDE = SERVED + LOST + TAIL + GONE + EXIT };
+enum { NAME = 8, SERVED = 8, LOST = 6, DELAY = 8, GONE = 8, EXIT = 6, SIDE = SERVED + LOST + DELAY + GONE + EXIT };
 
 static void fill(struct text *t, size_t from, size_t width)
 {
@@ -65,7 +65,7 @@ void rehearse_table_head(struct text *t)
     for (int i = 0; i < 2; i++) {
         right(t, SERVED, "served");
         right(t, LOST, "LOST");
-        right(t, TAIL, "delay");
+        right(t, DELAY, "delay");
         right(t, GONE, "gone");
         right(t, EXIT, "exit");
     }
@@ -85,9 +85,9 @@ static void numbers(struct text *t, const struct rehearse_side *s)
     number(t, SERVED, s->served);
     number(t, LOST, rehearse_lost(s));
     if (s->served && !s->killed)
-        duration(t, TAIL, s->exit_delay);
+        duration(t, DELAY, s->exit_delay);
     else
-        right(t, TAIL, "-");
+        right(t, DELAY, "-");
     duration(t, GONE, s->gone);
     if (s->killed)
         right(t, EXIT, "never");

@@ -91,8 +91,8 @@ static bool is_same_process(const struct member *who)
     enum { GENERATIONS = 64 };
     nsec_t started;
     int pid = who->pid;
-    if (pid <= 0 || !proc_started(pid, &started) || started + 20 * NSEC_PER_MSEC < who->born_at ||
-        started > who->born_at + 2 * NSEC_PER_SEC)
+    if (pid <= 0 || !proc_started(pid, &started) || started + 20 * NSEC_PER_MSEC < who->started_at ||
+        started > who->started_at + 2 * NSEC_PER_SEC)
         return false;
     for (int i = 0; i < GENERATIONS && pid > 1 && pid != (int)getpid(); i++)
         pid = proc_parent(pid);
@@ -115,8 +115,8 @@ static void forget(struct descendants *b, int at)
 /* Frees the slot of a member that has ended without leaving, unless a coordinator waits for the member's end. */
 static void reap_slot(struct descendants *b, int at)
 {
-    int leader = group_table_coordinator(b->table, at);
-    if (leader == MEMBER_NONE || leader == at)
+    int coordinator = group_table_coordinator(b->table, at);
+    if (coordinator == MEMBER_NONE || coordinator == at)
         group_table_leave(b->table, at, b->table->member[at].serial, false);
 }
 

@@ -199,7 +199,7 @@ static void say_what_it_is(const struct command_line *line)
         host_log(LOG_INFO, "starting; it is drained externally", "program", program, "because", "--external", NULL);
     else if (!preload_object_suits(&object, &facts))
         host_log(LOG_WARN, "starting without liblastcall.so, which is for another machine", "program", program,
-                 "machine", facts.machine_name, "object", object.machine_name, NULL);
+                 "machine", facts.machine_name, "library", object.machine_name, NULL);
     else if (verdict.kind >= VERDICT_UNEXAMINED)
         host_log(LOG_WARN, "starting with liblastcall.so, unexamined", "program", program, "because", because, NULL);
     else if (is_to_be_loaded())

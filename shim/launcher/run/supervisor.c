@@ -27,9 +27,9 @@
 
 /* At the deadline the servers deliver the signal to themselves; they have this long to end before the command that
  * waits for them is sent the signal. */
-#define GRACE   (1 * NSEC_PER_SEC)
+#define GRACE     (1 * NSEC_PER_SEC)
 /* A shell that waited for the servers continues when they have ended: the shell has this long to end by itself. */
-#define PARTING (100 * NSEC_PER_MSEC)
+#define EXIT_TIME (100 * NSEC_PER_MSEC)
 
 static struct supervisor {
     const struct supervision *what;
@@ -47,9 +47,9 @@ static struct supervisor {
     /* a drain of the servers that descend from the command */
     int draining; /* the signal; 0: there is none */
     struct signal_repeat repeat;
-    bool held;           /* the command is still to be sent the signal */
+    bool deferred;       /* the command is still to be sent the signal */
     nsec_t began, until; /* until: 0 = no deadline */
-    nsec_t parting;      /* when to send the signal to the command, after the servers' end; 0: not known yet */
+    nsec_t deliver_at;   /* when to send the signal to the command, after the servers' end; 0: not known yet */
 
     /* an external drain: the library is neither in the command nor in a server below the command */
     struct external *external; /* NULL: there is none */
@@ -98,13 +98,13 @@ static bool begin_drain(int sig)
     unsigned servers = descendants_drain(&s.descendants, sig, false);
     if (s.ended || descendants_serves(&s.descendants, s.child))
         return false;
-    s.held = servers > 0;
-    if (s.held)
-        host_log(LOG_INFO, "the servers behind the command drain before it has the signal", "program", s.what->program,
+    s.deferred = servers > 0;
+    if (s.deferred)
+        host_log(LOG_INFO, "the servers below the command drain before it has the signal", "program", s.what->program,
                  NULL);
     else
         s.external = external_begin(s.child, sig, s.what->options, s.began);
-    return s.held || s.external;
+    return s.deferred || s.external;
 }
 
 /* As begin_drain, for a repeated signal. A server has its own rules for a second signal, and after the delivery the
@@ -120,16 +120,16 @@ static bool drain_again(int sig)
         return true;
     }
     if (!ends)
-        return s.held;
-    s.held = false;
+        return s.deferred;
+    s.deferred = false;
     s.until = clock_now() + GRACE;
     descendants_drain(&s.descendants, sig, true);
     return false;
 }
 
-static void let_go(void)
+static void deliver(void)
 {
-    s.held = false;
+    s.deferred = false;
     if (!s.ended)
         kill(s.child, s.draining);
 }
@@ -157,19 +157,19 @@ static bool step_drain(void)
     nsec_t time = clock_now();
     bool late = s.until != 0 && time >= s.until;
     bool waits = descendants_drain(&s.descendants, s.draining, false) > 0 && !late;
-    if (!waits && s.parting == 0) /* from here on, even if the command starts new servers, again and again */
-        s.parting = time + PARTING;
-    if (s.held && (late || (s.parting != 0 && time >= s.parting)))
-        let_go();
+    if (!waits && s.deliver_at == 0) /* from here on, even if the command starts new servers, again and again */
+        s.deliver_at = time + EXIT_TIME;
+    if (s.deferred && (late || (s.deliver_at != 0 && time >= s.deliver_at)))
+        deliver();
     return waits;
 }
 
 /* When to call step_drain again at the latest; 0: only after an event. */
 static nsec_t next_step(void)
 {
-    if (!s.held && !s.ended)
+    if (!s.deferred && !s.ended)
         return 0;
-    return s.held && s.parting ? s.parting : s.until;
+    return s.deferred && s.deliver_at ? s.deliver_at : s.until;
 }
 
 static void take_signal(const struct signalfd_siginfo *info)
@@ -250,7 +250,7 @@ static void step_startup_check(void)
         host_log(LOG_DEBUG, "loaded", "program", s.what->program, NULL);
     if (state == STARTUP_ABSENT)
         host_log(LOG_WARN, "liblastcall.so was not loaded: the command is not drained", "program", s.what->program,
-                 "object", s.what->object, NULL);
+                 "library", s.what->object, NULL);
     if (state == STARTUP_UNKNOWN)
         host_log(LOG_INFO, "whether liblastcall.so was loaded cannot be seen", "program", s.what->program, NULL);
 }
@@ -277,7 +277,7 @@ static void wait_for_events(void)
         wake = wake && wake < s.external_at ? wake : s.external_at;
     }
     n += startup_check_poll(&s.startup, fds + n, &wake);
-    if (s.held || s.ended)
+    if (s.deferred || s.ended)
         n += descendants_poll(&s.descendants, fds + n);
     if (poll(fds, n, wait_ms(wake)) < 0 && errno != EINTR)
         return;

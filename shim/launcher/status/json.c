@@ -80,7 +80,7 @@ static json_t *group(const struct status_group *g, bool times)
     return json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:b}", "pid", g->process[0].pid, "state",
                      status_group_state(g), "listeners", listeners, "connections", connections(g->conn), "drain",
                      g->drains ? drain(g->drains, times) : json_null(), "processes", processes, "in_flight", requests,
-                     "in_flight_left_out", g->requests_cut);
+                     "in_flight_left_out", g->requests_left_out);
 }
 
 bool status_json(FILE *to, const struct status *s, bool compact, bool times)

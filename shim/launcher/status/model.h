@@ -74,7 +74,7 @@ struct status_group {
     unsigned processes;
     struct status_request *request;
     unsigned requests;
-    bool requests_cut; /* there are more */
+    bool requests_left_out; /* there are more */
     char listener[STATUS_LISTENERS][STATUS_PEER];
     unsigned listeners;
     unsigned conn[KINDS];                /* of all */

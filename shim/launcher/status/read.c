@@ -148,7 +148,7 @@ static struct status_request *place(struct reader *r)
 {
     struct status_group *g = r->g;
     if (g->requests == STATUS_REQUESTS_MAX) {
-        g->requests_cut = true;
+        g->requests_left_out = true;
         return NULL;
     }
     bool fits = array_grow(&g->request, g->requests, &r->room, sizeof *g->request);
@@ -305,9 +305,9 @@ static void take_ages(struct sockets *of, int network)
 static void ask_kernel(struct status_group *g, const struct holders *all)
 {
     struct sockets of = {.g = g, .all = all};
-    bool foreign;
-    int network = g->processes ? process_network(g->process[0].pid, &foreign) : -1;
-    if (g->processes == 0 || foreign)
+    bool unreadable;
+    int network = g->processes ? process_network(g->process[0].pid, &unreadable) : -1;
+    if (g->processes == 0 || unreadable)
         return;
     sock_diag_each(network, true, 0, take_listener, &of);
     take_ages(&of, network);

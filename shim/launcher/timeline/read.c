@@ -136,8 +136,8 @@ static bool read_connection(struct timeline_connection *c, const json_t *from, s
 }
 
 /* A connection that the report only lists as aborted: in flight for the age that the report states. */
-static bool read_cut(struct timeline_connection *c, const json_t *from, struct timeline_change *room,
-                     const struct timeline *t)
+static bool read_aborted(struct timeline_connection *c, const json_t *from, struct timeline_change *room,
+                         const struct timeline *t)
 {
     bool good = json_is_object(from);
     uint64_t age = time_of(from, "age_us", &good);
@@ -178,7 +178,7 @@ static bool read_connections(struct timeline *t, struct owner *own, const json_t
         struct timeline_connection *c = &own->connection[t->connections];
         const json_t *from = json_array_get(list, i);
         memset(c, 0, sizeof *c);
-        bool good = t->recorded ? read_connection(c, from, next) : read_cut(c, from, next, t);
+        bool good = t->recorded ? read_connection(c, from, next) : read_aborted(c, from, next, t);
         next += good ? c->changes : 0;
         t->connections += good;
         t->unreadable += !good;
@@ -311,7 +311,7 @@ static json_t *report_in(struct reading *r, const char *line, size_t n)
         return NULL;
     json_t *value = json_loadb(line, n, 0, &error);
     if (!value) {
-        snprintf(why, sizeof why, "it is no JSON, cut by a crash perhaps (%s)", error.text);
+        snprintf(why, sizeof why, "it is no JSON, truncated by a crash perhaps (%s)", error.text);
         refuse_line(r, why);
         return NULL;
     }

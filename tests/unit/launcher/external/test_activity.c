@@ -412,7 +412,7 @@ static void who_was_idle_loses_nothing(void **state)
     s.received = s.unread = 1;
     assert_int_equal(meet(), ACTIVITY_QUEUED);
     assert_int_equal(activity_loss(&a, &s), LOSS_NONE);
-    /* or was let go, and asks too late: that one has crossed */
+    /* or was closed, and asks too late: that is late data */
     begin();
     assert_int_equal(meet(), ACTIVITY_QUIET);
     activity_read_shut(&a, now);

@@ -159,7 +159,7 @@ static void mutated(void **state UNUSED)
         scan(fd, "mutation", i);
         programs += oracle_facts.kind == ELF_PROGRAM;
     }
-    /* Were all of them refused at the door, nothing behind it would have been tried. */
+    /* Were all of them refused at once, nothing after it would have been tried. */
     assert_in_range(programs, mutations / 4, mutations - mutations / 20);
     close(fd);
 }

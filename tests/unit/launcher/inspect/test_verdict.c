@@ -143,7 +143,7 @@ static void none(void **state UNUSED)
     expect(VERDICT_NONE, VERDICT_NO_WAY, "shared library");
     plain()->kind = ELF_OTHER;
     expect(VERDICT_NONE, VERDICT_NO_WAY, "no program");
-    plain_static()->foreign = true;
+    plain_static()->other_machine = true;
     strcpy(facts.machine_name, "aarch64");
     expect(VERDICT_NONE, VERDICT_NO_WAY, "another machine: \"aarch64\", 64-bit");
     facts.bits = 32;

@@ -203,7 +203,7 @@ static void takes_the_drain_that_is_wanted(void **state UNUSED)
         assert_true(read_bytes(text, strlen(text), wanted));
         assert_int_equal(drain.duration, wanted == 1 ? 1 : 2);
         assert_non_null(strstr(said, "report, line 1: it is no JSON"));
-        assert_non_null(strstr(said, "report, line 7: it is no JSON, cut by a crash perhaps"));
+        assert_non_null(strstr(said, "report, line 7: it is no JSON, truncated by a crash perhaps"));
         timeline_free(&drain);
     }
     assert_false(read_bytes(text, strlen(text), 3));
@@ -223,7 +223,8 @@ static void says_why_there_is_nothing(void **state UNUSED)
         {"{\"event\":\"drain\",\"duration_us\":1.5}\n", "out of range"},
         {"{\"event\":\"drain\",\"duration_us\":\"1\"}\n", "out of range"},
         {"{\"event\":\"drain\",\"duration_us\":9223372036854775807}\n", "out of range"},
-        {"{\"event\":\"drain\",\"duration_us\":9223372036854775808}\n", "no JSON, cut by a crash perhaps (too big"},
+        {"{\"event\":\"drain\",\"duration_us\":9223372036854775808}\n",
+         "no JSON, truncated by a crash perhaps (too big"},
         {"{\"event\":\"drain\",\"duration_us\":1,\"deadline_us\":-5}\n", "out of range"},
         {"{\"event\":\"drain\",\"duration_us\":1,\"wall_start_ms\":9223372036854775807}\n", "out of range"},
         {"{\"event\":\"drain\",\"duration_us\":1}\x01\x1b[31m\n", "no JSON"},
