@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """user.py BUILD ROOT: small aarch64 servers with the object in them, under qemu-user. That has neither SO_BINDTOIFINDEX nor TCP_INFO, so
-what is shown here is how the object copes where they are missing: the filter at the door, connections that it cannot see into;
+what is shown here is how the object copes where they are missing: the SYN filter, connections that it cannot see into;
 and nothing lost. Prints `ok NAME` or `FAIL NAME: why`."""
 import os
 import re

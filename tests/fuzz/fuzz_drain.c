@@ -1,8 +1,8 @@
 /* fuzz_drain.c: a drain in a world that does anything at any time.
  *
  * Input: 16 bytes of options, then 12 bytes for each step: how much later it is, and the census. Whatever the census
- * says, a drain is released once, not after its deadline, not while something is owed without a reason, it goes only
- * forward, and it asks to be woken in time. */
+ * says, a drain delivers once, not after its deadline, not while something is outstanding without a reason, it goes
+ * only forward, and it asks to be woken in time. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* fuzz_http1_close.c: random programs, chunks and short writes through rewrite, judged by http1_close_oracle.h.
+/* fuzz_http1_close.c: random programs, chunks and short writes through http1_close, judged by http1_close_oracle.h.
  *
  * Input: some bytes that say how the program writes and what the kernel takes, a NUL, and what the
  * program writes. A head that is not well-formed has only to come through with nothing lost. */

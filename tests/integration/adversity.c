@@ -124,7 +124,7 @@ static int server(char **args)
         hardships[h].before();
     if (strcmp(args[1], "handler") == 0)
         signal(SIGTERM, handle);
-    role_serve_threads_deaf(role_listen());
+    role_serve_threads_ignoring(role_listen());
     hear(line, sizeof line);
     if (strcmp(args[2], "no-clone") == 0)
         forbid_clone(false);

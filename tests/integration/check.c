@@ -892,10 +892,10 @@ void role_hear(void)
 void role_serve_threads(int lfd)
 {
     role_hear();
-    role_serve_threads_deaf(lfd);
+    role_serve_threads_ignoring(lfd);
 }
 
-void role_serve_threads_deaf(int lfd)
+void role_serve_threads_ignoring(int lfd)
 {
     start_thread(accept_all, (void *)(intptr_t)lfd);
 }

@@ -191,7 +191,7 @@ void role_own_gate(void);
 /* A thread that accepts, and one for each connection. A line "go" on standard input lets go, "exit N" exits. */
 void role_serve_threads(int lfd);
 /* The same, but the standard input is the role's own. */
-void role_serve_threads_deaf(int lfd);
+void role_serve_threads_ignoring(int lfd);
 /* A thread that hears the standard input: "go", "exit N". role_serve_threads starts it. */
 void role_hear(void);
 /* What main may do then: pause for ever. */

@@ -243,7 +243,7 @@ static void splices_into_half_closed(int fd)
     close(p[0]);
 }
 
-static int crossed_server(char **args)
+static int late_data_server(char **args)
 {
     char buf[256];
     int l = role_listen(), other = next_client(l), fd = next_client(l);
@@ -266,11 +266,11 @@ static int crossed_server(char **args)
     return until_the_end(other);
 }
 
-static void crossing_bytes(void)
+static void late_data(void)
 {
     struct setup s = {.env = {"LASTCALL_IDLE=60s"}};
     struct child c;
-    child_start(&c, &s, "crossed", NULL);
+    child_start(&c, &s, "late-data", NULL);
     long port = child_says_number(&c, "port");
     int other = client_connect(port), fd = client_connect(port);
     client_get(other, "/");
@@ -280,7 +280,7 @@ static void crossing_bytes(void)
     child_drains(&c);
     child_tell(&c, "go");
     client_expect(fd, "hello", true);
-    client_get(fd, "/crossing");
+    client_get(fd, "/late");
     child_says(&c, "answered");
     child_tell(&c, "go");
     child_says(&c, "swallowed");
@@ -431,13 +431,14 @@ int main(int argc, char **argv)
         {"descriptor/closed/no-ghost-events", no_ghosts},
         {"descriptor/closed/no-ghost-of-what-is-held", no_ghosts_of_what_is_held},
         {"descriptor/closed/own-linger", own_linger_is_respected},
-        {"descriptor/crossing", crossing_bytes},
+        {"descriptor/late-data", late_data},
         {"descriptor/listener/stays-out-of-the-set", stays_out_of_the_set},
         {NULL, NULL},
     };
-    static const struct check_role roles[] = {{"stale", stale},     {"sweeper", sweeper}, {"ghost", ghost},
-                                              {"held-on", held_on}, {"aborter", aborter}, {"crossed", crossed_server},
-                                              {"early", early},     {"unread", unread},   {"taken-out", taken_out},
-                                              {NULL, NULL}};
+    static const struct check_role roles[] = {{"stale", stale},         {"sweeper", sweeper},
+                                              {"ghost", ghost},         {"held-on", held_on},
+                                              {"aborter", aborter},     {"late-data", late_data_server},
+                                              {"early", early},         {"unread", unread},
+                                              {"taken-out", taken_out}, {NULL, NULL}};
     return check_main_rows(argc, argv, rows, tests, roles);
 }

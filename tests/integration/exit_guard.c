@@ -20,7 +20,7 @@ static int server(char **args)
 {
     char line[64];
     const char *how = args[0];
-    role_serve_threads_deaf(role_listen());
+    role_serve_threads_ignoring(role_listen());
     hear(line, sizeof line);
     int status = atoi(line);
     role_hear();

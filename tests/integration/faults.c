@@ -171,11 +171,12 @@ static bool all_end(const struct child *c, int *status)
     return false;
 }
 
-/* Whoever is not answered can read why. */
+/* A request that is not answered is counted as aborted, or a warning says why. */
 static bool says_so(struct child *c)
 {
-    const char *cut = strstr(child_file(c, "report"), "\"aborted\":");
-    if (cut && cut[6] != '0')
+    static const char key[] = "\"aborted\":";
+    const char *aborted = strstr(child_file(c, "report"), key);
+    if (aborted && aborted[sizeof key - 1] != '0')
         return true;
     return strstr(child_errors(c), " warn: ") != NULL;
 }
@@ -313,7 +314,7 @@ static void each_call_fails(const struct server *s, int error, unsigned part)
            calls, runs, answered);
 }
 
-/* Then it cannot be given what it is owed. */
+/* Then the deferred signal cannot be delivered. */
 static void no_signal_can_be_sent(void)
 {
     begin();

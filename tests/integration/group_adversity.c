@@ -127,7 +127,7 @@ static void ends_well(struct group *g, int fd[2], double since)
         finish(fd[1], g->sibling, true);
     child_dies(&g->c, SIGTERM);
     took("from TERM to the end", since);
-    /* Who hears nothing of its leader for some seconds goes its own way, and reports that. */
+    /* A participant whose coordinator is silent for some seconds drains by itself, and reports that. */
     if (times(child_file(&g->c, "report"), "\"event\":\"drain\"") > 1)
         check_again("a worker was not reached in time: %s", child_file(&g->c, "report"));
     CHECK(report_says(&g->c, "end", "drained") && report_number(&g->c, "aborted") == 0, "%s",

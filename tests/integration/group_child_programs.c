@@ -78,7 +78,7 @@ static void spawn(const char *how, char *disposition)
     } else if (strcmp(how, "system") == 0) {
         CHECK(pthread_create(&t, NULL, run_by_system, disposition) == 0);
         pthread_detach(t);
-    } else if ((pid = fork()) == 0) { /* "newborn": one that never comes to its exec */
+    } else if ((pid = fork()) == 0) { /* "pre-exec": one that never comes to its exec */
         close(life[1]);
         say("counts");
         read_to_end(life[0]);
@@ -96,7 +96,7 @@ static int starter(char **args)
     CHECK(n > 0 && pipe(life) == 0 && fcntl(life[1], F_SETFD, FD_CLOEXEC) == 0);
     snprintf(number, sizeof number, "%d", life[0]);
     be_a_worker();
-    role_serve_threads_deaf(role_listen());
+    role_serve_threads_ignoring(role_listen());
     while (hear(line, sizeof line))
         spawn(line, args[0]);
     return 0;
@@ -123,7 +123,7 @@ static void programs(const char *disposition)
     child_drains(&c);
     for (unsigned i = 0; i < WAYS; i++)
         starts(&c, ways[i]);
-    starts(&c, "newborn");
+    starts(&c, "pre-exec");
     double at = now_s();
     finish(fd, holder, true);
     child_dies(&c, SIGTERM);
@@ -185,7 +185,7 @@ static int resetter(char **args)
     struct sigaction own = {.sa_handler = own_handler, .sa_flags = SA_NODEFER}, now;
     be_a_worker();
     sigaction(SIGTERM, &own, NULL);
-    role_serve_threads_deaf(role_listen());
+    role_serve_threads_ignoring(role_listen());
     hear(line, sizeof line);
     bool saw = in_vfork_child(args[0]);
     CHECK(sigaction(SIGTERM, NULL, &now) == 0);
@@ -272,7 +272,7 @@ static int blocked(char **args)
     sigaction(SIGTERM, &act, NULL);
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
-    role_serve_threads_deaf(l);
+    role_serve_threads_ignoring(l);
     CHECK(pthread_create(&t, NULL, unblocks, NULL) == 0);
     sigemptyset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);

@@ -1,5 +1,5 @@
 /* group_fork_timing.c: processes that are made at an awkward moment, or in an awkward way: a child for each connection,
- * a child in the middle of a drain, workers and heirs that come by exec. */
+ * a child in the middle of a drain, workers and successors that come by exec. */
 #include "workers.h"
 
 #include <pthread.h>
@@ -33,7 +33,7 @@ static void accept_and_fork(int l, const char *how)
         if (strcmp(how, "polled") == 0)
             poll(&p, 1, -1);
         if (strcmp(how, "accept") != 0) {
-            say("born %d", (int)getpid());
+            say("forked %d", (int)getpid());
             wait_for_go();
         }
         role_serve(fd);
@@ -69,7 +69,7 @@ static void wait_for_a_client(int l, const char *how)
 static void fork_and_wait(int l, const char *how)
 {
     if (fork_worker(0) == 0) {
-        say("born %d", (int)getpid());
+        say("forked %d", (int)getpid());
         wait_for_a_client(l, how);
         wait_for_go();
         _exit(0);
@@ -141,7 +141,7 @@ static void late_reader(const char *how, bool to_all)
     int fd = client_connect(child_says_number(&c, "port"));
     client_get(fd, "/");
     child_tell(&c, how);
-    pid_t pid = (pid_t)child_says_number(&c, "born");
+    pid_t pid = (pid_t)child_says_number(&c, "forked");
     child_signal(&c, SIGTERM);
     if (to_all)
         kill(pid, SIGTERM);
@@ -183,7 +183,8 @@ static void polled_to_the_parent(void)
     late_reader("polled", false);
 }
 
-/* A child that is made just when it is looked who holds the listeners makes no stranger: all of them are closed. */
+/* A child that is made just when it is looked who holds the listeners makes no process external: all listeners are
+ * closed. */
 static void made_in_the_look(void)
 {
     struct child c;
@@ -226,7 +227,7 @@ static void accepted_late(void)
     pid_t holder = (pid_t)child_says_number(&c, "held");
     is_hidden(&c, port);
     drains_too(&c, holder);
-    poll(NULL, 0, 300); /* longer than a newborn child is waited for */
+    poll(NULL, 0, 300); /* longer than a pre-exec child is waited for */
     finish(fd, holder, true);
     child_dies(&c, SIGTERM);
     CHECK(report_says(&c, "end", "drained") && report_says(&c, "accept_stop", "so_bindtoifindex") &&
@@ -243,7 +244,7 @@ static void accepted_late(void)
 static const char *const waits[] = {"accept", "poll", "epoll_wait", "select"};
 
 /* A child that is forked in a drain takes part in it a moment later; an answer that is quicker says no close option. */
-static void served_by_the_newborn(int fd)
+static void served_by_the_child(int fd)
 {
     struct answer a;
     client_answer(fd, &a);
@@ -262,7 +263,7 @@ static void grows_up(const char *how, bool before)
     pid_t pid = 0;
     if (before) {
         child_tell(&c, line);
-        pid = (pid_t)child_says_number(&c, "born");
+        pid = (pid_t)child_says_number(&c, "forked");
         CHECK(await(sleeps, &pid));
     }
     int queued = client_connect(port); /* keeps the drain from its end */
@@ -273,13 +274,13 @@ static void grows_up(const char *how, bool before)
     if (!before) {
         child_drains(&c);
         child_tell(&c, line);
-        pid = (pid_t)child_says_number(&c, "born");
+        pid = (pid_t)child_says_number(&c, "forked");
     }
     drains_too(&c, pid);
     if (strcmp(how, "accept") != 0)
         child_tell(&c, "accept");
     if (!before || strcmp(how, "accept") != 0)
-        served_by_the_newborn(queued);
+        served_by_the_child(queued);
     close(queued);
     child_dies(&c, SIGTERM);
     CHECK(report_says(&c, "end", "drained"), "%s", child_file(&c, "report"));
@@ -346,14 +347,14 @@ static void exec_joined(int l, int channel, const char *how)
     _exit(1);
 }
 
-/* execs HOW: a master whose one worker comes by exec; "heir": a server that serves on beside it; "late": a worker that
- * starts, beside one that was forked. */
+/* execs HOW: a master whose one worker comes by exec; "successor": a server that serves on beside it; "late": a worker
+ * that starts, beside one that was forked. */
 static int execs(char **args)
 {
     int l = role_listen(), channel[2];
-    bool heir = strcmp(args[0], "heir") == 0;
+    bool successor = strcmp(args[0], "successor") == 0;
     CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel) == 0);
-    if (heir) {
+    if (successor) {
         be_a_worker();
         role_serve(next_client(l));
     }
@@ -367,11 +368,11 @@ static int execs(char **args)
         workers.pid[workers.count++] = pid;
         be_the_master();
     }
-    if (fork_worker(heir ? WORKER_OUTLIVES : 0) == 0)
+    if (fork_worker(successor ? WORKER_OUTLIVES : 0) == 0)
         exec_joined(l, channel[1], args[0]);
     if (strcmp(args[0], "sent") == 0)
         pass(channel[0], l);
-    if (heir)
+    if (successor)
         serve_all(l);
     be_the_master();
 }
@@ -431,7 +432,8 @@ static void exec_worker_waits_unseen(void)
     all_drained(&c, 2, 0);
 }
 
-/* It was exec'd and still starts when the drain begins: the door is left open for it until it shows whose it is. */
+/* It was exec'd and still starts when the drain begins: the listener accepts for it until it shows whether it is a
+ * member. */
 static void worker_starts(const char *how)
 {
     struct child c;
@@ -465,7 +467,7 @@ static void vfork_worker_starts(void)
     worker_starts("late-vfork");
 }
 
-/* It shows that when the others have given it up, and left the door to it: who stands there is served. */
+/* It shows that when the others have given it up, and left the listener to it: clients in the queue are served. */
 static void exec_worker_starts_too_late(void)
 {
     enum { QUEUED = 20 };
@@ -497,19 +499,19 @@ static void exec_worker_starts_too_late(void)
     CHECK(report_number(&c, "aborted") == 0, "%s", child_file(&c, "report"));
 }
 
-static void heir(void)
+static void successor(void)
 {
     struct child c;
     pid_t holder;
     int fd;
     adopt_orphans();
-    child_start(&c, &talking, "execs", "heir", NULL);
+    child_start(&c, &talking, "execs", "successor", NULL);
     long port = child_says_number(&c, "port");
     goes_on(port, 1);
-    pid_t heir_pid = (pid_t)child_says_number(&c, "joined");
-    CHECK(await(sleeps, &heir_pid));
+    pid_t successor_pid = (pid_t)child_says_number(&c, "joined");
+    CHECK(await(sleeps, &successor_pid));
     while (fd = hold_one(&c, port, &holder), holder != c.pid)
-        finish(fd, heir_pid, false);
+        finish(fd, successor_pid, false);
     goes_on(port, 3);
     child_signal(&c, SIGTERM);
     child_logs(&c, "stderr", "accept stopped accept_stop=left_to_others");
@@ -521,8 +523,8 @@ static void heir(void)
           child_file(&c, "report"));
     CHECK(!strstr(child_file(&c, "report"), "\"processes\""), "%s", child_file(&c, "report"));
     goes_on(port, 10);
-    CHECK(kill(heir_pid, SIGTERM) == 0);
-    int status = orphan_wait(heir_pid);
+    CHECK(kill(successor_pid, SIGTERM) == 0);
+    int status = orphan_wait(successor_pid);
     CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM, "status %x", status);
 }
 
@@ -547,7 +549,7 @@ int main(int argc, char **argv)
         {"group/exec/starts", exec_worker_starts},
         {"group/exec/starts-by-vfork", vfork_worker_starts},
         {"group/exec/starts-too-late", exec_worker_starts_too_late},
-        {"group/exec/heir", heir},
+        {"group/exec/successor", successor},
         {NULL, NULL},
     };
     static const struct check_role roles[] = {

@@ -76,7 +76,7 @@ static int first(char **args)
     if (strcmp(args[2], "waits") == 0)
         start_worker(l, 0);
     else
-        role_serve_threads_deaf(l);
+        role_serve_threads_ignoring(l);
     start_other(args[0], path, same);
     role_pause();
 }

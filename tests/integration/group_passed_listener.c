@@ -2,7 +2,7 @@
  *
  * A child that was exec'd holds its parent's listener, and has not shown yet what it is. A worker that
  * has just been sent it (node's cluster replaces one that has ended) says so a moment later: until then nobody must
- * take it for a stranger, to whom the door would be left, and with it all who stand there. An heir says nothing.
+ * take it for a stranger, to whom the door would be left, and with it all who stand there. An successor says nothing.
  *
  * A parent that only binds, and whose workers listen (uvicorn, the primary of node's cluster), holds the queue when
  * they are gone: it waits for the worker that comes in their place. */
@@ -143,7 +143,7 @@ int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"group/passed-listener/a-worker-shows-itself", a_worker_shows_itself},
-        {"group/passed-listener/an-heir-does-not", a_successor_does_not},
+        {"group/passed-listener/an-successor-does-not", a_successor_does_not},
         {"group/passed-listener/a-queue-waits-for-a-worker", queue_waits_for_a_worker},
         {"group/passed-listener/but-not-for-ever", but_not_for_ever},
         {NULL, NULL}};

@@ -146,7 +146,7 @@ static int server(char **args)
         be_the_master();
     }
     be_a_worker();
-    role_serve_threads_deaf(l);
+    role_serve_threads_ignoring(l);
     role_pause();
 }
 
@@ -235,7 +235,7 @@ static int short_of_memory(char **args)
     CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
     int l = role_listen();
     CHECK(setrlimit(RLIMIT_AS, &now) == 0);
-    role_serve_threads_deaf(l);
+    role_serve_threads_ignoring(l);
     role_pause();
 }
 
@@ -312,7 +312,7 @@ static void random_table(struct group_table *m)
     random_words(&m->next_serial, sizeof *m - offsetof(struct group_table, next_serial));
 }
 
-/* Free slots, and others whose kinship goes round in circles; no number is a process's. */
+/* Free slots, and others whose parents form a circle; no number is a process's. */
 static void knotted_table(struct group_table *m)
 {
     m->top = ~0u;

@@ -76,7 +76,7 @@ static void emptied_by_another(void)
     client_get(fd, "/hold");
     child_says(&c, "held");
 
-    int late = client_connect(port); /* and says nothing yet: the door is not held open for it for long */
+    int late = client_connect(port); /* and says nothing yet: the drain does not wait for it for long */
     child_signal(&c, SIGTERM);
     drains_too(&c, busy);
     drains_too(&c, other);

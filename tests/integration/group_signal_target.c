@@ -248,7 +248,7 @@ static void to_one_worker_then_to_the_parent(void)
     CHECK(times(child_file(&g.c, "report"), "\"aborted\":0") >= 4, "%s", child_file(&g.c, "report"));
 }
 
-/* The same with a whole branch: it goes on following the one that ordered it. */
+/* The same with a whole branch: it goes on following its coordinator. */
 static void to_the_middle_then_to_the_parent(void)
 {
     struct child c;
@@ -332,13 +332,13 @@ static void worker_killed(void)
     struct group g;
     pid_t first, second;
     start_group(&g, NULL, "2", NULL);
-    int cut = hold_one(&g.c, g.port, &first), fd = hold_one(&g.c, g.port, &second);
+    int aborted = hold_one(&g.c, g.port, &first), fd = hold_one(&g.c, g.port, &second);
     CHECK(first != second);
     child_signal(&g.c, SIGTERM);
     drains_too(&g.c, first);
     CHECK(kill(first, SIGKILL) == 0);
     gone_by(&g.c, first, SIGKILL);
-    close(cut);
+    close(aborted);
     given_time(second, 50);
     given_time(g.c.pid, 50);
     CHECK(!child_said(&g.c, "gone"), "the other worker is gone");

@@ -115,7 +115,7 @@ UNUSED_ static int passed(int channel)
 /* ---- for tests ---- */
 
 /* Whatever comes until the end of file, which must be clean. Returns the body; checks length and, if wanted,
- * farewell. */
+ * the close option. */
 UNUSED_ static char *whole_answer(int fd, size_t length, bool close_option)
 {
     static char all[BODY + 4096];

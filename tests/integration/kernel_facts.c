@@ -80,7 +80,7 @@ static void *accept_one(void *arg)
     return (void *)(intptr_t)accept((int)(intptr_t)arg, NULL, NULL);
 }
 
-/* Blocked in accept while the door is hidden: neither woken nor deaf. Only its own late handshake could wake it. */
+/* Blocked in accept while the listener is hidden: neither woken nor lost. Only its own late handshake could wake it. */
 static void hiding_leaves_a_blocked_accept(void)
 {
     pthread_t t;

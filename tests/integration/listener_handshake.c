@@ -1,5 +1,5 @@
-/* listener_handshake.c: a handshake that is under way when the door is hidden is completed and served. Loopback cannot
- * show it, so the peer is made by hand, over a TUN device in a network namespace of our own. */
+/* listener_handshake.c: a handshake that is under way when the listener is hidden is completed and served. Loopback
+ * cannot show it, so the peer is made by hand, over a TUN device in a network namespace of our own. */
 #include "loop_server.h"
 
 #include <linux/if.h>
@@ -195,7 +195,7 @@ static void served(struct peer *p)
 
 enum { PEERS = 5 };
 
-/* What becomes of handshakes that were under way: `ms` after the door was hidden their last ACK arrives. */
+/* What becomes of handshakes that were under way: `ms` after the listener was hidden their last ACK arrives. */
 static void completes_after(int ms, const char *idle)
 {
     struct child c;
@@ -368,7 +368,7 @@ static void overflowed_bare(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"listener/handshake/completed-behind-the-hidden-door", at_once},
+        {"listener/handshake/completed-on-a-hidden-listener", at_once},
         {"listener/handshake/completed-later", later},
         {"listener/handshake/never-completed", never},
         {"listener/handshake/overflowed", overflowed_at_once},

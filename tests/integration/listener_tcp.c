@@ -382,15 +382,15 @@ static void group_with_another_process(void)
     int held = client_connect(port), mine[16];
     client_get(held, "/hold");
     child_says(&c, "held");
-    int heir = listener_at(AF_INET, port, false, true);
+    int successor = listener_at(AF_INET, port, false, true);
     child_signal(&c, SIGTERM);
     child_drains(&c);
     has_stopped_accepting(&c);
-    /* All who come now go to the heir, whatever the hash of their ports. */
+    /* All who come now go to the successor, whatever the hash of their ports. */
     for (int i = 0; i < 16; i++) {
         mine[i] = client_connect(port);
-        CHECK(readable(heir, HANG_MS));
-        int fd = accept(heir, NULL, NULL);
+        CHECK(readable(successor, HANG_MS));
+        int fd = accept(successor, NULL, NULL);
         CHECK(fd >= 0 && send(fd, "x", 1, 0) == 1 && recv(mine[i], (char[1]){0}, 1, 0) == 1);
     }
     child_tell(&c, "go");

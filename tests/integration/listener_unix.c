@@ -186,7 +186,7 @@ static void shut(const char *const *args) /* ROLE, KIND of loop, wait|blind */
           child_output(&c));
 }
 
-/* The door is shut while the server waits for clients, with one request held. */
+/* Accepting stops while the server waits for clients, with one request held. */
 static void shut_while_it_waits(const char *const *args) /* ROLE, KIND of loop */
 {
     struct child c;

@@ -341,7 +341,7 @@ static void claim_to_be(struct group_table *m, int slot, pid_t pid)
     who->parent = m->member[0].serial;
     who->parent_at = 0;
     who->pid = who->own_pid = pid;
-    who->born_at = started(pid);
+    who->started_at = started(pid);
     who->state = MEMBER_SERVES;
     m->top = GROUP_TABLE_MAX;
 }
@@ -359,7 +359,7 @@ static int misled(char **args)
         claim_to_be(m, 5, atoi(args[0]));
         claim_to_be(m, 6, getppid());
         m->member[6].pid = m->member[6].own_pid = 1;
-        m->member[6].born_at = started(1);
+        m->member[6].started_at = started(1);
         say("written %d", 1);
         role_pause();
     }
@@ -374,7 +374,7 @@ static void note_hit(int sig)
     hit = sig;
 }
 
-static void numbers_of_strangers(void)
+static void numbers_of_external_processes(void)
 {
     struct child c;
     struct setup s = {.env = {"LASTCALL_TIMEOUT=3s"}};
@@ -402,7 +402,7 @@ static void numbers_of_strangers(void)
     child_dies(&c, SIGTERM);
     CHECK(report_says(&c, "end", "drained") || report_says(&c, "end", "deadline"), "%s", child_file(&c, "report"));
     CHECK(hit == 0, "we were signalled");
-    CHECK(waitpid(victim_pid, NULL, WNOHANG) == 0, "a stranger was signalled");
+    CHECK(waitpid(victim_pid, NULL, WNOHANG) == 0, "an external process was signalled");
     kill(victim_pid, SIGKILL);
     waitpid(victim_pid, NULL, 0);
     close(up[0]);
@@ -492,7 +492,7 @@ int main(int argc, char **argv)
         {"security_a_disk_that_gets_full", a_disk_that_gets_full},
         {"security_control_characters", control_characters},
         {"security_a_set_user_id_program", a_set_user_id_program},
-        {"security_numbers_of_strangers", numbers_of_strangers},
+        {"security_numbers_of_external_processes", numbers_of_external_processes},
         {"security_anything_in_the_table", anything_at_all},
         {0},
     };

@@ -32,7 +32,8 @@ static void got_info(int ret, const siginfo_t *info)
         info->si_pid == getppid(), (int)info->si_uid, info->si_code == SI_QUEUE ? info->si_value.sival_int : 0);
 }
 
-/* ---- sigwait and its kin: each fetches one signal, and says it ---------------------------------------------- */
+/* ---- sigwait and its relatives: each fetches one signal, and says it ----------------------------------------------
+ */
 
 static int fetch_sigwait(void)
 {

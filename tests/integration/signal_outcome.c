@@ -1,5 +1,5 @@
 /* signal_outcome.c: who is drained, by which signal, and what becomes of it: ignored and default dispositions, the
- * variables, a second signal, processes born of the server. */
+ * variables, a second signal, processes that the server forks. */
 #include "check.h"
 
 #include <dirent.h>
@@ -403,7 +403,7 @@ static void the_deadline_ends_it(void)
     close(fd);
 }
 
-/* ---- processes born of the server ----------------------------------------------------------------------- */
+/* ---- processes that the server forks ----------------------------------------------------------------------- */
 
 /* forker: a child by fork that waits, and one by fork and exec. */
 static int forker(char **args)

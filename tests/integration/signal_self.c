@@ -173,7 +173,7 @@ static int end_in_drain(char **args)
 {
     (void)args;
     char line[16];
-    role_serve_threads_deaf(role_listen());
+    role_serve_threads_ignoring(role_listen());
     hear(line, sizeof line);
     role_hear();
     say("raises");

@@ -120,7 +120,7 @@ static int waiter(char **args)
     return 40 + got;
 }
 
-/* The release, which our pump sends to the process. */
+/* The delivery, which the drain thread sends to the process. */
 static bool is_sent(void *arg)
 {
     const struct child *c = arg;

@@ -1,4 +1,4 @@
-/* sockets.h: sockets of every kind that the tests of doors, descriptors and kernel facts need. All of these
+/* sockets.h: sockets of every kind that the tests of listeners, descriptors and kernel facts need. All of these
  * fail the test (or the role) that calls them. */
 #ifndef SOCKETS_H
 #define SOCKETS_H

@@ -150,7 +150,7 @@ UNUSED_ static void goes_on(long port, int n)
     }
 }
 
-/* Its door is closed (LASTCALL_LOG=debug): new clients are refused. */
+/* It has stopped accepting (LASTCALL_LOG=debug): new clients are refused. */
 UNUSED_ static void is_hidden(struct child *c, long port)
 {
     char line[64];
@@ -160,8 +160,8 @@ UNUSED_ static void is_hidden(struct child *c, long port)
     CHECK(err == -ECONNREFUSED, "%d", err);
 }
 
-/* Its door closes in this way (LASTCALL_LOG=debug), if a process that has just been exec'd shows what it is within the
- * second for which it is waited for. */
+/* It stops accepting in this way (LASTCALL_LOG=debug), if a process that has just been exec'd shows what it is within
+ * the second for which it is waited for. */
 UNUSED_ static void closes_if_in_time(struct child *c, const char *how)
 {
     char line[64];

@@ -122,7 +122,7 @@ static inline void server_write(struct server *s, const size_t *len, size_t coun
         SERVER_CHECK(done <= plan.taken);
         SERVER_CHECK(sent < plan.wire || (done == plan.taken && s->r.unsent == 0 && s->r.done == plan.ends));
         SERVER_CHECK(!s->r.done || s->r.unsent == 0);
-        SERVER_CHECK(!s->r.unsent || s->at + done < s->len); /* owed bytes have bytes behind them */
+        SERVER_CHECK(!s->r.unsent || s->at + done < s->len); /* unsent bytes have bytes behind them */
         s->at += done;
     }
     for (size_t i = 0; i < count; i++)

@@ -1,4 +1,4 @@
-/* test_conn.c: both directions of a connection together: what is owed, when it is in flight, when we no longer
+/* test_conn.c: both directions of a connection together: what is outstanding, when it is in flight, when we no longer
  * understand it, and in which of several heads the close option belongs. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -287,8 +287,8 @@ static void too_many_kinds_are_opaque(void **unused UNUSED)
 
 /* ---- where the close option belongs ---- */
 
-/* `in` has been read; would the program now write `out`, which of its heads is the last one owed? `at` is marked in
- * `out` by a '|', which is not sent; none: no such head. */
+/* `in` has been read; would the program now write `out`, which of its heads is the last outstanding one? `at` is marked
+ * in `out` by a '|', which is not sent; none: no such head. */
 struct placement {
     const char *name, *in, *sent, *out;
     bool more;

@@ -51,7 +51,7 @@ static void nothing_without_a_signal(void **unused UNUSED)
 static void idle_server_is_released_at_once(void **unused UNUSED)
 {
     drain_signal(&d, at(0));
-    STEP(0, DRAIN_STOPPING_ACCEPT, YES, NO, 0); /* the census is older than the closed door: ask again, at once */
+    STEP(0, DRAIN_STOPPING_ACCEPT, YES, NO, 0); /* the census is older than the stop of accepting: ask again, at once */
     STEP(0, DRAIN_DONE, NO, YES, -1);
     STEP(1, DRAIN_DONE, NO, NO, -1); /* and only once */
     assert_false(d.expired || d.again);
@@ -158,7 +158,7 @@ static void handshakes_that_never_complete(void **unused UNUSED)
     drain_signal(&d, at(0));
     STEP(100, DRAIN_STOPPING_ACCEPT, YES, NO, 100);
     c.half_open = 1;
-    STEP(101, DRAIN_STOPPING_ACCEPT, NO, NO, 500); /* counted from the door, not from the signal */
+    STEP(101, DRAIN_STOPPING_ACCEPT, NO, NO, 500); /* counted from the stop of accepting, not from the signal */
     STEP(499, DRAIN_STOPPING_ACCEPT, NO, NO, 500);
     STEP(500, DRAIN_DONE, NO, YES, -1);
 }
@@ -193,20 +193,20 @@ static void handshakes_that_nobody_can_count(void **unused UNUSED)
 
 static void everything_outstanding_is_waited_for(void **unused UNUSED)
 {
-    unsigned *const owed[] = {&c.in_flight, &c.idle, &c.ending};
-    for (unsigned i = 0; i < COUNT(owed); i++) {
+    unsigned *const left[] = {&c.in_flight, &c.idle, &c.ending};
+    for (unsigned i = 0; i < COUNT(left); i++) {
         begin(NULL);
         drain_signal(&d, at(0));
-        *owed[i] = 1;
+        *left[i] = 1;
         STEP(0, DRAIN_STOPPING_ACCEPT, YES, NO, 0);
         STEP(0, DRAIN_EMPTYING, NO, NO, 25000);
         STEP(24999, DRAIN_EMPTYING, NO, NO, 25000);
-        *owed[i] = 0;
+        *left[i] = 0;
         STEP(24999, DRAIN_DONE, NO, YES, -1);
     }
 }
 
-static void late_comers_at_the_closed_door(void **unused UNUSED)
+static void late_comers_after_the_stop(void **unused UNUSED)
 {
     drain_signal(&d, at(0));
     c.in_flight = 1;
@@ -345,22 +345,22 @@ static void leader_wakes_for_a_member_that_gets_too_old(void **unused UNUSED)
     STEP(1, DRAIN_EMPTYING, NO, NO, 400);
 }
 
-static void led_by(enum drain_phase phase)
+static void coordinated_by(enum drain_phase phase)
 {
     c.participant = true;
     c.coordinator_phase = (uint8_t)phase;
 }
 
-/* The leader's delay is what counts, not ours. */
+/* The coordinator's delay is what counts, not ours. */
 static void led_ducks_as_long_as_its_leader(void **unused UNUSED)
 {
     drain_signal(&d, at(0));
-    led_by(DRAIN_SERVING); /* its order came before its own first step */
+    coordinated_by(DRAIN_SERVING); /* its command came before its own first step */
     STEP(0, DRAIN_LAME_DUCK, NO, NO, 25000);
-    led_by(DRAIN_LAME_DUCK);
+    coordinated_by(DRAIN_LAME_DUCK);
     STEP(500, DRAIN_LAME_DUCK, NO, NO, 25000);
     assert_false(drain_may_close_idle(&d));
-    led_by(DRAIN_STOPPING_ACCEPT);
+    coordinated_by(DRAIN_STOPPING_ACCEPT);
     STEP(600, DRAIN_STOPPING_ACCEPT, YES, NO, 600);
     assert_true(drain_may_close_idle(&d));
 }
@@ -370,10 +370,10 @@ static void led_has_no_delay_of_its_own(void **unused UNUSED)
     o.delay = 2000 * MS;
     o.delay_quiet = 1000 * MS;
     drain_signal(&d, at(0));
-    led_by(DRAIN_LAME_DUCK);
+    coordinated_by(DRAIN_LAME_DUCK);
     STEP(0, DRAIN_LAME_DUCK, NO, NO, 25000);
     STEP(2001, DRAIN_LAME_DUCK, NO, NO, 25000);
-    led_by(DRAIN_EMPTYING);
+    coordinated_by(DRAIN_EMPTYING);
     STEP(2002, DRAIN_STOPPING_ACCEPT, YES, NO, 2002);
 }
 
@@ -382,7 +382,7 @@ static void led_catches_up_with_its_leader(void **unused UNUSED)
     for (int phase = DRAIN_STOPPING_ACCEPT; phase <= DRAIN_DRAINED; phase++) {
         begin(NULL);
         drain_signal(&d, at(0));
-        led_by((enum drain_phase)phase);
+        coordinated_by((enum drain_phase)phase);
         STEP(0, DRAIN_STOPPING_ACCEPT, YES, NO, 0); /* one step each: its own listeners are to be closed too */
         STEP(0, DRAIN_DRAINED, NO, NO, 25000);
     }
@@ -391,16 +391,16 @@ static void led_catches_up_with_its_leader(void **unused UNUSED)
 static void led_is_drained_and_stays(void **unused UNUSED)
 {
     drain_signal(&d, at(0));
-    led_by(DRAIN_STOPPING_ACCEPT);
+    coordinated_by(DRAIN_STOPPING_ACCEPT);
     c.in_flight = 1;
     STEP(0, DRAIN_STOPPING_ACCEPT, YES, NO, 0);
     STEP(0, DRAIN_EMPTYING, NO, NO, 25000);
     c.in_flight = 0;
-    led_by(DRAIN_EMPTYING);
+    coordinated_by(DRAIN_EMPTYING);
     STEP(10, DRAIN_DRAINED, NO, NO, 25000);
     assert_true(drain_may_close_idle(&d));
     STEP(20, DRAIN_DRAINED, NO, NO, 25000);
-    led_by(DRAIN_DONE);
+    coordinated_by(DRAIN_DONE);
     STEP(30, DRAIN_DONE, NO, YES, -1);
     assert_false(d.expired || d.again);
     assert_int_equal(d.delivered_at, at(30));
@@ -408,22 +408,22 @@ static void led_is_drained_and_stays(void **unused UNUSED)
 
 static void drained_and_back(void **unused UNUSED)
 {
-    unsigned *const owed[] = {&c.queued, &c.in_flight, &c.idle, &c.ending, &c.members};
-    for (unsigned i = 0; i < COUNT(owed); i++) {
+    unsigned *const left[] = {&c.queued, &c.in_flight, &c.idle, &c.ending, &c.members};
+    for (unsigned i = 0; i < COUNT(left); i++) {
         begin(NULL);
         drain_signal(&d, at(0));
-        led_by(DRAIN_EMPTYING);
+        coordinated_by(DRAIN_EMPTYING);
         STEP(0, DRAIN_STOPPING_ACCEPT, YES, NO, 0);
         STEP(0, DRAIN_DRAINED, NO, NO, 25000);
-        *owed[i] = 1; /* a connection that another process has passed on */
+        *left[i] = 1; /* a connection that another process has passed on */
         STEP(1, DRAIN_EMPTYING, NO, NO, 25000);
         assert_int_equal(d.accept_stopped_at, at(0));
-        *owed[i] = 0;
+        *left[i] = 0;
         STEP(2, DRAIN_DRAINED, NO, NO, 25000);
     }
 }
 
-/* The leader was freed in the middle of anything: so are we. */
+/* The coordinator delivered in the middle of anything: so does this participant. */
 static void free_in_any_phase(void **unused UNUSED)
 {
     for (int phase = DRAIN_LAME_DUCK; phase <= DRAIN_DRAINED; phase++) {
@@ -431,7 +431,7 @@ static void free_in_any_phase(void **unused UNUSED)
         drain_signal(&d, at(0));
         d.phase = (uint8_t)phase;
         c.in_flight = c.queued = 1;
-        led_by(DRAIN_DONE);
+        coordinated_by(DRAIN_DONE);
         STEP(1, DRAIN_DONE, NO, YES, -1);
         assert_false(d.expired || d.again);
         STEP(2, DRAIN_DONE, NO, NO, -1);
@@ -441,39 +441,39 @@ static void free_in_any_phase(void **unused UNUSED)
 static void leaders_second_signal_is_ours(void **unused UNUSED)
 {
     drain_signal(&d, at(0));
-    led_by(DRAIN_EMPTYING);
+    coordinated_by(DRAIN_EMPTYING);
     c.in_flight = 1;
     STEP(0, DRAIN_STOPPING_ACCEPT, YES, NO, 0);
     STEP(0, DRAIN_EMPTYING, NO, NO, 25000);
     c.coordinator_again = true;
-    STEP(5, DRAIN_DONE, NO, YES, -1); /* DRAIN_REPEAT was the leader's to look at */
+    STEP(5, DRAIN_DONE, NO, YES, -1); /* DRAIN_REPEAT was the coordinator's to look at */
     assert_true(d.again);
     assert_false(d.expired);
 }
 
-static void deadline_of_one_that_is_led(void **unused UNUSED)
+static void deadline_of_a_participant(void **unused UNUSED)
 {
-    for (int leaders = DRAIN_SERVING; leaders <= DRAIN_DRAINED; leaders++) {
+    for (int phase = DRAIN_SERVING; phase <= DRAIN_DRAINED; phase++) {
         begin(NULL);
         o.timeout = 700 * MS;
         drain_signal(&d, at(0));
-        led_by((enum drain_phase)leaders);
-        STEP(0, leaders < DRAIN_STOPPING_ACCEPT ? DRAIN_LAME_DUCK : DRAIN_STOPPING_ACCEPT,
-             leaders >= DRAIN_STOPPING_ACCEPT, NO, leaders < DRAIN_STOPPING_ACCEPT ? 700 : 0);
-        STEP(699, leaders < DRAIN_STOPPING_ACCEPT ? DRAIN_LAME_DUCK : DRAIN_DRAINED, NO, NO, 700);
-        STEP(700, DRAIN_DONE, NO, YES, -1); /* even drained: its leader may hang */
+        coordinated_by((enum drain_phase)phase);
+        STEP(0, phase < DRAIN_STOPPING_ACCEPT ? DRAIN_LAME_DUCK : DRAIN_STOPPING_ACCEPT, phase >= DRAIN_STOPPING_ACCEPT,
+             NO, phase < DRAIN_STOPPING_ACCEPT ? 700 : 0);
+        STEP(699, phase < DRAIN_STOPPING_ACCEPT ? DRAIN_LAME_DUCK : DRAIN_DRAINED, NO, NO, 700);
+        STEP(700, DRAIN_DONE, NO, YES, -1); /* even drained: its coordinator may hang */
         assert_true(d.expired);
     }
 }
 
-/* Without a deadline nothing but the leader's word ends it. */
+/* Without a deadline nothing but the coordinator ends it. */
 static void led_without_deadline(void **unused UNUSED)
 {
     o.timeout = 0;
     drain_signal(&d, at(0));
-    led_by(DRAIN_LAME_DUCK);
+    coordinated_by(DRAIN_LAME_DUCK);
     STEP(0, DRAIN_LAME_DUCK, NO, NO, -1);
-    led_by(DRAIN_STOPPING_ACCEPT);
+    coordinated_by(DRAIN_STOPPING_ACCEPT);
     STEP(1, DRAIN_STOPPING_ACCEPT, YES, NO, 1);
     STEP(1, DRAIN_DRAINED, NO, NO, -1);
     STEP((int64_t)1000 * 3600, DRAIN_DRAINED, NO, NO, -1);
@@ -482,7 +482,7 @@ static void led_without_deadline(void **unused UNUSED)
 static void leader_gone_and_nothing_owed(void **unused UNUSED)
 {
     drain_signal(&d, at(0));
-    led_by(DRAIN_EMPTYING);
+    coordinated_by(DRAIN_EMPTYING);
     STEP(0, DRAIN_STOPPING_ACCEPT, YES, NO, 0);
     STEP(0, DRAIN_DRAINED, NO, NO, 25000);
     c.participant = false;
@@ -490,20 +490,20 @@ static void leader_gone_and_nothing_owed(void **unused UNUSED)
     assert_false(d.expired || d.again);
 }
 
-/* Then it leads itself, and a leader waits for nobody's word: it is not drained as long as anything is owed. */
+/* Then it coordinates itself, and waits for no other: it is not drained as long as anything is outstanding. */
 static void leader_gone_and_something_owed(void **unused UNUSED)
 {
-    unsigned *const owed[] = {&c.in_flight, &c.members};
-    for (unsigned i = 0; i < COUNT(owed); i++) {
+    unsigned *const left[] = {&c.in_flight, &c.members};
+    for (unsigned i = 0; i < COUNT(left); i++) {
         begin(NULL);
         drain_signal(&d, at(0));
-        led_by(DRAIN_EMPTYING);
+        coordinated_by(DRAIN_EMPTYING);
         STEP(0, DRAIN_STOPPING_ACCEPT, YES, NO, 0);
         STEP(0, DRAIN_DRAINED, NO, NO, 25000);
         c.participant = false;
-        *owed[i] = 1;
+        *left[i] = 1;
         STEP(9, DRAIN_EMPTYING, NO, NO, 25000);
-        *owed[i] = 0;
+        *left[i] = 0;
         STEP(10, DRAIN_DONE, NO, YES, -1);
     }
 }
@@ -512,7 +512,7 @@ static void leader_gone_in_the_duck(void **unused UNUSED)
 {
     o.delay = 300 * MS;
     drain_signal(&d, at(0));
-    led_by(DRAIN_LAME_DUCK);
+    coordinated_by(DRAIN_LAME_DUCK);
     STEP(0, DRAIN_LAME_DUCK, NO, NO, 25000);
     c.participant = false;
     STEP(100, DRAIN_LAME_DUCK, NO, NO, 300); /* our own delay, from our own signal */
@@ -520,11 +520,11 @@ static void leader_gone_in_the_duck(void **unused UNUSED)
     STEP(300, DRAIN_DONE, NO, YES, -1);
 }
 
-static void led_waits_at_its_own_door(void **unused UNUSED)
+static void participant_waits_for_its_own_queue(void **unused UNUSED)
 {
     o.idle = 400 * MS;
     drain_signal(&d, at(0));
-    led_by(DRAIN_EMPTYING);
+    coordinated_by(DRAIN_EMPTYING);
     STEP(50, DRAIN_STOPPING_ACCEPT, YES, NO, 50);
     c.queued = 1;
     STEP(60, DRAIN_STOPPING_ACCEPT, NO, NO, 25000);
@@ -560,7 +560,7 @@ static void lone_until_the_others_are_told_too(void **unused UNUSED)
     drain_signal(&d, at(0));
     c.alone_until = at(100);
     STEP(0, DRAIN_LAME_DUCK, NO, NO, 100);
-    led_by(DRAIN_STOPPING_ACCEPT);
+    coordinated_by(DRAIN_STOPPING_ACCEPT);
     STEP(20, DRAIN_STOPPING_ACCEPT, YES, NO, 20);
 }
 
@@ -597,7 +597,7 @@ static void leaving_waits_for_what_is_in_flight(void **unused UNUSED)
 static void leaving_waits_for_no_leader(void **unused UNUSED)
 {
     drain_signal(&d, at(0));
-    led_by(DRAIN_LAME_DUCK);
+    coordinated_by(DRAIN_LAME_DUCK);
     c.leaving = true;
     c.in_flight = 1;
     STEP(0, DRAIN_LAME_DUCK, NO, NO, 25000);
@@ -770,11 +770,11 @@ static void participants_guard_with_their_coordinator(void **unused UNUSED)
         memset(&c, 0, sizeof c);
         drain_signal(&d, at(0));
         d.phase = (uint8_t)phase;
-        led_by(DRAIN_GUARDING);
+        coordinated_by(DRAIN_GUARDING);
         c.in_flight = 1;
         GUARD_STEP(10, DRAIN_GUARDING, YES, NO, NO, 10);
         GUARD_STEP(11, DRAIN_GUARDING, NO, NO, NO, 25000);
-        led_by(DRAIN_DONE);
+        coordinated_by(DRAIN_DONE);
         GUARD_STEP(12, DRAIN_GUARDING, NO, NO, NO, 25000);
         GUARD_STEP(25000, DRAIN_DONE, NO, YES, YES, -1);
     }
@@ -810,7 +810,7 @@ int main(void)
         T(handshakes_that_nobody_can_count),
         T(handshakes_while_the_queue_moves),
         T(everything_outstanding_is_waited_for),
-        T(late_comers_at_the_closed_door),
+        T(late_comers_after_the_stop),
         T(wakes_for_the_first_idle_window),
         T(deadline_from_the_signal),
         T(deadline_ends_the_lame_duck_too),
@@ -829,12 +829,12 @@ int main(void)
         T(drained_and_back),
         T(free_in_any_phase),
         T(leaders_second_signal_is_ours),
-        T(deadline_of_one_that_is_led),
+        T(deadline_of_a_participant),
         T(led_without_deadline),
         T(leader_gone_and_nothing_owed),
         T(leader_gone_and_something_owed),
         T(leader_gone_in_the_duck),
-        T(led_waits_at_its_own_door),
+        T(participant_waits_for_its_own_queue),
         T(lone_member_goes_on_for_a_moment),
         T(lone_and_delay_are_not_added),
         T(lone_until_the_others_are_told_too),

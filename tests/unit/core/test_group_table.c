@@ -107,8 +107,8 @@ static void a_claim_fills_the_slot(void **unused UNUSED)
     const struct member *r = &m->member[root], *c = &m->member[child];
     assert_int_equal(r->state, MEMBER_SERVES);
     assert_int_equal(c->state, MEMBER_STARTING);
-    assert_int_equal(r->born_at, 77);
-    assert_int_equal(c->born_at, 78);
+    assert_int_equal(r->started_at, 77);
+    assert_int_equal(c->started_at, 78);
     assert_int_not_equal(r->serial, 0);
     assert_int_not_equal(c->serial, r->serial);
     assert_int_equal(r->flags, MEMBER_FORKS);
@@ -131,7 +131,7 @@ static void a_slot_taken_again_knows_nothing_of_the_last(void **unused UNUSED)
     int second = group_table_claim(m, MEMBER_NONE, MEMBER_STARTING, 5);
     assert_int_equal(second, first);
     assert_int_not_equal(serial(second), before);
-    struct member want = {.state = MEMBER_STARTING, .serial = serial(second), .born_at = 5};
+    struct member want = {.state = MEMBER_STARTING, .serial = serial(second), .started_at = 5};
     assert_memory_equal(&m->member[second], &want, sizeof want);
 }
 
@@ -465,7 +465,7 @@ static void listeners_of_those_that_have_left_are_free(void **unused UNUSED)
         assert_int_equal(group_table_holders(m, 7, serial(worker)), HOLDERS_EXTERNAL);
         leave(worker, i & 1);
         if (i & 1)
-            m->member[worker].state = MEMBER_FREE; /* buried */
+            m->member[worker].state = MEMBER_FREE; /* reaped */
     }
     group_table_set_holders(m, 7, serial(root), true);
     assert_int_equal(group_table_holders(m, 7, serial(root)), HOLDERS_MEMBERS);
@@ -651,8 +651,8 @@ static void never_out_of_scope_while_others_leave(void **unused UNUSED)
 static void *dither(void *unused UNUSED)
 {
     while (!__atomic_load_n(&stop, __ATOMIC_ACQUIRE)) {
-        uint32_t *state = &m->member[1].state, born = MEMBER_STARTING, serves = MEMBER_SERVES;
-        __atomic_compare_exchange_n(state, &born, MEMBER_SERVES, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+        uint32_t *state = &m->member[1].state, starting = MEMBER_STARTING, serves = MEMBER_SERVES;
+        __atomic_compare_exchange_n(state, &starting, MEMBER_SERVES, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
         __atomic_compare_exchange_n(state, &serves, MEMBER_STARTING, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
     }
     return NULL;

@@ -315,7 +315,7 @@ static void test_nothing_on_the_wire(void **state)
     assert_int_equal(http1_close_commit(&r, &plan, 0), 15);
 }
 
-/* Cut in the middle of close: the rest is owed, and goes out first. */
+/* Cut in the middle of close: the rest is outstanding, and goes out first. */
 static void test_owed(void **state)
 {
     (void)state;

@@ -368,7 +368,7 @@ static void piece(struct text *t, enum report_json *at, int which)
     }
 }
 
-/* As the pump does it: a buffer of its own for each piece, appended to what was written before. */
+/* As the drain thread does it: a buffer of its own for each piece, appended to what was written before. */
 static bool stream(char *whole, size_t room_for, enum report_json *at, int which, size_t size)
 {
     struct text t;
@@ -535,7 +535,7 @@ static void names_every_end(void **state UNUSED)
     assert_string_equal(report_end_name(REPORT_EXIT), "exit");
 }
 
-/* The pump's buffer must hold any report without its arrays, and any process. */
+/* The report's buffer must hold any report without its arrays, and any process. */
 static void largest_pieces_fit_in_a_kilobyte(void **state UNUSED)
 {
     struct report r;
