@@ -1,9 +1,11 @@
-/* shim_process.c: the process forks, becomes another program, exits. */
+/* shim_process.c: the process forks, becomes another program, locks itself into a sandbox, exits. */
 #include "shim.h"
 
 #include "compat/node_cluster.h"
+#include "group/environment.h"
 #include "group/member.h"
 #include "group/peers.h"
+#include "process/sandbox.h"
 #include "signal/deliver.h"
 #include "sys/sigmask.h"
 #include "track/conn_log.h"
@@ -114,6 +116,35 @@ void shim_exec_failed(int sig, uint64_t mask)
 {
     deliver_exec_failed(sig, mask);
     member_exec_failed();
+}
+
+/* A filter that would end the process for a call that lastcall makes, and the program does not, leaves one way:
+ * lastcall makes no call any more, and everything passes through as without it. */
+bool shim_sandbox_begin(const struct sock_fprog *filter)
+{
+    static uint8_t said;
+    if (self_off() || deferred_draining() || (self_armed() && !self_is_our_process()) ||
+        (filter && sandbox_spares(filter)))
+        return false;
+    log_cannot_watch("the program installs a seccomp filter that ends it at calls of lastcall: from then on everything "
+                     "passes through, and nothing is drained",
+                     &said);
+    dispositions_give_back();
+    dispositions_refuse_commands();
+    return true;
+}
+
+void shim_sandbox_end(bool installed)
+{
+    if (!installed) {
+        if (self_armed())
+            shim_hold_signals();
+        return;
+    }
+    member_leave();
+    self_switch_off();
+    slots_drop();
+    environment_switch_off();
 }
 
 void shim_exit(void)

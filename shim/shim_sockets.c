@@ -73,17 +73,6 @@ static struct listener *listener_of_accept(int lfd)
     return LIKELY(l != NULL) ? l : adopt_listener(lfd);
 }
 
-static void accepted_in_drain(struct listener *l)
-{
-    nsec_t now = clock_now();
-    __atomic_store_n(&stats.last_accept_at, now, __ATOMIC_RELEASE);
-    if (listeners_is_stopped(l))
-        STORE(l->moved_at, now);
-    wake_changed(NULL);
-    if (l->shared)
-        group_queue_moved(listeners_is_stopped(l) ? now : 0);
-}
-
 void shim_accepted(int lfd, int fd)
 {
     struct listener *l = listener_of_accept(lfd);
@@ -96,24 +85,19 @@ void shim_accepted(int lfd, int fd)
     internal_accepted(l);
     show_accepts(l);
     if (deferred_draining() && !left_alone_listener(l))
-        accepted_in_drain(l);
+        drain_accepted(l);
 }
 
-/* A process that receives a stream socket is one that serves. */
-void shim_received(int fd)
+static void received_listener(int fd)
+{
+    const struct listener *l = adopt_listener(fd);
+    if (l && !l->ignored)
+        show(MEMBER_RECEIVED);
+}
+
+static void received_connection(int fd)
 {
     struct sock_address local, peer;
-    bool unix_, listening;
-    if (slot_of(fd) != 0)
-        fds_forget(fd); /* a number that is new cannot be what we knew */
-    if (self_off() || slot_of(fd) != 0 || !sock_is_stream(fd, &unix_, &listening) || unix_)
-        return;
-    if (listening) {
-        const struct listener *l = adopt_listener(fd);
-        if (l && !l->ignored)
-            show(MEMBER_RECEIVED);
-        return;
-    }
     if (!sock_local(fd, &local) || !sock_peer(fd, &peer))
         return;
     shim_arm();
@@ -122,6 +106,20 @@ void shim_received(int fd)
         conn_share(c); /* the sender may hold it still */
         show(MEMBER_RECEIVED);
     }
+}
+
+/* A process that receives a stream socket is one that serves. */
+void shim_received(int fd)
+{
+    bool unix_, listening;
+    if (slot_of(fd) != 0)
+        fds_forget(fd); /* a number that is new cannot be what we knew */
+    if (self_off() || slot_of(fd) != 0 || !sock_is_stream(fd, &unix_, &listening) || unix_)
+        return;
+    if (listening)
+        received_listener(fd);
+    else
+        received_connection(fd);
 }
 
 void shim_waits(int lfd)

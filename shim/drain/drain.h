@@ -36,6 +36,10 @@ void drain_accept_ends(int lfd);
 /* accept() on lfd failed with err. True: call it again. *err may be changed. */
 bool drain_accept_failed(int lfd, int *err);
 
+/* A connection was accepted from l, which is not left alone, and is tracked. */
+struct listener;
+void drain_accepted(struct listener *l);
+
 /* The program ends itself, and no drain has begun (it has been stopped by another signal, or exits for a reason of its
  * own): requests in flight are said in one log line. Any thread, any signal handler. */
 void undrained_end(void);

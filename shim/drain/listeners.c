@@ -6,6 +6,7 @@
 #include "drain/placeholder.h"
 #include "drain/unix_paths.h"
 #include "group/member.h"
+#include "process/clock.h"
 #include "process/config.h"
 #include "process/stats.h"
 #include "process/wake.h"
@@ -387,4 +388,15 @@ bool drain_accept_failed(int lfd, int *err)
     /* An accept that was at the old listener while the placeholder came. */
     *err = EAGAIN;
     return !fd_is_nonblocking(lfd);
+}
+
+void drain_accepted(struct listener *l)
+{
+    nsec_t now = clock_now();
+    __atomic_store_n(&stats.last_accept_at, now, __ATOMIC_RELEASE);
+    if (listeners_is_stopped(l))
+        STORE(l->moved_at, now);
+    wake_changed(NULL);
+    if (l->shared)
+        group_queue_moved(listeners_is_stopped(l) ? now : 0);
 }

@@ -1,12 +1,9 @@
-/* shim_sandbox.c: the program locks itself into a seccomp filter. A filter that would end the process for a call that
- * lastcall makes, and the program does not, leaves one way: lastcall makes no call any more, and everything passes
- * through as without it. */
-#include "shim.h"
+/* sandbox.c: see sandbox.h. */
+#include "process/sandbox.h"
 
 #include "core/seccomp_filter.h"
-#include "group/environment.h"
-#include "group/member.h"
 #include "sys/map.h"
+#include "sys/syscall.h"
 
 #include <linux/filter.h>
 
@@ -82,39 +79,13 @@ static const uint16_t calls[] = {
     SYS_write,
 };
 
-static bool spares_all(const struct sock_fprog *p)
+bool sandbox_spares(const struct sock_fprog *filter)
 {
     struct seccomp_state *states = map_zeroed(SECCOMP_FILTER_MAX * sizeof *states);
     bool spares = states != NULL;
     for (unsigned i = 0; i < COUNT(calls) && spares; i++)
-        spares = seccomp_filter_spares((const void *)p->filter, p->len, ARCH_AUDIT, calls[i], states);
+        spares = seccomp_filter_spares((const void *)filter->filter, filter->len, ARCH_AUDIT, calls[i], states);
     if (states)
         map_free(states, SECCOMP_FILTER_MAX * sizeof *states);
     return spares;
-}
-
-bool shim_sandbox_begin(const struct sock_fprog *filter)
-{
-    static uint8_t said;
-    if (self_off() || deferred_draining() || (self_armed() && !self_is_our_process()) || (filter && spares_all(filter)))
-        return false;
-    log_cannot_watch("the program installs a seccomp filter that ends it at calls of lastcall: from then on everything "
-                     "passes through, and nothing is drained",
-                     &said);
-    dispositions_give_back();
-    dispositions_refuse_commands();
-    return true;
-}
-
-void shim_sandbox_end(bool installed)
-{
-    if (!installed) {
-        if (self_armed())
-            shim_hold_signals();
-        return;
-    }
-    member_leave();
-    self_switch_off();
-    slots_drop();
-    environment_switch_off();
 }

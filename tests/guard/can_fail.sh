@@ -8,7 +8,7 @@ cc=${CC:-cc}
 
 make_tree()
 {
-    mkdir -p tree/shim/core tree/shim/sys tree/shim/group tree/shim/hook tree/shim/go tree/shim/launcher/host tree/shim/launcher/run tree/shim/man tree/tests/guard
+    mkdir -p tree/shim/core tree/shim/sys tree/shim/process tree/shim/group tree/shim/hook tree/shim/go tree/shim/launcher/host tree/shim/launcher/run tree/shim/man tree/tests/guard
     cp "$guards"/*.sh tree/tests/guard/
     : >tree/tests/guard/layers.exceptions
     cd tree || exit 1
@@ -36,7 +36,7 @@ int *libc_where(void) { return __errno_location ? __errno_location() : 0; }
 END
     echo 'int group_size(void);' >shim/group/group.h
     printf '#include "base.h"\n#include "group/group.h"\nint *libc_where(void);\nint group_size(void) { return *libc_where(); }\n' >shim/group/group.c
-    printf 'typedef unsigned short uint16_t;\nenum { SYS_read };\nstatic const uint16_t calls[] = {\n    SYS_read,\n};\n' >shim/shim_sandbox.c
+    printf 'typedef unsigned short uint16_t;\nenum { SYS_read };\nstatic const uint16_t calls[] = {\n    SYS_read,\n};\n' >shim/process/sandbox.c
     echo 'void run_all(void) {}' >shim/launcher/run/run.c
     echo 'void clock_read(void) {}' >shim/launcher/host/clock.c
     cat >shim/hook/hooks.def <<'END'
@@ -200,7 +200,7 @@ verdict "$({
     together
     expect layers 'shim/group/group.h is longer than 120 lines: 121' 'yes "" | head -n 120 >>shim/group/group.h'
     expect layers 'shim/shim.h is longer than 90 lines: 91' 'yes "" | head -n 91 >>shim/shim.h'
-    expect layers 'shim/shim_*.c are longer than 400 lines in all: 401' 'yes "" | head -n 200 >shim/shim_a.c; yes "" | head -n 196 >shim/shim_b.c'
+    expect layers 'shim/shim_*.c are longer than 400 lines in all: 401' 'yes "" | head -n 200 >shim/shim_a.c; yes "" | head -n 201 >shim/shim_b.c'
     apart
     members=$(seq -f 'int m%.0f;' 31)
     expect layers 'has a struct big with more than 32 members: 33' "echo 'struct big { /* ; */ $members struct { int x, y; } s; int (*f)(int, int); };' >>shim/group/group.h"
@@ -241,7 +241,7 @@ verdict "$({
     expect no_self_call 'has a relocation against getpid' 'echo "int getpid(void); int h(void) { return getpid(); }" >>shim/sys/libc.c'
     apart
 
-    expect sandbox_calls 'SYS_kill is called, and not in shim/shim_sandbox.c' 'echo "enum { SYS_kill }; int sys2(int, int, int); int f(void) { return sys2(SYS_kill, 1, 2); }" >>shim/group/group.c; link=-Wl,--unresolved-symbols=ignore-all'
+    expect sandbox_calls 'SYS_kill is called, and not in shim/process/sandbox.c' 'echo "enum { SYS_kill }; int sys2(int, int, int); int f(void) { return sys2(SYS_kill, 1, 2); }" >>shim/group/group.c; link=-Wl,--unresolved-symbols=ignore-all'
 
     expect go_small 'go_ends is not there' 'sed -i "/go_ends/d" shim/go/syscall6.c'
     expect go_small 'go_begins needs the stack' 'echo "__attribute__((noinline)) int f(int a) { __asm__ volatile (\"\"); return a; } int g(int a) { return f(f(a)); }" >>shim/go/syscall6.c; sed -i "s/return a + 1/int f(int); return f(a) + 1/" shim/go/syscall6.c'

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Every system call that the library makes on its own account is in the table of shim_sandbox.c: a filter that forbids one
-# that is not there would end the program. (clone, exit and rt_sigreturn are made in assembly.)
+# Every system call that the library makes on its own account is in the table of process/sandbox.c: a filter that forbids
+# one that is not there would end the program. (clone, exit and rt_sigreturn are made in assembly.)
 . "$(dirname "$0")/lib.sh"
-table=shim/shim_sandbox.c
+table=shim/process/sandbox.c
 need $table
 
 made()
