@@ -1,6 +1,8 @@
 /* conn.c: see conn.h. */
 #include "core/conn.h"
 
+#include "core/conn_spoken.h"
+
 /* Flags of a run in the ring: what the response's framing depends on (RFC 9112 section 6.3). */
 enum { RUN_HEAD = 1, RUN_CONNECT = 2, RUN_FLAGS = 3, RUN_SHIFT = 2 };
 
@@ -47,17 +49,10 @@ void conn_follow_opaque_in(struct conn *c, const void *data, size_t n)
     opaque_received(&c->opaque, data, n);
 }
 
-/* The server's first bytes, n of them; data NULL: unseen. */
-static NOINLINE void note_server_first(struct conn *c, const uint8_t *data, size_t n)
-{
-    bool first = LOAD(c->opaque_reason) == OPAQUE_REQUEST && LOAD(c->out.facts.status) == 0 && c->message.out == 0;
-    STORE(c->message.first_out, first && data && n > 0 ? spoken_first_of_server(data, n) : FIRST_EITHER);
-}
-
 void conn_follow_opaque_out(struct conn *c, const void *data, size_t n)
 {
     if (UNLIKELY(c->message.first_out == FIRST_NOTHING))
-        note_server_first(c, data, n);
+        conn_spoken_note_server(c, data, n);
     opaque_sent(&c->opaque, data, n);
 }
 
@@ -185,20 +180,6 @@ static const char *first_bytes(const struct conn *c, uint64_t at)
     return at == sizeof preface - 1 && memcmp(f->method, "PRI", 4) == 0 ? preface : NULL;
 }
 
-/* The first request, or what stands in its place, was refused: `here` bytes of this call, up to data[0], with which n
- * more have come. A line that has begun in an earlier call says nothing if it begins with letters, as a method does. */
-static void note_client_first(struct conn *c, const uint8_t *data, size_t n, size_t here)
-{
-    enum spoken_first what = FIRST_EITHER;
-    if (c->ring.head != 0)
-        return;
-    if (c->message.in <= here)
-        what = spoken_first_of_client(data - c->message.in, c->message.in + n);
-    else if (c->in.facts.method_len == 0 || c->in.facts.method[0] < 'A' || c->in.facts.method[0] > 'Z')
-        what = FIRST_OTHER;
-    STORE(c->message.first_in, what);
-}
-
 /* http1 has refused the byte before data[0], at `offset` of the connection; n bytes follow it. */
 static void follow_refused(struct conn *c, const uint8_t *data, size_t n, uint64_t offset, size_t here)
 {
@@ -206,7 +187,7 @@ static void follow_refused(struct conn *c, const uint8_t *data, size_t n, uint64
     const char *first = offset >= c->proxy.len ? first_bytes(c, at) : NULL;
     if (conn_is_opaque(c))
         return;
-    note_client_first(c, data, n, here);
+    conn_spoken_note_client(c, data, n, here);
     if (!first) {
         set_opaque(c, OPAQUE_REQUEST, OPAQUE_CLIENT);
         return;
@@ -323,14 +304,6 @@ static INLINE void expect_next(const struct conn *c, struct http1 *out)
         http1_expect(out, flags & RUN_HEAD, flags & RUN_CONNECT);
 }
 
-/* The server has said what is no response, or has switched protocols: `here` bytes from begin[0] on are taken, and n
- * more have come. */
-static void note_no_response(struct conn *c, const char *begin, size_t n, size_t here)
-{
-    bool first = LOAD(c->out.facts.status) == 0 && c->message.out == here;
-    STORE(c->message.first_out, first ? spoken_first_of_server((const uint8_t *)begin, here + n) : FIRST_EITHER);
-}
-
 /* As with requests. */
 static NOINLINE unsigned follow_more_responses(struct conn *c, const char *data, size_t n, size_t took,
                                                enum http1_event event)
@@ -348,7 +321,7 @@ static NOINLINE unsigned follow_more_responses(struct conn *c, const char *data,
             ring_pop(c);
             done++;
         } else if (event == HTTP1_BAD || event == HTTP1_TUNNEL) {
-            note_no_response(c, begin, n, (size_t)(data - begin));
+            conn_spoken_note_no_response(c, begin, n, (size_t)(data - begin));
             set_opaque(c, event == HTTP1_BAD ? OPAQUE_RESPONSE : OPAQUE_TUNNEL, OPAQUE_SERVER);
             break;
         }
@@ -429,38 +402,6 @@ bool conn_is_waited_for(const struct conn *c)
     if (conn_is_opaque(c))
         return !LOAD(c->fin) && conn_opaque_state(c) == OPAQUE_IN_FLIGHT;
     return conn_in_flight(c);
-}
-
-/* ---- what is spoken here --------------------------------------------------------------------------- */
-
-static enum spoken_first client_first(const struct conn *c, uint8_t protocol)
-{
-    if (LOAD(c->ring.head) != 0 || protocol == OPAQUE_ONE_REQUEST)
-        return FIRST_HTTP;
-    if (protocol != OPAQUE_UNDECIDED && protocol != OPAQUE_UNKNOWN)
-        return FIRST_RELATED;
-    return protocol == OPAQUE_UNKNOWN ? (enum spoken_first)LOAD(c->message.first_in) : FIRST_NOTHING;
-}
-
-static enum spoken_first server_first(const struct conn *c)
-{
-    return LOAD(c->out.facts.status) != 0 ? FIRST_HTTP : (enum spoken_first)LOAD(c->message.first_out);
-}
-
-enum spoken conn_spoken(const struct conn *c)
-{
-    uint8_t protocol = conn_is_opaque(c) ? LOAD(c->opaque.protocol) : OPAQUE_UNDECIDED;
-    enum spoken_first server = server_first(c);
-    /* What a server of SCGI or uwsgi answers is CGI's, and may be anything. */
-    if (protocol == OPAQUE_ONE_REQUEST && server != FIRST_NOTHING)
-        server = FIRST_RELATED;
-    return spoken_judge(client_first(c, protocol), server, c->unix_);
-}
-
-bool conn_is_no_http(const struct conn *c)
-{
-    return conn_is_opaque(c) && LOAD(c->opaque.protocol) == OPAQUE_UNKNOWN &&
-           LOAD(c->message.first_in) == FIRST_OTHER && server_first(c) != FIRST_HTTP;
 }
 
 bool conn_may_shut_read(const struct conn *c)

@@ -244,12 +244,6 @@ size_t conn_last_head(const struct conn *c, const struct http1_span *chunks, siz
 /* The method of the request in flight, NUL-terminated; "" if not known. */
 const char *conn_method(const struct conn *c);
 
-/* What do the first bytes of both sides say of the listener? */
-enum spoken conn_spoken(const struct conn *c);
-
-/* Are the client's first bytes plainly not HTTP, and has no HTTP server answered them? */
-bool conn_is_no_http(const struct conn *c);
-
 /* Walks the invariants (tests, debug builds). */
 bool conn_is_valid(const struct conn *c);
 

@@ -1,6 +1,7 @@
 /* left_alone.c: see left_alone.h. */
 #include "track/left_alone.h"
 
+#include "core/conn_spoken.h"
 #include "track/connections.h"
 #include "track/slots.h"
 
@@ -22,7 +23,7 @@ bool left_alone_connection(const struct conn *c)
     switch (listeners_spoken(l)) {
     case SPOKEN_HTTP: return false;
     case SPOKEN_OTHER: return true;
-    default: return c->unix_ ? !conn_in_flight(c) : conn_is_no_http(c);
+    default: return c->unix_ ? !conn_in_flight(c) : conn_spoken_is_no_http(c);
     }
 }
 

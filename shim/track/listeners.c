@@ -1,6 +1,7 @@
 /* listeners.c: see listeners.h. */
 #include "track/listeners.h"
 
+#include "core/conn_spoken.h"
 #include "sys/syscall.h"
 #include "track/slots.h"
 

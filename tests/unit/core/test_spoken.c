@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "core/conn.h"
+#include "core/conn_spoken.h"
 #include "core/spoken.h"
 
 #define GET      "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -135,12 +135,12 @@ static void only_what_is_no_http_is_so(void **state UNUSED)
     static struct conn c;
     conn_init(&c, 3, 0, false);
     conn_received(&c, "a.b.c 1 1\n", 10);
-    assert_true(conn_is_no_http(&c));
+    assert_true(conn_spoken_is_no_http(&c));
     conn_sent(&c, BAD_, sizeof BAD_ - 1, sizeof BAD_ - 1);
-    assert_false(conn_is_no_http(&c));
+    assert_false(conn_spoken_is_no_http(&c));
     conn_init(&c, 3, 0, false);
     conn_received(&c, GET, sizeof GET - 1);
-    assert_false(conn_is_no_http(&c));
+    assert_false(conn_spoken_is_no_http(&c));
 }
 
 /* ---- the table ---- */
