@@ -4,14 +4,6 @@
 
 /* ---- values --------------------------------------------------------------------------------------- */
 
-static size_t length_of(const char *s)
-{
-    size_t n = 0;
-    while (s[n])
-        n++;
-    return n;
-}
-
 /* May it stand in logfmt without quotes? */
 static bool is_plain(const char *s, size_t n)
 {
@@ -31,7 +23,7 @@ static void put_logfmt(struct text *t, const char *s, size_t n)
 
 static void put_json(struct text *t, const char *s)
 {
-    text_quoted(t, s, length_of(s), true);
+    text_quoted(t, s, text_length(s), true);
 }
 
 /* ` key=` or `,"key":`, with a suffix for the unit. */
@@ -196,7 +188,7 @@ void report_text_process(struct text *t, const struct report_process *p)
     text_str(t, "lastcall: process pid=");
     text_i64(t, p->pid);
     put_key(t, LOG_TEXT, "end", "");
-    put_logfmt(t, p->end, length_of(p->end));
+    put_logfmt(t, p->end, text_length(p->end));
     put_counters(t, LOG_TEXT, &p->counts);
     log_line_end(t, LOG_TEXT);
 }
@@ -234,7 +226,7 @@ static void put_or_unknown(struct text *t, const char *key, const char *s, size_
 void report_text_aborted(struct text *t, const struct report_aborted *c)
 {
     text_str(t, "lastcall: aborted");
-    put_or_unknown(t, "peer", c->peer, length_of(c->peer));
+    put_or_unknown(t, "peer", c->peer, text_length(c->peer));
     put_owner(t, LOG_TEXT, c);
     put_or_unknown(t, "method", c->method, c->method_len);
     if (c->age)
@@ -316,16 +308,29 @@ static size_t room_in(const struct text *t)
     return t->size - 1 - t->len;
 }
 
-/* Something was appended behind `mark`. If it was truncated, or if fewer than `reserve` bytes are left, it is
- * taken back: half an element would spoil the line. */
-static bool keeps(struct text *t, size_t mark, bool was_truncated, size_t reserve)
+/* Where the text stood before something is appended that has to fit as a whole. */
+struct mark {
+    size_t len;
+    bool truncated;
+};
+
+static struct mark begin_whole(struct text *t)
+{
+    struct mark mark = {t->len, t->truncated};
+    t->truncated = false;
+    return mark;
+}
+
+/* What was appended behind `mark` is taken back if it was truncated, or if fewer than `reserve` bytes are left: half
+ * an element would spoil the line. False: so it was. */
+static bool end_whole(struct text *t, struct mark mark, size_t reserve)
 {
     if (!t->truncated && room_in(t) >= reserve) {
-        t->truncated = was_truncated;
+        t->truncated = mark.truncated;
         return true;
     }
-    t->len = mark;
-    t->at[mark] = '\0';
+    t->len = mark.len;
+    t->at[mark.len] = '\0';
     t->truncated = true;
     return false;
 }
@@ -346,64 +351,56 @@ static const struct joint {
     [REPORT_JSON_BEGIN] = {"", "", "", ""},
 };
 
-/* Is there room left for the end that follows a piece? Only then has the line come to `next`. */
-static void advance(struct text *t, enum report_json *line, enum report_json next, size_t mark, bool was_truncated)
+static struct mark begin_piece(struct text *t, const char *join)
 {
-    if (keeps(t, mark, was_truncated, length_of(joints[next].end)))
+    struct mark mark = begin_whole(t);
+    t->truncated = !*join;
+    text_str(t, join);
+    return mark;
+}
+
+/* Is there room left for the end that follows a piece? Only then has the line come to `next`. */
+static void end_piece(struct text *t, struct mark mark, enum report_json *line, enum report_json next)
+{
+    if (end_whole(t, mark, text_length(joints[next].end)))
         *line = next;
 }
 
 void report_json_begin(struct text *t, enum report_json *line, const struct report *r)
 {
-    size_t mark = t->len;
-    bool was_truncated = t->truncated;
+    struct mark mark = begin_whole(t);
     *line = REPORT_JSON_TOTALS;
-    t->truncated = false;
     put_totals(t, r);
-    advance(t, line, REPORT_JSON_FIRST, mark, was_truncated);
+    end_piece(t, mark, line, REPORT_JSON_FIRST);
 }
 
 void report_json_process(struct text *t, enum report_json *line, const struct report_process *p)
 {
-    const char *join = joints[*line].process;
-    size_t mark = t->len;
-    bool was_truncated = t->truncated;
-    t->truncated = !*join;
-    text_str(t, join);
+    struct mark mark = begin_piece(t, joints[*line].process);
     put_process(t, p);
-    advance(t, line, REPORT_JSON_PROCESS, mark, was_truncated);
+    end_piece(t, mark, line, REPORT_JSON_PROCESS);
 }
 
 void report_json_aborted(struct text *t, enum report_json *line, const struct report_aborted *c)
 {
-    const char *join = joints[*line].aborted;
-    size_t mark = t->len;
-    bool was_truncated = t->truncated;
-    t->truncated = !*join;
-    text_str(t, join);
+    struct mark mark = begin_piece(t, joints[*line].aborted);
     put_aborted(t, c);
-    advance(t, line, REPORT_JSON_ABORTED, mark, was_truncated);
+    end_piece(t, mark, line, REPORT_JSON_ABORTED);
 }
 
 void report_json_connection(struct text *t, enum report_json *line, const struct report_connection *c)
 {
-    const char *join = joints[*line].connection;
-    size_t mark = t->len;
-    bool was_truncated = t->truncated;
-    t->truncated = !*join;
-    text_str(t, join);
+    struct mark mark = begin_piece(t, joints[*line].connection);
     put_connection(t, c);
-    advance(t, line, REPORT_JSON_CONNECTION, mark, was_truncated);
+    end_piece(t, mark, line, REPORT_JSON_CONNECTION);
 }
 
 /* If it does not fit, it may be said again into another buffer. */
 void report_json_end(struct text *t, enum report_json *line)
 {
-    size_t mark = t->len;
-    bool was_truncated = t->truncated;
-    t->truncated = false;
+    struct mark mark = begin_whole(t);
     text_str(t, joints[*line].end);
-    advance(t, line, REPORT_JSON_BEGIN, mark, was_truncated);
+    end_piece(t, mark, line, REPORT_JSON_BEGIN);
 }
 
 /* ---- log lines ------------------------------------------------------------------------------------ */
@@ -444,27 +441,23 @@ static size_t end_of(enum log_format format)
 /* A value that is too long is halved until it fits: its beginning tells the most. */
 void log_line_str(struct text *t, enum log_format format, const char *key, const char *s, size_t n)
 {
-    size_t mark = t->len;
     for (;; n /= 2) {
-        bool was_truncated = t->truncated;
-        t->truncated = false;
+        struct mark mark = begin_whole(t);
         put_key(t, format, key, "");
         if (format == LOG_JSON)
             text_quoted(t, s, n, true);
         else
             put_logfmt(t, s, n);
-        if (keeps(t, mark, was_truncated, end_of(format)) || !n)
+        if (end_whole(t, mark, end_of(format)) || !n)
             return;
     }
 }
 
 void log_line_u64(struct text *t, enum log_format format, const char *key, uint64_t value)
 {
-    size_t mark = t->len;
-    bool was_truncated = t->truncated;
-    t->truncated = false;
+    struct mark mark = begin_whole(t);
     put_u64(t, format, key, value);
-    keeps(t, mark, was_truncated, end_of(format));
+    end_whole(t, mark, end_of(format));
 }
 
 /* Even a truncated line ends, or the next one would be glued to it. */

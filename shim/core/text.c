@@ -4,6 +4,14 @@
 
 static const char hex_digits[] = "0123456789abcdef";
 
+size_t text_length(const char *s)
+{
+    size_t n = 0;
+    while (s[n])
+        n++;
+    return n;
+}
+
 void text_init(struct text *t, char *buffer, size_t size)
 {
     t->at = buffer;
@@ -38,10 +46,7 @@ void text_char(struct text *t, char c)
 
 void text_str(struct text *t, const char *s)
 {
-    size_t n = 0;
-    while (s[n])
-        n++;
-    text_bytes(t, s, n);
+    text_bytes(t, s, text_length(s));
 }
 
 void text_u64(struct text *t, uint64_t value)

@@ -12,6 +12,9 @@ struct text {
     bool truncated; /* something did not fit */
 };
 
+/* strlen. */
+size_t text_length(const char *s);
+
 void text_init(struct text *t, char *buffer, size_t size);
 void text_char(struct text *t, char c);
 void text_str(struct text *t, const char *s);

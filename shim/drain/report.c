@@ -22,14 +22,6 @@ static enum report_json json_line;
 
 static int report_fd = -1; /* -1: none */
 
-static size_t length(const char *s)
-{
-    size_t n = 0;
-    while (s[n])
-        n++;
-    return n;
-}
-
 /* A participant writes debug lines only, so it opens no log for less; it may also have changed to a user who cannot
  * write there. */
 void drain_report_open(void)
@@ -108,7 +100,7 @@ void drain_report_accept_stopped(nsec_t now)
     if (!log_wants(LOG_DEBUG))
         return;
     log_begin(&line, buf, sizeof buf, LOG_DEBUG, "accept stopped");
-    log_line_str(&line, config.log_format, "accept_stop", how, length(how));
+    log_line_str(&line, config.log_format, "accept_stop", how, text_length(how));
     log_line_u64(&line, config.log_format, "after_us", (now - deferred.signal_at) / NSEC_PER_USEC);
     log_end(&line);
 }
@@ -138,7 +130,7 @@ static void trace_line(enum trace what, int fd, uint64_t value, nsec_t at)
     log_line_u64(&line, format, "fd", (uint64_t)(unsigned)fd);
     log_line_u64(&line, format, "after_us", (at - deferred.signal_at) / NSEC_PER_USEC);
     if (what == TRACE_OPAQUE)
-        log_line_str(&line, format, "because", opaque_reason_name(value), length(opaque_reason_name(value)));
+        log_line_str(&line, format, "because", opaque_reason_name(value), text_length(opaque_reason_name(value)));
     else if (value > 0)
         log_line_u64(&line, format, "bytes", value);
     log_end(&line);

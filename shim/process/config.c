@@ -117,8 +117,6 @@ const char *config_errors(void)
 
 void config_errors_begin(struct text *more)
 {
-    size_t n = 0;
-    while (errors[n])
-        n++;
+    size_t n = text_length(errors);
     text_init(more, errors + n, sizeof errors - n);
 }

@@ -12,14 +12,6 @@
 static int log_fd = -1;                   /* -1: none */
 static uint64_t stderr_dev, stderr_inode; /* the standard error seen at start */
 
-static size_t length(const char *s)
-{
-    size_t n = 0;
-    while (s[n])
-        n++;
-    return n;
-}
-
 static void to_stderr(const char *lines, size_t n)
 {
     logfile_to_stderr(stderr_dev, stderr_inode, lines, n);
@@ -73,9 +65,9 @@ void log_path_failed(const char *what, const char *path, int err, const char *in
     if (!log_wants(LOG_WARN))
         return;
     log_begin(&line, buf, sizeof buf, LOG_WARN, what);
-    log_line_str(&line, config.log_format, "path", path, length(path));
+    log_line_str(&line, config.log_format, "path", path, text_length(path));
     log_line_u64(&line, config.log_format, "errno", (uint64_t)-err);
-    log_line_str(&line, config.log_format, "instead", instead, length(instead));
+    log_line_str(&line, config.log_format, "instead", instead, text_length(instead));
     log_end(&line);
 }
 
@@ -119,10 +111,10 @@ void log_config_errors(void)
     if (!log_wants(LOG_WARN))
         return;
     if (config.log_format == LOG_TEXT) {
-        to_stderr(config_errors(), length(config_errors()));
+        to_stderr(config_errors(), text_length(config_errors()));
         return;
     }
-    for (const char *at = config_errors(); length(at) > AFTER_NAME;) {
+    for (const char *at = config_errors(); text_length(at) > AFTER_NAME;) {
         struct text line;
         char buf[1024];
         size_t n = 0;
