@@ -35,10 +35,20 @@ static struct {
     nsec_t until;
 } leave;
 
+/* The program closes the socket, or puts another descriptor in its place: returns when no call of lastcall uses the
+ * socket. */
+static void forget_socket(int fd)
+{
+    (void)fd;
+    __atomic_store_n(&node_cluster.fd, -1, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&node_cluster.calls, __ATOMIC_SEQ_CST) & NODE_CLUSTER_OURS)
+        sys0(SYS_sched_yield);
+}
+
 void node_cluster_bind(const char *const *environment)
 {
     node_cluster.fd = node_cluster_lines_socket(environment);
-    slots_on_close(SPECIAL_NODE_CLUSTER, node_cluster_closed);
+    slots_on_close(SPECIAL_NODE_CLUSTER, forget_socket);
 }
 
 void node_cluster_after_fork(void)
@@ -63,14 +73,6 @@ static void call_is_over(void)
     __atomic_fetch_sub(&node_cluster.calls, 1, __ATOMIC_SEQ_CST);
     if (deferred_draining())
         wake_now();
-}
-
-void node_cluster_closed(int fd)
-{
-    (void)fd;
-    __atomic_store_n(&node_cluster.fd, -1, __ATOMIC_SEQ_CST);
-    while (__atomic_load_n(&node_cluster.calls, __ATOMIC_SEQ_CST) & NODE_CLUSTER_OURS)
-        sys0(SYS_sched_yield);
 }
 
 /* By the first connection the socket shows that it is the one to a primary. Other members shall know of which listeners

@@ -33,9 +33,6 @@ void node_cluster_bind(const char *const *environment);
 
 /* A fork's child: the socket is its parent's. */
 void node_cluster_after_fork(void);
-/* The program closes the socket, or puts another descriptor in its place: returns when no call of lastcall uses the
- * socket. */
-void node_cluster_closed(int fd);
 
 /* ---- hooks ---- */
 

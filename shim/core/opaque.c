@@ -295,11 +295,6 @@ static void lose_track(struct opaque *o)
     STORE(o->protocol, OPAQUE_UNKNOWN);
 }
 
-void opaque_init(struct opaque *o)
-{
-    memset(o, 0, sizeof *o);
-}
-
 void opaque_begin_unknown(struct opaque *o, enum opaque_speaker last)
 {
     STORE(o->protocol, OPAQUE_UNKNOWN);

@@ -62,9 +62,6 @@ struct opaque {
     bool crowded;                    /* more streams than fit: in flight until the connection closes */
 };
 
-/* Before the connection's first byte. */
-void opaque_init(struct opaque *o);
-
 /* Which protocol do the client's first n bytes show? OPAQUE_UNDECIDED: more bytes are needed. */
 enum opaque_protocol opaque_match(const uint8_t *first, size_t n);
 

@@ -45,8 +45,8 @@ static const uint32_t facts[] = {
     HTTP1_METHOD_MAX,
 };
 
-/* FNV-1a, a fact at a time. */
-uint64_t status_abi_layout(void)
+/* One number for the places and sizes of all that a reader of the pool looks at: FNV-1a, a fact at a time. */
+static uint64_t layout(void)
 {
     uint64_t hash = 0xcbf29ce484222325u;
     for (unsigned i = 0; i < COUNT(facts); i++)
@@ -59,7 +59,7 @@ void status_abi_init(struct status_abi *v, const struct conn_pool *pool)
     memset(v, 0, sizeof *v);
     v->version = VERSION;
     v->size = sizeof *v;
-    v->layout = status_abi_layout();
+    v->layout = layout();
     memcpy(v->build, LASTCALL_VERSION, sizeof LASTCALL_VERSION);
     v->pool = (uintptr_t)pool;
     memcpy(v->magic, magic, sizeof magic);
@@ -71,6 +71,6 @@ enum status_abi_verdict status_abi_check(const struct status_abi *v)
 {
     if (memcmp(v->magic, magic, sizeof magic) != 0)
         return STATUS_ABI_NONE;
-    bool same = v->version == VERSION && v->size == sizeof *v && v->layout == status_abi_layout();
+    bool same = v->version == VERSION && v->size == sizeof *v && v->layout == layout();
     return same ? STATUS_ABI_GOOD : STATUS_ABI_OTHER_BUILD;
 }

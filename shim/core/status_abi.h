@@ -11,7 +11,7 @@
 struct status_abi {
     char magic[8];
     uint32_t version, size;
-    uint64_t layout; /* status_abi_layout() of the library that wrote the view */
+    uint64_t layout; /* of the library that wrote the view: one number for all that a reader of the pool looks at */
     char build[16];  /* its LASTCALL_VERSION, for people; NUL-terminated */
     uint64_t pool;   /* the address of its struct conn_pool */
 };
@@ -24,8 +24,5 @@ void status_abi_init(struct status_abi *v, const struct conn_pool *pool);
 /* A copy of what lies at the address: no view at all; a view of a build with other structs; or a view that can be
  * read. */
 enum status_abi_verdict status_abi_check(const struct status_abi *v);
-
-/* One number for the places and sizes of all that a reader of the pool looks at. */
-uint64_t status_abi_layout(void);
 
 #endif

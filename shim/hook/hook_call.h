@@ -108,9 +108,7 @@ long hook_seccomp(long operation, long flags, const void *args);
 /* A half-closed connection swallows a file's bytes: *offset, or the file's position, moves as if the bytes had been
  * sent. */
 ssize_t hook_swallow_file(int in, off_t *offset, size_t n);
-/* And what splice would have taken out of a pipe: the number of bytes, or -errno. False: splice would fail for its
- * arguments. */
-bool hook_swallows_pipe(int in, const off_t *off_in, const off_t *off_out);
+/* And what splice would have taken out of a pipe: the number of bytes, or -errno. */
 long hook_swallow_pipe(int in, size_t n, unsigned flags);
 
 /* A read of a signalfd: drain signals are deferred from it (signals.c). */

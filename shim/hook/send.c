@@ -301,7 +301,8 @@ ssize_t hook_swallow_file(int in, off_t *offset, size_t n)
     return (ssize_t)n;
 }
 
-bool hook_swallows_pipe(int in, const off_t *off_in, const off_t *off_out)
+/* What splice would have taken out of a pipe. False: splice would fail for its arguments. */
+static bool swallows_pipe(int in, const off_t *off_in, const off_t *off_out)
 {
     struct stat about;
     return !off_in && !off_out && sys2(SYS_fstat, in, &about) == 0 && S_ISFIFO(about.st_mode);
@@ -375,7 +376,7 @@ ssize_t hook_splice(int in, off_t *off_in, int out, off_t *off_out, size_t n, un
     uint32_t from = slot_of(in), to = slot_of(out);
     struct io_call call;
     if (fd_slot_kind(to) == FD_CONN && !io_write_begin(&call, to, deferred_draining())) {
-        if (!hook_swallows_pipe(in, off_in, off_out))
+        if (!swallows_pipe(in, off_in, off_out))
             return real.splice(in, off_in, out, off_out, n, flags); /* its arguments are wrong: nothing moves */
         return hook_result(hook_swallow_pipe(in, n, flags));
     }

@@ -127,7 +127,8 @@ static void read_dynamic(struct elf_file *e)
         e->names = elf_file_at(e, names.address, names.size, ELF_T_BYTE);
 }
 
-const char *elf_file_name(const struct elf_file *e, uint64_t offset)
+/* A string of the dynamic section's table; "" = there is none. */
+static const char *name_at(const struct elf_file *e, uint64_t offset)
 {
     const Elf_Data *d = e->names;
     if (!d || offset >= d->d_size || !memchr((char *)d->d_buf + offset, 0, d->d_size - offset))
@@ -141,7 +142,7 @@ const char *elf_file_next(const struct elf_file *e, int64_t tag, unsigned *at)
     while (get_dynamic(e, *at, &d)) {
         ++*at;
         if (d.d_tag == tag)
-            return elf_file_name(e, d.d_un.d_val);
+            return name_at(e, d.d_un.d_val);
     }
     return NULL;
 }
@@ -160,7 +161,7 @@ static void see_symbol(const struct imports *m, uint64_t index)
 {
     GElf_Sym s;
     if (index && index < INT32_MAX && gelf_getsym(m->symbols, (int)index, &s) && s.st_shndx == SHN_UNDEF)
-        m->see(m->to, elf_file_name(m->e, s.st_name));
+        m->see(m->to, name_at(m->e, s.st_name));
 }
 
 static void see_table(const struct imports *m, const struct elf_file_table *t, bool is_rela)
@@ -211,7 +212,7 @@ static bool is_export(const struct elf_file *e, Elf_Data *symbols, size_t index,
 {
     GElf_Sym s;
     return index < INT32_MAX && gelf_getsym(symbols, (int)index, &s) && s.st_shndx != SHN_UNDEF &&
-           strcmp(elf_file_name(e, s.st_name), name) == 0;
+           strcmp(name_at(e, s.st_name), name) == 0;
 }
 
 bool elf_file_exports(struct elf_file *e, const char *name)
@@ -251,7 +252,7 @@ static void see_file_versions(const struct elf_file *e, const Elf_Data *d, uint6
     Elf64_Vernaux v;
     at += file->vn_aux;
     for (unsigned i = 0; i < file->vn_cnt && get_part(d, at, &v, sizeof v); i++) {
-        see(to, elf_file_name(e, file->vn_file), elf_file_name(e, v.vna_name));
+        see(to, name_at(e, file->vn_file), name_at(e, v.vna_name));
         if (!v.vna_next)
             break;
         at += v.vna_next;

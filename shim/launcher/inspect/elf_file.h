@@ -39,9 +39,6 @@ void elf_file_close(struct elf_file *e);
  * Valid until elf_file_close. */
 Elf_Data *elf_file_at(struct elf_file *e, uint64_t address, uint64_t size, Elf_Type type);
 
-/* A string of the dynamic section's table; "" = there is none. */
-const char *elf_file_name(const struct elf_file *e, uint64_t offset);
-
 /* The next entry of this tag (DT_NEEDED ...), as a string; *at is 0 first. NULL = no more. */
 const char *elf_file_next(const struct elf_file *e, int64_t tag, unsigned *at);
 

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-char load_pattern_byte(uint64_t offset)
+static char pattern_byte(uint64_t offset)
 {
     unsigned column = offset % 16;
     if (column == 15)
@@ -16,7 +16,7 @@ char load_pattern_byte(uint64_t offset)
 void load_pattern(char *buf, uint64_t offset, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        buf[i] = load_pattern_byte(offset + i);
+        buf[i] = pattern_byte(offset + i);
 }
 
 void response_begin(struct response *r, bool head, const struct load_body *expect)
@@ -64,7 +64,7 @@ static bool body_matches(const struct response *r, const char *data, size_t n)
     if (r->expect.kind == LOAD_BODY_TEXT)
         return !memcmp(data, r->expect.text + r->body, n);
     for (size_t i = 0; i < n; i++)
-        if (data[i] != load_pattern_byte(r->body + i))
+        if (data[i] != pattern_byte(r->body + i))
             return false;
     return true;
 }

@@ -59,7 +59,6 @@ bool response_reusable(const struct response *r);
 
 /* The pattern: line k, of 16 bytes, is k in 15 hexadecimal digits and '\n', so that a byte lost, doubled
  * or moved anywhere shows. */
-char load_pattern_byte(uint64_t offset);
 void load_pattern(char *buf, uint64_t offset, size_t n);
 
 #endif

@@ -78,7 +78,8 @@ double timeline_x(const struct timeline_layout *l, uint64_t at)
     return x < l->right ? x : l->right;
 }
 
-uint64_t timeline_end(const struct timeline_connection *c)
+/* When the connection last changed. */
+static uint64_t last_change(const struct timeline_connection *c)
 {
     return c->change[c->changes - 1].at;
 }
@@ -91,7 +92,7 @@ static bool is_closed(const struct timeline_connection *c)
 /* The time until which the connection is drawn. */
 static uint64_t seen_until(const struct timeline *t, const struct timeline_connection *c)
 {
-    uint64_t end = timeline_end(c);
+    uint64_t end = last_change(c);
     return is_closed(c) || end > t->duration ? end : t->duration;
 }
 
@@ -108,8 +109,8 @@ static double longest(const struct timeline *t)
 {
     uint64_t end = t->duration > t->accept_stopped ? t->duration : t->accept_stopped;
     for (unsigned i = 0; i < t->connections; i++)
-        if (timeline_end(&t->connection[i]) > end)
-            end = timeline_end(&t->connection[i]);
+        if (last_change(&t->connection[i]) > end)
+            end = last_change(&t->connection[i]);
     if (t->deadline > end && t->deadline <= end + end / 4)
         end = t->deadline;
     return end > 0 ? (double)end : 1;

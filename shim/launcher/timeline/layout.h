@@ -89,8 +89,7 @@ void timeline_layout_free(struct timeline_layout *l);
 
 double timeline_x(const struct timeline_layout *l, uint64_t at);
 
-/* When its last change was; and what the stretch that begins with change i is drawn as. */
-uint64_t timeline_end(const struct timeline_connection *c);
+/* What the stretch that begins with change i is drawn as. */
 unsigned timeline_look(const struct timeline_connection *c, unsigned i);
 
 /* 1234567 µs as "1,234.6"; for people: fewer decimals the more there are before the point. */

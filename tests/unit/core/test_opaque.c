@@ -316,7 +316,7 @@ static void test_conversations(void **state)
         for (size_t piece = 0; piece < 8; piece++) {
             const struct talk *t = &talks[i];
             struct opaque o;
-            opaque_init(&o);
+            memset(&o, 0, sizeof o);
             for (size_t k = 0; k < COUNT(t->step) && t->step[k].who; k++) {
                 say(&o, t->step[k].who, bytes, bytes_of(bytes, t, &t->step[k], k == 0), piece);
                 if (opaque_state(&o) != t->step[k].state)
@@ -332,7 +332,7 @@ static void test_more_streams_than_fit(void **state)
     uint8_t frame[9] = {0, 0, 0, 1, 5};
     struct opaque o;
     (void)state;
-    opaque_init(&o);
+    memset(&o, 0, sizeof o);
     opaque_received(&o, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24);
     for (uint8_t id = 1; id <= 2 * OPAQUE_STREAMS + 1; id += 2) {
         frame[8] = id;
@@ -351,7 +351,7 @@ static void test_unseen(void **state)
 {
     struct opaque o;
     (void)state;
-    opaque_init(&o);
+    memset(&o, 0, sizeof o);
     opaque_received(&o,
                     "\x16\x03\x01\x00\x01"
                     "x",
