@@ -208,6 +208,10 @@ verdict "$({
     expect layers 'shim/group/group.c defines member_is: a name begins with that of its file or folder' 'echo "int member_is(void); int member_is(void) { return 1; }" >>shim/group/group.c'
     accepts 'echo "int member_is(void); int member_is(void) { return 1; }" >>shim/group/members.c'
 
+    expect layers 'shim/group/group.c defines group_after_fork: shim_process.c does not call it' 'echo "void group_after_fork(void) {}" >>shim/group/group.c'
+    expect layers 'shim/hook/body.c calls group_after_fork: only shim_process.c does' 'echo "void group_after_fork(void) {}" >>shim/group/group.c; echo "void group_after_fork(void); void f(void) { group_after_fork(); }" >>shim/hook/body.c'
+    accepts 'echo "void group_after_fork(void) {}" >>shim/group/group.c; echo "void group_after_fork(void); void shim_f(void) { group_after_fork(); }" >shim/shim_process.c'
+
     expect layers 'needed no longer, take it out of layers.exceptions: shim/io.c lies right in shim/' 'echo "shim/io.c lies right in shim/" >tests/guard/layers.exceptions'
     accepts 'echo "int io_f(void) { return 1; }" >shim/io.c; echo "int io_f(void); int group_f(void) { return io_f(); }" >>shim/group/group.c; echo "shim/io.c lies right in shim/" >tests/guard/layers.exceptions'
 

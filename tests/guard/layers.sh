@@ -1,7 +1,7 @@
 #!/bin/sh
 # The layers of shim/: what a file includes, and what its object calls, lies in its own folder or in one that the table
 # allows; no chain of such calls comes back to where it began; headers and structs stay small; a function is found by
-# its name. layers.exceptions lists what does not hold yet, in the words of the complaint (up to its colon): that list
+# its name; each owner of state forgets it in a fork's child. layers.exceptions lists what does not hold yet, in the words of the complaint (up to its colon): that list
 # only shrinks. A line that nothing needs any more fails as well.
 . "$(dirname "$0")/lib.sh"
 exceptions=tests/guard/layers.exceptions
@@ -40,16 +40,9 @@ launcher/rehearse: $host launcher/host launcher/load"
 # A function that other files call begins with the name of its file or of its folder (the last s may be missing), or
 # with a prefix given here. FILE PREFIX
 prefixes='core/conn_pool pool
-core/fdtable pool
-core/group_table group
-core/opaque conn
-core/report log_line
 core/report_format report
 core/report_format log_line
-core/signal_view sigview
-sys/net sock
-track/connections conn
-signal/disposition dispositions'
+sys/net sock'
 
 # Of the compiler's own headers only those without a libc behind them, and for SIMD.
 freestanding='stdbool.h stddef.h stdint.h stdarg.h stdnoreturn.h limits.h immintrin.h emmintrin.h arm_neon.h'
@@ -262,6 +255,14 @@ naming='
         print $1 " defines " $3 ": a name begins with that of its file or folder" (declared[file] ? ", or with one of:" declared[file] : "")
     }'
 ask "$naming" "$work/symbols" >>"$work/problems"
+
+# ---- 5. what a fork's child forgets: all of it by the choreographer ----
+# shellcheck disable=SC2016
+forgetting='
+    $3 !~ /_after_fork$/ { next }
+    FILENAME == ARGV[1] { called[$3] = 1; if (layer(stem($1)) != "shim") print $1 " calls " $3 ": only shim_process.c does" ; next }
+    $2 ~ /^[TW]$/ && !($3 in called) { print $1 " defines " $3 ": shim_process.c does not call it" }'
+ask "$forgetting" "$work/uses" "$work/symbols" >>"$work/problems"
 
 # ---- against the exceptions ----
 verdict "$({
