@@ -131,15 +131,17 @@ int group_table_find(const struct group_table *m, int pid);
 int group_table_parent(const struct group_table *m, int at);
 
 /* The slot of the master that the process in slot `at` works for: its parent, or MEMBER_NONE if there is none or the
- * process drains by itself:
- *   forked                                                                     a worker
- *   exec'd, and has received sockets                                           a worker
- *   exec'd, and accepts on a listener of others where its parent does not      a worker
- *   exec'd, and accepts on such a listener beside its parent, or has members
- *   of its own                                                                 a successor (nginx USR2)
- *   exec'd, and accepts only on what it has bound itself                       another server, which its parent (a
- * deploy hook, a login) has only started exec'd, and has shown nothing yet                                          not
- * known A parent that is gone to another program (a shell) stands for the process that it came from. */
+ * process drains by itself. A parent that is gone to another program (a shell) stands for the process that it came
+ * from. A process that was
+ *   forked                                                           is a worker
+ *   exec'd, and has received sockets                                 is a worker
+ *   exec'd, and accepts on a listener of others where its parent
+ *           does not                                                 is a worker
+ *   exec'd, and accepts on such a listener beside its parent, or
+ *           has members of its own                                   is a successor (nginx USR2)
+ *   exec'd, and accepts only on what it has bound itself             is another server, which its parent (a deploy
+ *                                                                    hook, a login) has only started
+ *   exec'd, and has shown nothing yet                                is not known */
 int group_table_master(const struct group_table *m, int at);
 
 /* Does a drain of `root` include `at`? `at` is the same process, its worker, or a worker of such a worker. */

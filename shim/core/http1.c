@@ -65,7 +65,7 @@ _Static_assert((int)START == (int)HTTP1_START && (int)START_LF == (int)HTTP1_LAS
                    (int)COUNTED == (int)HTTP1_COUNTED && (int)DONE_DUE == (int)HTTP1_DONE_DUE,
                "http1.h has functions that look at them");
 
-struct status_abi { /* the bytes still to be taken */
+struct bytes { /* still to be taken */
     const uint8_t *at, *end;
 };
 
@@ -635,7 +635,7 @@ static INLINE const uint8_t *take_usual_line(struct http1 *p, const uint8_t *s, 
 }
 
 /* Take as many whole lines of a head as there are, from the start of a line on. `kind` is p->kind, and a constant. */
-static INLINE enum http1_event take_lines_of(struct http1 *p, enum http1_kind kind, bool start, struct status_abi *v)
+static INLINE enum http1_event take_lines_of(struct http1 *p, enum http1_kind kind, bool start, struct bytes *v)
 {
     const uint8_t *s = v->at, *end = v->end, *next;
     uint64_t most = HEAD_MAX - (start ? 0 : p->head_len);
@@ -670,14 +670,14 @@ static INLINE enum http1_event take_lines_of(struct http1 *p, enum http1_kind ki
 }
 
 /* From the start of a message on; the two ways that nearly all bytes go. */
-static INLINE enum http1_event take_head(struct http1 *p, struct status_abi *v)
+static INLINE enum http1_event take_head(struct http1 *p, struct bytes *v)
 {
     return p->kind == HTTP1_REQUEST ? take_lines_of(p, HTTP1_REQUEST, true, v)
                                     : take_lines_of(p, HTTP1_RESPONSE, true, v);
 }
 
 /* From a later line on. */
-static NOINLINE enum http1_event take_more_lines(struct http1 *p, struct status_abi *v)
+static NOINLINE enum http1_event take_more_lines(struct http1 *p, struct bytes *v)
 {
     return take_lines_of(p, (enum http1_kind)p->kind, false, v);
 }
@@ -936,7 +936,7 @@ static bool in_plain_body(const struct http1 *p)
     return p->state == COUNTED || p->state == UNTIL_CLOSE || p->state == CHUNK_DATA;
 }
 
-static enum http1_event take_body(struct http1 *p, struct status_abi *v)
+static enum http1_event take_body(struct http1 *p, struct bytes *v)
 {
     uint64_t n = (uint64_t)(v->end - v->at);
     if (p->state != UNTIL_CLOSE && n > p->left)
@@ -964,7 +964,7 @@ static enum http1_event standing_event(struct http1 *p)
 }
 
 /* Any bytes, up to the next event. */
-static NOINLINE enum http1_event take_bytes(struct http1 *p, struct status_abi *v)
+static NOINLINE enum http1_event take_bytes(struct http1 *p, struct bytes *v)
 {
     enum http1_event e = HTTP1_MORE;
     while (e == HTTP1_MORE && v->at < v->end) {
@@ -980,7 +980,7 @@ static NOINLINE enum http1_event take_bytes(struct http1 *p, struct status_abi *
 
 size_t http1_feed(struct http1 *p, const void *data, size_t n, enum http1_event *event)
 {
-    struct status_abi v = {data, (const uint8_t *)data + n};
+    struct bytes v = {data, (const uint8_t *)data + n};
     enum http1_event e = HTTP1_MORE;
     if (LIKELY(p->state == START))
         e = take_head(p, &v);

@@ -10,7 +10,8 @@ static bool begins(const uint8_t *s, size_t n, const char *text)
     return true;
 }
 
-static bool is_tls(const uint8_t *s, size_t n) /* RFC 8446 5.1 */
+/* RFC 8446 5.1. */
+static bool is_tls(const uint8_t *s, size_t n)
 {
     return s[0] >= 0x14 && s[0] <= 0x17 && (n < 2 || s[1] == 3);
 }
@@ -23,8 +24,8 @@ static bool is_http2(const uint8_t *s, size_t n)
            (n < 9 || (s[5] | s[6] | s[7] | s[8]) == 0);
 }
 
-static bool is_fastcgi(const uint8_t *s,
-                       size_t n) /* FCGI_END_REQUEST, FCGI_STDOUT, FCGI_STDERR, FCGI_GET_VALUES_RESULT */
+/* FCGI_END_REQUEST, FCGI_STDOUT, FCGI_STDERR, FCGI_GET_VALUES_RESULT. */
+static bool is_fastcgi(const uint8_t *s, size_t n)
 {
     return s[0] == 1 && (n < 2 || s[1] == 3 || s[1] == 6 || s[1] == 7 || s[1] == 10);
 }

@@ -10,10 +10,11 @@
 
 #include "base.h"
 
-enum spoken { /* only ever moves down this list */
-              SPOKEN_UNKNOWN,
-              SPOKEN_OTHER, /* plainly not HTTP */
-              SPOKEN_HTTP,  /* HTTP, TLS, FastCGI, SCGI, uwsgi */
+/* Only ever moves down this list. */
+enum spoken {
+    SPOKEN_UNKNOWN,
+    SPOKEN_OTHER, /* plainly not HTTP */
+    SPOKEN_HTTP,  /* HTTP, TLS, FastCGI, SCGI, uwsgi */
 };
 
 /* What one side of a connection has said first. */

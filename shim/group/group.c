@@ -1,8 +1,9 @@
 /* group.c: see group.h. */
 #include "group/group.h"
 
-#include "sys/proc.h"
+#include "core/text.h"
 #include "sys/memfd.h"
+#include "sys/proc.h"
 #include "sys/syscall.h"
 
 #include <limits.h>
@@ -116,14 +117,11 @@ void group_add_aborted(const struct report_aborted *aborted)
     const struct member *self = group_self();
     struct group_aborted *note =
         self && full_for != self->serial ? group_table_add_aborted(group.table, self->serial) : NULL;
-    size_t peer = 0;
     if (self && !note)
         full_for = self->serial; /* a search for each of thousands would take time that a deadline does not leave */
     if (!note)
         return;
-    while (aborted->peer[peer])
-        peer++;
-    copy(note->peer, sizeof note->peer, aborted->peer, peer);
+    copy(note->peer, sizeof note->peer, aborted->peer, text_length(aborted->peer));
     copy(note->method, sizeof note->method, aborted->method, aborted->method_len);
     note->facts = *aborted;
 }

@@ -8,7 +8,7 @@
 #include "sys/libc.h"
 #include "sys/syscall.h"
 
-/* struct http1_span has the layout of struct iovec (checked in out.c). */
+/* struct http1_span has the layout of struct iovec (checked in send.c). */
 static inline const struct http1_span *as_chunks(const struct iovec *iov)
 {
     return (const void *)iov;
@@ -84,7 +84,7 @@ static INLINE bool hook_accept_end(struct hook_accept *a, int fd, int *err)
     return (*err == EINTR && eintr_is_ours(a->runs)) || drain_accept_failed(a->lfd, err);
 }
 
-/* ---- what the hooks of libc's functions lend to the other edge (go.c) ---- */
+/* ---- what the hooks of libc's functions do for the other edge (go/syscall6.c) ---- */
 
 /* Any system call of the table, by number; -1 and errno (syscall.c). */
 long syscall_dispatch(long nr, long a, long b, long c, long d, long e, long f);
@@ -93,7 +93,7 @@ long syscall_dispatch(long nr, long a, long b, long c, long d, long e, long f);
 void hook_adopt_rights(struct msghdr *msg);
 void hook_share_rights(const struct msghdr *msg);
 
-/* Bytes that a flag of recv makes not those of the stream (in.c); those that no close option may touch (out.c). */
+/* Bytes that a flag of recv makes not those of the stream (recv.c); those that no close option may touch (send.c). */
 bool hook_off_stream(int flags);
 bool hook_untouchable(int flags);
 

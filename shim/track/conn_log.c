@@ -38,9 +38,9 @@ static struct conn_history_entry *track_of(const struct conn *c)
 }
 
 /* The connection changes before the first scan has seen it: its state at the signal follows from its new state. */
-static void put_before(struct conn *c, enum conn_history_state now)
+static void put_state_at_signal(struct conn *c, enum conn_history_state now)
 {
-    static const uint8_t before[CONN_HISTORY_STATES] = {
+    static const uint8_t at_signal[CONN_HISTORY_STATES] = {
         [CONN_HISTORY_IDLE] = CONN_HISTORY_IN_FLIGHT,
         [CONN_HISTORY_HALF_CLOSED] = CONN_HISTORY_IN_FLIGHT, /* its response was completed */
         [CONN_HISTORY_IN_FLIGHT] = CONN_HISTORY_IDLE,
@@ -50,13 +50,13 @@ static void put_before(struct conn *c, enum conn_history_state now)
         [CONN_HISTORY_OPAQUE] = CONN_HISTORY_OPAQUE, /* the first scan */
     };
     if (!conn_is_inherited(c) && !c->stale)
-        conn_log_put_new(c, before[now], deferred.signal_at);
+        conn_log_put_new(c, at_signal[now], deferred.signal_at);
 }
 
 void conn_log_put(struct conn *c, enum conn_history_state state)
 {
     if (LOAD(c->report.log) == 0)
-        put_before(c, state);
+        put_state_at_signal(c, state);
     struct conn_history_entry *t = track_of(c);
     if (!t)
         return;

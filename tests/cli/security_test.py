@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """lastcall run writes to paths that others may have prepared: its log, and the report of an external drain. As with the library
-(tests/preload/security.c), no file of anybody else comes to harm, and the server drains all the same."""
+(tests/integration/security.c), no file of anybody else comes to harm, and the server drains all the same."""
 import os
 import signal
 import subprocess

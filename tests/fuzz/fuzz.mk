@@ -6,7 +6,7 @@ FUZZ_CC      ?= clang
 FUZZ_FLAGS    = -std=c11 -D_GNU_SOURCE -g -O1 $(WARN) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 
 # For each target tests/fuzz/fuzz_X.c: what it is linked with, and libFuzzer's options.
-FUZZ            = http1 http1_close options drain group_table elfscan
+FUZZ            = http1 http1_close options drain group_table program
 FUZZ_HTTP1      = shim/core/http1.c shim/core/http1_close.c
 FUZZ_LINE       = -max_len=2048 -dict=tests/fuzz/http1.dict
 FUZZ_SRC_http1  = $(FUZZ_HTTP1) -lhttp_parser
@@ -19,9 +19,9 @@ FUZZ_SRC_drain   = shim/core/drain.c shim/core/options.c shim/core/text.c
 FUZZ_OPT_drain   = -max_len=1024
 FUZZ_SRC_group_table = shim/core/group_table.c shim/core/text.c
 FUZZ_OPT_group_table = -max_len=1024
-FUZZ_SRC_elfscan = $(filter-out %/preload_object.c,$(wildcard shim/launcher/inspect/*.c)) \
+FUZZ_SRC_program = $(filter-out %/preload_object.c,$(wildcard shim/launcher/inspect/*.c)) \
                    shim/core/text.c shim/core/go_signature.c $(CLI_LIBS)
-FUZZ_OPT_elfscan = -max_len=4096
+FUZZ_OPT_program = -max_len=4096
 
 $(BUILD)/fuzz/%: tests/fuzz/fuzz_%.c $(wildcard shim/core/*.[ch] shim/launcher/inspect/*.[ch] tests/unit/*.h)
 	$(call say,FUZZCC,$@)

@@ -1,4 +1,4 @@
-/* fuzz_elfscan.c: any bytes as an ELF file: never a crash, always a verdict with a sentence. */
+/* fuzz_program.c: any bytes as an ELF file: never a crash, always a verdict with a sentence. */
 #include "../unit/elf_oracle.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* elf_oracle.h: bytes, taken for an ELF file, through elfscan and verdict; and what must be true of any outcome. */
+/* elf_oracle.h: bytes, taken for an ELF file, through program and verdict; and what must be true of any outcome. */
 #ifndef LASTCALL_ELF_ORACLE_H
 #define LASTCALL_ELF_ORACLE_H
 

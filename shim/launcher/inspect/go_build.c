@@ -105,7 +105,7 @@ static void read_strings(struct elf_file *e, struct bytes info, struct gobuild *
     to->cgo = build.n && memmem(build.at, build.n, cgo, sizeof cgo - 1);
 }
 
-/* As go_attach.c looks at them once they are in memory. */
+/* As go/attach.c looks at them once they are in memory. */
 static void read_segments(struct elf_file *e, struct gobuild *to)
 {
     enum { LOOK = 64 << 10 };

@@ -16,11 +16,12 @@ typedef uint8_t elf_importer;
 enum { PROGRAM_BYPASSES = 20 };
 extern const char *const elf_needs_bypass_names[PROGRAM_BYPASSES];
 
-enum program_kind {              /* of the file that the kernel would run at last */
-                    ELF_UNKNOWN, /* the file could not be read, or is no ELF file: `problem` says why */
-                    ELF_PROGRAM,
-                    ELF_LIBRARY, /* a shared object that cannot be started */
-                    ELF_OTHER,   /* an object file, a core file */
+/* Of the file that the kernel would run at last. */
+enum program_kind {
+    ELF_UNKNOWN, /* the file could not be read, or is no ELF file: `problem` says why */
+    ELF_PROGRAM,
+    ELF_LIBRARY, /* a shared object that cannot be started */
+    ELF_OTHER,   /* an object file, a core file */
 };
 enum elf_link { ELF_STATIC, ELF_STATIC_PIE, ELF_DYNAMIC };
 enum elf_libc { ELF_LIBC_NONE, ELF_LIBC_GLIBC, ELF_LIBC_MUSL, ELF_LIBC_OTHER };

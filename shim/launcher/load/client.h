@@ -7,13 +7,14 @@
 
 enum { BATCH_MAX = 32, HEAD_MAX = 2048, READ_SIZE = 65536 };
 
-enum client_state {                /* named by the event that the client waits for */
-                    CLIENT_PAUSED, /* the time `wake`, then the next request; with fd >= 0 the connection is idle */
-                    CLIENT_CONNECTING,
-                    CLIENT_TALKING, /* sending a batch, or its responses */
-                    CLIENT_HOLDING, /* no more requests: waits for the server's FIN */
-                    CLIENT_CLOSING, /* wait_fin: the FIN after a response that said close */
-                    CLIENT_DONE,
+/* Named by the event that the client waits for. */
+enum client_state {
+    CLIENT_PAUSED, /* the time `wake`, then the next request; with fd >= 0 the connection is idle */
+    CLIENT_CONNECTING,
+    CLIENT_TALKING, /* sending a batch, or its responses */
+    CLIENT_HOLDING, /* no more requests: waits for the server's FIN */
+    CLIENT_CLOSING, /* wait_fin: the FIN after a response that said close */
+    CLIENT_DONE,
 };
 
 struct client {

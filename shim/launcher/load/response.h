@@ -19,17 +19,18 @@ struct load_body {
     char *keep;
 };
 
-enum response_state { /* named by what is expected next */
-                      RESPONSE_STATUS_LINE,
-                      RESPONSE_HEADER,
-                      RESPONSE_BODY,     /* `left` bytes */
-                      RESPONSE_BODY_EOF, /* until the server closes */
-                      RESPONSE_CHUNK_SIZE,
-                      RESPONSE_CHUNK_DATA,
-                      RESPONSE_CHUNK_END, /* the line end after a chunk's data */
-                      RESPONSE_TRAILER,
-                      RESPONSE_DONE,
-                      RESPONSE_BAD, /* `why` says what is wrong */
+/* Named by what is expected next. */
+enum response_state {
+    RESPONSE_STATUS_LINE,
+    RESPONSE_HEADER,
+    RESPONSE_BODY,     /* `left` bytes */
+    RESPONSE_BODY_EOF, /* until the server closes */
+    RESPONSE_CHUNK_SIZE,
+    RESPONSE_CHUNK_DATA,
+    RESPONSE_CHUNK_END, /* the line end after a chunk's data */
+    RESPONSE_TRAILER,
+    RESPONSE_DONE,
+    RESPONSE_BAD, /* `why` says what is wrong */
 };
 
 struct response {

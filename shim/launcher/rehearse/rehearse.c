@@ -204,8 +204,8 @@ struct show { /* what is told so far */
     struct rehearse_row rows[ROWS_MAX];
     unsigned count;
     json_t *json;
-    bool never;   /* with lastcall the server did not end by itself */
-    bool outside; /* the drain was external */
+    bool never;    /* with lastcall the server did not end by itself */
+    bool external; /* the drain was external */
 };
 
 static void print_table(const struct rehearsal *r, const struct show *show)
@@ -224,7 +224,7 @@ static void print_table(const struct rehearsal *r, const struct show *show)
     fflush(stdout);
 }
 
-static bool was_outside(const struct outcome *o)
+static bool was_external(const struct outcome *o)
 {
     const char *how = json_string_value(json_object_get(o->report, "mode"));
     return how && !strcmp(how, "external");
@@ -245,7 +245,7 @@ static int rehearse_one(struct rehearsal *r, const struct scenario *s, struct sh
         return rehearse_fail(CLI_USAGE, "%s does not end on TERM, without lastcall or with it: killed after %g s each",
                              r->command[0], (double)r->patience / 1e9);
     show->never |= outcomes[SIDE_WITH].killed;
-    show->outside |= was_outside(&outcomes[SIDE_WITH]);
+    show->external |= was_external(&outcomes[SIDE_WITH]);
     if (!r->json)
         print_table(r, show);
     if (outcomes[SIDE_WITH].killed)
@@ -278,7 +278,7 @@ static int conclude(const struct rehearsal *r, const struct show *show)
         putchar('\n');
     } else {
         fputs(room, stdout);
-        if (show->outside)
+        if (show->external)
             puts("(It was drained externally, since the library cannot be loaded into it: no close option is sent, and "
                  "a "
                  "request that\n"

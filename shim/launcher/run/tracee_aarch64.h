@@ -37,7 +37,7 @@ static inline long tracee_answer(const tracee_regs *r)
     return (long)r->regs[0];
 }
 
-/* The registers that go_injected (hook/entry_aarch64.S) reads after its brk; the kernel does not advance pc past a
+/* The registers that go_injected (go/entry_aarch64.S) reads after its brk; the kernel does not advance pc past a
  * brk. */
 static inline void tracee_tell(tracee_regs *r, int tracer, uint64_t entry)
 {

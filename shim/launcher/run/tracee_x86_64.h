@@ -42,7 +42,7 @@ static inline long tracee_answer(const tracee_regs *r)
     return (long)r->rax;
 }
 
-/* The registers that go_injected (hook/entry_x86_64.S) reads after its trap. */
+/* The registers that go_injected (go/entry_x86_64.S) reads after its trap. */
 static inline void tracee_tell(tracee_regs *r, int tracer, uint64_t entry)
 {
     r->rdi = (unsigned long)tracer;

@@ -178,5 +178,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(trusts_no_word, fresh, done),
         cmocka_unit_test_setup_teardown(names_every_state, fresh, done),
     };
-    return cmocka_run_group_tests_name("history", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("conn_history", tests, NULL, NULL);
 }

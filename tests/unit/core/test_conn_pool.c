@@ -172,5 +172,5 @@ int main(void)
         cmocka_unit_test_teardown(refuses_a_chunk_that_comes_too_late, empty_pool),
         cmocka_unit_test_teardown(one_owner_each_under_threads, empty_pool),
     };
-    return cmocka_run_group_tests_name("fdtable", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("conn_pool", tests, NULL, NULL);
 }

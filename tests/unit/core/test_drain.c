@@ -307,7 +307,7 @@ static void signal_after_delivery_is_not_ours(void **unused UNUSED)
 
 /* ---- a group ---------------------------------------------------------------------------------------------- */
 
-static void leader_waits_for_its_members(void **unused UNUSED)
+static void coordinator_waits_for_its_members(void **unused UNUSED)
 {
     drain_signal(&d, at(0));
     c.members = 2;
@@ -819,7 +819,7 @@ int main(void)
         T(second_signal_ends_the_lame_duck),
         T(repeat_is_the_same_signal),
         T(signal_after_delivery_is_not_ours),
-        T(leader_waits_for_its_members),
+        T(coordinator_waits_for_its_members),
         T(deadline_ends_waiting_for_members),
         T(leader_wakes_for_a_member_that_gets_too_old),
         T(led_ducks_as_long_as_its_leader),

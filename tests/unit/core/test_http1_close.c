@@ -416,5 +416,5 @@ int main(void)
         cmocka_unit_test(test_chunk_overflow),
         cmocka_unit_test(test_many_chunks),
     };
-    return cmocka_run_group_tests_name("rewrite", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("http1_close", tests, NULL, NULL);
 }

@@ -724,5 +724,5 @@ int main(void)
         cmocka_unit_test(log_lines_end_at_every_size),
         cmocka_unit_test(long_values_keep_their_beginning),
     };
-    return cmocka_run_group_tests_name("report", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("report_format", tests, NULL, NULL);
 }

@@ -125,5 +125,5 @@ int main(void)
         cmocka_unit_test(knows_what_becomes_of_the_environment),
         cmocka_unit_test(bounds),
     };
-    return cmocka_run_group_tests_name("envline", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("env_command", tests, NULL, NULL);
 }

@@ -34,7 +34,7 @@ static uint8_t bytes[SEED_MAX];
 static size_t load(const struct seed *seed)
 {
     char path[128];
-    snprintf(path, sizeof path, "tests/fuzz/corpus/elfscan/%s", seed->name);
+    snprintf(path, sizeof path, "tests/fuzz/corpus/program/%s", seed->name);
     FILE *f = fopen(path, "rb");
     assert_non_null(f);
     size_t n = fread(bytes, 1, sizeof bytes, f);
@@ -203,5 +203,5 @@ int main(void)
         cmocka_unit_test(cut_at_every_length),  cmocka_unit_test(mutated),
         cmocka_unit_test(real_program_mutated), cmocka_unit_test(compares_versions),
     };
-    return cmocka_run_group_tests_name("elfscan", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("program", tests, NULL, NULL);
 }

@@ -601,5 +601,5 @@ int main(void)
         cmocka_unit_test(escapes_what_clients_say),
         cmocka_unit_test(survives_mutations),
     };
-    return cmocka_run_group_tests_name("timeline", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("layout", tests, NULL, NULL);
 }
