@@ -1,5 +1,6 @@
 /* init.c: the constructor. */
 #include "compat/node_cluster.h"
+#include "compat/node_primary.h"
 #include "go/go.h"
 #include "group/environment.h"
 #include "hook/hook.h"
@@ -49,6 +50,7 @@ __attribute__((constructor)) void start(int argc, char **argv, char **envp)
     syscall_bind();
     config_read(env);
     node_cluster_bind(env);
+    node_primary_bind();
     go_attach(auxv_behind(env));
     self_switch_on();
 }

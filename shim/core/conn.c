@@ -17,6 +17,7 @@ void conn_init(struct conn *c, int fd, uint16_t listener, bool unix_)
     c->unix_ = unix_;
     c->aliases = 1;
     c->io.epoll_fd = -1;
+    c->io.channel = -1;
     http1_init(&c->in, HTTP1_REQUEST);
     http1_init(&c->out, HTTP1_RESPONSE);
 }
@@ -66,35 +67,43 @@ static void change(struct conn *c, const uint8_t *to)
         ;
 }
 
-/* To what, from OWN, SHARED, SENT, INHERITED, INHERITED_SENT. */
+/* To what, from OWN, SHARED, SENT, ABANDONED, INHERITED, INHERITED_SENT. */
 void conn_share(struct conn *c)
 {
-    static const uint8_t to[] = {CONN_SHARED, CONN_SHARED, CONN_SENT, CONN_INHERITED, CONN_INHERITED_SENT};
+    static const uint8_t to[] = {CONN_SHARED,    CONN_SHARED,    CONN_SENT,
+                                 CONN_ABANDONED, CONN_INHERITED, CONN_INHERITED_SENT};
     change(c, to);
 }
 
 void conn_send(struct conn *c)
 {
-    static const uint8_t to[] = {CONN_SENT, CONN_SENT, CONN_SENT, CONN_INHERITED_SENT, CONN_INHERITED_SENT};
+    static const uint8_t to[] = {CONN_SENT, CONN_SENT, CONN_SENT, CONN_SENT, CONN_INHERITED_SENT, CONN_INHERITED_SENT};
+    change(c, to);
+}
+
+void conn_abandon(struct conn *c)
+{
+    static const uint8_t to[] = {CONN_OWN,       CONN_SHARED,    CONN_ABANDONED,
+                                 CONN_ABANDONED, CONN_INHERITED, CONN_INHERITED_SENT};
     change(c, to);
 }
 
 void conn_inherit(struct conn *c)
 {
-    static const uint8_t to[] = {CONN_INHERITED, CONN_INHERITED, CONN_INHERITED_SENT, CONN_INHERITED,
-                                 CONN_INHERITED_SENT};
+    static const uint8_t to[] = {CONN_INHERITED,      CONN_INHERITED, CONN_INHERITED_SENT,
+                                 CONN_INHERITED_SENT, CONN_INHERITED, CONN_INHERITED_SENT};
     change(c, to);
 }
 
 void conn_use(struct conn *c)
 {
-    static const uint8_t to[] = {CONN_OWN, CONN_SHARED, CONN_SENT, CONN_SHARED, CONN_SENT};
+    static const uint8_t to[] = {CONN_OWN, CONN_SHARED, CONN_SENT, CONN_SENT, CONN_SHARED, CONN_SENT};
     change(c, to);
 }
 
 void conn_own(struct conn *c)
 {
-    static const uint8_t to[] = {CONN_OWN, CONN_OWN, CONN_SENT, CONN_OWN, CONN_INHERITED_SENT};
+    static const uint8_t to[] = {CONN_OWN, CONN_OWN, CONN_SENT, CONN_ABANDONED, CONN_OWN, CONN_INHERITED_SENT};
     change(c, to);
 }
 

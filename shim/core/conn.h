@@ -39,6 +39,7 @@ enum conn_ownership {
     CONN_OWN,           /* this process alone */
     CONN_SHARED,        /* perhaps another process too: it has come by SCM_RIGHTS, or this process has forked */
     CONN_SENT,          /* sent by SCM_RIGHTS: it may be under way still, and in no process's table */
+    CONN_ABANDONED,     /* sent to a process that has ended without it: no process will read it */
     CONN_INHERITED,     /* held since a fork and not used here: belongs to the process that first reads or writes it */
     CONN_INHERITED_SENT /* likewise, and the parent had sent it */
 };
@@ -110,6 +111,7 @@ struct conn {
         uintptr_t thread; /* thread pointer of the thread that last moved bytes */
         int tid;          /* the same, known only while draining; else 0 */
         int epoll_fd;     /* the epoll set that holds it; -1 none, -2 several or unknown */
+        int channel;      /* it was sent there, and its receiver has not answered; -1 none (compat/node_primary.h) */
     } io;
 
     /* its end */
@@ -165,8 +167,13 @@ static inline bool conn_is_inherited(const struct conn *c)
 {
     return LOAD(c->ownership) >= CONN_INHERITED;
 }
+static inline bool conn_is_abandoned(const struct conn *c)
+{
+    return LOAD(c->ownership) == CONN_ABANDONED;
+}
 void conn_share(struct conn *c);   /* another process may hold the connection from now on */
 void conn_send(struct conn *c);    /* the connection was sent by SCM_RIGHTS */
+void conn_abandon(struct conn *c); /* the process to which it was sent has ended without it, and it is not sent again */
 void conn_inherit(struct conn *c); /* in a fork's child */
 void conn_use(struct conn *c);     /* this process has used an inherited connection */
 void conn_own(struct conn *c);     /* no other process holds it any more; not for a connection that was sent */

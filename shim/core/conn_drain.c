@@ -43,6 +43,7 @@ void conn_drain_look(struct conn_facts *f, const struct conn *c)
     f->inherited = conn_is_inherited(c);
     f->used = LOAD(c->read_bytes) + LOAD(c->written_bytes) > 0;
     f->stale = c->stale;
+    f->abandoned = conn_is_abandoned(c);
     f->opaque = conn_is_opaque(c);
     f->fin = LOAD(c->fin);
     f->state = f->opaque ? (uint8_t)conn_opaque_state(c) : OPAQUE_ANSWERED;
@@ -193,7 +194,7 @@ static struct conn_decision drain_open(const struct conn_facts *f, const struct 
 {
     if (f->inherited)
         return drain_inherited(f, p, now);
-    if (f->stale)
+    if (f->stale || (f->abandoned && !f->used))
         return decide(OUTSTANDING_NOTHING, 0);
     if (f->opaque)
         return drain_opaque(f, p, now);

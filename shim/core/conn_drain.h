@@ -40,6 +40,7 @@ struct conn_facts {
     bool inherited;     /* by fork, and this process has not used it since */
     bool used;          /* bytes have passed */
     bool stale;         /* the descriptor is another connection's by now */
+    bool abandoned;     /* no process will read it: conn_is_abandoned */
     bool opaque, fin;   /* as in struct conn */
     uint8_t state;      /* opaque: enum opaque_state */
     bool keeps_reading; /* not conn_may_shut_read */

@@ -13,7 +13,8 @@ enum fd_kind { FD_OTHER, FD_CONN, FD_LISTENER, FD_SPECIAL };
 /* The index of a special slot: a signalfd; a descriptor of lastcall, which the program cannot close; a socket that
  * this process has bound; a descriptor that the sweep is looking at (a thread that is about to change its slot
  * waits); the socket over which node's primary passes connections (compat/node_cluster.h); a socket, none
- * of ours, whose calls have a time-out (hook/timed.c). */
+ * of ours, whose calls have a time-out (hook/timed.c); a socket over which this process, a primary of node's, passes
+ * connections (compat/node_primary.h). */
 enum fd_special {
     SPECIAL_SIGNALFD,
     SPECIAL_OWN,
@@ -21,6 +22,7 @@ enum fd_special {
     SPECIAL_LOOKED_AT,
     SPECIAL_NODE_CLUSTER,
     SPECIAL_TIMED,
+    SPECIAL_CHANNEL,
     SPECIAL_KINDS,
 };
 

@@ -97,6 +97,11 @@ bool node_cluster_lines_received(struct node_cluster_lines *c, const char *bytes
     return any;
 }
 
+bool node_cluster_lines_hand_over(const char *bytes, size_t n)
+{
+    return n > sizeof newconn - 1 && memcmp(bytes, newconn, sizeof newconn - 1) == 0;
+}
+
 /* ---- what the worker says -------------------------------------------------------------------------------------- */
 
 static char *put(char *out, const char *text, size_t n)
@@ -115,6 +120,17 @@ size_t node_cluster_lines_close(const struct node_cluster_lines *c, char *out)
         at = put(at, after_key, sizeof after_key - 1);
     }
     return (size_t)(at - out);
+}
+
+/* A line that is cut may be cut within the words. */
+bool node_cluster_lines_may_refuse(const char *bytes, size_t n)
+{
+    static const char refused[] = "\"accepted\":false";
+    const size_t len = sizeof refused - 1;
+    for (size_t at = 0; at + len <= n; at++)
+        if (bytes[at] == refused[0] && memcmp(bytes + at, refused, len) == 0)
+            return true;
+    return n == 0 || bytes[n - 1] != '\n';
 }
 
 /* Of each key FNV-1a; their sum, since they come in any order. */

@@ -34,6 +34,12 @@ int node_cluster_lines_socket(const char *const *environment);
 /* The primary has sent these bytes. True: a connection was handed over. */
 bool node_cluster_lines_received(struct node_cluster_lines *c, const char *bytes, size_t n);
 
+/* The primary: are these bytes, which are sent with a descriptor, the line that hands a connection over? */
+bool node_cluster_lines_hand_over(const char *bytes, size_t n);
+/* A worker has sent these bytes, and perhaps more of the same line. False: certainly it refuses no connection in them.
+ * The answer to a connection is {"cmd":"NODE_CLUSTER","ack":7,"accepted":true,"seq":3} */
+bool node_cluster_lines_may_refuse(const char *bytes, size_t n);
+
 /* Write the lines that end the handing over, for all keys, into out, NODE_CLUSTER_CLOSE_MAX bytes. Returns their
  * length. */
 size_t node_cluster_lines_close(const struct node_cluster_lines *c, char *out);

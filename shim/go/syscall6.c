@@ -231,7 +231,7 @@ static int before_sendmsg(struct go_call *g)
 {
     const struct msghdr *msg = (const struct msghdr *)g->arg[1];
     if (msg && msg->msg_controllen >= CMSG_LEN(sizeof(int)))
-        hook_share_rights(msg);
+        hook_share_rights((int)g->arg[0], msg);
     return kind_of(g->arg[0]) == FD_CONN ? before_write(g) : GO_PLAIN;
 }
 

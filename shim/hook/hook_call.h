@@ -91,7 +91,7 @@ long syscall_dispatch(long nr, long a, long b, long c, long d, long e, long f);
 
 /* Descriptors that have come, or will go, with a message (SCM_RIGHTS). */
 void hook_adopt_rights(struct msghdr *msg);
-void hook_share_rights(const struct msghdr *msg);
+void hook_share_rights(int channel, const struct msghdr *msg);
 
 /* Bytes that a flag of recv makes not those of the stream (recv.c); those that no close option may touch (send.c). */
 bool hook_off_stream(int flags);

@@ -3,6 +3,7 @@
 
 #include "compat/nginx_channel.h"
 #include "compat/node_cluster.h"
+#include "compat/node_primary.h"
 
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -200,12 +201,22 @@ static NOINLINE ssize_t recv_node_cluster(int fd, struct msghdr *msg, int flags)
     return n;
 }
 
+/* From a worker of node's cluster, to its primary. */
+static NOINLINE ssize_t recv_node_primary(int fd, struct msghdr *msg, int flags)
+{
+    ssize_t n = recv_rights(fd, msg, flags);
+    node_primary_read(fd, as_chunks(msg->msg_iov), msg->msg_iovlen, flags & MSG_PEEK ? 0 : n);
+    return n;
+}
+
 ssize_t hook_recvmsg(int fd, struct msghdr *msg, int flags)
 {
     uint32_t slot = slot_of(fd);
     if (LIKELY(fd_slot_kind(slot) != FD_CONN)) {
         if (UNLIKELY(node_cluster_has(fd)))
             return recv_node_cluster(fd, msg, flags);
+        if (UNLIKELY(node_primary_is(slot)))
+            return recv_node_primary(fd, msg, flags);
         return recv_rights(fd, msg, flags);
     }
     READ_TRACKED(fd, slot, as_chunks(msg->msg_iov), flags & MSG_TRUNC ? 0 : msg->msg_iovlen, flags & NOT_OF_STREAM,

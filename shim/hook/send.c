@@ -2,6 +2,7 @@
 #include "hook/waiting.h"
 
 #include "compat/node_cluster.h"
+#include "compat/node_primary.h"
 #include "track/close_notice.h"
 
 #include <fcntl.h>
@@ -230,7 +231,7 @@ ssize_t hook_sendto(int fd, const void *buf, size_t n, int flags, const void *ad
 }
 
 /* Connections that are sent over a unix socket may be held by another process from now on. */
-void hook_share_rights(const struct msghdr *msg)
+void hook_share_rights(int channel, const struct msghdr *msg)
 {
     for (struct cmsghdr *h = CMSG_FIRSTHDR(msg); h; h = CMSG_NXTHDR((struct msghdr *)msg, h)) {
         if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS || h->cmsg_len < CMSG_LEN(0))
@@ -239,6 +240,7 @@ void hook_share_rights(const struct msghdr *msg)
             int fd;
             memcpy(&fd, CMSG_DATA(h) + i * sizeof fd, sizeof fd);
             fds_share(fd);
+            node_primary_sends(channel, as_chunks(msg->msg_iov), msg->msg_iovlen, fd);
         }
     }
 }
@@ -247,7 +249,7 @@ ssize_t hook_sendmsg(int fd, const struct msghdr *msg, int flags)
 {
     uint32_t slot = slot_of(fd);
     if (UNLIKELY(msg && msg->msg_controllen >= CMSG_LEN(sizeof(int))))
-        hook_share_rights(msg);
+        hook_share_rights(fd, msg);
     if (LIKELY(fd_slot_kind(slot) != FD_CONN)) {
         if (UNLIKELY(node_cluster_is(slot) && msg))
             return sendmsg_node_cluster(fd, msg, flags);

@@ -163,6 +163,13 @@ static void a_stale_one_is_not_touched(void **unused UNUSED)
     CHECK({"stale", {.stale = true, .busy = true, .opaque = true}, POLICY(.first = true), 0, IS(NOTHING)}, );
 }
 
+static void an_abandoned_one_is_not_waited_for(void **unused UNUSED)
+{
+    CHECK({"no process reads its request", {.abandoned = true, .unread = true, ALL}, POLICY(), IDLE, IS(NOTHING)},
+          {"nor that of the signal's moment", {.abandoned = true}, POLICY(.first = true), 0, IS(NOTHING)},
+          {"but one has", {.abandoned = true, .used = true, .busy = true}, POLICY(), 0, IS(IN_FLIGHT)}, );
+}
+
 static void an_opaque_one_is_judged_by_who_spoke_last(void **unused UNUSED)
 {
     CHECK(
@@ -407,6 +414,7 @@ int main(void)
         cmocka_unit_test(what_others_hold_is_not_shut),
         cmocka_unit_test(an_inherited_one_is_whose_process_uses_it),
         cmocka_unit_test(a_stale_one_is_not_touched),
+        cmocka_unit_test(an_abandoned_one_is_not_waited_for),
         cmocka_unit_test(an_opaque_one_is_judged_by_who_spoke_last),
         cmocka_unit_test(a_half_closed_one_waits_for_its_output_then_for_its_peer),
         cmocka_unit_test(a_lingering_one_is_closed_in_the_end),

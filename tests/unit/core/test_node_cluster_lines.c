@@ -147,13 +147,36 @@ static void sums_up_what_it_is_handed(void **unused UNUSED)
     assert_int_not_equal(node_cluster_lines_sum(&one), 0);
 }
 
+static bool may_refuse(const char *text)
+{
+    return node_cluster_lines_may_refuse(text, strlen(text));
+}
+
+static void knows_what_is_passed_on_and_refused(void **unused UNUSED)
+{
+    static const char line[] = NEWCONN(KEY),
+                      taken[] = "{\"cmd\":\"NODE_CLUSTER\",\"ack\":7,\"accepted\":true,\"seq\":3}\n";
+    assert_true(node_cluster_lines_hand_over(line, strlen(line)));
+    assert_false(node_cluster_lines_hand_over(line, 90));
+    assert_false(node_cluster_lines_hand_over(taken, strlen(taken)));
+    assert_false(may_refuse(taken));
+    assert_true(may_refuse("{\"cmd\":\"NODE_CLUSTER\",\"ack\":7,\"accepted\":false,\"seq\":3}\n"));
+    assert_true(may_refuse("{\"cmd\":\"NODE_CLUSTER\",\"ack\":7,\"accepted\":fal"));
+    assert_true(may_refuse(""));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(knows_its_socket),       cmocka_unit_test(is_no_worker),
-        cmocka_unit_test(notes_each_key_once),    cmocka_unit_test(notes_no_other_line),
-        cmocka_unit_test(notes_no_strange_key),   cmocka_unit_test(notes_no_long_key_and_not_too_many),
-        cmocka_unit_test(reads_no_byte_too_many), cmocka_unit_test(sums_up_what_it_is_handed),
+        cmocka_unit_test(knows_its_socket),
+        cmocka_unit_test(is_no_worker),
+        cmocka_unit_test(notes_each_key_once),
+        cmocka_unit_test(notes_no_other_line),
+        cmocka_unit_test(notes_no_strange_key),
+        cmocka_unit_test(notes_no_long_key_and_not_too_many),
+        cmocka_unit_test(reads_no_byte_too_many),
+        cmocka_unit_test(sums_up_what_it_is_handed),
+        cmocka_unit_test(knows_what_is_passed_on_and_refused),
     };
     return cmocka_run_group_tests_name("node_cluster_lines", tests, NULL, NULL);
 }
