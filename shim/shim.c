@@ -19,6 +19,8 @@ static void exit_handler(void *unused)
 static void own_replaced(int fd)
 {
     ownfd_remove(fd);
+    log_replaced(fd);
+    drain_report_replaced(fd);
     if (fd == group.fd)
         group.fd = -1;
 }
@@ -30,6 +32,14 @@ static void keep_descriptor(int fd)
     slots_on_close(SPECIAL_OWN, own_replaced);
     if (fd >= 0)
         slots_mark(fd, SPECIAL_OWN);
+}
+
+void shim_leaves_root(void)
+{
+    if (!self_armed() || !self_is_our_process() || sys0(SYS_geteuid) != 0)
+        return;
+    keep_descriptor(log_hold_file());
+    keep_descriptor(drain_report_hold());
 }
 
 static void enter_group(void)

@@ -68,6 +68,8 @@ void shim_exec_failed(int sig, uint64_t mask);
 struct sock_fprog;
 bool shim_sandbox_begin(const struct sock_fprog *filter);
 void shim_sandbox_end(bool installed);
+/* Before the program changes to another user, or another root directory: it may not open lastcall's files then. */
+void shim_leaves_root(void);
 /* The program calls exit: returns when it may (see drain/exit_guard.h). */
 void shim_exit(void);
 /* Upcalls of process/self: a fork came without a hook; a pre-exec child serves. */

@@ -53,13 +53,18 @@ static void (*const after_fork[])(void) = {
     conn_log_after_fork, node_cluster_after_fork,
 };
 
+static bool is_kept(int fd)
+{
+    return fd == group.fd || log_holds(fd) || drain_report_holds(fd);
+}
+
 static void forget_parent(int slot)
 {
     self_after_fork();
     listeners_after_fork();
     if (!self_armed())
         return;
-    ownfd_after_fork(group.fd);
+    ownfd_after_fork(is_kept);
     for (unsigned i = 0; i < COUNT(after_fork); i++)
         after_fork[i]();
     member_forked_child(slot);

@@ -18,6 +18,12 @@ bool drain_drive(void);
 /* Log which listeners are left alone, each once in a group. The log is open. */
 void drain_report_left_alone(void);
 
+/* Open the report's file now, and hold it: see outfile_hold. < 0: no descriptor. */
+int drain_report_hold(void);
+bool drain_report_holds(int fd);
+/* The program has put another file under this number of ours. */
+void drain_report_replaced(int fd);
+
 /* ---- the program accepts while we drain: any thread, any signal handler ---- */
 
 /* The listener lfd does not accept any more. If the call can block, and there is no client left to wait for

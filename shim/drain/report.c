@@ -8,7 +8,7 @@
 #include "process/config.h"
 #include "process/deferred.h"
 #include "process/log.h"
-#include "process/ownfd.h"
+#include "process/outfile.h"
 #include "process/self.h"
 #include "process/stats.h"
 #include "process/trace.h"
@@ -20,7 +20,7 @@
 
 static enum report_json json_line;
 
-static int report_fd = -1; /* -1: none */
+static struct outfile report_file = {-1, false};
 
 /* A participant writes debug lines only, so it opens no log for less; it may also have changed to a user who cannot
  * write there. */
@@ -30,17 +30,29 @@ void drain_report_open(void)
     bool led = group.coordinator != MEMBER_NONE;
     if (!led || log_wants(LOG_DEBUG))
         log_open_file();
-    if (o->report && report_fd < 0 && !led) {
-        report_fd = logfile_open(o->report);
-        ownfd_add(report_fd);
-        if (report_fd < 0)
-            log_path_failed("the report file cannot be opened", o->report, report_fd, "the log only");
-    }
+    int err = o->report && !led ? outfile_open(&report_file, o->report) : 0;
+    if (err < 0)
+        log_path_failed("the report file cannot be opened", o->report, err, "the log only");
+}
+
+int drain_report_hold(void)
+{
+    return config.report ? outfile_hold(&report_file, config.report) : -1;
+}
+
+bool drain_report_holds(int fd)
+{
+    return report_file.held && report_file.fd == fd;
+}
+
+void drain_report_replaced(int fd)
+{
+    outfile_replaced(&report_file, fd);
 }
 
 void drain_report_after_fork(void)
 {
-    report_fd = -1;
+    outfile_after_fork(&report_file);
 }
 
 void drain_report_left_alone(void)
@@ -79,16 +91,16 @@ static void begun_to_file(uint64_t in_flight)
     };
     text_init(&line, buf, sizeof buf);
     report_json_begun(&line, &begun);
-    bool locked = logfile_lock(report_fd);
-    uint64_t end = logfile_end(report_fd);
-    if (!logfile_write(report_fd, line.at, line.len) && locked)
-        logfile_take_back(report_fd, end);
-    logfile_unlock(report_fd);
+    bool locked = logfile_lock(report_file.fd);
+    uint64_t end = logfile_end(report_file.fd);
+    if (!logfile_write(report_file.fd, line.at, line.len) && locked)
+        logfile_take_back(report_file.fd, end);
+    logfile_unlock(report_file.fd);
 }
 
 void drain_report_begun(uint64_t in_flight)
 {
-    if (group.coordinator == MEMBER_NONE && report_fd >= 0)
+    if (group.coordinator == MEMBER_NONE && report_file.fd >= 0)
         begun_to_file(in_flight);
 }
 
@@ -317,7 +329,7 @@ static void connection_to_json(const struct report_connection *c, void *line)
     enum { AT_MOST = 2048 };
     struct text *t = line;
     if (t->size - t->len < AT_MOST) {
-        put_to(report_fd, t);
+        put_to(report_file.fd, t);
         text_init(t, t->at, t->size);
     }
     report_json_connection(t, &json_line, c);
@@ -329,7 +341,7 @@ static void connections_to_json(void)
     char buf[16384];
     text_init(&line, buf, sizeof buf);
     group_report_connections(connection_to_json, &line);
-    put_to(report_fd, &line);
+    put_to(report_file.fd, &line);
 }
 
 static void json_to(int fd, const struct report *r)
@@ -354,7 +366,7 @@ static void json_to(int fd, const struct report *r)
  * other half of it. */
 static void report_to_file(const struct report *r)
 {
-    int fd = report_fd;
+    int fd = report_file.fd;
     bool locked = logfile_lock(fd);
     uint64_t end = logfile_end(fd);
     report_is_truncated = false;
@@ -372,7 +384,7 @@ void drain_report_end(nsec_t now, enum report_end how)
     struct report r;
     drain_report_trace();
     fill(&r, now, how);
-    if (report_fd >= 0) {
+    if (report_file.fd >= 0) {
         r.connections = conn_log_on();
         report_to_file(&r);
         r.connections = false; /* in the log they are of no use */

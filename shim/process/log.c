@@ -4,12 +4,12 @@
 #include "core/report_format.h"
 #include "process/clock.h"
 #include "process/config.h"
-#include "process/ownfd.h"
+#include "process/outfile.h"
 #include "process/self.h"
 #include "sys/logfile.h"
 #include "sys/syscall.h"
 
-static int log_fd = -1;                   /* -1: none */
+static struct outfile log_file = {-1, false};
 static uint64_t stderr_dev, stderr_inode; /* the standard error seen at start */
 
 static void to_stderr(const char *lines, size_t n)
@@ -24,8 +24,8 @@ void log_start(void)
 
 void log_put(const struct text *lines)
 {
-    if (log_fd >= 0)
-        logfile_write(log_fd, lines->at, lines->len);
+    if (log_file.fd >= 0)
+        logfile_write(log_file.fd, lines->at, lines->len);
     else
         to_stderr(lines->at, lines->len);
 }
@@ -71,15 +71,31 @@ void log_path_failed(const char *what, const char *path, int err, const char *in
     log_end(&line);
 }
 
+static bool is_to_file(void)
+{
+    return config.log_file && config.log != LOG_OFF;
+}
+
 void log_open_file(void)
 {
-    if (!config.log_file || config.log == LOG_OFF || log_fd >= 0)
-        return;
-    int fd = logfile_open(config.log_file);
-    ownfd_add(fd);
-    log_fd = fd;
-    if (fd < 0)
-        log_path_failed("the log file cannot be opened", config.log_file, fd, "standard error");
+    int err = is_to_file() ? outfile_open(&log_file, config.log_file) : 0;
+    if (err < 0)
+        log_path_failed("the log file cannot be opened", config.log_file, err, "standard error");
+}
+
+int log_hold_file(void)
+{
+    return is_to_file() ? outfile_hold(&log_file, config.log_file) : -1;
+}
+
+bool log_holds(int fd)
+{
+    return log_file.held && log_file.fd == fd;
+}
+
+void log_replaced(int fd)
+{
+    outfile_replaced(&log_file, fd);
 }
 
 void log_warning(const char *what)
@@ -130,5 +146,5 @@ void log_config_errors(void)
 
 void log_after_fork(void)
 {
-    log_fd = -1;
+    outfile_after_fork(&log_file);
 }

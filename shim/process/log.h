@@ -9,8 +9,13 @@
 /* Note which file the standard error is, when the process begins to serve. */
 void log_start(void);
 
-/* Open the log file, when a drain begins: later the process may have changed to a user who cannot write there. */
+/* Open the log file, when a drain begins. */
 void log_open_file(void);
+/* Open it now, and hold it: see outfile_hold. < 0: no descriptor. */
+int log_hold_file(void);
+bool log_holds(int fd);
+/* The program has put another file under this number of ours. */
+void log_replaced(int fd);
 /* A file of the configuration cannot be opened: -err. */
 void log_path_failed(const char *what, const char *path, int err, const char *instead);
 
@@ -31,7 +36,7 @@ void log_cannot_watch(const char *what, uint8_t *said);
 /* What is wrong with the configuration. */
 void log_config_errors(void);
 
-/* The log file was the parent's; it is closed by ownfd_after_fork. */
+/* The log file was the parent's, if it is not held. */
 void log_after_fork(void);
 
 #endif

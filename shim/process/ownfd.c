@@ -89,9 +89,9 @@ int ownfd_next(unsigned from)
     return OWNFD_END;
 }
 
-void ownfd_after_fork(int kept)
+void ownfd_after_fork(bool (*is_kept)(int fd))
 {
     for (int fd = ownfd_next(0); fd < OWNFD_END; fd = ownfd_next((unsigned)fd + 1))
-        if (fd != kept)
+        if (!is_kept(fd))
             ownfd_close(fd);
 }

@@ -22,7 +22,7 @@ bool ownfd_has(int fd);
 enum { OWNFD_END = 1 << 20 };
 int ownfd_next(unsigned from);
 
-/* A fork's child: the registered descriptors are its parent's. All are closed but `kept` (-1: none). */
-void ownfd_after_fork(int kept);
+/* A fork's child: the registered descriptors are its parent's. All are closed but those that are kept. */
+void ownfd_after_fork(bool (*is_kept)(int fd));
 
 #endif

@@ -70,6 +70,12 @@ static bool has_other_names(int fd)
     return sys2(SYS_fstat, fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink > 1;
 }
 
+bool logfile_is_removed(int fd)
+{
+    struct stat st;
+    return sys2(SYS_fstat, fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 0;
+}
+
 int logfile_open(const char *path)
 {
     const int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;

@@ -1,5 +1,5 @@
-/* logfile.h: where the lines of lastcall go. Opened by the drain thread, early (the program may change its ids
- * later); the standard error is used only while it is still the file seen at start, and only if it takes a line
+/* logfile.h: where the lines of lastcall go. Opened when a drain begins, or before the program changes its ids
+ * (process/outfile.h); the standard error is used only while it is still the file seen at start, and only if it takes a line
  * without blocking. */
 #ifndef LASTCALL_SYS_LOGFILE_H
 #define LASTCALL_SYS_LOGFILE_H
@@ -16,6 +16,9 @@ void logfile_to_stderr(uint64_t dev, uint64_t ino, const char *line, size_t n);
  * symbolic link of another user's is not followed (-ELOOP), a file that has other names too not written to (-EMLINK),
  * and a FIFO or a terminal not waited for. */
 int logfile_open(const char *path);
+
+/* The file has no name any more: nobody will read it. */
+bool logfile_is_removed(int fd);
 
 /* Lock the file against other processes that write to it. A process that may read the file may hold a lock for ever,
  * so the wait ends after 100 ms. False: another process has the lock. */

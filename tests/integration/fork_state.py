@@ -13,7 +13,7 @@ BUILD = os.environ['BUILD']
 LIB = os.path.realpath(f'{BUILD}/liblastcall.so')
 BOUND = 60  # against hanging only
 PHASES = {'serving': 0, 'lame-duck': 1, 'stopping-accept': 2, 'draining': 3, 'delivered': 5}
-OWNERS = ('deferred', 'stats', 'wake', 'exit_guard', 'drain_state', 'conn_log', 'log_fd', 'report_fd', 'node_cluster', 'slots')
+OWNERS = ('deferred', 'stats', 'wake', 'exit_guard', 'drain_state', 'conn_log', 'log_file', 'report_file', 'node_cluster', 'slots')
 IGNORED = {'slots': slice(0, 4)}  # slots.top: of the parent's descriptors, and still right
 
 SERVER = r'''

@@ -1,0 +1,110 @@
+"""The log and the report of a server that starts as root, binds its port, and goes on as another user, in another
+directory: both are written, to files where that user may not write. The paths are relative."""
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+
+BUILD = os.environ['BUILD']
+LIB = os.path.realpath(f'{BUILD}/liblastcall.so')
+BOUND = 60  # against hanging only
+NOBODY = 65534
+
+# Its words: how it leaves. It says its port, serves one request, and ends by TERM.
+SERVER = r'''
+import ctypes, os, socket, sys
+NOBODY = 65534
+libc = ctypes.CDLL(None)
+server = socket.create_server(('127.0.0.1', 0))
+for how in sys.argv[1:]:
+    if how == 'setuid': os.setuid(NOBODY)
+    if how == 'seteuid': os.seteuid(NOBODY)
+    if how == 'setreuid': os.setreuid(NOBODY, NOBODY)
+    if how == 'setresuid': os.setresuid(NOBODY, NOBODY, NOBODY)
+    if how == 'syscall': assert libc.syscall(117, NOBODY, NOBODY, NOBODY) == 0
+    if how == 'chroot': os.chroot('empty')
+    if how == 'chdir': os.chdir('/')
+    if how == 'close':
+        for fd in {*range(3, 1024)} - {server.fileno()}: libc.close(fd)
+    if how == 'daemon' and os.fork() > 0: os._exit(0)
+print(os.getpid(), server.getsockname()[1], flush=True)
+client, _ = server.accept()
+client.recv(999)
+print('busy', flush=True)
+sys.stdin.readline()
+client.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+client.recv(999)
+'''
+
+def serve(directory, words, between):
+    env = {**os.environ, 'LD_PRELOAD': LIB, 'LASTCALL_TIMEOUT': '20s', 'LASTCALL_LOG_FILE': 'log',
+           'LASTCALL_REPORT': 'report'}
+    with subprocess.Popen(['/usr/bin/python3', '-c', SERVER, *words], cwd=directory, env=env, text=True,
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as server:
+        pid, port = map(int, server.stdout.readline().split())
+        between(directory)
+        with socket.create_connection(('127.0.0.1', port), timeout=BOUND) as client:
+            client.sendall(b'GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+            assert server.stdout.readline() == 'busy\n'
+            os.kill(pid, signal.SIGTERM)
+            server.stdin.write('go on\n')
+            server.stdin.flush()
+            assert client.recv(999).startswith(b'HTTP/1.1 200'), 'the request was lost'
+        assert not server.stdout.read()  # its end
+
+
+def is_written(directory):
+    with open(f'{directory}/report', encoding='ascii') as report:
+        events = [json.loads(line)['event'] for line in report]
+    assert events == ['draining', 'drain'], f'the report has {events}'
+    with open(f'{directory}/log', encoding='ascii') as log:
+        assert 'lastcall: drained' in log.read(), 'the log'
+
+
+def goes(*words, between=lambda directory: None):
+    with tempfile.TemporaryDirectory() as directory:
+        os.mkdir(f'{directory}/empty')
+        serve(directory, words, between)
+        is_written(directory)
+
+
+def remove(directory):
+    """While the server serves. A file of that name is made anew, where that is allowed."""
+    os.chmod(directory, 0o777)
+    for name in os.listdir(directory):
+        if name != 'empty':
+            os.unlink(f'{directory}/{name}')
+
+
+CASES = {
+    'setuid': lambda: goes('setuid', 'chdir'),
+    'seteuid': lambda: goes('seteuid', 'chdir'),
+    'setreuid': lambda: goes('setreuid', 'chdir'),
+    'setresuid': lambda: goes('setresuid', 'chdir'),
+    'by-number': lambda: goes('syscall', 'chdir'),
+    'chroot': lambda: goes('chroot', 'chdir', 'setuid'),
+    'then-a-daemon': lambda: goes('setuid', 'chdir', 'daemon'),
+    'then-closes-all': lambda: goes('setuid', 'chdir', 'close'),
+    'removed-meanwhile': lambda: goes('setuid', between=remove),
+}
+
+
+def main():
+    if os.geteuid() != 0:
+        print('SKIP leaves-root: only root can leave')
+        sys.exit(os.environ.get('CI') == 'true')
+    failed = False
+    for name, case in CASES.items():
+        try:
+            case()
+            print(f'ok leaves-root/{name}', flush=True)
+        except (AssertionError, OSError, ValueError) as error:
+            print(f'FAIL leaves-root/{name}: {error!r}', flush=True)
+            failed = True
+    sys.exit(failed)
+
+
+main()
