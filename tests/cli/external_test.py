@@ -9,6 +9,7 @@ import os
 import random
 import select
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -311,6 +312,48 @@ def a_setuid_program_of_another_user():
             load = asleep(t, ENDLESS)
             t.exits()
             check(load.finish()['lost'] == 4 and 'LASTCALL_LISTEN can name them' in t.read('log'), t.read('log'))
+
+
+# ---- the report, and the program's own shutdown -----------------------------------------------------------------------
+
+@case
+def the_first_line_comes_at_the_signal():
+    """SIGKILL may come before the report."""
+    with serving() as t:
+        load = asleep(t)
+        until('the first line', lambda: t.exists('report') and t.json_lines('report'))
+        first = t.json_lines('report')[0]
+        ended_well(t, load, in_flight=4)
+        told = {'event': 'draining', 'mode': 'external', 'signal': 'TERM', 'pid': t.report()['pid']}
+        check(told.items() <= first.items() and first['in_flight'] == t.report()['in_flight'], f'{first}')
+
+
+OWN = dataclasses.replace(servers.SERVERS['uvicorn'], external=True)  # it waits for its requests for ever
+
+
+@case
+def a_grace_period_of_its_own_runs_inside_the_deadline():
+    with serving(OWN, LASTCALL_TIMEOUT='3s') as t:
+        load = asleep(t, ENDLESS, clients=1)
+        t.exits(status=128 + signal.SIGTERM)
+        check(load.finish()['lost'] == 1 and 'Shutting down' in t.read('log'), 'its own shutdown has not begun')
+        report = t.report()
+        check(report['end'] == 'deadline' and report['aborted'] == 1, f'{report}')
+
+
+@case
+def a_shutdown_of_its_own_loses_nothing():
+    with serving(OWN, LASTCALL_TIMEOUT='100s', LASTCALL_SHUTDOWN_TIME='99s') as t:
+        ended_well(t, asleep(t), in_flight=4)
+
+
+@case
+def its_own_shutdown_comes_first_if_that_is_asked_for():
+    with serving(OWN, LASTCALL_DELIVER='first') as t:
+        load = asleep(t)
+        until('its own shutdown', lambda: 'Shutting down' in t.read('log'))
+        check(load.child.poll() is None, 'it had its signal when all was over')
+        ended_well(t, load, in_flight=4)
 
 
 # ---- several processes ------------------------------------------------------------------------------------------------

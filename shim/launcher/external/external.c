@@ -10,6 +10,7 @@
 #include "core/drain.h"
 #include "core/report_format.h"
 #include "launcher/external/close_conns.h"
+#include "launcher/external/deliver.h"
 #include "launcher/external/report.h"
 #include "launcher/external/observe.h"
 #include "launcher/host/clock.h"
@@ -34,7 +35,13 @@ struct external {
     int endings;
     nsec_t outstanding_at;
     bool outstanding; /* a request or response was outstanding at the last scan */
+    bool told;        /* the first line of the report is written */
+    bool reported;    /* and the last */
+    nsec_t kill_at;   /* the deadline is over, and the program has had its signal just now; 0: not so */
 };
+
+/* What a program that gets its signal only at the deadline has, to end by itself. */
+#define LAST_MOMENT (150 * NSEC_PER_MSEC)
 
 #define CORK_STEP_EVERY (2 * NSEC_PER_MSEC) /* while closes wait under a cork */
 
@@ -82,6 +89,39 @@ static void count_conn(const struct external *x, struct census *c, enum activity
     }
 }
 
+static void log_own_handler(const struct options *o)
+{
+    char number[24];
+    snprintf(number, sizeof number, "%llu", (unsigned long long)(o->shutdown_time / NSEC_PER_MSEC));
+    host_log(LOG_INFO,
+             "the program's own handler runs when the drain is over, or before its deadline; "
+             "LASTCALL_DELIVER=first runs it at once",
+             "shutdown_time_ms", number, NULL);
+}
+
+/* Requests that the program has dropped: it has closed their connections. */
+static unsigned count_dropped(const struct external *x)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < x->observer.closed.count; i++)
+        count += closed_conns_was_aborted(&x->observer.closed.at[i], PROGRAM_LIVES);
+    return count;
+}
+
+/* What will the program do when it gets its signal? Asked at the signal, and from when on the answer decides, since
+ * that costs a walk through /proc. */
+static enum program_answer answer(struct external *x, nsec_t now)
+{
+    const struct options *o = x->options;
+    bool decides = o->deliver_first || (o->timeout && now + o->shutdown_time >= x->drain.signal_at + o->timeout);
+    if (x->told && !decides)
+        return PROGRAM_DIES;
+    enum program_answer program = deliver_answer(&x->observer, x->signal, o);
+    if (!x->told && program == PROGRAM_SHUTS_DOWN && !o->deliver_first)
+        log_own_handler(o);
+    return program;
+}
+
 static struct census take_census(struct external *x, nsec_t now)
 {
     struct census c = {.last_accept = x->observer.last_accept};
@@ -107,6 +147,9 @@ static struct census take_census(struct external *x, nsec_t now)
         }
         count_conn(x, &c, is, until);
     }
+    c.answer = (uint8_t)answer(x, now);
+    if (x->drain.phase == DRAIN_GUARDING)
+        c.aborted = count_dropped(x);
     /* The kernel's list is no snapshot: a connection that is missing may be there in the next scan. */
     bool outstanding = c.queued + c.in_flight + c.idle + c.ending > 0;
     c.ending += !outstanding && x->outstanding;
@@ -184,6 +227,21 @@ static void read_all_endings(struct external *x)
 
 /* ---- the report -------------------------------------------------------------------------------------------------- */
 
+static void report_begun(struct external *x)
+{
+    const struct report_begun begun = {
+        .pid = x->observer.root,
+        .signal = x->signal,
+        .mode = "external",
+        .wall_start_ms = x->wall_ms,
+        .in_flight = x->observer.counts.in_flight,
+        .deadline = x->options->timeout,
+    };
+    if (!x->told)
+        external_report_begun(x->options, &begun);
+    x->told = true;
+}
+
 static bool is_outstanding(const struct external *x, const struct observed_conn *conn, nsec_t now)
 {
     const struct activity_limits p = patience(x, now);
@@ -238,9 +296,15 @@ static void find_aborts(struct external *x, struct aborts *aborts, enum report_e
 static void report_end_of_drain(struct external *x, enum report_end end, enum program_end why, nsec_t now)
 {
     static struct aborts aborts;
+    if (x->reported)
+        return;
+    x->reported = true;
+    report_begun(x);
     aborts.count = 0;
     read_all_endings(x);
     find_aborts(x, &aborts, end, why, now);
+    if (end == REPORT_EXIT && x->drain.phase == DRAIN_GUARDING && x->observer.counts.aborted == 0)
+        end = REPORT_DRAINED; /* it had its signal, and has done what it should */
     for (unsigned i = 0; i < x->observer.here.count; i++) {
         const struct activity *a = &x->observer.here.at[i].activity;
         x->observer.counts.late_data += a->late_data;
@@ -320,33 +384,22 @@ struct external *external_begin(int root, int signal, const struct options *o, n
     return NULL;
 }
 
+static void pass_on(struct external *x, bool shuts_down)
+{
+    deliver_signal(&x->observer, deliver_which(&x->observer, x->signal, x->options, shuts_down));
+}
+
 void external_again(struct external *x, nsec_t now)
 {
-    drain_signal(&x->drain, now);
+    if (x->drain.phase == DRAIN_GUARDING)
+        pass_on(x, false);
+    else
+        drain_signal(&x->drain, now);
 }
 
 int external_fd(const struct external *x)
 {
     return x->endings;
-}
-
-static int signal_to_pass_on(const struct external *x)
-{
-    return x->options->forward ? x->options->forward : x->signal;
-}
-
-static void send_to(int pid, void *arg)
-{
-    const struct external *x = arg;
-    if (pid != x->observer.root)
-        kill(pid, signal_to_pass_on(x));
-}
-
-void external_pass_on(struct external *x)
-{
-    if (observe_sockets(&x->observer))
-        listeners_each_server(&x->observer.listeners, &x->observer.sockets, send_to, x);
-    kill(x->observer.root, signal_to_pass_on(x));
 }
 
 static void stop_accepting(struct external *x)
@@ -380,6 +433,7 @@ static enum report_end end_of(const struct drain *d)
  * connections that came meanwhile are in the accept queues. */
 static struct drain_actions look_and_act(struct external *x, nsec_t now)
 {
+    bool delivers = false;
     for (;;) {
         bool first = !x->observer.looked;
         struct census c = {.in_flight =
@@ -389,31 +443,60 @@ static struct drain_actions look_and_act(struct external *x, nsec_t now)
                 count_first(x, now);
             c = take_census(x, now);
         }
+        report_begun(x);
         struct drain_actions act = drain_step(&x->drain, &c, x->options, now);
+        if (act.stop_accepting)
+            stop_accepting(x);
+        if (delivers || act.deliver)
+            delivers = act.deliver = true;
         if (!act.stop_accepting)
             return act;
-        stop_accepting(x);
     }
+}
+
+static enum external_next killed(struct external *x)
+{
+    deliver_kill(&x->observer);
+    return EXTERNAL_ABORTED;
+}
+
+/* The report comes before the program can end. */
+static enum external_next carry_out(struct external *x, const struct drain_actions *act, nsec_t now)
+{
+    if (act->finish)
+        report_end_of_drain(x, end_of(&x->drain), PROGRAM_LIVES, now);
+    if (act->deliver)
+        pass_on(x, !act->finish);
+    if (act->abort && !act->deliver)
+        return killed(x);
+    x->kill_at = act->abort ? now + LAST_MOMENT : 0;
+    return act->finish && !act->abort ? EXTERNAL_OVER : EXTERNAL_WAIT;
+}
+
+static enum external_next look(struct external *x, nsec_t now)
+{
+    struct drain_actions act = look_and_act(x, now);
+    if (act.wake_at && act.wake_at < x->observer.look_at)
+        x->observer.look_at = act.wake_at > now + OBSERVE_LEAST ? act.wake_at : now + OBSERVE_LEAST;
+    return carry_out(x, &act, now);
 }
 
 enum external_next external_step(struct external *x, nsec_t now, nsec_t *wake_at)
 {
+    enum external_next next = EXTERNAL_WAIT;
+    if (x->kill_at) {
+        *wake_at = x->kill_at;
+        return now >= x->kill_at ? killed(x) : EXTERNAL_WAIT;
+    }
     if (read_endings(x))
         x->observer.look_at = x->observer.looked_at + OBSERVE_LEAST;
     close_conns_step_corks(&x->observer, now);
-    if (now >= x->observer.look_at || x->drain.again) {
-        struct drain_actions act = look_and_act(x, now);
-        if (act.deliver) {
-            report_end_of_drain(x, end_of(&x->drain), PROGRAM_LIVES, now);
-            return EXTERNAL_PASS_ON;
-        }
-        if (act.wake_at && act.wake_at < x->observer.look_at)
-            x->observer.look_at = act.wake_at > now + OBSERVE_LEAST ? act.wake_at : now + OBSERVE_LEAST;
-    }
-    *wake_at = x->observer.look_at;
+    if (now >= x->observer.look_at || x->drain.again)
+        next = look(x, now);
+    *wake_at = x->kill_at ? x->kill_at : x->observer.look_at;
     if (x->observer.corks > 0)
         sooner(wake_at, now + CORK_STEP_EVERY);
-    return EXTERNAL_WAIT;
+    return next;
 }
 
 void external_program_ended(struct external *x, bool killed, nsec_t now)

@@ -53,18 +53,40 @@ static void write_json(int fd, const struct report *r, const struct report_abort
     logfile_unlock(fd);
 }
 
+/* -1: there is to be none, or it cannot be opened. */
+static int open_file(const struct options *o)
+{
+    int fd = o->report ? logfile_open(o->report) : -1;
+    if (o->report && fd < 0)
+        host_log(LOG_WARN, "the report file cannot be opened", "path", o->report, "because", strerror(-fd), "instead",
+                 "the log only", NULL);
+    return fd;
+}
+
+void external_report_begun(const struct options *o, const struct report_begun *b)
+{
+    struct text line;
+    char buf[512];
+    int fd = open_file(o);
+    if (fd < 0)
+        return;
+    text_init(&line, buf, sizeof buf);
+    report_json_begun(&line, b);
+    bool locked = logfile_lock(fd);
+    uint64_t end = logfile_end(fd);
+    if (!logfile_write(fd, line.at, line.len) && locked)
+        logfile_take_back(fd, end);
+    logfile_unlock(fd);
+    close(fd);
+}
+
 void external_report(const struct options *o, const struct report *r, const struct report_aborted *aborts,
                      unsigned count)
 {
     say_text(r, aborts, count);
-    if (!o->report)
+    int fd = open_file(o);
+    if (fd < 0)
         return;
-    int fd = logfile_open(o->report);
-    if (fd < 0) {
-        host_log(LOG_WARN, "the report file cannot be opened", "path", o->report, "because", strerror(-fd), "instead",
-                 "the log only", NULL);
-        return;
-    }
     write_json(fd, r, aborts, count);
     close(fd);
 }

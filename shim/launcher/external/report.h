@@ -4,6 +4,9 @@
 
 #include "core/report_format.h"
 
+/* The signal has come: the first line of LASTCALL_REPORT. */
+void external_report_begun(const struct options *o, const struct report_begun *b);
+
 /* The report to the log and, if there is to be one, to LASTCALL_REPORT. */
 void external_report(const struct options *o, const struct report *r, const struct report_aborted *aborts,
                      unsigned count);

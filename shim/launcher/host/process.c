@@ -91,6 +91,11 @@ bool process_ignores(int pid, int signo)
     return proc_status_has(pid, "SigIgn", signo);
 }
 
+bool process_catches(int pid, int signo)
+{
+    return proc_status_has(pid, "SigCgt", signo);
+}
+
 bool process_has_pending(int pid, int signo)
 {
     return proc_status_has(pid, "ShdPnd", signo);

@@ -26,8 +26,9 @@ int process_of_thread(int pid);
  * count, at most `max`; 0: the process has ended. */
 unsigned process_numbers(int pid, int *number, unsigned max);
 
-/* Does the process ignore the signal; is the signal pending for the whole process? False if that cannot be known. */
+/* Does the process ignore the signal; has it a handler for it; is the signal pending for the whole process? False if that cannot be known. */
 bool process_ignores(int pid, int signo);
+bool process_catches(int pid, int signo);
 bool process_has_pending(int pid, int signo);
 
 /* `size` bytes at an address of the process's memory, all or none. mem: from process_memory, or -errno. */

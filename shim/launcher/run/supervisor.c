@@ -54,6 +54,7 @@ static struct supervisor {
     /* an external drain: the library is neither in the command nor in a server below the command */
     struct external *external; /* NULL: there is none */
     nsec_t external_at;        /* when to step it */
+    bool aborted;              /* the drain has killed the command, at the deadline */
 } s;
 
 /* ---- signals ---------------------------------------------------------------------------------------------- */
@@ -137,14 +138,14 @@ static void deliver(void)
 static void step_external(void)
 {
     nsec_t time = clock_now();
+    enum external_next next = EXTERNAL_OVER;
     if (!s.external)
         return;
     if (s.ended)
         external_program_ended(s.external, s.status > 128, time); /* or a shell reports its server's death so */
-    else if (external_step(s.external, time, &s.external_at) == EXTERNAL_WAIT)
+    else if ((next = external_step(s.external, time, &s.external_at)) == EXTERNAL_WAIT)
         return;
-    else
-        external_pass_on(s.external);
+    s.aborted = next == EXTERNAL_ABORTED;
     external_end(s.external);
     s.external = NULL;
 }
@@ -198,6 +199,8 @@ static void child_ended(int status)
     s.ended = true;
     s.descendants.command = 0;
     s.status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    if (s.aborted && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+        s.status = 128 + s.draining; /* as the library ends a program */
     /* The signal was sent to the command itself, and the command has died of it: the servers below the command have
      * to drain all the same. */
     if (WIFSIGNALED(status) && is_drain_signal(WTERMSIG(status)) && !s.draining)
