@@ -54,7 +54,7 @@ static void enter_group(void)
 static void show_view(void)
 {
     static struct status_abi view;
-    status_abi_init(&view, &connections);
+    status_abi_init(&view, &connections, &dispositions.view);
     member_show(&view, config.timeout);
 }
 

@@ -11,7 +11,7 @@
 #include "core/spoken.h"
 
 enum {
-    GROUP_TABLE_VERSION = 4,
+    GROUP_TABLE_VERSION = 5,
     GROUP_TABLE_MAX = 512,
     GROUP_TABLE_LISTENERS = 64,
     GROUP_TABLE_ABORTED = 64,

@@ -127,6 +127,20 @@ enum spoken spoken_get(const struct spoken_table *t, uint64_t inode)
     return what <= SPOKEN_HTTP ? (enum spoken)what : SPOKEN_UNKNOWN; /* another process has written it */
 }
 
+void spoken_choose(struct spoken_table *t, uint64_t inode, enum spoken_choice choice)
+{
+    int at = inode == 0 ? -1 : find_or_take(t, inode);
+    if (at >= 0)
+        STORE(t->listener[at].choice, (uint32_t)choice);
+}
+
+enum spoken_choice spoken_chosen(const struct spoken_table *t, uint64_t inode)
+{
+    int at = find(t, inode);
+    uint32_t choice = at < 0 ? CHOICE_AUTO : LOAD(t->listener[at].choice);
+    return choice <= CHOICE_IGNORED ? (enum spoken_choice)choice : CHOICE_AUTO;
+}
+
 void spoken_connecting(struct spoken_table *t)
 {
     __atomic_add_fetch(&t->connecting, 1, __ATOMIC_SEQ_CST);

@@ -41,12 +41,16 @@ enum spoken spoken_judge(enum spoken_first client, enum spoken_first server, boo
 
 enum { SPOKEN_LISTENERS = 64 };
 
+/* LASTCALL_LISTEN: unset, or a list that names this listener, or names others only. */
+enum spoken_choice { CHOICE_AUTO, CHOICE_NAMED, CHOICE_IGNORED };
+
 struct spoken_table {
     uint32_t connecting; /* calls of connect under way in the group: where to is not counted yet */
     struct {
         uint64_t inode;             /* 0: free */
         uint32_t spoken;            /* enum spoken */
         uint32_t told;              /* that it is left alone has been logged */
+        uint32_t choice;            /* enum spoken_choice */
         uint32_t accepts, connects; /* connections accepted from it; and of them, made by processes of the group */
     } listener[SPOKEN_LISTENERS];
 };
@@ -54,6 +58,9 @@ struct spoken_table {
 /* What is known of a listener becomes `what`, if that is more. Without room nothing is kept. */
 void spoken_put(struct spoken_table *t, uint64_t inode, enum spoken what);
 enum spoken spoken_get(const struct spoken_table *t, uint64_t inode);
+/* What LASTCALL_LISTEN says of this listener, whatever is spoken there. For `lastcall status`. */
+void spoken_choose(struct spoken_table *t, uint64_t inode, enum spoken_choice choice);
+enum spoken_choice spoken_chosen(const struct spoken_table *t, uint64_t inode);
 /* A process of the group is about to connect somewhere; and then has: to the listener with this inode, or, 0, to none.
  */
 void spoken_connecting(struct spoken_table *t);

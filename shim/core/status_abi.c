@@ -4,7 +4,7 @@
 static const char magic[8] = "lc-view";
 
 /* VERSION is for changes of meaning, which no size shows. */
-enum { VERSION = 1 };
+enum { VERSION = 2 };
 
 #define CONN(field)  offsetof(struct conn, field)
 #define HTTP1(field) offsetof(struct http1, field)
@@ -43,6 +43,9 @@ static const uint32_t facts[] = {
     offsetof(struct http1_facts, method),
     offsetof(struct http1_facts, method_len),
     HTTP1_METHOD_MAX,
+    sizeof(struct signal_view),
+    offsetof(struct signal_view, program),
+    sizeof(struct ksigaction),
 };
 
 /* One number for the places and sizes of all that a reader of the pool looks at: FNV-1a, a fact at a time. */
@@ -54,7 +57,7 @@ static uint64_t layout(void)
     return hash;
 }
 
-void status_abi_init(struct status_abi *v, const struct conn_pool *pool)
+void status_abi_init(struct status_abi *v, const struct conn_pool *pool, const struct signal_view *signals)
 {
     memset(v, 0, sizeof *v);
     v->version = VERSION;
@@ -62,6 +65,7 @@ void status_abi_init(struct status_abi *v, const struct conn_pool *pool)
     v->layout = layout();
     memcpy(v->build, LASTCALL_VERSION, sizeof LASTCALL_VERSION);
     v->pool = (uintptr_t)pool;
+    v->signals = (uintptr_t)signals;
     memcpy(v->magic, magic, sizeof magic);
 }
 

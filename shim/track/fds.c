@@ -180,6 +180,7 @@ struct listener *fds_add_listener(int fd, bool ours)
     l->aliases = 1;
     l->inode = sock_inode(fd);
     l->live = true;
+    listeners_tell_choice(l);
     self_settle();
     slots_set(fd, fd_slot_make(FD_LISTENER, (uint32_t)(l - listeners.entry)));
     return l;

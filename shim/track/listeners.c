@@ -130,6 +130,15 @@ static struct spoken_table *shared; /* with the group; NULL: alone */
 void listeners_share_spoken(struct spoken_table *table)
 {
     shared = table;
+    for (unsigned i = 0; i < listeners.used; i++)
+        if (listeners.entry[i].live)
+            listeners_tell_choice(&listeners.entry[i]);
+}
+
+void listeners_tell_choice(const struct listener *l)
+{
+    if (shared && (l->named || l->ignored))
+        spoken_choose(shared, l->inode, l->named ? CHOICE_NAMED : CHOICE_IGNORED);
 }
 
 struct spoken_table *listeners_shared(void)

@@ -47,7 +47,7 @@ struct listener {
     uint16_t port;
     uint16_t aliases;
     uint64_t inode;
-    uint32_t *accepts; /* the group's count of them (internal.h); NULL: not asked for yet */
+    uint32_t *accepts;        /* the group's count of them (internal.h); NULL: not asked for yet */
     struct sock_address name; /* remembered for getsockname once the placeholder is in */
 };
 
@@ -90,6 +90,7 @@ void listeners_await_swap(const struct listener *l);
 
 /* Where the processes of the group share what they find out; NULL: nowhere. Before the process serves. */
 void listeners_share_spoken(struct spoken_table *table);
+void listeners_tell_choice(const struct listener *l); /* what LASTCALL_LISTEN says of it: to the group */
 
 /* Shall the connections of this listener be judged? */
 static inline bool listeners_are_judged(const struct listener *l)
@@ -105,7 +106,6 @@ void listeners_judge(struct conn *c);
 
 /* What this process knows, and what others have found out. */
 enum spoken listeners_spoken(struct listener *l);
-
 /* True for the first process that asks: it logs that l is left alone. */
 bool listeners_tell(const struct listener *l);
 
@@ -114,7 +114,6 @@ bool listeners_survive_exec(void);
 
 /* From a fork on, every listener is shared. */
 void listeners_share(void);
-
 void listeners_after_fork(void);
 
 #endif

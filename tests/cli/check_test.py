@@ -623,7 +623,8 @@ def table():
     run = lastcall('check', 'nginx', '/bin/busybox')
     check(run.returncode == 1, f'exit status {run.returncode}')
     for words in (r'^nginx: full$', r'^/bin/busybox: external$', r'^  program +/usr/sbin/nginx$', r'^  format +x86_64, 64-bit',
-                  r'^  libc +glibc \d', r'^  hooks +.*\baccept4\b', r'^  because +it is linked statically'):
+                  r'^  libc +glibc \d', r'^  hooks +.*\baccept4\b', r'^  not known +what is spoken',
+                  r'^ +whether it has a handler of its own', r'^  because +it is linked statically'):
         check(re.search(words, run.stdout, re.M), f'no {words} in {run.stdout}')
 
 
@@ -637,6 +638,7 @@ def nothing_odd_reaches_a_terminal():
 
 @case
 def the_worst_of_several():
+    equal(len(inspect('nginx')[1][0]['not_known']), 2, 'what is not known of nginx')
     for files, status in ((['nginx'], 0), (['nginx', '/bin/busybox'], 1), (['/no', '/bin/busybox', 'nginx'], 2)):
         equal(lastcall('check', *files).returncode, status, files)
         equal(inspect(*files)[0], status, files)

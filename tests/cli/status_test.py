@@ -102,10 +102,11 @@ COUNTS = dict.fromkeys(('in_flight', 'served_after_signal', 'idle_closed', 'clos
 CONNECTIONS = dict.fromkeys(KINDS, int)
 DRAIN = {'signal': (str, MAYBE), 'since_us': (int, MAYBE), 'timeout_us': (int, MAYBE), 'left_us': (int, MAYBE), 'counts': COUNTS}
 PROCESS = {'pid': int, 'name': (str, MAYBE), 'state': str, 'master': bool, 'deferred': (str, MAYBE),
-           'connections': (CONNECTIONS, MAYBE), 'unseen': (str, MAYBE), 'drain': (DRAIN, MAYBE)}
+           'term_handler': (str, MAYBE), 'connections': (CONNECTIONS, MAYBE), 'unseen': (str, MAYBE), 'drain': (DRAIN, MAYBE)}
 REQUEST = {'pid': int, 'fd': int, 'method': (str, MAYBE), 'peer': (str, MAYBE), 'age_us': (int, MAYBE), 'request_bytes': int,
            'response_bytes': int, 'from_before': bool}
-GROUP = {'pid': int, 'state': str, 'listeners': [str], 'connections': CONNECTIONS, 'drain': (DRAIN, MAYBE), 'processes': [PROCESS],
+LEFT_ALONE = {'listener': str, 'because': str}
+GROUP = {'pid': int, 'state': str, 'listeners': [str], 'left_alone': [LEFT_ALONE], 'connections': CONNECTIONS, 'drain': (DRAIN, MAYBE), 'processes': [PROCESS],
          'in_flight': [REQUEST], 'in_flight_left_out': bool}
 SHAPE = {'version': str, 'time_ms': int, 'hidden': int, 'groups': [GROUP], 'unreadable': [{'pid': int, 'problem': str}]}
 
@@ -178,6 +179,59 @@ def gunicorn():
 @case
 def epoll():
     all_three('epoll', 1)
+
+
+LISTENERS = r'''
+import os, signal, socket, sys
+if sys.argv[1] == 'own': signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+web, text = socket.create_server(('127.0.0.1', 0)), socket.create_server(('127.0.0.1', 0))
+path = socket.socket(socket.AF_UNIX)
+path.bind(sys.argv[2])
+path.listen()
+print(web.getsockname()[1], text.getsockname()[1], flush=True)
+for listener, answer in ((web, b'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'), (text, b'+PONG\r\n')):
+    client, _ = listener.accept()
+    client.recv(999)
+    client.sendall(answer)
+sys.stdin.readline()
+'''
+
+
+def ask(port, what):
+    with socket.create_connection(('127.0.0.1', port), cases.BOUND) as client:
+        client.sendall(what)
+        check(client.recv(99), 'no answer')
+
+
+def left_alone(own, names_path):
+    """What status says of a process with listeners for HTTP, for something else, and for a path."""
+    with directory() as d:
+        env = cases.clean(LD_PRELOAD=f'{cases.build}/liblastcall.so', LASTCALL_LISTEN=f'unix:{d}/path' if names_path else '')
+        argv = ['/usr/bin/python3', '-c', LISTENERS, 'own' if own else 'none', f'{d}/path']
+        with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env, text=True) as server:
+            web, text = map(int, server.stdout.readline().split())
+            ask(web, request('/'))
+            ask(text, b'PING\r\n')
+            found, = until('it has read both', lambda: (of := read_json(server.pid)['groups'])[0]['left_alone'] and of)
+            page = status(server.pid)
+            server.stdin.close()
+    alone = {one['listener']: one['because'] for one in found['left_alone']}
+    check(all(f'  {who} is left alone: {why}\n' in page for who, why in alone.items()), page)
+    check((f'{server.pid} has a handler of its own for TERM' in page) == own, page)
+    check(found['processes'][0]['term_handler'] == ('own' if own else 'default'), f'{found}')
+    return alone, f'127.0.0.1:{web}', f'127.0.0.1:{text}', f'unix:{d}/path'
+
+
+@case
+def what_is_left_alone_is_named():
+    alone, _, text, path = left_alone(True, False)
+    check(alone == {text: 'what is spoken there is not HTTP', path[:63]: 'no HTTP was spoken there yet'}, f'{alone}')
+
+
+@case
+def what_lastcall_listen_leaves_out_is_named():
+    alone, web, text, _ = left_alone(False, True)
+    check(alone == dict.fromkeys((web, text), 'LASTCALL_LISTEN names others'), f'{alone}')
 
 
 @case

@@ -16,6 +16,13 @@ static const char *const way_names[] = {"preload", "launcher", "external", "none
 static const char *const libc_names[] = {"none", "glibc", "musl", "unknown"};
 static const char *const link_names[] = {"static", "static-pie", "dynamic"};
 
+/* What shows only while the program runs, where `lastcall status` says it. NULL ends the list. */
+static const char *const not_known[] = {
+    "what is spoken on its listeners: those that are plainly not HTTP are left alone",
+    "whether it has a handler of its own for the stop signal: that one runs when the drain is over",
+    NULL,
+};
+
 /* Fit for a terminal: a name that has anything odd in it is quoted. */
 static const char *shown(const char *name)
 {
@@ -143,6 +150,8 @@ static void print_table(const struct program_facts *f, const struct verdict *v)
         row("program", "%s", shown(f->path));
     if (f->kind == ELF_PROGRAM)
         print_program(f);
+    for (unsigned i = 0; v->kind != VERDICT_NONE && not_known[i]; i++)
+        row(i ? "" : "not known", "%s", not_known[i]);
 }
 
 /* ---- JSON ------------------------------------------------------------------------------------------- */
@@ -214,13 +223,16 @@ static void add_needs(json_t *o, const struct program_facts *f)
 
 static json_t *json_check(const struct program_facts *f, const struct verdict *v)
 {
-    json_t *o = json_object(), *reasons = json_array();
+    json_t *o = json_object(), *reasons = json_array(), *unknown = json_array();
     for (unsigned i = 0; i < v->reason_count; i++)
         json_array_append_new(reasons, json_name(v->reasons[i]));
+    for (unsigned i = 0; v->kind != VERDICT_NONE && not_known[i]; i++)
+        json_array_append_new(unknown, json_string(not_known[i]));
     json_object_set_new(o, "file", json_name(f->asked));
     json_object_set_new(o, "verdict", json_string(verdict_name(v->kind)));
     json_object_set_new(o, "way", json_string(way_names[v->way]));
     json_object_set_new(o, "reasons", reasons);
+    json_object_set_new(o, "not_known", unknown);
     json_object_set_new(o, "program", json_name(f->path));
     json_object_set_new(o, "script", json_name(f->script));
     json_object_set_new(o, "scripts", json_integer(f->scripts));

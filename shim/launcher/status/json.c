@@ -51,12 +51,18 @@ static json_t *drain(const struct status_process *p, bool times)
                      time_us(times && p->timed && p->limited, p->left), "counts", counts(&p->counts));
 }
 
+static json_t *handler(uint8_t what)
+{
+    static const char *const names[] = {NULL, "default", "own", "ignored"};
+    return names[what] ? json_string(names[what]) : json_null();
+}
+
 static json_t *process(const struct status_process *p, bool times)
 {
     bool whole = p->sight == SIGHT_WHOLE;
-    return json_pack("{s:i, s:o, s:s, s:b, s:o, s:o, s:o, s:o}", "pid", p->pid, "name", text(p->name), "state",
-                     status_state(p), "master", p->master, "deferred", signal_name(p->deferred), "connections",
-                     whole ? connections(p->conn) : json_null(), "unseen",
+    return json_pack("{s:i, s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o}", "pid", p->pid, "name", text(p->name), "state",
+                     status_state(p), "master", p->master, "deferred", signal_name(p->deferred), "term_handler",
+                     handler(p->handler), "connections", whole ? connections(p->conn) : json_null(), "unseen",
                      whole ? json_null() : json_string(status_sight_reason[p->sight]), "drain", drain(p, times));
 }
 
@@ -70,17 +76,20 @@ static json_t *request(const struct status_request *r, bool times)
 
 static json_t *group(const struct status_group *g, bool times)
 {
-    json_t *processes = json_array(), *requests = json_array(), *listeners = json_array();
+    json_t *processes = json_array(), *requests = json_array(), *listeners = json_array(), *alone = json_array();
     for (unsigned i = 0; i < g->processes; i++)
         json_array_append_new(processes, process(&g->process[i], times));
     for (unsigned i = 0; i < g->requests; i++)
         json_array_append_new(requests, request(&g->request[i], times));
     for (unsigned i = 0; i < g->listeners; i++)
         json_array_append_new(listeners, json_string(g->listener[i]));
-    return json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:b}", "pid", g->process[0].pid, "state",
-                     status_group_state(g), "listeners", listeners, "connections", connections(g->conn), "drain",
-                     g->drains ? drain(g->drains, times) : json_null(), "processes", processes, "in_flight", requests,
-                     "in_flight_left_out", g->requests_left_out);
+    for (unsigned i = 0; i < g->left_alone.count; i++)
+        json_array_append_new(alone, json_pack("{s:s, s:s}", "listener", g->left_alone.at[i].listener, "because",
+                                               g->left_alone.at[i].because));
+    return json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "pid", g->process[0].pid, "state",
+                     status_group_state(g), "listeners", listeners, "left_alone", alone, "connections",
+                     connections(g->conn), "drain", g->drains ? drain(g->drains, times) : json_null(), "processes",
+                     processes, "in_flight", requests, "in_flight_left_out", g->requests_left_out);
 }
 
 bool status_json(FILE *to, const struct status *s, bool compact, bool times)

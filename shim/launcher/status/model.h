@@ -6,8 +6,8 @@
 #ifndef LASTCALL_LAUNCHER_STATUS_MODEL_H
 #define LASTCALL_LAUNCHER_STATUS_MODEL_H
 
-#include "core/group_table.h"
 #include "core/status_abi.h"
+#include "launcher/status/notes.h"
 #include "launcher/status/printable.h"
 
 /* The state of a connection, the most important first. */
@@ -64,6 +64,7 @@ struct status_process {
     nsec_t timeout, left;
     unsigned conn[KINDS]; /* of SIGHT_WHOLE only; else in_flight is what the drain has published */
     struct report_counts counts;
+    uint8_t handler; /* enum notes_handler */
 };
 
 struct status_group {
@@ -77,6 +78,7 @@ struct status_group {
     bool requests_left_out; /* there are more */
     char listener[STATUS_LISTENERS][STATUS_PEER];
     unsigned listeners;
+    struct notes_left_alone left_alone;
     unsigned conn[KINDS];                /* of all */
     const struct status_process *drains; /* the member that drains as coordinator, or alone; NULL: none */
 };
@@ -103,10 +105,8 @@ bool status_take_conn(struct status_process *p, struct status_request *r, struct
 
 /* Computes the sums, the order and `drains`, once all processes are in. */
 void status_finish(struct status_group *g, const struct group_table *m);
-
 /* Does a process of the group still run? */
 bool status_lives(const struct status_group *g);
-
 /* Sorts the oldest request first; requests of unknown age last. */
 void status_sort_requests(struct status_group *g);
 

@@ -7,6 +7,7 @@
 #include "launcher/host/process.h"
 #include "launcher/host/process_sockets.h"
 #include "launcher/host/sock_diag.h"
+#include "launcher/host/unix_listeners.h"
 #include "launcher/status/holders.h"
 
 #include <errno.h>
@@ -203,6 +204,9 @@ static enum status_sight see(struct reader *r, uint64_t address)
     case STATUS_ABI_OTHER_BUILD: return SIGHT_BUILD;
     case STATUS_ABI_GOOD: break;
     }
+    struct signal_view signals;
+    if (process_peek(r->mem, view.signals, &signals, sizeof signals))
+        r->p->handler = (uint8_t)notes_handler_of(&signals);
     unsigned in_flight = r->p->conn[KIND_IN_FLIGHT], requests = r->g->requests;
     r->p->conn[KIND_IN_FLIGHT] = 0;
     if (take_pool(r, view.pool))
@@ -233,6 +237,7 @@ static void take_connections(struct reader *r, const struct group_table *m)
 
 struct sockets {
     struct status_group *g;
+    const struct group_table *table;
     const struct holders *all;
     uint16_t port; /* of all listeners; 0: they have several */
     bool several;
@@ -257,11 +262,25 @@ static void take_listener(const struct diag_socket *s, void *arg)
     of->several |= of->port != 0 && of->port != s->local_port;
     of->port = of->several ? 0 : s->local_port;
     sock_diag_text(s->family, s->local, s->local_port, text);
+    const char *because = notes_why_left_alone(of->table, s->inode, false);
+    if (because)
+        notes_add_left_alone(&g->left_alone, text, because);
     for (unsigned i = 0; i < g->listeners; i++)
         if (strcmp(g->listener[i], text) == 0)
             return; /* SO_REUSEPORT */
     if (g->listeners < STATUS_LISTENERS)
         memcpy(g->listener[g->listeners++], text, sizeof text);
+}
+
+static void take_unix_listener(uint64_t inode, const char *path, size_t n, void *arg)
+{
+    struct sockets *of = arg;
+    char name[STATUS_PEER] = "unix:";
+    const char *because = holds(of, inode) ? notes_why_left_alone(of->table, inode, true) : NULL;
+    if (!because)
+        return;
+    status_printable(name + strlen(name), sizeof name - strlen(name), path, n);
+    notes_add_left_alone(&of->g->left_alone, name, because);
 }
 
 static int by_inode(const void *a, const void *b)
@@ -302,11 +321,13 @@ static void take_ages(struct sockets *of, int network)
         sock_diag_each(network, false, 0, take_age, of);
 }
 
-static void ask_kernel(struct status_group *g, const struct holders *all)
+static void ask_kernel(struct status_group *g, const struct group_table *m, const struct holders *all)
 {
-    struct sockets of = {.g = g, .all = all};
+    struct sockets of = {.g = g, .table = m, .all = all};
     bool unreadable;
     int network = g->processes ? process_network(g->process[0].pid, &unreadable) : -1;
+    if (g->processes > 0)
+        unix_listeners_each(g->process[0].pid, take_unix_listener, &of);
     if (g->processes == 0 || unreadable)
         return;
     sock_diag_each(network, true, 0, take_listener, &of);
@@ -329,7 +350,7 @@ static void read_group(struct status_group *g, const struct holders *all)
             take_connections(r, m);
         }
         status_finish(g, m);
-        ask_kernel(g, all);
+        ask_kernel(g, m, all);
         status_sort_requests(g);
     }
     free(r);

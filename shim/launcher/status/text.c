@@ -123,6 +123,18 @@ static void page_processes(FILE *to, const struct status_group *g)
             fprintf(to, "  %d: %s\n", g->process[i].pid, status_sight_reason[g->process[i].sight]);
 }
 
+/* Nothing of this changes with the drain: it is what an operator should know before it. */
+static void page_notes(FILE *to, const struct status_group *g)
+{
+    const struct status_process *first = &g->process[0];
+    for (unsigned i = 0; i < g->left_alone.count; i++)
+        fprintf(to, "  %s is left alone: %s\n", g->left_alone.at[i].listener, g->left_alone.at[i].because);
+    if (first->handler == HANDLER_OWN)
+        fprintf(to, "  %d has a handler of its own for TERM\n", first->pid);
+    else if (first->handler == HANDLER_IGNORES)
+        fprintf(to, "  %d ignores TERM: it is not drained\n", first->pid);
+}
+
 /* ---- requests in flight ------------------------------------------------------------------------------------------ */
 
 static void page_request(FILE *to, const struct status_request *r)
@@ -148,6 +160,7 @@ static void page_group(FILE *to, const struct status_group *g, unsigned max)
 {
     page_head(to, g);
     page_left(to, g);
+    page_notes(to, g);
     page_processes(to, g);
     page_requests(to, g, max);
 }

@@ -8,14 +8,15 @@
 #include "core/status_abi.h"
 
 static struct conn_pool pool;
+static struct signal_view signals;
 
 static void its_own_is_good(void **unused UNUSED)
 {
     struct status_abi v;
     memset(&v, 0xff, sizeof v);
-    status_abi_init(&v, &pool);
+    status_abi_init(&v, &pool, &signals);
     assert_int_equal(status_abi_check(&v), STATUS_ABI_GOOD);
-    assert_true(v.pool == (uintptr_t)&pool);
+    assert_true(v.pool == (uintptr_t)&pool && v.signals == (uintptr_t)&signals);
     assert_string_equal(v.build, LASTCALL_VERSION);
     assert_true(v.layout != 0);
 }
@@ -25,7 +26,7 @@ static void other_bytes_are_none(void **unused UNUSED)
     struct status_abi v;
     memset(&v, 0, sizeof v);
     assert_int_equal(status_abi_check(&v), STATUS_ABI_NONE);
-    status_abi_init(&v, &pool);
+    status_abi_init(&v, &pool, &signals);
     v.magic[7] = 'x';
     assert_int_equal(status_abi_check(&v), STATUS_ABI_NONE);
 }
@@ -33,13 +34,13 @@ static void other_bytes_are_none(void **unused UNUSED)
 static void another_build_is_told_apart(void **unused UNUSED)
 {
     struct status_abi v;
-    status_abi_init(&v, &pool);
+    status_abi_init(&v, &pool, &signals);
     v.version++;
     assert_int_equal(status_abi_check(&v), STATUS_ABI_OTHER_BUILD);
-    status_abi_init(&v, &pool);
+    status_abi_init(&v, &pool, &signals);
     v.size += 8;
     assert_int_equal(status_abi_check(&v), STATUS_ABI_OTHER_BUILD);
-    status_abi_init(&v, &pool);
+    status_abi_init(&v, &pool, &signals);
     v.layout ^= 1;
     assert_int_equal(status_abi_check(&v), STATUS_ABI_OTHER_BUILD);
 }
