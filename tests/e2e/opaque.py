@@ -3,7 +3,6 @@ once it is quiet for LASTCALL_IDLE after its server's word, or at the deadline, 
 import os
 import select
 import shutil
-import struct
 import subprocess
 import threading
 import time
@@ -11,6 +10,7 @@ import time
 import harness
 import wire
 from bound import BOUND
+from clients import frame
 from scenarios import request, scenario
 from servers import BIG, SMALL, pattern
 from wire import WireError
@@ -160,144 +160,6 @@ def tls_endless(t):
     t.check(t.bare or t.report()['end'] == 'deadline', f'the report says {t.report()}')
 
 
-# ---- with a bare twin ----------------------------------------------------------------------------------
-
-UPLOAD = 40000  # less than HTTP/2's window
-
-
-class Cells:
-    """One server and its clients: what each kind of them has lost (`lost`, by kind), and how idle connections ended."""
-    KINDS = ('inflight', 'upload', 'late', 'idle', 'churn')
-
-    def __init__(self, t):
-        self.t, self.lost = t, {kind: [] for kind in self.KINDS}
-        self.wires = {kind: [] for kind in self.KINDS[:-1]}
-        self.asked = self.refused = self.notified = 0
-
-    def attempt(self, kind, what):
-        try:
-            what()
-        except (OSError, WireError, harness.Failure) as e:
-            self.lost[kind].append(str(e))
-
-    def churn(self):
-        """A new connection for each request, until one is refused. A handshake that fails is a loss."""
-        while not self.over.is_set():
-            try:
-                self.t.get()
-                self.asked += 1
-            except ConnectionRefusedError:
-                self.refused += 1
-                return
-            except (OSError, WireError) as e:
-                self.lost['churn'].append(str(e))
-                if self.t.process.wait(0) is not None:
-                    return
-
-    def uploaded(self, w):
-        w.send(pattern(UPLOAD)[UPLOAD // 2:])
-        response = w.response()
-        self.t.check(response.status == 200 and response.body == b'%d\n' % UPLOAD, f'{response.status}, {response.body[:60]!r} of {UPLOAD}')
-
-    def answered(self, w):
-        response = w.response()
-        self.t.check(response.status == 200 and response.body == pattern(SMALL), f'status {response.status}')
-
-    def ended(self, w):
-        w.end()
-        self.notified += w.notified
-
-    def prepare(self):
-        for wires in self.wires.values():
-            for _ in range(4):
-                wires.append(self.t.wire())
-                served(self.t, wires[-1])
-        for w in self.wires['inflight']:
-            w.send(request('GET', '/sleep?ms=3000'))
-        for w in self.wires['upload']:
-            w.send(request('POST', '/upload', f'Content-Length: {UPLOAD}') + pattern(UPLOAD)[:UPLOAD // 2])
-
-    def talk(self):
-        """TERM, and what the clients do then."""
-        self.t.let_read()
-        self.t.term()
-        for w in self.wires['late']:
-            if time.monotonic() < self.t.termed + 1:  # a busy machine: later ones are too late
-                self.attempt('late', lambda w=w: served(self.t, w))
-        time.sleep(max(0, self.t.termed + 2 - time.monotonic()))
-        for w in self.wires['upload']:
-            self.attempt('upload', lambda w=w: self.uploaded(w))
-        for w in self.wires['inflight']:
-            self.attempt('inflight', lambda w=w: self.answered(w))
-        for w in self.wires['idle']:
-            self.attempt('idle', lambda w=w: self.ended(w))
-
-    def run(self):
-        self.over = threading.Event()
-        self.t.start(LASTCALL_IDLE='1500ms')
-        self.prepare()
-        threads = [threading.Thread(target=self.churn, daemon=True) for _ in range(2)]
-        try:
-            for thread in threads:
-                thread.start()
-            self.t.until('new connections are served', lambda: self.asked >= 4)
-            self.talk()
-        finally:
-            self.over.set()
-            for w in sum(self.wires.values(), []):
-                w.socket.close()
-            for thread in threads:
-                thread.join(BOUND)
-        self.t.check(self.t.process.wait(BOUND) is not None, 'it does not end')
-
-    def __str__(self):
-        return ' '.join(f'{kind} {len(lost)}' for kind, lost in self.lost.items()) + f', {self.notified} idle ones ended with close_notify'
-
-
-class Twin:
-    """The same done to the same server without us, at the same time."""
-
-    def __init__(self, t, run):
-        self.t = harness.Test(t.server, t.options)
-        self.t.bare, self.failed = True, None
-        self.thread = threading.Thread(target=self._run, args=(run,), daemon=True)
-        self.thread.start()
-
-    def _run(self, run):
-        try:
-            run(self.t)
-        except Exception as e:
-            self.failed = e
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self.thread.join(2 * BOUND)
-        self.t.close()
-        if self.failed and not error[0]:
-            raise self.failed
-
-
-def cells_of(t, seen):
-    seen.append(Cells(t))
-    seen[-1].run()
-
-
-@scenario(speaks='tls')
-def tls_cells(t):
-    """In flight for 3 s, an upload that pauses for 2 s, a request just after TERM, idle, a new connection for each request: nothing of
-    them is lost, idle ones get a FIN, with close_notify where the bare server sends one."""
-    ours, bare = [], []
-    with Twin(t, lambda twin: cells_of(twin, bare)):
-        cells_of(t, ours)
-    ours, bare = ours[0], bare[0]
-    t.note = f'lost without us: {bare}; with us: {ours}'
-    t.check(not any(ours.lost.values()), f'lost {ours.lost}; without us: {bare}')
-    t.check(ours.notified >= bare.notified - len(bare.lost['idle']), f'close_notify: {ours}; without us: {bare}')
-    t.drained()
-
-
 # ---- HTTP/2 -------------------------------------------------------------------------------------------
 
 def url(t, path):
@@ -377,77 +239,6 @@ def h2_load(t):
                 f'h2load: {h2load.said[-700:].decode()}')
     t.exits()
     t.drained()
-
-
-def frame(kind, flags=0, payload=b'', stream=0):
-    return struct.pack('>I', len(payload))[1:] + bytes([kind, flags]) + struct.pack('>I', stream) + payload
-
-
-def literal(name, value):
-    """RFC 7541 6.2.2: without indexing, a new name."""
-    return b'\0' + bytes([len(name)]) + name + bytes([len(value)]) + value
-
-
-class H2Upload:
-    """An upload by hand on stream 1, all of it within the first window."""
-
-    def __init__(self, t):
-        self.t, self.w = t, t.wire(tls=t.tls and wire.tls_context('h2'))
-        fields = ((b':method', b'POST'), (b':scheme', b'https' if t.tls else b'http'), (b':authority', b'e2e'), (b':path', b'/upload'),
-                  (b'content-length', b'%d' % UPLOAD))
-        self.w.send(b'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n' + frame(4) +
-                    frame(1, 4, b''.join(literal(*field) for field in fields), stream=1))
-        self.w.wait_for(frame(4, 1))
-        self.w.send(frame(4, 1))
-
-    def say(self, data, last=0):
-        for i in range(0, len(data), 10000):
-            self.w.send(frame(0, last if i + 10000 >= len(data) else 0, data[i:i + 10000], stream=1))
-
-    def body(self):
-        """The whole response's, as its last frame ends it."""
-        body, ended = b'', False
-        while not ended:
-            length, kind, flags, stream = struct.unpack('>IBBI', b'\0' + self.w._take(9))
-            payload = self.w._take(length)
-            self.t.check(kind not in (3, 7) or (kind == 7 and payload[4:8] == bytes(4)), f'frame {kind}: {payload[:40]!r}')
-            if stream == 1:
-                body += payload if kind == 0 else b''
-                ended = kind in (0, 1) and flags & 1
-        return body
-
-
-def h2_paused(t, lost):
-    t.start()
-    uploads = [H2Upload(t) for _ in range(4)]
-    try:
-        for u in uploads:
-            u.say(pattern(UPLOAD)[:UPLOAD // 2])
-        t.let_read()
-        t.term()
-        time.sleep(2)
-        for u in uploads:
-            try:
-                u.say(pattern(UPLOAD)[UPLOAD // 2:], last=1)
-                body = u.body()
-                t.check(body in (b'%d\n' % UPLOAD, pattern(UPLOAD)), f'{body[:60]!r} of {UPLOAD}')  # nghttpd sends it back
-            except (WireError, harness.Failure) as e:
-                lost.append(str(e))
-    finally:
-        for u in uploads:
-            u.w.socket.close()
-    t.check(t.process.wait(BOUND) is not None, 'it does not end')
-
-
-@scenario(speaks='h2')
-def h2_upload(t):
-    """Uploads that pause for longer than LASTCALL_IDLE across TERM: their servers get all of them, and say so."""
-    ours, bare = [], []
-    with Twin(t, lambda twin: h2_paused(twin, bare)):
-        h2_paused(t, ours)
-    t.note = f'lost without us: {len(bare)}'
-    t.check(not ours, f'lost {ours}; without us {bare}')
-    t.drained(opaque=4)
 
 
 @scenario(speaks='h2')

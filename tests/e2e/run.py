@@ -27,6 +27,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import activation  # noqa: F401  (fills the table)
+import cells  # noqa: F401
 import container  # noqa: F401
 import exact  # noqa: F401
 import golang  # noqa: F401
@@ -85,14 +86,14 @@ def named(text, table, what):
 
 def elsewhere(scenario):
     """It is about the server and its clients alone: it can be had with the server in another root filesystem."""
-    plain = scenario.run.__module__ in ('scenarios', 'exact', 'groups', 'opaque', 'hostile')
+    plain = scenario.run.__module__ in ('scenarios', 'exact', 'groups', 'opaque', 'cells', 'hostile')
     return plain and not hasattr(scenario, 'make') and not scenario.measured
 
 
 def suits(options, server, scenario):
     if options.root and (server.external or not elsewhere(scenario)):
         return False
-    if server.external and scenario.name not in server.plain:
+    if (server.external and scenario.name not in server.plain) or (server.only and scenario.name not in server.only):
         return False
     if scenario.needs in server.lacking() or scenario.speaks not in server.speaks:
         return False

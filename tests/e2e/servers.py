@@ -66,6 +66,7 @@ class Server:
     daemon: str = ''                         # it puts itself in the background, and its process id in this file
     plain: tuple = ()                        # scenarios of a plain run, if not all
     exit_also: tuple = ()                    # after TERM, if it has connections then and that may differ
+    only: tuple = ()                         # it is there for these scenarios, if not for all
     external: bool = False                    # no object of ours can live in it: `lastcall run` drains it externally
 
     def lacking(self):
@@ -156,6 +157,11 @@ def nginx_front(name, inner, at):
 DAEMON = {'daemon': 'nginx.pid', 'plain': ('upgrade', 'inflight', 'hammer', 'churn', 'term-all')}
 
 
+# What HTTP/1 is asked of servers that are in the table for their own shutdown, or for what else they speak.
+SHUTDOWN = ('inflight', 'churn', 'idle', 'upload', 'forever', 'own-grace', 'alone', 'tls-cells', 'h2-cells')
+FRONT = {'lacks': FIN_LEAVES, 'backend': True, 'plain': LONGER, 'only': SHUTDOWN}  # all is its backend's
+
+
 # Behind another nginx on the same machine; which listener is to be drained, nobody has said.
 UNIX_PLAIN = ('inflight', 'churn', 'idle', 'upload')
 
@@ -173,24 +179,56 @@ ssl.privkey = "{build}/e2e/key.pem"
 """)
 
 
+def haproxy(more=''):
+    def command(build, directory, host, port, backend):
+        with open(f'{directory}/both.pem', 'w') as both:
+            for name in ('cert', 'key'):
+                with open(f'{build}/e2e/{name}.pem') as f:
+                    both.write(f.read())
+        return ['haproxy', '-db', '-f', configure('haproxy.conf', directory, HOST=host, PORT=port, BACKEND=backend,
+                                                  MORE=more.replace('@DIR@', directory))]
+    return command
+
+
+def h2o(more=''):
+    return lambda build, directory, host, port, backend: [
+        'h2o', '-c', configure('h2o.conf', directory, HOST=host, PORT=port, BACKEND=backend, MORE=more.replace('@BUILD@', build))]
+
+
+def caddy(scheme, more=''):
+    return lambda build, directory, host, port, backend: [
+        'caddy', 'run', '--adapter', 'caddyfile', '--config',
+        configure('caddy.conf', directory, HOST=host, PORT=port, BACKEND=backend, SCHEME=scheme, MORE=more.replace('@BUILD@', build))]
+
+
+def php_fpm(build, directory, host, port, backend):
+    os.chmod(directory, 0o755)
+    configure('script.php', directory)
+    listen = port[5:] if str(port).startswith('unix:') else f'{host}:{port}'
+    return ['php-fpm8.2', '-n', '-F', '-y', configure('php-fpm.conf', directory, LISTEN=listen)]
+
+
 APACHE_TLS = """LoadModule ssl_module /usr/lib/apache2/modules/mod_ssl.so
 SSLEngine on
 SSLCertificateFile "@BUILD@/e2e/cert.pem"
 SSLCertificateKeyFile "@BUILD@/e2e/key.pem"
 """
+APACHE_H2C = """LoadModule http2_module /usr/lib/apache2/modules/mod_http2.so
+Protocols h2c http/1.1
+"""
 
 
-def apache(mpm, cgi, workers, tls=False, **group):
+def apache(mpm, cgi, workers, tls=False, h2c=False, **group):
     def command(build, directory, host, port, backend):
         put_files(directory)
         with open(os.path.join(directory, 'cgi-signals'), 'a') as f:
             os.fchmod(f.fileno(), 0o666)
         conf = configure('apache.conf', directory, LISTEN=f'{host}:{port}', BACKEND=backend, BUILD=build, MPM=mpm, CGI=cgi,
-                         MORE=APACHE_TLS.replace('@BUILD@', build) if tls else '')
+                         MORE=APACHE_TLS.replace('@BUILD@', build) if tls else APACHE_H2C if h2c else '')
         return ['apache2', '-D', 'FOREGROUND', '-f', conf]
-    return Server('apache-tls' if tls else f'apache-{mpm}', command,
+    return Server('apache-tls' if tls else 'apache-h2c' if h2c else f'apache-{mpm}', command,
                   ['apache2', '$BUILD/e2e/thread', '$BUILD/e2e/cgi', *(['$BUILD/e2e/key.pem'] if tls else [])], 0, {'/head-pieces', '/close-tokens'},
-                  backend=True, speaks=('tls',) if tls else ('http',), plain=LONGER if tls else (), group=Group(workers, respawns=False, **group))
+                  backend=True, speaks=('tls',) if tls else ('h2',) if h2c else ('http',), plain=LONGER if tls or h2c else (), group=Group(workers, respawns=False, **group))
 
 
 NO_BYTECODE = {'PYTHONDONTWRITEBYTECODE': '1'}
@@ -213,6 +251,8 @@ def nginx_tls(build, directory, host, port, backend):
 
 def nghttpd(build, directory, host, port, backend):
     put_files(directory)
+    if not os.path.exists(f'{directory}/files/index.html'):
+        os.link(f'{directory}/files/small', f'{directory}/files/index.html')
     return ['nghttpd', '--address', host, '--htdocs', f'{directory}/files', '--echo-upload', str(port), f'{build}/e2e/key.pem', f'{build}/e2e/cert.pem']
 
 
@@ -342,8 +382,28 @@ SERVERS = {s.name: s for s in (
     Server('go-tls', lambda build, directory, host, port, backend: [
         f'{build}/e2e/go-nethttp', str(port), host, 'tls', f'{build}/e2e/cert.pem', f'{build}/e2e/key.pem'],
         ['$BUILD/e2e/go-nethttp', '$BUILD/e2e/key.pem'], -15, speaks=('tls',), plain=('tls-cells',), exit_first=2),
+    Server('java-tls', lambda build, directory, host, port, backend:
+           ['java', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-Xmx256m', '-cp', f'{build}/e2e', 'Server', str(port), host,
+            f'{build}/e2e/cert.pem', f'{build}/e2e/key.pem'],
+           ['java', '$BUILD/e2e/Server.class', '$BUILD/e2e/key.pem'], 143, speaks=('tls',), plain=LONGER),
+    Server('haproxy', haproxy(), ['haproxy', '$BUILD/e2e/thread', '$BUILD/e2e/key.pem'], 0, speaks=('http', 'h2'), **FRONT),
+    Server('haproxy-tls', haproxy(' ssl crt @DIR@/both.pem alpn h2,http/1.1'), ['haproxy', '$BUILD/e2e/thread', '$BUILD/e2e/key.pem'], 0,
+           speaks=('tls', 'h2'), **FRONT),
+    Server('h2o', h2o(), ['h2o', '$BUILD/e2e/thread'], 0, own_grace=True, speaks=('http', 'h2'), **FRONT),
+    Server('h2o-tls', h2o('  ssl:\n    certificate-file: @BUILD@/e2e/cert.pem\n    key-file: @BUILD@/e2e/key.pem'),
+           ['h2o', '$BUILD/e2e/thread', '$BUILD/e2e/key.pem'], 0, own_grace=True, speaks=('tls', 'h2'), **FRONT),
+    Server('caddy', caddy('http'), ['caddy', '$BUILD/e2e/thread'], 0, own_grace=True, speaks=('http', 'h2'), **FRONT),
+    Server('caddy-tls', caddy('https', 'tls @BUILD@/e2e/cert.pem @BUILD@/e2e/key.pem'),
+           ['caddy', '$BUILD/e2e/thread', '$BUILD/e2e/key.pem'], 0, own_grace=True, speaks=('tls', 'h2'), **FRONT),
+    Server('twisted', script(PYTHON, f'{HERE}/servers/twisted_server.py'), [PYTHON, '/usr/lib/python3/dist-packages/twisted/web/server.py'], 0,
+           FIN_LEAVES, plain=LONGER, only=SHUTDOWN),
+    Server('nginx-h2c', lambda *where: nginx(*where, listen=' http2'), ['nginx', '$BUILD/e2e/thread'], 0, backend=True, speaks=('h2',), plain=LONGER),
+    Server('lighttpd-h2c', lighttpd, ['lighttpd', '$BUILD/e2e/thread'], 0, backend=True, exit_also=(1,), speaks=('h2',), plain=LONGER),
+    apache('event', 'cgid', 2, h2c=True, deaf=True),
+    Server('php-fpm', php_fpm, ['php-fpm8.2'], 0, speaks=('fcgi',), group=Group(24)),
+    Server('php-fpm-unix', php_fpm, ['php-fpm8.2'], 0, speaks=('fcgi',), family='unix', plain=LONGER, group=Group(24)),
     Server('nghttpd', nghttpd, ['nghttpd', '$BUILD/e2e/key.pem'], -15, {'/sleep'}, speaks=('h2',), tls=True,
-           plain=('h2-idle', 'h2-upload')),
+           plain=('h2-idle', 'h2-cells')),
     Server('node-h2c', node('h2c'), ['node'], -15, speaks=('h2',)),
     nginx_group('nginx-2'),
     nginx_group('nginx-4', 4),

@@ -6,9 +6,10 @@ from bound import NEVER
 from scenarios import EXACT, request, scenario, until_refused
 
 GRACE = ('gunicorn-sync', 'gunicorn-gthread', 'uvicorn', 'aiohttp', 'puma', 'apache-event', 'nginx-2')
+LONGER = ('h2o', 'caddy', 'haproxy', 'twisted')
 
 
-@scenario(only=GRACE)
+@scenario(only=(*GRACE, *LONGER), long_on=LONGER)
 def own_grace(t):
     """A request without an end, and a server that waits for it longer than the deadline, or for ever: it gets its signal before, and at
     the deadline it is gone."""

@@ -1,13 +1,25 @@
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
+import com.sun.net.httpserver.HttpsConfigurator;
+import com.sun.net.httpserver.HttpsServer;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.net.InetSocketAddress;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.KeyFactory;
+import java.security.KeyStore;
+import java.security.cert.Certificate;
+import java.security.cert.CertificateFactory;
+import java.security.spec.PKCS8EncodedKeySpec;
+import java.util.Base64;
 import java.util.concurrent.Executors;
+import javax.net.ssl.KeyManagerFactory;
+import javax.net.ssl.SSLContext;
 
-/** The JDK's own HTTP server with a fixed pool of threads, more than the clients of any scenario. */
+/** Server PORT HOST [CERTIFICATE KEY]: the JDK's own HTTP server with a fixed pool of threads, more than the clients of any scenario. */
 public class Server {
     static final int CHUNKS = 10, CHUNK = 160;
     static final byte[] SMALL = lines(64), BIG = lines(8 << 20);
@@ -79,9 +91,26 @@ public class Server {
         }
     }
 
+    static HttpServer tls(InetSocketAddress address, String certificate, String key) throws Exception {
+        String base64 = Files.readString(Path.of(key)).replaceAll("-----.*-----|\\s", "");
+        KeyStore store = KeyStore.getInstance("PKCS12");
+        store.load(null, null);
+        store.setKeyEntry("e2e", KeyFactory.getInstance("EC").generatePrivate(new PKCS8EncodedKeySpec(Base64.getDecoder().decode(base64))),
+            new char[0], new Certificate[] {
+                CertificateFactory.getInstance("X.509").generateCertificate(Files.newInputStream(Path.of(certificate)))});
+        KeyManagerFactory keys = KeyManagerFactory.getInstance("SunX509");
+        keys.init(store, new char[0]);
+        SSLContext context = SSLContext.getInstance("TLS");
+        context.init(keys.getKeyManagers(), null, null);
+        HttpsServer server = HttpsServer.create(address, 1024);
+        server.setHttpsConfigurator(new HttpsConfigurator(context));
+        return server;
+    }
+
     public static void main(String[] args) throws Exception {
         String host = args.length > 1 ? args[1] : "127.0.0.1";
-        HttpServer server = HttpServer.create(new InetSocketAddress(host, Integer.parseInt(args[0])), 1024);
+        InetSocketAddress address = new InetSocketAddress(host, Integer.parseInt(args[0]));
+        HttpServer server = args.length > 2 ? tls(address, args[2], args[3]) : HttpServer.create(address, 1024);
         server.createContext("/", Server::handle);
         server.setExecutor(Executors.newFixedThreadPool(96));
         server.start();
