@@ -5,6 +5,7 @@
 
 #include "core/go_signature.h"
 #include "core/text.h"
+#include "sys/logfile.h"
 #include "sys/stacks.h"
 
 #include <elf.h>
@@ -144,7 +145,7 @@ static void complain(const char *why)
     text_str(&t, why);
     text_str(&t, "\n");
     if (config.log >= LOG_WARN)
-        sys3(SYS_write, 2, line, t.len);
+        logfile_write(2, line, t.len);
 }
 
 void go_attach(const unsigned long *auxv)

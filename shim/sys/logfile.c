@@ -2,10 +2,12 @@
 #include "sys/logfile.h"
 
 #include "sys/fd.h"
+#include "sys/sigmask.h"
 #include "sys/syscall.h"
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
@@ -19,10 +21,21 @@ void logfile_remember_stderr(uint64_t *dev, uint64_t *ino)
     }
 }
 
+/* A log line never ends the program: neither into a pipe that nobody reads nor over RLIMIT_FSIZE (sshd limits the
+ * process that faces its client to 0). */
+static long write_unheard(int fd, const char *line, size_t n)
+{
+    struct sigmask_raising before;
+    sigmask_raising_begin(&before);
+    long done = sys3(SYS_write, fd, line, n);
+    sigmask_raising_end(&before, done == -EPIPE ? SIGPIPE : done == -EFBIG ? SIGXFSZ : 0);
+    return done;
+}
+
 bool logfile_write(int fd, const char *line, size_t n)
 {
     while (n > 0) {
-        long done = sys3(SYS_write, fd, line, n);
+        long done = write_unheard(fd, line, n);
         if (done == -EINTR)
             continue;
         if (done <= 0)
@@ -53,7 +66,7 @@ void logfile_to_stderr(uint64_t dev, uint64_t ino, const char *line, size_t n)
     if (sys2(SYS_fstat, 2, &st) != 0 || st.st_dev != dev || st.st_ino != ino)
         return;
     if (sys5(SYS_ppoll, &ready, 1, &now, 0, 8) == 1 && ready.revents == POLLOUT)
-        sys3(SYS_write, 2, line, n);
+        write_unheard(2, line, n);
 }
 
 /* The owner of the link could have named its target as well. /dev/stderr is root's, /proc/self/fd/2 our own. */

@@ -2,9 +2,11 @@
 #include "sys/memfd.h"
 
 #include "sys/proc.h"
+#include "sys/sigmask.h"
 #include "sys/syscall.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -34,12 +36,22 @@ static void *map(size_t size, int flags, int fd)
     return at < 0 && at > -4096 ? NULL : (void *)at;
 }
 
+/* SIGXFSZ over RLIMIT_FSIZE (ftruncate(2)). */
+static bool grow(int fd, size_t size)
+{
+    struct sigmask_raising before;
+    sigmask_raising_begin(&before);
+    long err = sys2(SYS_ftruncate, fd, size);
+    sigmask_raising_end(&before, err == -EFBIG ? SIGXFSZ : 0);
+    return err == 0;
+}
+
 void *memfd_make(size_t size, int *fd)
 {
     *fd = (int)sys2(SYS_memfd_create, name, MFD_ALLOW_SEALING | MFD_CLOEXEC | MFD_NOEXEC_SEAL_);
     if (*fd == -EINVAL) /* before Linux 6.3 */
         *fd = (int)sys2(SYS_memfd_create, name, MFD_ALLOW_SEALING | MFD_CLOEXEC);
-    if (*fd >= 0 && sys2(SYS_ftruncate, *fd, size) == 0 && sys3(SYS_fcntl, *fd, F_ADD_SEALS, SEALS) == 0) {
+    if (*fd >= 0 && grow(*fd, size) && sys3(SYS_fcntl, *fd, F_ADD_SEALS, SEALS) == 0) {
         void *at = map(size, 0, *fd);
         if (at) {
             *fd = move_up(*fd);

@@ -89,6 +89,27 @@ static void break_stderr(void)
     close(p[1]);
 }
 
+static void stderr_to_file(void)
+{
+    int fd = memfd_create("stderr", 0);
+    if (fd < 0 || dup2(fd, 2) != 2)
+        _exit(3);
+    close(fd);
+}
+
+/* sshd does that to the process that faces its client: a file that would grow is a SIGXFSZ. */
+static void limit_files(void)
+{
+    struct rlimit nothing = {0, 0};
+    setrlimit(RLIMIT_FSIZE, &nothing);
+}
+
+static void stderr_to_limited_file(void)
+{
+    stderr_to_file();
+    limit_files();
+}
+
 static const struct {
     const char *name;
     void (*before)(void); /* it serves */
@@ -103,6 +124,9 @@ static const struct {
     {"stderr-closed-before", close_stderr, NULL},
     {"stderr-full", fill_stderr, NULL},
     {"stderr-broken", break_stderr, NULL},
+    {"stderr-limited", stderr_to_limited_file, NULL},
+    {"stderr-limited-later", stderr_to_file, limit_files},
+    {"files-limited", NULL, limit_files},
     {"none", NULL, NULL},
 };
 
@@ -246,6 +270,15 @@ static void stderr_broken(void)
 {
     both("stderr-broken", "", (struct expect){.silent = true});
     both("stderr-broken", "no-clone", (struct expect){.silent = true}); /* there a SIGPIPE would be the program's */
+}
+
+/* Every write to a file is a SIGXFSZ: of the log that is its standard error, of the report, of a log of its own. */
+static void file_size(void)
+{
+    both("stderr-limited", "", (struct expect){.silent = true, .unreported = true});
+    both("stderr-limited-later", "no-clone", (struct expect){.silent = true, .unreported = true});
+    both("files-limited", "", (struct expect){.silent = true, .unreported = true, .env = "LASTCALL_LOG_FILE=/tmp/lastcall-adversity-log"});
+    unlink("/tmp/lastcall-adversity-log");
 }
 
 /* ---- what cannot be opened or read --------------------------------------------------------------------------- */
@@ -404,6 +437,7 @@ int main(int argc, char **argv)
         {"adversity/stderr-closed", stderr_closed},
         {"adversity/stderr-full", stderr_full},
         {"adversity/stderr-broken", stderr_broken},
+        {"adversity/file-size", file_size},
         {"adversity/unopenable", paths_that_cannot_be_opened},
         {"adversity/unreadable", variables_that_cannot_be_read},
         {"adversity/fork-bomb", silent_where_nobody_serves},
