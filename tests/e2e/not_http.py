@@ -107,23 +107,53 @@ class Server:
 class Chatter(threading.Thread):
     """A client that says something every 50 ms until its connection ends."""
 
-    def __init__(self, connection, word, answered=True, greeted=False):
+    def __init__(self, connection, word, answered=True, greeted=False, first=b'', last=b''):
         super().__init__(daemon=True)
         self.connection, self.word, self.answered, self.greeted, self.rounds = connection, word, answered, greeted, 0
+        self.first, self.last, self.over = first, last, threading.Event()
         self.start()
 
     def run(self):
         try:
+            if self.first:
+                self.connection.sendall(self.first)
             if self.greeted:
                 self.connection.recv(4096)
-            while True:
+            while not self.over.wait(0.05):
                 self.connection.sendall(self.word)
                 if self.answered and not self.connection.recv(65536):
                     return
                 self.rounds += 1
-                time.sleep(0.05)
+            self.connection.sendall(self.last)
+            self.connection.close()
         except OSError:
             pass
+
+    def leave(self):
+        self.over.set()
+        self.join(BOUND)
+
+
+class SshSession(threading.Thread):
+    """A session that says a line every 50 ms."""
+
+    def __init__(self, directory, port):
+        super().__init__(daemon=True)
+        self.rounds = 0
+        self.child = subprocess.Popen([
+            program('ssh'), '-F', '/dev/null', '-i', f'{directory}/key', '-p', str(port), '-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null',
+            '-o', 'BatchMode=yes', '-o', 'LogLevel=ERROR', '127.0.0.1', 'while echo here; do sleep 0.05; done'], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        self.start()
+
+    def run(self):
+        for _ in self.child.stdout:
+            self.rounds += 1
+
+    def leave(self):
+        self.child.kill()
+        self.child.wait()
+        self.join(BOUND)
+        self.child.stdout.close()
 
 
 def get(connection, path):
@@ -182,22 +212,29 @@ def started(case, bare=False, **env):
         port = free_port()
         server, chatters = case(directory, bare, port, **{k: v.format(port=port) for k, v in env.items()})
         try:
+            server.clients = chatters
             until('clients that are served', lambda: all(c.rounds >= 3 for c in chatters))
             yield server, chatters
         except Wrong as e:
             raise Wrong(f'{"bare" if bare else "with us"}: {e}; {server.said("out")[-400:]}') from None
         finally:
+            for c in chatters:
+                c.leave()
             server.close()
 
 
-def left_alone(case, saved=None, drains=False):
+def left_alone(case, saved=None, drains=False, stays=0):
     """TERM passes, and what is saved is saved as without us. drains: no server's answer has shown that it is not HTTP, so there is a
-    drain; it waits for none of these clients."""
+    drain; it waits for none of these clients. stays: the server waits for its clients, and they leave so long after TERM."""
     def run():
         seen, took = {}, {}
         for bare in (True, False):
             with started(case, bare) as (server, _):
                 server.term()
+                if stays:
+                    time.sleep(stays)
+                    for c in server.clients:
+                        c.leave()
                 seen[bare] = server.ends(), saved and saved(server)
                 took[bare] = server.took
                 ends = [r['end'] for r in server.reports()]
@@ -299,6 +336,69 @@ def dnsmasq(_, port):
     return ['-k', '-C', '/dev/null', '-p', str(port), '--no-resolv', '--user=nobody', '--listen-address=127.0.0.1', '--bind-interfaces', '--pid-file=']
 
 
+def as_user(name, group):
+    return ['setpriv', f'--reuid={name}', f'--regid={group}', '--clear-groups'] if os.getuid() == 0 else []
+
+
+def message(kind, text):
+    """Of postgres: the first message has no kind."""
+    data = text.encode() + b'\0'
+    return kind + struct.pack('!I', len(data) + 4) + data
+
+
+def postgres(directory, bare, port, **env):
+    """A row for each round of its clients. It ends, without us, when its clients have left (its smart shutdown)."""
+    data = f'{directory}/data'
+    user = as_user('nobody', 'nogroup')
+    tool = os.path.dirname(os.path.realpath(program('postgres')))
+    for argv in ([f'{tool}/initdb', '-D', data, '-U', 'e2e', '-A', 'trust', '-N'], ):
+        done = subprocess.run([*user, *argv], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=directory, check=False)
+        check(done.returncode == 0, f'initdb: {done.stdout[-400:]}')
+    single(directory, 'create table t (i int)')
+    server = Server(directory, bare, [*user, f'{tool}/postgres', '-D', data, '-p', str(port), '-k', directory, '-c', 'listen_addresses=127.0.0.1'], port, **env)
+    first = struct.pack('!I', 196608) + b'user\0e2e\0database\0postgres\0\0'
+    first = struct.pack('!I', len(first) + 4) + first
+    until('postgres is ready', lambda: 'ready to accept connections' in server.said('out'))
+    return server, [Chatter(server.connect(), message(b'Q', 'insert into t values (1)'), first=first, greeted=True, last=b'X\0\0\0\x04') for _ in range(3)]
+
+
+def single(directory, statement):
+    """What one statement says, without a server."""
+    user = as_user('nobody', 'nogroup')
+    tool = os.path.dirname(os.path.realpath(program('postgres')))
+    done = subprocess.run([*user, f'{tool}/postgres', '--single', '-D', f'{directory}/data', 'postgres'], input=statement.encode(), stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, cwd=directory, check=False)
+    return done.stdout.decode()
+
+
+def rows_kept(server):
+    """Every insert that was answered."""
+    said = single(server.directory, 'select count(*) as rows from t')
+    rows = int(said.split('rows = "')[1].split('"')[0])
+    answered = sum(c.rounds for c in server.clients)
+    check(rows >= answered, f'{rows} rows of {answered}')
+    return True
+
+
+def sshd(directory, bare, port, **env):
+    if os.getuid():
+        raise Missing('root, for sshd')
+    os.makedirs('/run/sshd', 0o755, exist_ok=True)
+    for name in ('key', 'host'):
+        subprocess.run([program('ssh-keygen'), '-q', '-t', 'ed25519', '-N', '', '-f', f'{directory}/{name}'], check=True)
+    server = Server(directory, bare, [program('sshd'), '-D', '-e', '-f', '/dev/null', '-p', str(port), '-h', f'{directory}/host', '-o', 'ListenAddress=127.0.0.1', '-o',
+                                      f'AuthorizedKeysFile={directory}/key.pub', '-o', 'StrictModes=no', '-o', 'PidFile=none'], port, **env)
+    server.connect().close()
+    return server, [SshSession(directory, port) for _ in range(2)]
+
+
+def sessions_go_on(server):
+    """They outlive the server that they came in by."""
+    before = [c.rounds for c in server.clients]
+    until('sessions that go on', lambda: all(c.rounds > n + 2 for c, n in zip(server.clients, before)))
+    return True
+
+
 PING = b'PING\r\n'
 CASES = {
     'line': left_alone(own('lines', PING), processes_that_saved),
@@ -314,6 +414,8 @@ CASES = {
     'memcached': left_alone(installed('memcached', lambda _, port: [*as_nobody(), '-l', '127.0.0.1', '-p', str(port)], b'set a 0 0 1\r\nb\r\n')),
     'beanstalkd': left_alone(installed('beanstalkd', lambda _, port: ['-l', '127.0.0.1', '-p', str(port)], b'list-tube-used\r\n')),
     'dnsmasq': left_alone(installed('dnsmasq', dnsmasq, ask_dns())),
+    'postgres': left_alone(postgres, rows_kept, stays=0.5),
+    'sshd': left_alone(sshd, sessions_go_on, drains=True),  # its listener's process has never heard a word
     'named': named(own('lines', PING)),
     'odd-clients': odd_clients,
     'both': both(False),
@@ -321,7 +423,7 @@ CASES = {
 }
 
 
-LONGER = ('beanstalkd', 'dnsmasq')
+LONGER = ('beanstalkd', 'dnsmasq', 'postgres', 'sshd')
 
 
 def main():

@@ -11,6 +11,7 @@ Every one answers the same requests. Bodies are the first bytes of one pattern (
 """
 import functools
 import os
+import pwd
 import shutil
 from dataclasses import dataclass, field
 from typing import Callable
@@ -192,7 +193,8 @@ def haproxy(more=''):
 
 def h2o(more=''):
     return lambda build, directory, host, port, backend: [
-        'h2o', '-c', configure('h2o.conf', directory, HOST=host, PORT=port, BACKEND=backend, MORE=more.replace('@BUILD@', build))]
+        'h2o', '-c', configure('h2o.conf', directory, HOST=host, PORT=port, BACKEND=backend, USER=pwd.getpwuid(os.getuid()).pw_name,
+                               MORE=more.replace('@BUILD@', build))]
 
 
 def caddy(scheme, more=''):
@@ -386,8 +388,8 @@ SERVERS = {s.name: s for s in (
            ['java', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-Xmx256m', '-cp', f'{build}/e2e', 'Server', str(port), host,
             f'{build}/e2e/cert.pem', f'{build}/e2e/key.pem'],
            ['java', '$BUILD/e2e/Server.class', '$BUILD/e2e/key.pem'], 143, speaks=('tls',), plain=LONGER),
-    Server('haproxy', haproxy(), ['haproxy', '$BUILD/e2e/thread', '$BUILD/e2e/key.pem'], 0, speaks=('http', 'h2'), **FRONT),
-    Server('haproxy-tls', haproxy(' ssl crt @DIR@/both.pem alpn h2,http/1.1'), ['haproxy', '$BUILD/e2e/thread', '$BUILD/e2e/key.pem'], 0,
+    Server('haproxy', haproxy(), ['haproxy', '$BUILD/e2e/thread', '$BUILD/e2e/key.pem'], -15, speaks=('http', 'h2'), **FRONT),
+    Server('haproxy-tls', haproxy(' ssl crt @DIR@/both.pem alpn h2,http/1.1'), ['haproxy', '$BUILD/e2e/thread', '$BUILD/e2e/key.pem'], -15,
            speaks=('tls', 'h2'), **FRONT),
     Server('h2o', h2o(), ['h2o', '$BUILD/e2e/thread'], 0, own_grace=True, speaks=('http', 'h2'), **FRONT),
     Server('h2o-tls', h2o('  ssl:\n    certificate-file: @BUILD@/e2e/cert.pem\n    key-file: @BUILD@/e2e/key.pem'),

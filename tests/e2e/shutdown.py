@@ -6,7 +6,7 @@ from bound import NEVER
 from scenarios import EXACT, request, scenario, until_refused
 
 GRACE = ('gunicorn-sync', 'gunicorn-gthread', 'uvicorn', 'aiohttp', 'puma', 'apache-event', 'nginx-2')
-LONGER = ('h2o', 'caddy', 'haproxy', 'twisted')
+LONGER = ('h2o', 'caddy')
 
 
 @scenario(only=(*GRACE, *LONGER), long_on=LONGER)
