@@ -71,17 +71,35 @@ void close_half(struct conn *c, nsec_t now)
     await_ack(c, now);
 }
 
+/* The program has its signal, and ends a connection instead of answering its request: by shutdown, or by close. */
+static void count_dropped(struct conn *c)
+{
+    if (!__atomic_load_n(&deferred.delivering, __ATOMIC_ACQUIRE) || conn_is_opaque(c) || !conn_is_waited_for(c) ||
+        !http1_between(&c->out))
+        return;
+    __atomic_add_fetch(&stats.counts.aborted, 1, __ATOMIC_RELAXED);
+    conn_log_aborted(c);
+}
+
+static void note_fin(struct conn *c)
+{
+    STORE(c->must_linger, conn_request_open(c));
+    STORE(c->fin, true);
+}
+
 void close_half_by_program(uint32_t slot)
 {
     struct conn *c = pool_at(&connections, fd_slot_index(slot));
-    STORE(c->must_linger, conn_request_open(c));
-    STORE(c->fin, true);
-    if (!deferred_draining())
+    if (!deferred_draining()) {
+        note_fin(c);
         return;
+    }
     nsec_t now = clock_now();
+    connections_pin(c);
+    count_dropped(c); /* with its FIN nothing is waited for any more */
+    note_fin(c);
     __atomic_store_n(&stats.last_done_at, now, __ATOMIC_RELEASE);
     conn_log_note(c, CONN_HISTORY_HALF_CLOSED);
-    connections_pin(c);
     await_ack(c, now);
     connections_unpin(c);
     wake_changed(NULL);
@@ -156,16 +174,6 @@ static bool linger(struct conn *c, int fd)
                                {.u64 = (uint64_t)c->generation << 32 | c->index}};
     sys4(SYS_epoll_ctl, wake.epoll, EPOLL_CTL_ADD, c->fd, &want);
     return true;
-}
-
-/* The program has its signal, and ends a connection instead of answering its request. */
-static void count_dropped(struct conn *c)
-{
-    if (!__atomic_load_n(&deferred.delivering, __ATOMIC_ACQUIRE) || conn_is_opaque(c) || !conn_is_waited_for(c) ||
-        !http1_between(&c->out))
-        return;
-    __atomic_add_fetch(&stats.counts.aborted, 1, __ATOMIC_RELAXED);
-    conn_log_aborted(c);
 }
 
 void close_by_program(int fd)

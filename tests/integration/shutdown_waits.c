@@ -57,9 +57,53 @@ static void clients_that_stay(void)
     close(fd);
 }
 
+/* drops close|both|out: with its signal it ends the connection of a request that it has not answered, at once or after a
+ * shutdown (twisted). */
+static int drops(char **args)
+{
+    char buf[512];
+    sigset_t none;
+    sigemptyset(&none);
+    signal(SIGTERM, on_term);
+    int fd = accept(role_listen(), NULL, NULL);
+    CHECK(fd >= 0 && read(fd, buf, sizeof buf) > 0);
+    say("read");
+    while (!told)
+        ppoll(NULL, 0, NULL, &none);
+    if (strcmp(args[0], "close") != 0)
+        CHECK(shutdown(fd, strcmp(args[0], "both") == 0 ? SHUT_RDWR : SHUT_WR) == 0);
+    close(fd);
+    return 5;
+}
+
+static void dropped(const char *how)
+{
+    struct child c;
+    struct setup s = {.env = {"LASTCALL_SHUTDOWN_TIME=599s"}};
+    child_start(&c, &s, "drops", how, NULL);
+    int fd = client_connect(child_says_number(&c, "port"));
+    client_get(fd, "/");
+    child_says(&c, "read");
+    child_signal(&c, SIGTERM);
+    client_expect_end(fd);
+    child_exits(&c, 5);
+    CHECK(report_number(&c, "in_flight") == 1 && report_number(&c, "aborted") == 1, "%s: %s", how,
+          child_file(&c, "report"));
+    close(fd);
+}
+
+static void requests_that_it_drops(void)
+{
+    dropped("close");
+    dropped("both");
+    dropped("out");
+}
+
 int main(int argc, char **argv)
 {
-    static const struct check_test tests[] = {{"shutdown/clients-that-stay", clients_that_stay}, {NULL, NULL}};
-    static const struct check_role roles[] = {{"serves", serves}, {NULL, NULL}};
+    static const struct check_test tests[] = {{"shutdown/clients-that-stay", clients_that_stay},
+                                              {"shutdown/requests-that-it-drops", requests_that_it_drops},
+                                              {NULL, NULL}};
+    static const struct check_role roles[] = {{"serves", serves}, {"drops", drops}, {NULL, NULL}};
     return check_main(argc, argv, tests, roles);
 }
