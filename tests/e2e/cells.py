@@ -116,7 +116,7 @@ class Cells:
         self.t.check(self.t.process.wait(BOUND) is not None, 'it does not end')
 
     def __str__(self):
-        return ' '.join(f'{kind} {len(lost)}' for kind, lost in self.lost.items()) + f', {self.notified} idle ones ended with close_notify'
+        return ' '.join(f'{kind} {len(lost)}' for kind, lost in self.lost.items()) + f', {self.refused} refused, {self.notified} idle ones ended with close_notify'
 
 
 class Twin:

@@ -3,6 +3,7 @@
 And the reverse: odd clients of an HTTP server do not make it one of those. Each with a bare twin.
 not_http.py [BUILD] [NAME...] [--all]    --all: also servers that are installed for the longer suite only"""
 import contextlib
+import glob
 import json
 import os
 import shutil
@@ -140,9 +141,10 @@ class SshSession(threading.Thread):
     def __init__(self, directory, port):
         super().__init__(daemon=True)
         self.rounds = 0
+        options = 'StrictHostKeyChecking=no', 'UserKnownHostsFile=/dev/null', 'BatchMode=yes', 'LogLevel=ERROR'
         self.child = subprocess.Popen([
-            program('ssh'), '-F', '/dev/null', '-i', f'{directory}/key', '-p', str(port), '-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null',
-            '-o', 'BatchMode=yes', '-o', 'LogLevel=ERROR', '127.0.0.1', 'while echo here; do sleep 0.05; done'], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+            program('ssh'), '-F', '/dev/null', '-i', f'{directory}/key', '-p', str(port), *(f'-o{option}' for option in options), '127.0.0.1',
+            'while echo here; do sleep 0.05; done'], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
         self.start()
 
     def run(self):
@@ -336,45 +338,46 @@ def dnsmasq(_, port):
     return ['-k', '-C', '/dev/null', '-p', str(port), '--no-resolv', '--user=nobody', '--listen-address=127.0.0.1', '--bind-interfaces', '--pid-file=']
 
 
-def as_user(name, group):
-    return ['setpriv', f'--reuid={name}', f'--regid={group}', '--clear-groups'] if os.getuid() == 0 else []
-
-
 def message(kind, text):
-    """Of postgres: the first message has no kind."""
-    data = text.encode() + b'\0'
+    data = text.encode() + b'\0' if text else b''
     return kind + struct.pack('!I', len(data) + 4) + data
 
 
+def postgres_program(name):
+    """It does not run as root."""
+    found = sorted(glob.glob(f'/usr/lib/postgresql/*/bin/{name}'))
+    if not found:
+        raise Missing('postgres')
+    return [*(['setpriv', '--reuid=nobody', '--regid=nogroup', '--clear-groups'] if os.getuid() == 0 else []), found[-1]]
+
+
+def run(argv, directory, text=''):
+    """What a program says that ends by itself."""
+    done = subprocess.run(argv, input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=directory, text=True, check=False)
+    check(done.returncode == 0, f'{argv}: {done.stdout[-400:]}')
+    return done.stdout
+
+
+def statement(directory, text):
+    """Without a server."""
+    return run([*postgres_program('postgres'), '--single', '-D', f'{directory}/data', 'postgres'], directory, text)
+
+
 def postgres(directory, bare, port, **env):
-    """A row for each round of its clients. It ends, without us, when its clients have left (its smart shutdown)."""
-    data = f'{directory}/data'
-    user = as_user('nobody', 'nogroup')
-    tool = os.path.dirname(os.path.realpath(program('postgres')))
-    for argv in ([f'{tool}/initdb', '-D', data, '-U', 'e2e', '-A', 'trust', '-N'], ):
-        done = subprocess.run([*user, *argv], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=directory, check=False)
-        check(done.returncode == 0, f'initdb: {done.stdout[-400:]}')
-    single(directory, 'create table t (i int)')
-    server = Server(directory, bare, [*user, f'{tool}/postgres', '-D', data, '-p', str(port), '-k', directory, '-c', 'listen_addresses=127.0.0.1'], port, **env)
-    first = struct.pack('!I', 196608) + b'user\0e2e\0database\0postgres\0\0'
-    first = struct.pack('!I', len(first) + 4) + first
+    """A row for each round of its clients. Its end waits for them, without us too: smart shutdown."""
+    run([*postgres_program('initdb'), '-D', f'{directory}/data', '-U', 'e2e', '-A', 'trust', '-N'], directory)
+    statement(directory, 'create table t (i int)')
+    server = Server(directory, bare, [*postgres_program('postgres'), '-D', f'{directory}/data', '-p', str(port), '-k', directory, '-c',
+                                      'listen_addresses=127.0.0.1'], port, **env)
     until('postgres is ready', lambda: 'ready to accept connections' in server.said('out'))
-    return server, [Chatter(server.connect(), message(b'Q', 'insert into t values (1)'), first=first, greeted=True, last=b'X\0\0\0\x04') for _ in range(3)]
-
-
-def single(directory, statement):
-    """What one statement says, without a server."""
-    user = as_user('nobody', 'nogroup')
-    tool = os.path.dirname(os.path.realpath(program('postgres')))
-    done = subprocess.run([*user, f'{tool}/postgres', '--single', '-D', f'{directory}/data', 'postgres'], input=statement.encode(), stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, cwd=directory, check=False)
-    return done.stdout.decode()
+    protocol = struct.pack('!I', 3 << 16) + b'user\0e2e\0database\0postgres\0\0'
+    return server, [Chatter(server.connect(), message(b'Q', 'insert into t values (1)'), first=struct.pack('!I', len(protocol) + 4) + protocol,
+                            greeted=True, last=message(b'X', '')) for _ in range(3)]
 
 
 def rows_kept(server):
     """Every insert that was answered."""
-    said = single(server.directory, 'select count(*) as rows from t')
-    rows = int(said.split('rows = "')[1].split('"')[0])
+    rows = int(statement(server.directory, 'select count(*) as n from t').split('n = "')[1].split('"')[0])
     answered = sum(c.rounds for c in server.clients)
     check(rows >= answered, f'{rows} rows of {answered}')
     return True
@@ -385,9 +388,10 @@ def sshd(directory, bare, port, **env):
         raise Missing('root, for sshd')
     os.makedirs('/run/sshd', 0o755, exist_ok=True)
     for name in ('key', 'host'):
-        subprocess.run([program('ssh-keygen'), '-q', '-t', 'ed25519', '-N', '', '-f', f'{directory}/{name}'], check=True)
-    server = Server(directory, bare, [program('sshd'), '-D', '-e', '-f', '/dev/null', '-p', str(port), '-h', f'{directory}/host', '-o', 'ListenAddress=127.0.0.1', '-o',
-                                      f'AuthorizedKeysFile={directory}/key.pub', '-o', 'StrictModes=no', '-o', 'PidFile=none'], port, **env)
+        run([program('ssh-keygen'), '-q', '-t', 'ed25519', '-N', '', '-f', f'{directory}/{name}'], directory)
+    options = 'ListenAddress=127.0.0.1', f'AuthorizedKeysFile={directory}/key.pub', 'StrictModes=no', 'PidFile=none'
+    server = Server(directory, bare, [program('sshd'), '-D', '-e', '-f', '/dev/null', '-p', str(port), '-h', f'{directory}/host',
+                                      *(f'-o{option}' for option in options)], port, **env)
     server.connect().close()
     return server, [SshSession(directory, port) for _ in range(2)]
 
