@@ -335,7 +335,7 @@ const char *listeners_how(void)
             return names[l->stopped];
         return l->external ? "left_to_others" : l->unix_ ? "shutdown" : names[l->state];
     }
-    return "none";
+    return NULL;
 }
 
 bool drain_accept_begins(int lfd)

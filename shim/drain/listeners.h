@@ -25,7 +25,7 @@ bool listeners_detach(void);
  * left open. A listener that other processes were left with is none of ours. */
 bool listeners_close(const struct drain *drain, bool last, nsec_t now);
 
-/* How the first listener was stopped, for the report. */
+/* How the first listener was stopped, for the report; NULL: there is none. */
 const char *listeners_how(void);
 
 #endif

@@ -21,6 +21,7 @@
 static enum report_json json_line;
 
 static struct outfile report_file = {-1, false};
+static const char *accept_stop; /* how accepting was stopped; NULL: not yet, or there was no listener */
 
 /* A participant writes debug lines only, so it opens no log for less; it may also have changed to a user who cannot
  * write there. */
@@ -53,6 +54,7 @@ void drain_report_replaced(int fd)
 void drain_report_after_fork(void)
 {
     outfile_after_fork(&report_file);
+    accept_stop = NULL;
 }
 
 void drain_report_left_alone(void)
@@ -108,9 +110,10 @@ void drain_report_accept_stopped(nsec_t now)
 {
     struct text line;
     char buf[512];
-    const char *how = listeners_how();
+    accept_stop = listeners_how();
     if (!log_wants(LOG_DEBUG))
         return;
+    const char *how = accept_stop ? accept_stop : "none";
     log_begin(&line, buf, sizeof buf, LOG_DEBUG, "accept stopped");
     log_line_str(&line, config.log_format, "accept_stop", how, text_length(how));
     log_line_u64(&line, config.log_format, "after_us", (now - deferred.signal_at) / NSEC_PER_USEC);
@@ -237,6 +240,8 @@ static void fill(struct report *r, nsec_t now, enum report_end how)
     r->exit_delay = now > done_at ? now - done_at : 0;
     r->end = how;
     r->accept_stop = listeners_how();
+    if (!r->accept_stop) /* the program's own shutdown has closed them since */
+        r->accept_stop = accept_stop;
     r->processes = group_report_processes(add_process, r);
     r->accept_stop_at = drain_state.drain.stopping_from ? drain_state.drain.stopping_from - deferred.signal_at : 0;
     r->deadline = config.timeout;

@@ -57,19 +57,20 @@ static void clients_that_stay(void)
     close(fd);
 }
 
-/* drops close|both|out: with its signal it ends the connection of a request that it has not answered, at once or after a
- * shutdown (twisted). */
+/* drops close|both|out: with its signal it closes its listener, and ends the connection of a request that it has not
+ * answered, at once or after a shutdown (twisted). */
 static int drops(char **args)
 {
     char buf[512];
     sigset_t none;
     sigemptyset(&none);
     signal(SIGTERM, on_term);
-    int fd = accept(role_listen(), NULL, NULL);
+    int listener = role_listen(), fd = accept(listener, NULL, NULL);
     CHECK(fd >= 0 && read(fd, buf, sizeof buf) > 0);
     say("read");
     while (!told)
         ppoll(NULL, 0, NULL, &none);
+    close(listener);
     if (strcmp(args[0], "close") != 0)
         CHECK(shutdown(fd, strcmp(args[0], "both") == 0 ? SHUT_RDWR : SHUT_WR) == 0);
     close(fd);
@@ -89,6 +90,7 @@ static void dropped(const char *how)
     child_exits(&c, 5);
     CHECK(report_number(&c, "in_flight") == 1 && report_number(&c, "aborted") == 1, "%s: %s", how,
           child_file(&c, "report"));
+    CHECK(!report_says(&c, "accept_stop", "none"), "how accepting was stopped is forgotten: %s", child_file(&c, "report"));
     close(fd);
 }
 
