@@ -1,6 +1,7 @@
 # launcher.mk: the launcher and inspector, `lastcall`: a static program, so that it can be copied into any image.
 # Its folders include each other by the rules of tests/guard; includes are written from shim/.
-CLI_SRC   = $(wildcard shim/launcher/*.c shim/launcher/*/*.c) $(wildcard shim/core/*.c) shim/sys/memfd.c shim/sys/proc.c shim/sys/fd.c shim/sys/logfile.c shim/sys/sigmask.c shim/sys/net.c
+CLI_SRC   = $(wildcard shim/launcher/*.c shim/launcher/*/*.c) $(wildcard shim/core/*.c) \
+            $(patsubst %,shim/sys/%.c,memfd proc fd logfile sigmask net)
 CLI_OBJ   = $(patsubst %.c,$(BUILD)/host/%.o,$(CLI_SRC))
 CLI_FLAGS = -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -iquote shim -MMD -MP
 CLI_LIBS  = -lelf -lz -ljansson -lm

@@ -1,5 +1,6 @@
-"""What we cannot read, beside the same server without us: in flight for 3 s, an upload that pauses for 2 s, a request just after TERM,
-idle, a new connection for each request. Nothing of what is in flight at TERM is lost, and nothing else that the bare server keeps."""
+"""What we cannot read, beside the same server without us: in flight for 3 s, an upload that pauses for 2 s, a request
+just after TERM, idle, a new connection for each request. Nothing of what is in flight at TERM is lost, and nothing else
+that the bare server keeps."""
 import threading
 import time
 
@@ -30,7 +31,8 @@ class Cells:
 
     def __init__(self, t, client):
         self.t, self.client, self.lost = t, client, {kind: [] for kind in self.KINDS}
-        self.clients = {kind: [] for kind in self.KINDS if kind != 'churn' and not (kind == 'inflight' and '/sleep' in t.server.lacks)}
+        without = {'churn'} | ({'inflight'} if '/sleep' in t.server.lacks else set())
+        self.clients = {kind: [] for kind in self.KINDS if kind not in without}
         self.served = self.refused = self.notified = 0
         self.over = threading.Event()
 
@@ -116,7 +118,8 @@ class Cells:
         self.t.check(self.t.process.wait(BOUND) is not None, 'it does not end')
 
     def __str__(self):
-        return ' '.join(f'{kind} {len(lost)}' for kind, lost in self.lost.items()) + f', {self.refused} refused, {self.notified} idle ones ended with close_notify'
+        lost = ' '.join(f'{kind} {len(lost)}' for kind, lost in self.lost.items())
+        return f'{lost}, {self.refused} refused, {self.notified} idle ones ended with close_notify'
 
 
 class Twin:

@@ -83,8 +83,8 @@ class Certificate:
 
 
 def wanted(build):
-    """Every server that speaks HTTP/1 over TCP, with us in it, and is here; the others by name. Not those of a few scenarios only:
-    haproxy ends each connection to its backend by a reset, which the counters do not tell from another."""
+    """Every server that speaks HTTP/1 over TCP, with us in it, and is here; the others by name. Not those of a few
+    scenarios only: haproxy ends each connection to its backend by a reset, and the counters do not tell whose it is."""
     missing = []
     for server in servers.SERVERS.values():
         if 'http' not in server.speaks or server.family != 'ipv4' or server.external or server.only:

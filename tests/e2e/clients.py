@@ -1,5 +1,6 @@
-"""Clients that ask one request after another on a connection of their own, in HTTP/1.1, HTTP/2 (RFC 9113) and FastCGI (its 1.0
-specification), by hand: what is said can stop anywhere. An answer is what its body says; any status that is not good has another."""
+"""Clients that ask one request after another on a connection of their own, in HTTP/1.1, HTTP/2 (RFC 9113) and FastCGI
+(its 1.0 specification), by hand: what is said can stop anywhere. An answer is what its body says; any status that is
+not good has another."""
 import struct
 
 import wire
@@ -95,7 +96,8 @@ class Http2:
 
     def _head(self, method, path, *fields, flags=0):
         self.stream += 2
-        fields = ((b':method', method), (b':scheme', self.scheme), (b':authority', b'e2e'), (b':path', path.encode()), *fields)
+        fields = ((b':method', method), (b':scheme', self.scheme), (b':authority', b'e2e'), (b':path', path.encode()),
+                  *fields)
         self.w.send(frame(HEADERS, END_HEADERS | flags, b''.join(literal(*field) for field in fields), self.stream))
 
     def ask(self, path):
@@ -110,7 +112,8 @@ class Http2:
 
     def say(self, data, last):
         for i in range(0, len(data), 10000):
-            self.w.send(frame(DATA, END_STREAM if last and i + 10000 >= len(data) else 0, data[i:i + 10000], self.stream))
+            flags = END_STREAM if last and i + 10000 >= len(data) else 0
+            self.w.send(frame(DATA, flags, data[i:i + 10000], self.stream))
 
     def answer(self):
         body = b''
@@ -161,7 +164,8 @@ class FastCgi:
         params = {'SCRIPT_FILENAME': self.script, 'REQUEST_METHOD': method, 'DOCUMENT_URI': path, 'QUERY_STRING': query,
                   'CONTENT_LENGTH': str(length or ''), 'CONTENT_TYPE': 'application/octet-stream'}
         data = b''.join(bytes([len(k), len(v)]) + k.encode() + v.encode() for k, v in params.items())
-        self.w.send(record(BEGIN_REQUEST, struct.pack('>HB5x', RESPONDER, flags)) + record(PARAMS, data) + record(PARAMS))
+        begin = record(BEGIN_REQUEST, struct.pack('>HB5x', RESPONDER, flags))
+        self.w.send(begin + record(PARAMS, data) + record(PARAMS))
 
     def ask(self, path, **about):
         self._begin('GET', path, **about)

@@ -143,8 +143,8 @@ class SshSession(threading.Thread):
         self.rounds = 0
         options = 'StrictHostKeyChecking=no', 'UserKnownHostsFile=/dev/null', 'BatchMode=yes', 'LogLevel=ERROR'
         self.child = subprocess.Popen([
-            program('ssh'), '-F', '/dev/null', '-i', f'{directory}/key', '-p', str(port), *(f'-o{option}' for option in options), '127.0.0.1',
-            'while echo here; do sleep 0.05; done'], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+            program('ssh'), '-F', '/dev/null', '-i', f'{directory}/key', '-p', str(port), *(f'-o{o}' for o in options),
+            '127.0.0.1', 'while echo here; do sleep 0.05; done'], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
         self.start()
 
     def run(self):
@@ -226,8 +226,9 @@ def started(case, bare=False, **env):
 
 
 def left_alone(case, saved=None, drains=False, stays=0):
-    """TERM passes, and what is saved is saved as without us. drains: no server's answer has shown that it is not HTTP, so there is a
-    drain; it waits for none of these clients. stays: the server waits for its clients, and they leave so long after TERM."""
+    """TERM passes, and what is saved is saved as without us. drains: no server's answer has shown that it is not HTTP,
+    so there is a drain; it waits for none of these clients. stays: the server waits for its clients, and they leave so
+    long after TERM."""
     def run():
         seen, took = {}, {}
         for bare in (True, False):
@@ -348,12 +349,14 @@ def postgres_program(name):
     found = sorted(glob.glob(f'/usr/lib/postgresql/*/bin/{name}'))
     if not found:
         raise Missing('postgres')
-    return [*(['setpriv', '--reuid=nobody', '--regid=nogroup', '--clear-groups'] if os.getuid() == 0 else []), found[-1]]
+    as_other = ['setpriv', '--reuid=nobody', '--regid=nogroup', '--clear-groups'] if os.getuid() == 0 else []
+    return [*as_other, found[-1]]
 
 
 def run(argv, directory, text=''):
     """What a program says that ends by itself."""
-    done = subprocess.run(argv, input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=directory, text=True, check=False)
+    done = subprocess.run(argv, input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=directory, text=True,
+                          check=False)
     check(done.returncode == 0, f'{argv}: {done.stdout[-400:]}')
     return done.stdout
 
@@ -367,12 +370,13 @@ def postgres(directory, bare, port, **env):
     """A row for each round of its clients. Its end waits for them, without us too: smart shutdown."""
     run([*postgres_program('initdb'), '-D', f'{directory}/data', '-U', 'e2e', '-A', 'trust', '-N'], directory)
     statement(directory, 'create table t (i int)')
-    server = Server(directory, bare, [*postgres_program('postgres'), '-D', f'{directory}/data', '-p', str(port), '-k', directory, '-c',
-                                      'listen_addresses=127.0.0.1'], port, **env)
+    argv = ['-D', f'{directory}/data', '-p', str(port), '-k', directory, '-c', 'listen_addresses=127.0.0.1']
+    server = Server(directory, bare, [*postgres_program('postgres'), *argv], port, **env)
     until('postgres is ready', lambda: 'ready to accept connections' in server.said('out'))
     protocol = struct.pack('!I', 3 << 16) + b'user\0e2e\0database\0postgres\0\0'
-    return server, [Chatter(server.connect(), message(b'Q', 'insert into t values (1)'), first=struct.pack('!I', len(protocol) + 4) + protocol,
-                            greeted=True, last=message(b'X', '')) for _ in range(3)]
+    first = struct.pack('!I', len(protocol) + 4) + protocol
+    return server, [Chatter(server.connect(), message(b'Q', 'insert into t values (1)'), first=first, greeted=True,
+                            last=message(b'X', '')) for _ in range(3)]
 
 
 def rows_kept(server):
@@ -390,8 +394,8 @@ def sshd(directory, bare, port, **env):
     for name in ('key', 'host'):
         run([program('ssh-keygen'), '-q', '-t', 'ed25519', '-N', '', '-f', f'{directory}/{name}'], directory)
     options = 'ListenAddress=127.0.0.1', f'AuthorizedKeysFile={directory}/key.pub', 'StrictModes=no', 'PidFile=none'
-    server = Server(directory, bare, [program('sshd'), '-D', '-e', '-f', '/dev/null', '-p', str(port), '-h', f'{directory}/host',
-                                      *(f'-o{option}' for option in options)], port, **env)
+    argv = ['-D', '-e', '-f', '/dev/null', '-p', str(port), '-h', f'{directory}/host', *(f'-o{o}' for o in options)]
+    server = Server(directory, bare, [program('sshd'), *argv], port, **env)
     server.connect().close()
     return server, [SshSession(directory, port) for _ in range(2)]
 

@@ -42,7 +42,8 @@ SOAKED = tuple(name for name, server in SERVERS.items() if name.startswith('go-'
 # On servers of several processes: what a plain run has of the scenarios that all servers share, which of them are
 # repeated (--group-repeat), and where the longer suite does that.
 GROUP_SHARED = ('inflight', 'hammer', 'think', 'churn', 'reuse', 'backlog', 'idle', 'big', 'upload', 'pipeline', 'stream', 'forever',
-                'second-signal', 'repeated-signal', 'alone', 'half-head', 'bytes', 'tls-cells', 'h2-cells', 'fcgi-cells')
+                'second-signal', 'repeated-signal', 'alone', 'half-head', 'bytes', 'tls-cells', 'h2-cells',
+                'fcgi-cells')
 # What a plain run asks of some servers only, since it depends neither on how a server shares its connections among threads and
 # processes nor on how many there are: what becomes of one request or of one connection ...
 OF_ONE = ('reuse', 'big', 'pipeline', 'stream', 'second-signal', 'repeated-signal', 'alone', 'half-head', 'bytes')

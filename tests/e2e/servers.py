@@ -193,14 +193,15 @@ def haproxy(more=''):
 
 def h2o(more=''):
     return lambda build, directory, host, port, backend: [
-        'h2o', '-c', configure('h2o.conf', directory, HOST=host, PORT=port, BACKEND=backend, USER=pwd.getpwuid(os.getuid()).pw_name,
-                               MORE=more.replace('@BUILD@', build))]
+        'h2o', '-c', configure('h2o.conf', directory, HOST=host, PORT=port, BACKEND=backend,
+                               USER=pwd.getpwuid(os.getuid()).pw_name, MORE=more.replace('@BUILD@', build))]
 
 
 def caddy(scheme, more=''):
     return lambda build, directory, host, port, backend: [
         'caddy', 'run', '--adapter', 'caddyfile', '--config',
-        configure('caddy.conf', directory, HOST=host, PORT=port, BACKEND=backend, SCHEME=scheme, MORE=more.replace('@BUILD@', build))]
+        configure('caddy.conf', directory, HOST=host, PORT=port, BACKEND=backend, SCHEME=scheme,
+                  MORE=more.replace('@BUILD@', build))]
 
 
 def php_fpm(build, directory, host, port, backend):
@@ -230,7 +231,8 @@ def apache(mpm, cgi, workers, tls=False, h2c=False, **group):
         return ['apache2', '-D', 'FOREGROUND', '-f', conf]
     return Server('apache-tls' if tls else 'apache-h2c' if h2c else f'apache-{mpm}', command,
                   ['apache2', '$BUILD/e2e/thread', '$BUILD/e2e/cgi', *(['$BUILD/e2e/key.pem'] if tls else [])], 0, {'/head-pieces', '/close-tokens'},
-                  backend=True, speaks=('tls',) if tls else ('h2',) if h2c else ('http',), plain=LONGER if tls or h2c else (), group=Group(workers, respawns=False, **group))
+                  backend=True, speaks=('tls',) if tls else ('h2',) if h2c else ('http',),
+                  plain=LONGER if tls or h2c else (), group=Group(workers, respawns=False, **group))
 
 
 NO_BYTECODE = {'PYTHONDONTWRITEBYTECODE': '1'}
@@ -385,22 +387,26 @@ SERVERS = {s.name: s for s in (
         f'{build}/e2e/go-nethttp', str(port), host, 'tls', f'{build}/e2e/cert.pem', f'{build}/e2e/key.pem'],
         ['$BUILD/e2e/go-nethttp', '$BUILD/e2e/key.pem'], -15, speaks=('tls',), plain=('tls-cells',), exit_first=2),
     Server('java-tls', lambda build, directory, host, port, backend:
-           ['java', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-Xmx256m', '-cp', f'{build}/e2e', 'Server', str(port), host,
-            f'{build}/e2e/cert.pem', f'{build}/e2e/key.pem'],
+           ['java', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-Xmx256m', '-cp', f'{build}/e2e', 'Server',
+            str(port), host, f'{build}/e2e/cert.pem', f'{build}/e2e/key.pem'],
            ['java', '$BUILD/e2e/Server.class', '$BUILD/e2e/key.pem'], 143, speaks=('tls',), plain=LONGER),
-    Server('haproxy', haproxy(), ['haproxy', '$BUILD/e2e/thread', '$BUILD/e2e/key.pem'], -15, speaks=('http', 'h2'), **FRONT),
-    Server('haproxy-tls', haproxy(' ssl crt @DIR@/both.pem alpn h2,http/1.1'), ['haproxy', '$BUILD/e2e/thread', '$BUILD/e2e/key.pem'], -15,
-           speaks=('tls', 'h2'), **FRONT),
+    Server('haproxy', haproxy(), ['haproxy', '$BUILD/e2e/thread', '$BUILD/e2e/key.pem'], -15, speaks=('http', 'h2'),
+           **FRONT),
+    Server('haproxy-tls', haproxy(' ssl crt @DIR@/both.pem alpn h2,http/1.1'),
+           ['haproxy', '$BUILD/e2e/thread', '$BUILD/e2e/key.pem'], -15, speaks=('tls', 'h2'), **FRONT),
     Server('h2o', h2o(), ['h2o', '$BUILD/e2e/thread'], 0, own_grace=True, speaks=('http', 'h2'), **FRONT),
     Server('h2o-tls', h2o('  ssl:\n    certificate-file: @BUILD@/e2e/cert.pem\n    key-file: @BUILD@/e2e/key.pem'),
            ['h2o', '$BUILD/e2e/thread', '$BUILD/e2e/key.pem'], 0, own_grace=True, speaks=('tls', 'h2'), **FRONT),
     Server('caddy', caddy('http'), ['caddy', '$BUILD/e2e/thread'], 0, own_grace=True, speaks=('http', 'h2'), **FRONT),
     Server('caddy-tls', caddy('https', 'tls @BUILD@/e2e/cert.pem @BUILD@/e2e/key.pem'),
            ['caddy', '$BUILD/e2e/thread', '$BUILD/e2e/key.pem'], 0, own_grace=True, speaks=('tls', 'h2'), **FRONT),
-    Server('twisted', script(PYTHON, f'{HERE}/servers/twisted_server.py'), [PYTHON, '/usr/lib/python3/dist-packages/twisted/web/server.py'], 0,
-           FIN_LEAVES, plain=LONGER, only=SHUTDOWN),
-    Server('nginx-h2c', lambda *where: nginx(*where, listen=' http2'), ['nginx', '$BUILD/e2e/thread'], 0, backend=True, speaks=('h2',), plain=LONGER),
-    Server('lighttpd-h2c', lighttpd, ['lighttpd', '$BUILD/e2e/thread'], 0, backend=True, exit_also=(1,), speaks=('h2',), plain=LONGER),
+    Server('twisted', script(PYTHON, f'{HERE}/servers/twisted_server.py'),
+           [PYTHON, '/usr/lib/python3/dist-packages/twisted/web/server.py'], 0, FIN_LEAVES, plain=LONGER,
+           only=SHUTDOWN),
+    Server('nginx-h2c', lambda *where: nginx(*where, listen=' http2'), ['nginx', '$BUILD/e2e/thread'], 0, backend=True,
+           speaks=('h2',), plain=LONGER),
+    Server('lighttpd-h2c', lighttpd, ['lighttpd', '$BUILD/e2e/thread'], 0, backend=True, exit_also=(1,), speaks=('h2',),
+           plain=LONGER),
     apache('event', 'cgid', 2, h2c=True, deaf=True),
     Server('php-fpm', php_fpm, ['php-fpm8.2'], 0, speaks=('fcgi',), group=Group(24)),
     Server('php-fpm-unix', php_fpm, ['php-fpm8.2'], 0, speaks=('fcgi',), family='unix', plain=LONGER, group=Group(24)),

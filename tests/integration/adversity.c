@@ -275,10 +275,11 @@ static void stderr_broken(void)
 /* Every write to a file is a SIGXFSZ: of the log that is its standard error, of the report, of a log of its own. */
 static void file_size(void)
 {
+#define LOG "/tmp/lastcall-adversity-log"
     both("stderr-limited", "", (struct expect){.silent = true, .unreported = true});
     both("stderr-limited-later", "no-clone", (struct expect){.silent = true, .unreported = true});
-    both("files-limited", "", (struct expect){.silent = true, .unreported = true, .env = "LASTCALL_LOG_FILE=/tmp/lastcall-adversity-log"});
-    unlink("/tmp/lastcall-adversity-log");
+    both("files-limited", "", (struct expect){.silent = true, .unreported = true, .env = "LASTCALL_LOG_FILE=" LOG});
+    unlink(LOG);
 }
 
 /* ---- what cannot be opened or read --------------------------------------------------------------------------- */

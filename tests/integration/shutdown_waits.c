@@ -90,7 +90,8 @@ static void dropped(const char *how)
     child_exits(&c, 5);
     CHECK(report_number(&c, "in_flight") == 1 && report_number(&c, "aborted") == 1, "%s: %s", how,
           child_file(&c, "report"));
-    CHECK(!report_says(&c, "accept_stop", "none"), "how accepting was stopped is forgotten: %s", child_file(&c, "report"));
+    CHECK(!report_says(&c, "accept_stop", "none"), "it has forgotten that accepting stopped: %s",
+          child_file(&c, "report"));
     close(fd);
 }
 

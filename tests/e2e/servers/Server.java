@@ -19,7 +19,8 @@ import java.util.concurrent.Executors;
 import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
 
-/** Server PORT HOST [CERTIFICATE KEY]: the JDK's own HTTP server with a fixed pool of threads, more than the clients of any scenario. */
+/** Server PORT HOST [CERTIFICATE KEY]: the JDK's own HTTP server with a fixed pool of threads, more than the clients of any
+ *  scenario. */
 public class Server {
     static final int CHUNKS = 10, CHUNK = 160;
     static final byte[] SMALL = lines(64), BIG = lines(8 << 20);
@@ -93,11 +94,12 @@ public class Server {
 
     static HttpServer tls(InetSocketAddress address, String certificate, String key) throws Exception {
         String base64 = Files.readString(Path.of(key)).replaceAll("-----.*-----|\\s", "");
+        CertificateFactory certificates = CertificateFactory.getInstance("X.509");
+        Certificate[] chain = {certificates.generateCertificate(Files.newInputStream(Path.of(certificate)))};
+        PKCS8EncodedKeySpec secret = new PKCS8EncodedKeySpec(Base64.getDecoder().decode(base64));
         KeyStore store = KeyStore.getInstance("PKCS12");
         store.load(null, null);
-        store.setKeyEntry("e2e", KeyFactory.getInstance("EC").generatePrivate(new PKCS8EncodedKeySpec(Base64.getDecoder().decode(base64))),
-            new char[0], new Certificate[] {
-                CertificateFactory.getInstance("X.509").generateCertificate(Files.newInputStream(Path.of(certificate)))});
+        store.setKeyEntry("e2e", KeyFactory.getInstance("EC").generatePrivate(secret), new char[0], chain);
         KeyManagerFactory keys = KeyManagerFactory.getInstance("SunX509");
         keys.init(store, new char[0]);
         SSLContext context = SSLContext.getInstance("TLS");
