@@ -68,7 +68,7 @@ def nobody_left(word):
 # What a bare run of tests/e2e loses (run.py --bare): all that wait in the accept queue, and in the other two together
 # always some; nginx alone may be in the middle of a batch of requests, and answer them all, in both. With us: none.
 LOSES = ('hammer', 'churn', 'backlog')
-REAL = ('nginx', 'node', 'python', 'gunicorn-gthread')
+REAL = ('nginx', 'gunicorn-gthread')  # and all: make rehearsals
 
 # They take what is queued when they are told to go on, before they look at the signal, or end gracefully by themselves:
 # bare, their accept queue or their slow page may be lost or not.
