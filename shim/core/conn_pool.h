@@ -1,50 +1,11 @@
-/* conn_pool.h: from a descriptor to the entry of its connection or listener, and the pool of connections.
+/* conn_pool.h: the pool of connections.
  *
- * Pure: the memory is the caller's. Lock-free, usable in a signal handler. A slot is one word: its kind in the two
- * top bits, an index below; so an untracked file costs one load and one branch. */
+ * Pure: the memory is the caller's. Lock-free, usable in a signal handler. */
 #ifndef LASTCALL_CONN_POOL_H
 #define LASTCALL_CONN_POOL_H
 
 #include "core/conn.h"
-
-enum { FD_MAX = 1 << 20 }; /* the kernel's default nr_open; higher ones pass through */
-
-enum fd_kind { FD_OTHER, FD_CONN, FD_LISTENER, FD_SPECIAL };
-/* The index of a special slot: a signalfd; a descriptor of lastcall, which the program cannot close; a socket that
- * this process has bound; a descriptor that the sweep is looking at (a thread that is about to change its slot
- * waits); the socket over which node's primary passes connections (compat/node_cluster.h); a socket, none
- * of ours, whose calls have a time-out (hook/timed.c); a socket over which this process, a primary of node's, passes
- * connections (compat/node_primary.h). */
-enum fd_special {
-    SPECIAL_SIGNALFD,
-    SPECIAL_OWN,
-    SPECIAL_BOUND,
-    SPECIAL_LOOKED_AT,
-    SPECIAL_NODE_CLUSTER,
-    SPECIAL_TIMED,
-    SPECIAL_CHANNEL,
-    SPECIAL_KINDS,
-};
-
-static inline uint32_t fd_slot_make(enum fd_kind kind, uint32_t index)
-{
-    return (uint32_t)kind << 30 | index;
-}
-
-static inline enum fd_kind fd_slot_kind(uint32_t slot)
-{
-    return (enum fd_kind)(slot >> 30);
-}
-
-static inline uint32_t fd_slot_index(uint32_t slot)
-{
-    return slot & 0x3fffffff;
-}
-
-static inline bool fd_slot_is_own(uint32_t slot)
-{
-    return slot == fd_slot_make(FD_SPECIAL, SPECIAL_OWN);
-}
+#include "core/fd_slot.h"
 
 enum { POOL_CHUNK = 64, POOL_CHUNKS = FD_MAX / POOL_CHUNK };
 

@@ -1,9 +1,8 @@
-/* slots.h: what is known of each descriptor, one word each (core/conn_pool.h). An untracked file costs one load and
- * one branch. Any thread, any signal handler. */
+/* slots.h: what is known of each descriptor, one word each (core/fd_slot.h). Any thread, any signal handler. */
 #ifndef LASTCALL_TRACK_SLOTS_H
 #define LASTCALL_TRACK_SLOTS_H
 
-#include "core/conn_pool.h"
+#include "core/fd_slot.h"
 
 /* FD_MAX of them, mapped when the first is set: a process that never serves has none, for the loader would need a
  * system call more for so large a .bss. */

@@ -1,4 +1,4 @@
-/* test_conn_pool.c: slots, and the pool of connections: each entry has one owner, however many threads take. */
+/* test_conn_pool.c: the pool of connections: each entry has one owner, however many threads take. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,18 +22,6 @@ static int empty_pool(void **unused UNUSED)
         free(pool.chunk[i]);
     memset(&pool, 0, sizeof pool);
     return 0;
-}
-
-static void slots_keep_kind_and_index(void **unused UNUSED)
-{
-    const uint32_t last = (uint32_t)POOL_CHUNK * POOL_CHUNKS - 1;
-    for (int kind = FD_OTHER; kind <= FD_SPECIAL; kind++) {
-        assert_int_equal(fd_slot_kind(fd_slot_make((enum fd_kind)kind, last)), kind);
-        assert_int_equal(fd_slot_index(fd_slot_make((enum fd_kind)kind, last)), last);
-    }
-    /* A file that is not ours is the word 0, so that one branch tells it. */
-    assert_int_equal(fd_slot_make(FD_OTHER, 0), 0);
-    assert_int_not_equal(fd_slot_make(FD_CONN, 0), 0);
 }
 
 static void gives_none_before_it_has_memory(void **unused UNUSED)
@@ -164,7 +152,6 @@ static void one_owner_each_under_threads(void **unused UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(slots_keep_kind_and_index),
         cmocka_unit_test_teardown(gives_none_before_it_has_memory, empty_pool),
         cmocka_unit_test_teardown(every_entry_once, empty_pool),
         cmocka_unit_test_teardown(what_is_given_back_is_taken_again, empty_pool),
