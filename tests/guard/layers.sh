@@ -52,10 +52,6 @@ trap 'rm -rf "$work"' EXIT
 sed '/^#/d; /^$/d' $exceptions >"$work/exceptions"
 names=$(hook_names)
 
-# Files from before the layers, whose layer is yet to come: they may use everything, and all but base, core and sys may
-# use them. shim.h and shim.c are such files for as long as shim.h is too long.
-sed -n 's|^shim/\(.*\)\.[chS] lies right in shim/$|\1|p; s|^shim/\(cli/\) is .*|\1|p; s|^shim/shim\.h is longer .*|shim|p' "$work/exceptions" >"$work/flat"
-
 # What all the awk programs below share: layer(FILE), allowed(FILE, FILE); a FILE is without shim/ and its ending.
 # shellcheck disable=SC2016
 common='
@@ -65,11 +61,9 @@ common='
             at = index(line[i], ":")
             may[substr(line[i], 1, at - 1)] = substr(line[i], at + 1) " "
         }
-        while ((getline word < flat_file) > 0) flat[word] = 1
     }
     function stem(path) { sub(/^shim\//, "", path); sub(/\.[a-zA-Z]+$/, "", path); return path }
     function layer(file,   parts, n) {
-        if (file in flat || (file ~ /^cli\// && "cli/" in flat)) return "flat"
         n = split(file, parts, "/")
         if (n == 1 && file ~ /^shim(_[a-z_]*)?$/) return "shim"
         if (n == 1) return file
@@ -79,9 +73,7 @@ common='
     function allowed(from, to) {
         from_layer = layer(from)
         to_layer = layer(to)
-        if (from_layer == "flat" || from_layer == to_layer) return 1
-        if (to_layer == "flat") return from_layer !~ /^(base|core|sys)$/
-        return index(may[from_layer], " " to_layer " ") || index(may[from_layer], " " to " ")
+        return from_layer == to_layer || index(may[from_layer], " " to_layer " ") || index(may[from_layer], " " to " ")
     }
     function may_use(from) { return layer(from) " may only use:" (may[layer(from)] == " " ? " itself" : may[layer(from)]) }
 '
@@ -90,7 +82,7 @@ ask()
 {
     program=$1
     shift
-    awk -v rules="$rules" -v flat_file="$work/flat" -v free=" $freestanding " -v prefixes="$prefixes" -v names="$names" "$common$program" "$@"
+    awk -v rules="$rules" -v free=" $freestanding " -v prefixes="$prefixes" -v names="$names" "$common$program" "$@"
 }
 
 find shim -name '*.[chS]' -o -name '*.def' | sort >"$work/sources"
@@ -103,11 +95,7 @@ includes='
     NR == FNR { there[$1] = 1; next }
     FNR == 1 {
         from = stem(FILENAME)
-        known = layer(from) == "flat" || layer(from) in may
-        if (layer(from) == "flat" && from !~ /\//) known = from == "shim"
-        if (from ~ /^cli\//) {
-            if (!cli++) print "shim/cli/ is no layer: its files belong into the folders of shim/launcher/"
-        } else if (!known)
+        if (!(layer(from) in may))
             print FILENAME (from ~ /\// ? " has no rule in this guard: its folder is no layer" : " lies right in shim/: it belongs into a layer")
     }
     /^[ \t]*#[ \t]*include[ \t]*"/ {
@@ -159,7 +147,6 @@ loops='
         } while (gone)
         for (i = 1; i <= NR; i++) if (from[i] != "") next_[from[i]] = next_[from[i]] " " to[i]
         for (file in next_) {
-            if (layer(stem(file)) == "flat") continue
             split("", seen); queue[1] = file; last = 1; back = 0
             for (first = 1; first <= last && !back; first++) {
                 n = split(next_[queue[first]], step, " ")
@@ -249,7 +236,7 @@ naming='
     }
     $2 ~ /^[TW]$/ && $1 ~ /\.c$/ && !told[$1, $3]++ {
         file = stem($1)
-        if (layer(file) ~ /^(flat|init)$/ || $3 == "main" || (layer(file) == "hook" && $3 in hook)) next
+        if (layer(file) == "init" || $3 == "main" || (layer(file) == "hook" && $3 in hook)) next
         n = split(file, parts, "/")
         if (n == 1 ? fits($3, "shim") : fits($3, parts[n]) || fits($3, parts[n - 1]) || is_declared($3, file)) next
         print $1 " defines " $3 ": a name begins with that of its file or folder" (declared[file] ? ", or with one of:" declared[file] : "")
