@@ -53,7 +53,7 @@ void drain_report_replaced(int fd)
 
 void drain_report_after_fork(void)
 {
-    outfile_after_fork(&report_file);
+    outfile_forget_unheld(&report_file);
     accept_stop = NULL;
 }
 

@@ -146,5 +146,5 @@ void log_config_errors(void)
 
 void log_after_fork(void)
 {
-    outfile_after_fork(&log_file);
+    outfile_forget_unheld(&log_file);
 }

@@ -36,7 +36,7 @@ void outfile_replaced(struct outfile *f, int fd)
         *f = (struct outfile){-1, false};
 }
 
-void outfile_after_fork(struct outfile *f)
+void outfile_forget_unheld(struct outfile *f)
 {
     if (!f->held)
         f->fd = -1;

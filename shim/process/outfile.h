@@ -22,6 +22,6 @@ int outfile_hold(struct outfile *f, const char *path);
 void outfile_replaced(struct outfile *f, int fd);
 
 /* A fork's child: a file that is not held was its parent's, and is closed by ownfd_after_fork. */
-void outfile_after_fork(struct outfile *f);
+void outfile_forget_unheld(struct outfile *f);
 
 #endif
