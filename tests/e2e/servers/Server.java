@@ -19,8 +19,8 @@ import java.util.concurrent.Executors;
 import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
 
-/** Server PORT HOST [CERTIFICATE KEY]: the JDK's own HTTP server with a fixed pool of threads, more than the clients of any
- *  scenario. */
+/** Server PORT HOST [CERTIFICATE KEY]: the JDK's own HTTP server with a fixed pool of threads, more than the clients of
+ *  any scenario. */
 public class Server {
     static final int CHUNKS = 10, CHUNK = 160;
     static final byte[] SMALL = lines(64), BIG = lines(8 << 20);
