@@ -16,7 +16,8 @@ else
     failed=1
 fi
 
-"$directory/seeded" "$rounds" >"$directory/seeded.log" 2>&1
+# One is enough.
+TSAN_OPTIONS="$TSAN_OPTIONS halt_on_error=1" "$directory/seeded" "$rounds" >"$directory/seeded.log" 2>&1
 if grep -q 'WARNING: ThreadSanitizer: data race' "$directory/seeded.log"; then
     echo "ok tsan/seeded: the race is found"
 else
