@@ -222,7 +222,7 @@ verdict "$({
     apart
 
     together
-    expect dynamic_symbols 'needs a library' 'link="$link -Wl,--no-as-needed -lc"'
+    expect dynamic_symbols 'needs a library' "link=\"\$link -Wl,--no-as-needed -lc\""
     expect dynamic_symbols 'has a TLS segment' 'echo "_Thread_local int calls = 1;" >>shim/sys/libc.c'
     expect dynamic_symbols 'strong undefined symbol getpid' 'echo "int getpid(void); int f(void) { return getpid(); }" >>shim/sys/libc.c'
     expect dynamic_symbols 'getppid is undefined and not on the list' 'echo "int getppid(void) __attribute__((weak)); int parent(void) { return getppid ? getppid() : 0; }" >>shim/sys/libc.c'
@@ -233,7 +233,7 @@ verdict "$({
     expect dynamic_symbols 'read is in hooks.def and not exported' 'echo "HOOK(int, read, (int fd), (fd), LIBC)" >>shim/hook/hooks.def'
     expect dynamic_symbols 'execlp is in hooks.def and not exported' 'echo "HOOK_VARIADIC(int, execlp, (const char *file, ...))" >>shim/hook/hooks.def'
     expect dynamic_symbols 'syscall is in exports.golden and not exported' 'sed -i "/syscall/d" shim/hook/hooks.def shim/hook/body.c'
-    expect dynamic_symbols 'executable stack' 'link="$link -Wl,-z,execstack"'
+    expect dynamic_symbols 'executable stack' "link=\"\$link -Wl,-z,execstack\""
     apart
 
     together
