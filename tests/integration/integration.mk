@@ -7,7 +7,7 @@
 # objects/X.c is preloaded behind our library.
 INTEGRATION_SRC   = $(filter-out tests/integration/check.c,$(wildcard tests/integration/*.c))
 INTEGRATION_BIN   = $(patsubst tests/integration/%.c,$(BUILD)/integration/%,$(INTEGRATION_SRC))
-INTEGRATION_FLAGS = -std=c11 -D_GNU_SOURCE -O1 -g $(WARN) -pthread -iquote shim -MMD -MP
+INTEGRATION_FLAGS = -std=c11 -D_GNU_SOURCE -O0 -g $(WARN) -pthread -iquote shim -MMD -MP
 
 $(BUILD)/integration/check.o: tests/integration/check.c
 	$(call say,CC,$<)
