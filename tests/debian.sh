@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154
-# debian.sh: what the scripts share that take Debian's packages from this machine's own mirror. Its functions want $architecture
-# and $state, a directory for apt's lists and archives: this machine's own state stays as it is.
+# debian.sh: what the scripts share that take Debian's packages from this machine's own mirror. Its functions want
+# $architecture and $state, a directory for apt's lists and archives: this machine's own state stays as it is.
 
 debian_mirror()
 {
@@ -20,9 +20,10 @@ debian_begin()
 
 debian_apt()
 {
-    apt-get -qq -y -o APT::Architecture="$architecture" -o APT::Architectures="$architecture" -o APT::Install-Recommends=0 \
-        -o APT::Sandbox::User=root -o Acquire::Languages=none \
-        -o Dir::State="$state" -o Dir::State::status=/dev/null -o Dir::Cache="$state" -o Dir::Cache::archives="$state/archives" \
+    apt-get -qq -y -o APT::Architecture="$architecture" -o APT::Architectures="$architecture" \
+        -o APT::Install-Recommends=0 -o APT::Sandbox::User=root -o Acquire::Languages=none \
+        -o Dir::State="$state" -o Dir::State::status=/dev/null \
+        -o Dir::Cache="$state" -o Dir::Cache::archives="$state/archives" \
         -o Dir::Etc::sourcelist="$state/sources.list" -o Dir::Etc::sourceparts=/dev/null "$@"
 }
 

@@ -46,8 +46,8 @@ test:
 	$(Q)scripts/deps build test
 	$(Q)tests/reachable.sh tests/all.sh '$(MAKE)' $(BUILD)
 
-# The library must come out just as well, without a warning, from the compiler that CC is not, and for the other architecture;
-# without what only a debugger reads.
+# The library must come out just as well, without a warning, from the compiler that CC is not, and for the other
+# architecture; without what only a debugger reads.
 OTHER_CC = $(if $(findstring clang,$(shell $(CC) --version)),gcc,clang)
 both-compilers: $(BUILD)/liblastcall.so
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/$(OTHER_CC) CC=$(OTHER_CC) CFLAGS=-O2 $(BUILD)/$(OTHER_CC)/liblastcall.so

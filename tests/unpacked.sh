@@ -1,7 +1,7 @@
 #!/bin/sh
-# unpacked.sh SUITE DIRECTORY PACKAGE...: these packages of that release of Debian, and all that they depend on, unpacked in
-# DIRECTORY: enough to run a program there, at a tenth of what debootstrap takes. Made whole or not at all; what went wrong is in
-# DIRECTORY.log.
+# unpacked.sh SUITE DIRECTORY PACKAGE...: these packages of that release of Debian, and all that they depend on,
+# unpacked in DIRECTORY: enough to run a program there, for much less than debootstrap takes. Made whole or not at all;
+# what went wrong is in DIRECTORY.log.
 set -eu
 . "$(dirname "$0")/debian.sh"
 suite=$1 directory=$2

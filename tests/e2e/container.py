@@ -42,8 +42,8 @@ _docker_lock = threading.Lock()
 
 
 def root(build):
-    """The root filesystem, and what is mounted there before all else: this machine's programs, which need not be unpacked
-    for it. CONTAINER_ROOT (of `make matrix`) is another one, which is whole."""
+    """The root filesystem, and what is mounted there before all else: this machine's programs, which need not be
+    unpacked for it. CONTAINER_ROOT (of `make matrix`) is another one, which is whole."""
     for need in ('runc', 'ip'):
         if not shutil.which(need):
             raise harness.Missing(need)
@@ -55,7 +55,8 @@ def root(build):
     for name in links:
         with contextlib.suppress(FileExistsError):
             os.symlink(os.readlink(f'/{name}'), f'{where}/{name}')
-    return where, [bind(f'/{name}', None, 'ro') for name in SYSTEM if os.path.isdir(f'/{name}') and name not in links]
+    own = [name for name in SYSTEM if os.path.isdir(f'/{name}') and name not in links]
+    return where, [bind(f'/{name}', None, 'ro') for name in own]
 
 
 def docker(build):

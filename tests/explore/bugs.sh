@@ -1,7 +1,7 @@
 #!/bin/sh
 # bugs.sh BUILD: proof that the explorer finds bugs: each of these, put into a copy of the source by itself, must be
-# found. A line: the game of explore.c that finds it soonest, the source, and what sed makes of it. The one of world.c, and
-# the first of conn_drain.c, are bugs that we have had.
+# found. A line: the game of explore.c that finds it soonest, the source, and what sed makes of it. The one of world.c,
+# and the first of conn_drain.c, are bugs that we have had.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 dir=$1/explore

@@ -8,8 +8,8 @@ need "$so"
 need shim/hook/hooks.def
 names=$(hook_names)
 
-# Symbols named by the relocations of ELF files (two or more: readelf names no single one), but for the debugger's and the
-# unwinder's: FILE SYMBOL
+# Symbols named by the relocations of ELF files (two or more: readelf names no single one), but for the debugger's and
+# the unwinder's: FILE SYMBOL
 relocated()
 {
     readelf -rW "$@" | awk '

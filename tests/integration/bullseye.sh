@@ -11,7 +11,8 @@ command -v apt-get >/dev/null || skip bullseye "no apt-get"
 
 # libc6-dev: so that this machine's compiler links with that libc.
 mkdir -p "$BUILD/roots"
-[ -d "$root" ] || tests/unpacked.sh bullseye "$root" coreutils dash libc6-dev perl-base || skip bullseye "it cannot be unpacked: $(tail -n 1 "$root.log")"
+[ -d "$root" ] || tests/unpacked.sh bullseye "$root" coreutils dash libc6-dev perl-base ||
+    skip bullseye "it cannot be unpacked: $(tail -n 1 "$root.log")"
 # Its absolute link would lead a linker outside.
 ln -sf ../lib/x86_64-linux-gnu/ld-2.31.so "$root/usr/lib64/ld-linux-x86-64.so.2"
 
@@ -43,8 +44,8 @@ same_output /bin/true
 # shellcheck disable=SC2016
 same_output /usr/bin/perl -e 'my $pid = fork; if ($pid == 0) { exit 3 } waitpid $pid, 0; print $? >> 8'
 
-# Whole programs of this folder, linked with that libc: with libdl and without. With it the library finds all names in another
-# way, and does the same with them: two programs show that, and all of them do in `make soak`.
+# Whole programs of this folder, linked with that libc: with libdl and without. With libdl the library finds all names in
+# another way, and does the same with them: two programs show that, and all of them do in `make soak`.
 libs=$root/usr/lib/x86_64-linux-gnu
 with_libc()
 {
