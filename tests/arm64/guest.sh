@@ -1,6 +1,6 @@
 #!/bin/sh
 # guest.sh BUILD ROOT SLOW COMMAND...: it is run in an emulated aarch64 machine: the kernel and the files of
-# ROOT (root.sh --kernel), our tests, and the servers and the object of BUILD, all in its memory. It has no network but its own
+# ROOT (root.sh --kernel), our tests, and the servers and the library of BUILD, all in its memory. It has no network but its own
 # loopback, and nothing of this machine; its console is our output. SLOW: how many times longer everything may take there.
 set -eu
 build=$(realpath "$1") root=$(realpath "$2") slow=$3

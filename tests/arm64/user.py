@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""user.py BUILD ROOT: small aarch64 servers with the object in them, under qemu-user. That has neither SO_BINDTOIFINDEX nor TCP_INFO, so
-what is shown here is how the object copes where they are missing: the SYN filter, connections that it cannot see into;
+"""user.py BUILD ROOT: small aarch64 servers with the library in them, under qemu-user. That has neither SO_BINDTOIFINDEX nor TCP_INFO, so
+what is shown here is how the library copes where they are missing: the SYN filter, connections that it cannot see into;
 and nothing lost. Prints `ok NAME` or `FAIL NAME: why`."""
 import os
 import re
@@ -30,7 +30,7 @@ def connect(port, server):
 
 
 def until_end(s):
-    """And close, as clients do: without TCP_INFO nothing else tells the object that its last bytes have arrived."""
+    """And close, as clients do: without TCP_INFO nothing else tells the library that its last bytes have arrived."""
     said = b''
     while piece := s.recv(65536):
         said += piece

@@ -90,14 +90,14 @@ def compare_with_readelf(found):
 
 
 def compare_with_linker(found):
-    """Which libraries are loaded, and from where, the dynamic linker itself says; and that our object is among them."""
+    """Which libraries are loaded, and from where, the dynamic linker itself says; and that lastcall's library is among them."""
     preload = os.path.realpath(f'{cases.build}/liblastcall.so')
     listed = tool(found['interpreter'], '--list', found['program'], env={'LD_PRELOAD': preload}).stdout
     loaded = dict(re.findall(r'^\t(\S+) => (\S+) \(', listed, re.M))
     linker = os.path.basename(found['interpreter'])
     equal({l['name']: l['path'] for l in found['libraries'] if l['name'] != linker},
           {name: path for name, path in loaded.items() if name != linker}, 'libraries')
-    check(re.search(rf'^\t{re.escape(preload)} \(', listed, re.M), f'the object is not loaded: {listed}')
+    check(re.search(rf'^\t{re.escape(preload)} \(', listed, re.M), f'the library is not loaded: {listed}')
 
 
 def compare_with_go(found):
@@ -212,10 +212,10 @@ def go_case(name, verdict, link, libc, *flags, way='', **how):
 
 
 def runs_as_said(found):
-    """With our object, that complains if it cannot do what the verdict promises."""
+    """With the library, which complains if it cannot do what the verdict promises."""
     run = lastcall('run', '--exec', '--preload', f'{cases.build}/liblastcall.so', found['program'])
     check(run.stderr.endswith('here\n'), f'it does not run: {run.stderr}')
-    equal('not drained' in run.stderr or 'cannot be' in run.stderr, found['verdict'] != 'full', f'what the object says: {run.stderr}')
+    equal('not drained' in run.stderr or 'cannot be' in run.stderr, found['verdict'] != 'full', f'what the library says: {run.stderr}')
 
 
 CGO = 'package main\n\n// #include <stdio.h>\nimport "C"\n\nfunc main() { println("here") }\n'
@@ -230,7 +230,7 @@ go_case('pie_stripped', 'full', 'dynamic', 'none', '-buildmode=pie', '-ldflags',
 
 @case
 def go_changed_by_somebody():
-    """One byte of the routine is another; the object leaves it alone, and so do we say."""
+    """One byte of the routine is another; the library leaves it alone, and so do we say."""
     routine = bytes.fromhex('4989f24889fa4889ce4889df0f05483d01f0ffff')
     with directory() as at:
         path = go_build(at, '-buildmode=pie')

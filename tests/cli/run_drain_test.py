@@ -50,7 +50,7 @@ def the_server_is_the_command():
 
 
 class Static(launcher.Test):
-    """A static Go server, without the suite's own program that puts the object into it."""
+    """A static Go server, without the suite's own program that puts the library into it."""
     def launch(self, argv, env):
         check(argv[0].endswith('/inject'), f'{argv}')
         return super().launch(argv[1:], env)
@@ -58,7 +58,7 @@ class Static(launcher.Test):
 
 @case
 def a_static_go_server():
-    """No dynamic linker, no symbols: the object comes in as the launcher executes it."""
+    """No dynamic linker, no symbols: the library comes in as the launcher executes it."""
     with Closing(started('go-nethttp-stripped', Static)) as t:
         drains(t)
         check('verdict=full' in t.evidence(), t.evidence())

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""lastcall run: its options and variables, what it says of the command, the object in it, and exit statuses."""
+"""lastcall run: its options and variables, what it says of the command, the library in it, and exit statuses."""
 import os
 import re
 import shutil
@@ -93,7 +93,7 @@ def unknown_variables_do_not_matter():
     check(run('true', env=clean(LASTCALL_SERVICE_HOST='10.0.0.1')).returncode == 0, 'it does not start')
 
 
-# ---- the object ---------------------------------------------------------------------------------------------
+# ---- the library ---------------------------------------------------------------------------------------------
 
 @case
 def what_is_preloaded_stays():
