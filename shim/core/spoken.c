@@ -141,17 +141,49 @@ enum spoken_choice spoken_chosen(const struct spoken_table *t, uint64_t inode)
     return choice <= CHOICE_IGNORED ? (enum spoken_choice)choice : CHOICE_AUTO;
 }
 
-void spoken_connecting(struct spoken_table *t)
+/* 0 is none. */
+static uint32_t time_number(nsec_t now)
 {
-    __atomic_add_fetch(&t->connecting, 1, __ATOMIC_SEQ_CST);
+    return (uint32_t)(now / SPOKEN_CONNECT) + 1;
 }
 
-void spoken_connected(struct spoken_table *t, uint64_t inode)
+static uint64_t *connecting_of(struct spoken_table *t, uint32_t number)
+{
+    return &t->connecting[number & 1];
+}
+
+/* Another process may have begun the time after next, whose place this is: then this call counts there. */
+uint32_t spoken_connecting(struct spoken_table *t, nsec_t now)
+{
+    uint32_t number = time_number(now);
+    uint64_t *word = connecting_of(t, number), old = LOAD(*word), new;
+    do {
+        uint32_t there = (uint32_t)(old >> 32);
+        new = there < number ? (uint64_t)number << 32 | 1 : old + 1;
+    } while (!__atomic_compare_exchange_n(word, &old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+    return (uint32_t)(new >> 32);
+}
+
+void spoken_connected(struct spoken_table *t, uint64_t inode, uint32_t begun)
 {
     int at = inode == 0 ? -1 : find_or_take(t, inode);
     if (at >= 0)
         __atomic_add_fetch(&t->listener[at].connects, 1, __ATOMIC_SEQ_CST);
-    __atomic_sub_fetch(&t->connecting, 1, __ATOMIC_SEQ_CST);
+    uint64_t *word = connecting_of(t, begun), old = LOAD(*word);
+    while (begun != 0 && (uint32_t)(old >> 32) == begun && (uint32_t)old > 0 &&
+           !__atomic_compare_exchange_n(word, &old, old - 1, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+        ;
+}
+
+static uint64_t connecting(const struct spoken_table *t, nsec_t now)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < 2; i++) {
+        uint64_t word = __atomic_load_n(&t->connecting[i], __ATOMIC_SEQ_CST);
+        if ((uint32_t)(word >> 32) + 1 >= time_number(now))
+            sum += (uint32_t)word;
+    }
+    return sum;
 }
 
 uint32_t *spoken_accepts(struct spoken_table *t, uint64_t inode)
@@ -162,15 +194,15 @@ uint32_t *spoken_accepts(struct spoken_table *t, uint64_t inode)
 
 /* A connection may be accepted before its client comes to count it: asked in this order, it is found in one count or
  * the other. */
-bool spoken_is_internal(const struct spoken_table *t, uint64_t inode)
+bool spoken_is_internal(const struct spoken_table *t, uint64_t inode, nsec_t now)
 {
     int at = find(t, inode);
     if (at < 0)
         return false;
     uint32_t accepts = __atomic_load_n(&t->listener[at].accepts, __ATOMIC_SEQ_CST);
-    uint32_t connecting = __atomic_load_n(&t->connecting, __ATOMIC_SEQ_CST);
+    uint64_t under_way = connecting(t, now);
     uint32_t connects = __atomic_load_n(&t->listener[at].connects, __ATOMIC_SEQ_CST);
-    return connects > 0 && accepts <= connects + connecting;
+    return connects > 0 && accepts <= connects + under_way;
 }
 
 bool spoken_tell(struct spoken_table *t, uint64_t inode)

@@ -45,7 +45,9 @@ enum { SPOKEN_LISTENERS = 64 };
 enum spoken_choice { CHOICE_AUTO, CHOICE_NAMED, CHOICE_IGNORED };
 
 struct spoken_table {
-    uint32_t connecting; /* calls of connect under way in the group: where to is not counted yet */
+    /* Calls of connect under way in the group, where to is not counted yet, by the time in which they began: the number
+     * of that time in the upper half, their count below. Of each second one. */
+    uint64_t connecting[2];
     struct {
         uint64_t inode;             /* 0: free */
         uint32_t spoken;            /* enum spoken */
@@ -62,13 +64,15 @@ enum spoken spoken_get(const struct spoken_table *t, uint64_t inode);
 void spoken_choose(struct spoken_table *t, uint64_t inode, enum spoken_choice choice);
 enum spoken_choice spoken_chosen(const struct spoken_table *t, uint64_t inode);
 /* A process of the group is about to connect somewhere; and then has: to the listener with this inode, or, 0, to none.
- */
-void spoken_connecting(struct spoken_table *t);
-void spoken_connected(struct spoken_table *t, uint64_t inode);
+ * begun: what spoken_connecting has returned. A call that never ends (its process is killed, its thread cancelled) is
+ * forgotten after SPOKEN_CONNECT to twice that; a call that lasts longer is one that no listener here accepts. */
+#define SPOKEN_CONNECT (128 * NSEC_PER_SEC) /* the kernel gives up after 127 s (tcp(7), tcp_syn_retries) */
+uint32_t spoken_connecting(struct spoken_table *t, nsec_t now);
+void spoken_connected(struct spoken_table *t, uint64_t inode, uint32_t begun);
 /* Where the connections accepted from this listener are counted; NULL: no room. */
 uint32_t *spoken_accepts(struct spoken_table *t, uint64_t inode);
 /* Has the group connected to this listener, and at least as often as connections were accepted from it? */
-bool spoken_is_internal(const struct spoken_table *t, uint64_t inode);
+bool spoken_is_internal(const struct spoken_table *t, uint64_t inode, nsec_t now);
 /* True for the first who asks about this listener. */
 bool spoken_tell(struct spoken_table *t, uint64_t inode);
 

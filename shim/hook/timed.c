@@ -121,11 +121,11 @@ static NOINLINE int connect_on(struct waiting *w, int fd, const void *addr, unsi
 int hook_connect(int fd, const void *addr, unsigned len)
 {
     struct waiting w = {arch_ticks(), hook_runs()};
-    bool counted = !self_off() && internal_connecting();
+    uint32_t begun = self_off() ? 0 : internal_connecting();
     int ret = real.connect(fd, addr, len);
     if (UNLIKELY(waiting_again(&w, ret)))
         ret = connect_on(&w, fd, addr, len);
-    if (counted)
-        internal_connected(fd, ret == 0 || *libc_errno() == EINPROGRESS ? addr : NULL, len, ret == 0);
+    if (begun != 0)
+        internal_connected(begun, fd, ret == 0 || *libc_errno() == EINPROGRESS ? addr : NULL, len, ret == 0);
     return ret;
 }

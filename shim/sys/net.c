@@ -90,24 +90,28 @@ unsigned sock_raw_address(const struct sock_address *a, unsigned char *out)
     return 28;
 }
 
-static bool ask_address(long call, int fd, struct sock_address *a)
+static bool take_address(long err, const struct sockaddr_any *any, unsigned len, struct sock_address *a)
 {
-    struct sockaddr_any any;
-    unsigned len = sizeof any;
-    if (sys3(call, fd, &any, &len) != 0)
+    if (err != 0)
         return false;
-    read_address(&any, len, a);
+    read_address(any, len, a);
     return a->family != 0;
 }
 
 bool sock_local(int fd, struct sock_address *a)
 {
-    return ask_address(SYS_getsockname, fd, a);
+    struct sockaddr_any any;
+    unsigned len = sizeof any;
+    long err = sys3(SYS_getsockname, fd, &any, &len);
+    return take_address(err, &any, len, a);
 }
 
 bool sock_peer(int fd, struct sock_address *a)
 {
-    return ask_address(SYS_getpeername, fd, a);
+    struct sockaddr_any any;
+    unsigned len = sizeof any;
+    long err = sys3(SYS_getpeername, fd, &any, &len);
+    return take_address(err, &any, len, a);
 }
 
 static char *put_number(char *to, unsigned value, unsigned base)

@@ -1,6 +1,7 @@
 /* internal.c: see internal.h. */
 #include "track/internal.h"
 
+#include "process/clock.h"
 #include "sys/fd.h"
 
 static bool is_zero(const uint8_t *bytes, size_t n)
@@ -49,12 +50,10 @@ static bool leads_to(const struct sock_address *to, const struct listener *l)
     return to->family == at->family && memcmp(to->addr, at->addr, size_of(at)) == 0;
 }
 
-bool internal_connecting(void)
+uint32_t internal_connecting(void)
 {
     struct spoken_table *table = listeners.used > 0 ? listeners_shared() : NULL;
-    if (table)
-        spoken_connecting(table);
-    return table != NULL;
+    return table ? spoken_connecting(table, clock_now()) : 0;
 }
 
 /* A listener may be closed in this process (by the router) and open in another one (its workers). */
@@ -76,13 +75,20 @@ static bool is_new_connection(int fd, bool done)
     return sock_is_stream(fd, &unix_, &listening) && (unix_ || !done || !fd_is_nonblocking(fd));
 }
 
-void internal_connected(int fd, const void *addr, unsigned len, bool done)
+/* The kernel knows where to: the program may have changed its memory meanwhile, which before the call may not be read
+ * (it may be none of the program's: EFAULT). Only of a connection that is still being made the kernel says nothing. */
+static void destination(int fd, const void *addr, unsigned len, struct sock_address *to)
+{
+    if (addr && !sock_peer(fd, to))
+        sock_address_of(addr, len, to);
+}
+
+void internal_connected(uint32_t begun, int fd, const void *addr, unsigned len, bool done)
 {
     struct sock_address to = {.family = 0};
-    if (addr)
-        sock_address_of(addr, len, &to);
+    destination(fd, addr, len, &to);
     uint64_t inode = to.family != 0 ? inode_at(&to) : 0;
-    spoken_connected(listeners_shared(), inode != 0 && is_new_connection(fd, done) ? inode : 0);
+    spoken_connected(listeners_shared(), inode != 0 && is_new_connection(fd, done) ? inode : 0, begun);
 }
 
 void internal_accepted(struct listener *l)
@@ -100,5 +106,5 @@ void internal_accepted(struct listener *l)
 bool internal_is(const struct listener *l)
 {
     const struct spoken_table *table = listeners_shared();
-    return table && spoken_is_internal(table, l->inode);
+    return table && spoken_is_internal(table, l->inode, clock_now());
 }

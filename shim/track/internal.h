@@ -6,11 +6,11 @@
 
 #include "track/listeners.h"
 
-/* The program is about to call connect. True: internal_connected must follow. */
-bool internal_connecting(void);
+/* The program is about to call connect. Not 0: internal_connected must follow, with it. */
+uint32_t internal_connecting(void);
 /* It was connect(fd, addr, len), and has succeeded (done) or goes on (EINPROGRESS), perhaps to a listener of the group;
  * addr NULL: it has failed. */
-void internal_connected(int fd, const void *addr, unsigned len, bool done);
+void internal_connected(uint32_t begun, int fd, const void *addr, unsigned len, bool done);
 
 /* A connection has been accepted from l. */
 void internal_accepted(struct listener *l);

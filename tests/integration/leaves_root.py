@@ -15,7 +15,7 @@ NOBODY = 65534
 
 # Its words: how it leaves. It says its port, serves one request, and ends by TERM.
 SERVER = r'''
-import ctypes, os, socket, sys
+import ctypes, os, socket, sys, time
 NOBODY = 65534
 libc = ctypes.CDLL(None)
 server = socket.create_server(('127.0.0.1', 0))
@@ -36,7 +36,8 @@ client.recv(999)
 print('busy', flush=True)
 sys.stdin.readline()
 client.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
-client.recv(999)
+while True:
+    time.sleep(600)
 '''
 
 def serve(directory, words, between):

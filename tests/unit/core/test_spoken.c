@@ -169,31 +169,55 @@ static void is_told_once(void **state UNUSED)
     assert_false(spoken_tell(&t, 7));
 }
 
+enum { NOW_S = 5000 };
+#define NOW (NOW_S * NSEC_PER_SEC)
+
 static void a_listener_is_internal_while_the_group_alone_connects(void **state UNUSED)
 {
     static struct spoken_table t;
     memset(&t, 0, sizeof t);
-    assert_false(spoken_is_internal(&t, 7));
+    assert_false(spoken_is_internal(&t, 7, NOW));
     uint32_t *accepts = spoken_accepts(&t, 7);
     assert_non_null(accepts);
-    assert_false(spoken_is_internal(&t, 7)); /* nobody has connected */
-    spoken_connecting(&t);
-    spoken_connected(&t, 7);
-    spoken_connecting(&t);
-    spoken_connected(&t, 7);
-    spoken_connecting(&t);
-    spoken_connected(&t, 0);
-    assert_true(spoken_is_internal(&t, 7)); /* two wait to be accepted */
+    assert_false(spoken_is_internal(&t, 7, NOW)); /* nobody has connected */
+    for (int i = 0; i < 2; i++)
+        spoken_connected(&t, 7, spoken_connecting(&t, NOW));
+    spoken_connected(&t, 0, spoken_connecting(&t, NOW));
+    assert_true(spoken_is_internal(&t, 7, NOW)); /* two wait to be accepted */
     *accepts = 2;
-    assert_true(spoken_is_internal(&t, 7));
+    assert_true(spoken_is_internal(&t, 7, NOW));
     *accepts = 3;
-    spoken_connecting(&t);
-    assert_true(spoken_is_internal(&t, 7)); /* the third may be the one that is being made */
-    spoken_connected(&t, 0);
+    uint32_t begun = spoken_connecting(&t, NOW);
+    assert_true(spoken_is_internal(&t, 7, NOW)); /* the third may be the one that is being made */
+    spoken_connected(&t, 0, begun);
     /* it was somebody else's */
-    assert_false(spoken_is_internal(&t, 7));
-    assert_false(spoken_is_internal(&t, 8));
+    assert_false(spoken_is_internal(&t, 7, NOW));
+    assert_false(spoken_is_internal(&t, 8, NOW));
     assert_null(spoken_accepts(&t, 0)); /* no inode */
+}
+
+/* Its process was killed in the call, or its thread cancelled: an outsider's connection must not pass for it for
+ * ever. */
+static void a_connect_that_never_ends_is_forgotten(void **state UNUSED)
+{
+    static struct spoken_table t;
+    memset(&t, 0, sizeof t);
+    uint32_t *accepts = spoken_accepts(&t, 7);
+    spoken_connected(&t, 7, spoken_connecting(&t, NOW));
+    uint32_t lost = spoken_connecting(&t, NOW);
+    *accepts = 2;
+    assert_true(spoken_is_internal(&t, 7, NOW));
+    assert_true(spoken_is_internal(&t, 7, NOW + SPOKEN_CONNECT - NSEC_PER_SEC)); /* it may still be under way */
+    assert_false(spoken_is_internal(&t, 7, NOW + 2 * SPOKEN_CONNECT));
+    nsec_t later = NOW + 2 * SPOKEN_CONNECT; /* whose calls are counted where the lost one was */
+    uint32_t begun = spoken_connecting(&t, later);
+    assert_true(spoken_is_internal(&t, 7, later));
+    spoken_connected(&t, 0, lost); /* it ends after all: it is not taken for the other */
+    assert_true(spoken_is_internal(&t, 7, later));
+    spoken_connected(&t, 0, spoken_connecting(&t, NOW)); /* another process's clock is late */
+    assert_true(spoken_is_internal(&t, 7, later));
+    spoken_connected(&t, 0, begun);
+    assert_false(spoken_is_internal(&t, 7, later));
 }
 
 static void full_or_spoilt_it_knows_nothing(void **state UNUSED)
@@ -218,6 +242,7 @@ int main(void)
         cmocka_unit_test(remembers_the_most),
         cmocka_unit_test(is_told_once),
         cmocka_unit_test(a_listener_is_internal_while_the_group_alone_connects),
+        cmocka_unit_test(a_connect_that_never_ends_is_forgotten),
         cmocka_unit_test(full_or_spoilt_it_knows_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
