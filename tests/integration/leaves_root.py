@@ -17,6 +17,7 @@ NOBODY = 65534
 SERVER = r'''
 import ctypes, os, socket, sys, time
 NOBODY = 65534
+SETRESUID = {'x86_64': 117, 'aarch64': 147}[os.uname().machine]
 libc = ctypes.CDLL(None)
 server = socket.create_server(('127.0.0.1', 0))
 for how in sys.argv[1:]:
@@ -24,7 +25,7 @@ for how in sys.argv[1:]:
     if how == 'seteuid': os.seteuid(NOBODY)
     if how == 'setreuid': os.setreuid(NOBODY, NOBODY)
     if how == 'setresuid': os.setresuid(NOBODY, NOBODY, NOBODY)
-    if how == 'syscall': assert libc.syscall(117, NOBODY, NOBODY, NOBODY) == 0
+    if how == 'syscall': assert libc.syscall(SETRESUID, NOBODY, NOBODY, NOBODY) == 0
     if how == 'chroot': os.chroot('empty')
     if how == 'chdir': os.chdir('/')
     if how == 'close':
@@ -39,6 +40,7 @@ client.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
 while True:
     time.sleep(600)
 '''
+
 
 def serve(directory, words, between):
     env = {**os.environ, 'LD_PRELOAD': LIB, 'LASTCALL_TIMEOUT': '20s', 'LASTCALL_LOG_FILE': 'log',
