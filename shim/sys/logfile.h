@@ -1,6 +1,6 @@
 /* logfile.h: where the lines of lastcall go. Opened when a drain begins, or before the program changes its ids
- * (process/outfile.h); the standard error is used only while it is still the file seen at start, and only if it takes a line
- * without blocking. */
+ * (process/outfile.h); the standard error is used only while it is still the file seen at start, and only if it takes a
+ * line without blocking. */
 #ifndef LASTCALL_SYS_LOGFILE_H
 #define LASTCALL_SYS_LOGFILE_H
 

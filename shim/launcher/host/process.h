@@ -26,7 +26,8 @@ int process_of_thread(int pid);
  * count, at most `max`; 0: the process has ended. */
 unsigned process_numbers(int pid, int *number, unsigned max);
 
-/* Does the process ignore the signal; has it a handler for it; is the signal pending for the whole process? False if that cannot be known. */
+/* Does the process ignore the signal; has it a handler for it; is the signal pending for the whole process? False if
+ * that cannot be known. */
 bool process_ignores(int pid, int signo);
 bool process_catches(int pid, int signo);
 bool process_has_pending(int pid, int signo);
