@@ -1,5 +1,6 @@
 /* drain_cost.c: what a drain does for each of thousands of connections grows with their number and no faster, and waits
  * for no connection by itself. Work is counted, not timed: how often the process went to sleep. */
+#include "forbid.h"
 #include "seccomp_fault.h"
 
 #include <signal.h>
@@ -103,13 +104,53 @@ static void only_what_a_child_holds_stays_shared(void)
         close(fd[i]);
 }
 
+/* ---- the steps that a thread of the program makes --------------------------------------------------------------- */
+
+/* There can be no other thread (haproxy's worker sets RLIMIT_NPROC to 0), and the answer takes work. */
+static int works(char **args)
+{
+    static const char response[] = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone";
+    char buf[512];
+    (void)args;
+    int fd = accept(role_listen(), NULL, NULL);
+    CHECK(read(fd, buf, sizeof buf) > 0);
+    forbid_clone(false);
+    say("read");
+    for (volatile unsigned n = 0; n < 200000000;)
+        n++;
+    CHECK(write(fd, response, strlen(response)) == (ssize_t)strlen(response));
+    role_pause();
+}
+
+static void the_program_works_between_slow_steps(void)
+{
+    struct child c;
+    struct fault late = {.call = SYS_epoll_pwait, .error = FAULT_LATE};
+    struct setup s = {.behind = "fault_filter"};
+    child_start(&c, &s, "works", NULL);
+    fault_begin(&late, &c);
+    int fd = client_connect(child_says_number(&c, "port"));
+    client_get(fd, "/");
+    child_says(&c, "read");
+    if (strstr(child_output(&c), "no-seccomp"))
+        check_skip(child_output(&c));
+    child_signal(&c, SIGTERM);
+    client_expect(fd, "done", true);
+    close(fd);
+    child_dies(&c, SIGTERM);
+    fault_end(&late);
+    CHECK(late.meant > 0, "%u slow steps", late.meant);
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"drain-cost/unseen-connections", unseen_connections_are_waited_for_at_once},
         {"drain-cost/held-by-a-child", only_what_a_child_holds_stays_shared},
+        {"drain-cost/slow-steps", the_program_works_between_slow_steps},
         {NULL, NULL},
     };
-    static const struct check_role roles[] = {{"unseen", unseen}, {"shares", shares}, {NULL, NULL}};
+    static const struct check_role roles[] = {
+        {"unseen", unseen}, {"shares", shares}, {"works", works}, {NULL, NULL}};
     return check_main(argc, argv, tests, roles);
 }
