@@ -93,7 +93,7 @@ int hook_close(int fd)
 
 static void close_tracked(unsigned first, unsigned last)
 {
-    for (unsigned fd = first; fd <= last && (int)fd <= slots.top && fd < FD_MAX; fd++)
+    for (unsigned fd = first; fd <= last && (int)fd <= LOAD(slots.top) && fd < FD_MAX; fd++)
         if (slot_of((int)fd) != 0 && !fd_slot_is_own(slot_of((int)fd)))
             close_by_program((int)fd);
 }

@@ -20,7 +20,7 @@
 /* Another descriptor with the same slot; -1 if there is none (then it was counted wrongly). */
 static int find_alias(int fd, uint32_t slot)
 {
-    for (int i = 0; i <= slots.top; i++)
+    for (int i = 0; i <= LOAD(slots.top); i++)
         if (i != fd && fd_slot[i] == slot)
             return i;
     return -1;

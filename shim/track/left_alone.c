@@ -30,7 +30,7 @@ bool left_alone_connection(const struct conn *c)
 /* What this process has bound may be listened on by its workers (uvicorn). */
 static bool has_bound(void)
 {
-    for (int fd = 0; fd <= slots.top; fd++)
+    for (int fd = 0; fd <= LOAD(slots.top); fd++)
         if (slot_of(fd) == fd_slot_make(FD_SPECIAL, SPECIAL_BOUND))
             return true;
     return false;

@@ -31,13 +31,21 @@ uint32_t slots_settled(int fd);
 /* Can fd have a slot? Maps the table if there is none yet. */
 bool slots_possible(int fd);
 
+/* Two threads may do so at once: a look at all slots up to the top must miss neither. */
+static inline void slots_raise_top(int fd)
+{
+    int top = LOAD(slots.top);
+    while (UNLIKELY(fd > top) &&
+           !__atomic_compare_exchange_n(&slots.top, &top, fd, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        ;
+}
+
 /* Set the slot, regardless of its old value. Without a table nothing happens: fd had no slot. */
 static inline void slots_set(int fd, uint32_t slot)
 {
     if ((unsigned)fd >= fd_slots)
         return;
-    if (UNLIKELY(fd > slots.top))
-        slots.top = fd;
+    slots_raise_top(fd);
     __atomic_store_n(&fd_slot[fd], slot, __ATOMIC_RELEASE);
 }
 
@@ -46,8 +54,7 @@ static inline bool slots_change(int fd, uint32_t from, uint32_t to)
 {
     if (!__atomic_compare_exchange_n(&fd_slot[fd], &from, to, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
         return false;
-    if (UNLIKELY(fd > slots.top))
-        slots.top = fd;
+    slots_raise_top(fd);
     return true;
 }
 

@@ -206,7 +206,7 @@ static void waits_for_requests_in_a_drain(void)
 static int end_serving(char **args)
 {
     char line[16];
-    role_serve_threads_deaf(role_listen());
+    role_serve_threads_ignoring(role_listen());
     hear(line, sizeof line);
     role_hear();
     say("sends");
