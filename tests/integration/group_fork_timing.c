@@ -377,6 +377,43 @@ static int execs(char **args)
     be_the_master();
 }
 
+/* becomes: a master that becomes itself anew at "exec" (haproxy -W), and then, for long, has no use for a socket. */
+static int becomes(char **args)
+{
+    char line[16];
+    (void)args;
+    start_worker(role_listen(), 0);
+    hear(line, sizeof line);
+    execl("/proc/self/exe", "child", "anew", (char *)NULL);
+    return 1;
+}
+
+static int anew(char **args)
+{
+    (void)args;
+    say("anew");
+    role_pause();
+}
+
+/* The master's end would be that of its workers. */
+static void master_becomes_anew(void)
+{
+    struct child c;
+    pid_t worker;
+    child_start(&c, &talking, "becomes", NULL);
+    long port = child_says_number(&c, "port");
+    next_worker(&c);
+    int fd = hold_one(&c, port, &worker);
+    child_tell(&c, "exec");
+    child_says(&c, "anew");
+    child_signal(&c, SIGTERM);
+    drains_too(&c, worker);
+    given_time(c.pid, 100);
+    finish(fd, worker, true);
+    child_dies(&c, SIGTERM);
+    CHECK(report_says(&c, "end", "drained") && report_number(&c, "aborted") == 0, "%s", child_file(&c, "report"));
+}
+
 static void exec_worker(const char *how)
 {
     struct child c;
@@ -541,6 +578,7 @@ int main(int argc, char **argv)
         {"group/made-in-the-look", made_in_the_look},
         {"group/grows-up/in-service", grows_up_before},
         {"group/grows-up/in-the-drain", grows_up_in_the_drain},
+        {"group/exec/master-becomes-anew", master_becomes_anew},
         {"group/exec/listener-inherited", exec_worker_inherits},
         {"group/exec/listener-sent", exec_worker_is_sent},
         {"group/exec/no-variable", exec_worker_without_variable},
@@ -552,7 +590,8 @@ int main(int argc, char **argv)
         {"group/exec/successor", successor},
         {NULL, NULL},
     };
-    static const struct check_role roles[] = {
-        {"forker", forker}, {"storm", storm}, {"joined", joined}, {"execs", execs}, {NULL, NULL}};
+    static const struct check_role roles[] = {{"forker", forker}, {"storm", storm},     {"joined", joined},
+                                              {"execs", execs},   {"becomes", becomes}, {"anew", anew},
+                                              {NULL, NULL}};
     return check_main(argc, argv, tests, roles);
 }
