@@ -50,7 +50,8 @@ def root(build):
     if whole := os.environ.get('CONTAINER_ROOT'):
         return whole, []
     where = os.path.join(build, 'roots', 'system')
-    os.makedirs(where, exist_ok=True)
+    os.makedirs(f'{where}/tmp', exist_ok=True)
+    os.chmod(f'{where}/tmp', 0o1777)  # runc gives a tmpfs the mode of what it hides
     links = [name for name in SYSTEM if os.path.islink(f'/{name}')]
     for name in links:
         with contextlib.suppress(FileExistsError):

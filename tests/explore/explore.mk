@@ -2,7 +2,7 @@
 #   make explore EXPLORE_DEEPER=99   as deep as it goes, where it ends within minutes
 EXPLORE_FLAGS = -std=c11 -D_GNU_SOURCE -O2 -g $(WARN) -iquote shim -iquote tests/explore
 # What a drain needs of core.
-EXPLORE_CORE  = conn conn_drain conn_pool drain group_table http1 inode_index opaque proxy_protocol spoken text
+EXPLORE_CORE  = conn conn_drain conn_pool conn_spoken drain group_table http1 inode_index opaque proxy_protocol spoken text
 EXPLORE_OBJ   = $(patsubst tests/explore/%.c,$(BUILD)/explore/%.c.o,$(wildcard tests/explore/*.c)) \
                 $(EXPLORE_CORE:%=$(BUILD)/explore/%.c.o)
 
