@@ -7,7 +7,6 @@
 #include "shim.h"
 #include "sys/libc.h"
 #include "sys/sigmask.h"
-#include "sys/syscall.h"
 
 extern char **environ __attribute__((weak, visibility("default")));
 
@@ -56,6 +55,6 @@ __attribute__((constructor)) void start(int argc, char **argv, char **envp)
     self_switch_on();
     /* A master that has become itself anew (haproxy -W) has workers that serve: a signal that comes before its first
      * call with a socket must not end it without a drain. (Go's runtime would set its handlers over lastcall's.) */
-    if (!self_is_go() && environment_is_of_this_process((int)sys0(SYS_getpid)))
+    if (!self_is_go() && environment_is_of_this_process())
         shim_arm();
 }

@@ -74,6 +74,11 @@ void environment_read(const char *const *env)
         }
 }
 
+bool environment_is_of_this_process(void)
+{
+    return environment_name.valid && environment_name.holder == (int)sys0(SYS_getpid);
+}
+
 void environment_switch_off(void)
 {
     __atomic_store_n(&environment_name.off, true, __ATOMIC_RELEASE);

@@ -23,10 +23,7 @@ extern HIDDEN struct environment_name environment_name;
 void environment_read(const char *const *env);
 
 /* Has this process served already, as the program that has become this one by exec? */
-static inline bool environment_is_of_this_process(int pid)
-{
-    return environment_name.valid && environment_name.holder == pid;
-}
+bool environment_is_of_this_process(void);
 
 /* The programs that this process starts are in its sandbox, too: they shall stay off. */
 void environment_switch_off(void);
