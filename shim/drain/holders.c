@@ -190,8 +190,7 @@ static void look_who_holds(void)
         listeners.entry[i].external = listeners.entry[i].shared;
     holders_look(true, NULL);
     for (int i = 0; is_any_unknown() && clock_now() < until; i++) {
-        if (__atomic_load_n(&deferred.signals, __ATOMIC_ACQUIRE) != signals ||
-            __atomic_load_n(&exit_guard.tid, __ATOMIC_ACQUIRE) != 0)
+        if (__atomic_load_n(&deferred.signals, __ATOMIC_ACQUIRE) != signals || exit_guard_waits())
             return;
         nap(i < OFTEN ? NSEC_PER_MSEC : THEN_MS * NSEC_PER_MSEC);
         holders_look(true, NULL);

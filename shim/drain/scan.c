@@ -25,11 +25,11 @@
 /* While an exit waits, only a request that another, living thread serves is still outstanding (DESIGN: exit guard). */
 static bool somebody_serves(const struct conn *c)
 {
-    if (LOAD(c->io.thread) == exit_guard.thread_pointer)
+    if (exit_guard_has(LOAD(c->io.thread)))
         return false;
     if (LOAD(c->io.tid) != 0)
         return sys3(SYS_tgkill, self_pid(), LOAD(c->io.tid), 0) == 0;
-    return proc_threads() > 1 + state_threads(); /* the exiting thread and the drain thread */
+    return proc_threads() > exit_guard_threads() + state_threads(); /* those that exit, and the drain thread */
 }
 
 /* ---- one connection: questions answered, decisions carried out ------------------------------------------------- */
@@ -274,7 +274,7 @@ static void note_first(struct conn *c, bool in_flight)
 void scan_connections(struct census *census, nsec_t now, bool first)
 {
     const struct conn_policy p = policy(first);
-    bool exiting = __atomic_load_n(&exit_guard.tid, __ATOMIC_ACQUIRE) != 0;
+    bool exiting = exit_guard_waits();
     census->leaving = exiting;
     for (uint32_t i = 0, n = pool_size(&connections); i < n; i++) {
         struct conn *c = pool_at(&connections, i);

@@ -97,6 +97,61 @@ static void the_deadline_bounds_it(void)
     close(fd);
 }
 
+static void *leaves(void *how)
+{
+    say("leaving");
+    if (strcmp(how, "raise") == 0)
+        raise(SIGTERM);
+    else
+        _exit(7);
+    return NULL;
+}
+
+/* crowd HOW: three threads leave so at once, and main lives on. */
+static int crowd(char **args)
+{
+    char line[64];
+    pthread_t t;
+    role_serve_threads_ignoring(role_listen());
+    hear(line, sizeof line);
+    for (int i = 0; i < 3; i++)
+        pthread_create(&t, NULL, leaves, args[0]);
+    role_hear();
+    role_pause();
+}
+
+static void crowd_is_held(const char *how)
+{
+    struct child c;
+    child_start(&c, NULL, "crowd", how, NULL);
+    int fd = client_connect(child_says_number(&c, "port"));
+    client_get(fd, "/hold");
+    child_says(&c, "held");
+    if (strcmp(how, "raise") != 0) {
+        child_signal(&c, SIGTERM);
+        child_drains(&c);
+    }
+    child_tell(&c, "leave");
+    for (int i = 0; i < 3; i++)
+        child_says(&c, "leaving");
+    given_time(c.pid, 50);
+    CHECK(waitpid(c.pid, &c.status, WNOHANG) == 0, "%s: they were not held", how);
+    child_tell(&c, "go");
+    client_expect(fd, "done", true);
+    if (strcmp(how, "raise") == 0)
+        child_dies(&c, SIGTERM);
+    else
+        child_exits(&c, 7);
+    CHECK(report_says(&c, "end", "exit") && report_number(&c, "aborted") == 0, "%s: %s", how, child_file(&c, "report"));
+    close(fd);
+}
+
+static void several_threads_are_held(void)
+{
+    crowd_is_held("_exit");
+    crowd_is_held("raise");
+}
+
 /* ---- nobody else serves ----------------------------------------------------------------------------------- */
 
 /* alone: main reads the request, and leaves without an answer while it drains. */
@@ -290,6 +345,7 @@ int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"exit-guard/held-while-another-serves", held_while_another_serves},
+        {"exit-guard/several-threads", several_threads_are_held},
         {"exit-guard/no-drain", not_held_without_a_drain},
         {"exit-guard/deadline", the_deadline_bounds_it},
         {"exit-guard/own-request", not_held_for_its_own},
@@ -298,7 +354,7 @@ int main(int argc, char **argv)
         {"exit-guard/births", processes_start_as_without_lastcall},
         {NULL, NULL},
     };
-    static const struct check_role roles[] = {{"server", server},   {"alone", alone},   {"orphan", orphan},
+    static const struct check_role roles[] = {{"server", server},   {"crowd", crowd},   {"alone", alone}, {"orphan", orphan},
                                               {"cancels", cancels}, {"births", births}, {NULL, NULL}};
     return check_main(argc, argv, tests, roles);
 }
