@@ -207,6 +207,7 @@ static void end_by_default(int sig, siginfo_t *info, void *context)
     exit_guard_wait();
     member_leave();
     deliver_as_it_came(sig, info, context);
+    sigmask_let_in(sig); /* a sigsuspend or ppoll would return with the signal blocked, and the program go on */
 }
 
 static void on_signal(int sig, siginfo_t *info, void *context)

@@ -3,6 +3,7 @@
  * send is deferred as ever. */
 #include "check.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -91,6 +92,29 @@ static void by_unblocking(int sig)
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
+/* Unblocked only for the time of a wait, which would return with the signal blocked again. */
+static sigset_t pending_before_a_wait(int sig)
+{
+    sigset_t set, before;
+    sigemptyset(&set);
+    sigaddset(&set, sig);
+    pthread_sigmask(SIG_BLOCK, &set, &before);
+    raise(sig);
+    return before;
+}
+
+static void by_sigsuspend(int sig)
+{
+    sigset_t before = pending_before_a_wait(sig);
+    sigsuspend(&before);
+}
+
+static void by_ppoll(int sig)
+{
+    sigset_t before = pending_before_a_wait(sig);
+    ppoll(NULL, 0, NULL, &before);
+}
+
 static void by_default_and_raise(int sig) /* the usual way out of a handler */
 {
     signal(to_send, SIG_DFL);
@@ -128,6 +152,8 @@ static const struct {
     {"unseen-kill", by_unseen_kill},
     {"another-thread", by_another_thread},
     {"unblocking", by_unblocking},
+    {"sigsuspend", by_sigsuspend},
+    {"ppoll", by_ppoll},
     {"handler", by_a_handler},
     {"handler-of-a-drain-signal", by_a_handler_of_a_drain_signal},
 };
