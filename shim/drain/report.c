@@ -20,7 +20,7 @@
 
 static enum report_json json_line;
 
-static struct outfile report_file = {-1, false};
+static struct outfile report_file = {.fd = -1};
 static const char *accept_stop; /* how accepting was stopped; NULL: not yet, or there was no listener */
 
 /* A participant writes debug lines only, so it opens no log for less; it may also have changed to a user who cannot
@@ -93,16 +93,17 @@ static void begun_to_file(uint64_t in_flight)
     };
     text_init(&line, buf, sizeof buf);
     report_json_begun(&line, &begun);
-    bool locked = logfile_lock(report_file.fd);
-    uint64_t end = logfile_end(report_file.fd);
-    if (!logfile_write(report_file.fd, line.at, line.len) && locked)
-        logfile_take_back(report_file.fd, end);
-    logfile_unlock(report_file.fd);
+    int fd = report_file.fd;
+    bool locked = logfile_lock(fd);
+    uint64_t end = logfile_end(fd);
+    if (!logfile_write(fd, line.at, line.len) && locked)
+        logfile_take_back(fd, end);
+    logfile_unlock(fd);
 }
 
 void drain_report_begun(uint64_t in_flight)
 {
-    if (group.coordinator == MEMBER_NONE && report_file.fd >= 0)
+    if (group.coordinator == MEMBER_NONE && outfile_fd(&report_file) >= 0)
         begun_to_file(in_flight);
 }
 
@@ -389,7 +390,7 @@ void drain_report_end(nsec_t now, enum report_end how)
     struct report r;
     drain_report_trace();
     fill(&r, now, how);
-    if (report_file.fd >= 0) {
+    if (outfile_fd(&report_file) >= 0) {
         r.connections = conn_log_on();
         report_to_file(&r);
         r.connections = false; /* in the log they are of no use */

@@ -9,23 +9,24 @@
 #include "sys/logfile.h"
 #include "sys/syscall.h"
 
-static struct outfile log_file = {-1, false};
-static uint64_t stderr_dev, stderr_inode; /* the standard error seen at start */
+static struct outfile log_file = {.fd = -1};
+static struct logfile_id stderr_id; /* the standard error seen at start */
 
 static void to_stderr(const char *lines, size_t n)
 {
-    logfile_to_stderr(stderr_dev, stderr_inode, lines, n);
+    logfile_to_stderr(stderr_id, lines, n);
 }
 
 void log_start(void)
 {
-    logfile_remember_stderr(&stderr_dev, &stderr_inode);
+    stderr_id = logfile_identify(2);
 }
 
 void log_put(const struct text *lines)
 {
-    if (log_file.fd >= 0)
-        logfile_write(log_file.fd, lines->at, lines->len);
+    int fd = outfile_fd(&log_file);
+    if (fd >= 0)
+        logfile_write(fd, lines->at, lines->len);
     else
         to_stderr(lines->at, lines->len);
 }

@@ -4,18 +4,22 @@
 #ifndef LASTCALL_PROCESS_OUTFILE_H
 #define LASTCALL_PROCESS_OUTFILE_H
 
-#include "base.h"
+#include "sys/logfile.h"
 
 struct outfile {
     int fd; /* -1: not open */
     bool held;
+    struct logfile_id id;
 };
+
+/* Its descriptor; -1: it is not open, or a call that no hook sees has put another file there, the program's. */
+int outfile_fd(const struct outfile *f);
 
 /* Open it, if it is not open. 0, or an error number (< 0). */
 int outfile_open(struct outfile *f, const char *path);
 
-/* Open it, and hold it. Returns the descriptor, which the caller keeps the program from closing; an error number
- * (< 0): it cannot be opened now either. */
+/* Open it, and hold it, at a number out of the program's way (fd_move_up). Returns the descriptor, which the caller
+ * keeps the program from closing; an error number (< 0): it cannot be opened now either. */
 int outfile_hold(struct outfile *f, const char *path);
 
 /* The program has put another file there. */

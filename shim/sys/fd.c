@@ -17,14 +17,28 @@ int fd_high(void)
     return high;
 }
 
-int fd_move_high(int fd)
+static int move(int fd, int from)
 {
-    if (fd < 0 || fd >= high)
+    if (fd < 0 || fd >= from)
         return fd;
-    int moved = (int)sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, high);
+    int moved = (int)sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, from);
     if (moved < 0)
         return fd;
     sys1(SYS_close, fd);
+    return moved;
+}
+
+int fd_move_high(int fd)
+{
+    return move(fd, high);
+}
+
+int fd_move_up(int fd)
+{
+    static const short from[] = {500, 200, 100};
+    int moved = fd;
+    for (unsigned i = 0; i < COUNT(from) && moved == fd; i++)
+        moved = move(fd, from[i]);
     return moved;
 }
 

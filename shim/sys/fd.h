@@ -13,6 +13,11 @@ int fd_high(void);
  * room, or if it is an error. */
 int fd_move_high(int fd);
 
+/* Move a descriptor that stays for as long as the process lives, close-on-exec, out of the way of programs that count
+ * on the lowest numbers, close ranges of low ones, or use select; as far up as the limit allows. Returns as
+ * fd_move_high does. */
+int fd_move_up(int fd);
+
 /* Has the open file O_NONBLOCK? False, too, if there is none. */
 bool fd_is_nonblocking(int fd);
 

@@ -11,14 +11,18 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-void logfile_remember_stderr(uint64_t *dev, uint64_t *ino)
+struct logfile_id logfile_identify(int fd)
 {
     struct stat st;
-    *dev = *ino = 0;
-    if (sys2(SYS_fstat, 2, &st) == 0) {
-        *dev = st.st_dev;
-        *ino = st.st_ino;
-    }
+    if (sys2(SYS_fstat, fd, &st) != 0)
+        return (struct logfile_id){0, 0};
+    return (struct logfile_id){st.st_dev, st.st_ino};
+}
+
+bool logfile_is(int fd, struct logfile_id id)
+{
+    struct stat st;
+    return sys2(SYS_fstat, fd, &st) == 0 && st.st_dev == id.dev && st.st_ino == id.inode;
 }
 
 /* A log line never ends the program: neither into a pipe that nobody reads nor over RLIMIT_FSIZE (sshd limits the
@@ -58,12 +62,11 @@ void logfile_take_back(int fd, uint64_t end)
         sys2(SYS_ftruncate, fd, end);
 }
 
-void logfile_to_stderr(uint64_t dev, uint64_t ino, const char *line, size_t n)
+void logfile_to_stderr(struct logfile_id id, const char *line, size_t n)
 {
-    struct stat st;
     struct pollfd ready = {2, POLLOUT, 0};
     struct timespec now = {0, 0};
-    if (sys2(SYS_fstat, 2, &st) != 0 || st.st_dev != dev || st.st_ino != ino)
+    if (!logfile_is(2, id))
         return;
     if (sys5(SYS_ppoll, &ready, 1, &now, 0, 8) == 1 && ready.revents == POLLOUT)
         write_unheard(2, line, n);

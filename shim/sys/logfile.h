@@ -6,11 +6,16 @@
 
 #include "base.h"
 
-/* Note which file the standard error is. */
-void logfile_remember_stderr(uint64_t *dev, uint64_t *ino);
+struct logfile_id {
+    uint64_t dev, inode; /* 0: no file */
+};
 
-/* Write n bytes to the standard error, if that is still the noted file and takes the bytes now. */
-void logfile_to_stderr(uint64_t dev, uint64_t ino, const char *line, size_t n);
+/* Which file is this? And is it still that one? The program may have put another one there. */
+struct logfile_id logfile_identify(int fd);
+bool logfile_is(int fd, struct logfile_id id);
+
+/* Write n bytes to the standard error, if that is still this file and takes the bytes now. */
+void logfile_to_stderr(struct logfile_id id, const char *line, size_t n);
 
 /* Open for appending, close-on-exec, at a high number (fd.h). -errno. The path may lie where others may write: a
  * symbolic link of another user's is not followed (-ELOOP), a file that has other names too not written to (-EMLINK),

@@ -1,6 +1,7 @@
 /* memfd.c: see memfd.h. Source: memfd_create(2), fcntl(2) on seals. */
 #include "sys/memfd.h"
 
+#include "sys/fd.h"
 #include "sys/proc.h"
 #include "sys/sigmask.h"
 #include "sys/syscall.h"
@@ -14,21 +15,6 @@ enum { SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW, MFD_NOEXEC_SEAL_ = 8 }
 
 static const char name[] = "lastcall";
 static const char link_text[] = "/memfd:lastcall (deleted)";
-
-/* Out of the way of programs that count on the lowest numbers, close ranges of low ones, or use select; as far up as
- * the limit allows. */
-static int move_up(int fd)
-{
-    static const short from[] = {500, 200, 100};
-    for (unsigned i = 0; i < COUNT(from); i++) {
-        int moved = (int)sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, from[i]);
-        if (moved < 0)
-            continue;
-        sys1(SYS_close, fd);
-        return moved;
-    }
-    return fd;
-}
 
 static void *map(size_t size, int flags, int fd)
 {
@@ -54,7 +40,7 @@ void *memfd_make(size_t size, int *fd)
     if (*fd >= 0 && grow(*fd, size) && sys3(SYS_fcntl, *fd, F_ADD_SEALS, SEALS) == 0) {
         void *at = map(size, 0, *fd);
         if (at) {
-            *fd = move_up(*fd);
+            *fd = fd_move_up(*fd);
             return at;
         }
     }
@@ -104,14 +90,14 @@ int memfd_of(int pid)
 {
     struct search s = {-ENOENT};
     proc_each(pid, "/fd", look, &s);
-    return s.found < 0 ? s.found : move_up(s.found);
+    return s.found < 0 ? s.found : fd_move_up(s.found);
 }
 
 int memfd_open(int pid, int fd)
 {
     char path[64];
     int opened = open_link(AT_FDCWD, proc_fd_path(path, pid, fd));
-    return opened < 0 ? opened : move_up(opened);
+    return opened < 0 ? opened : fd_move_up(opened);
 }
 
 bool memfd_may_be_opened(int pid, int fd)

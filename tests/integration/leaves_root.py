@@ -15,10 +15,17 @@ NOBODY = 65534
 
 # Its words: how it leaves. It says its port, serves one request, and ends by TERM.
 SERVER = r'''
-import ctypes, os, socket, sys, time
+import ctypes, mmap, os, socket, sys, time
 NOBODY = 65534
 SETRESUID = {'x86_64': 117, 'aarch64': 147}[os.uname().machine]
+DUP3 = {'x86_64': 292, 'aarch64': 24}[os.uname().machine]
+UNSEEN = {'x86_64': '4889f84889f74889d64889ca0f05c3', 'aarch64': 'e80300aae00301aae10302aae20303aa010000d4c0035fd6'}
 libc = ctypes.CDLL(None)
+code = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+code.write(bytes.fromhex(UNSEEN[os.uname().machine]))
+def unseen():
+    at = ctypes.addressof(ctypes.c_char.from_buffer(code))
+    return ctypes.CFUNCTYPE(ctypes.c_long, *[ctypes.c_long] * 4)(at)
 server = socket.create_server(('127.0.0.1', 0))
 for how in sys.argv[1:]:
     if how == 'setuid': os.setuid(NOBODY)
@@ -30,6 +37,12 @@ for how in sys.argv[1:]:
     if how == 'chdir': os.chdir('/')
     if how == 'close':
         for fd in {*range(3, 1024)} - {server.fileno()}: libc.close(fd)
+    if how == 'unseen':  # by calls that no hook sees: the numbers of lastcall's files are the program's from now on
+        own = os.open('own', os.O_RDWR)
+        for fd in os.listdir('/proc/self/fd'):
+            if os.path.realpath(f'/proc/self/fd/{fd}').endswith(('/log', '/report')):
+                assert unseen()(DUP3, own, int(fd), 0) == int(fd)
+    if how == 'lowest': assert os.dup(0) == server.fileno() + 1, 'the lowest free number is not the program\'s'
     if how == 'daemon' and os.fork() > 0: os._exit(0)
 print(os.getpid(), server.getsockname()[1], flush=True)
 client, _ = server.accept()
@@ -82,6 +95,17 @@ def remove(directory):
             os.unlink(f'{directory}/{name}')
 
 
+def goes_unseen():
+    """The program's file gets no line of lastcall's."""
+    with tempfile.TemporaryDirectory() as directory:
+        with open(f'{directory}/own', 'w', encoding='ascii') as own:
+            os.chmod(own.name, 0o666)
+        os.chmod(directory, 0o755)
+        serve(directory, ['seteuid', 'unseen'], lambda directory: None)
+        with open(f'{directory}/own', encoding='ascii') as own:
+            assert own.read() == '', 'lines of lastcall are in a file of the program'
+
+
 CASES = {
     'setuid': lambda: goes('setuid', 'chdir'),
     'seteuid': lambda: goes('seteuid', 'chdir'),
@@ -91,6 +115,8 @@ CASES = {
     'chroot': lambda: goes('chroot', 'chdir', 'setuid'),
     'then-a-daemon': lambda: goes('setuid', 'chdir', 'daemon'),
     'then-closes-all': lambda: goes('setuid', 'chdir', 'close'),
+    'lowest-numbers-are-the-programs': lambda: goes('setuid', 'lowest'),
+    'numbers-taken-unseen': goes_unseen,
     'removed-meanwhile': lambda: goes('setuid', between=remove),
 }
 

@@ -11,12 +11,12 @@
 
 static const struct options *options;
 static int file = -1; /* or standard error */
-static uint64_t stderr_dev, stderr_ino;
+static struct logfile_id stderr_id;
 
 void host_log_open(const struct options *o)
 {
     options = o;
-    logfile_remember_stderr(&stderr_dev, &stderr_ino);
+    stderr_id = logfile_identify(2);
     if (!o->log_file || o->log == LOG_OFF)
         return;
     file = logfile_open(o->log_file);
@@ -31,7 +31,7 @@ static void put(const char *at, size_t n)
     if (file >= 0)
         logfile_write(file, at, n);
     else
-        logfile_to_stderr(stderr_dev, stderr_ino, at, n);
+        logfile_to_stderr(stderr_id, at, n);
 }
 
 void host_log(enum log_level level, const char *message, ...)
