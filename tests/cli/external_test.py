@@ -356,6 +356,19 @@ def its_own_shutdown_comes_first_if_that_is_asked_for():
         ended_well(t, load, in_flight=4)
 
 
+@case
+def a_server_that_ignores_the_signal_goes_on_serving():
+    deaf = servers.Server('deaf', lambda build, where, host, port, backend: [
+        'sh', '-c', f"trap '' TERM; exec {build}/e2e/{PLAIN} {port} {host}"], [], -9, external=True)
+    with serving(deaf) as t:
+        t.term()
+        until('the signal is passed on', lambda: 'ignores the signal' in t.read('log'))
+        check(wire.get(t.target).status == 200, 'it does not serve any more')
+        t.term()
+        check(wire.get(t.target).status == 200, 'nor after the second signal')
+        check(not t.exists('report'), 'there is a report of no drain')
+
+
 # ---- several processes ------------------------------------------------------------------------------------------------
 
 @case

@@ -66,6 +66,26 @@ enum program_answer deliver_answer(struct observer *o, int signo, const struct o
     return is_asked_for ? PROGRAM_SHUTS_DOWN : q.answer;
 }
 
+struct ignorance {
+    int signo;
+    bool asked, by_all;
+};
+
+static void ask_whether_ignored(int pid, void *arg)
+{
+    struct ignorance *i = arg;
+    i->by_all = (!i->asked || i->by_all) && process_ignores(pid, i->signo);
+    i->asked = true;
+}
+
+bool deliver_is_ignored(struct observer *o, int signo, const struct options *options)
+{
+    struct ignorance i = {.signo = deliver_which(o, signo, options, true)};
+    if (observe_sockets(o))
+        listeners_each_server(&o->listeners, &o->sockets, ask_whether_ignored, &i);
+    return i.asked && i.by_all;
+}
+
 struct order {
     int root, signo;
 };

@@ -10,6 +10,9 @@
  * flight, and the program shall let them end. */
 int deliver_which(const struct observer *o, int signo, const struct options *options, bool shuts_down);
 
+/* Would all servers ignore the signal? Then it means nothing to them, and they go on serving. */
+bool deliver_is_ignored(struct observer *o, int signo, const struct options *options);
+
 /* What the program will do when it gets the signal, as far as /proc tells of handlers. */
 enum program_answer deliver_answer(struct observer *o, int signo, const struct options *options);
 

@@ -364,11 +364,15 @@ struct external *external_begin(int root, int signal, const struct options *o, n
     drain_signal(&x->drain, now);
     x->endings = sock_diag_endings();
     bool found = listeners_find(&x->observer.listeners, &x->observer.sockets, o);
-    if (found && listeners_count_ours(&x->observer.listeners) > 0) {
+    bool serves = found && listeners_count_ours(&x->observer.listeners) > 0;
+    bool ignored = serves && deliver_is_ignored(&x->observer, signal, o);
+    if (serves && !ignored) {
         log_beginning(x);
         return x;
     }
-    if (x->observer.listeners.unknown)
+    if (ignored)
+        host_log(LOG_INFO, "the command ignores the signal, and goes on serving: it is not drained", NULL);
+    else if (x->observer.listeners.unknown)
         host_log(LOG_WARN,
                  "the command's descriptors may not be looked at, so that its listeners are not known and nothing is "
                  "waited for; "
