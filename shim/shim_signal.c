@@ -195,6 +195,13 @@ static enum fate signal_fate(int sig, const siginfo_t *info)
     return shim_signal(sig, info) ? DELIVER : DEFER;
 }
 
+static bool has_to_drain(void)
+{
+    /* A fork's child that has not served yet has the calling thread only. */
+    bool serves = !self_is_pre_exec() && (listeners.used > 0 || pool_size(&connections) > 0);
+    return serves && !left_alone_process();
+}
+
 /* As the kernel would: which does nothing where the default is to ignore the signal (signal(7)), and to PID 1
  * (pid_namespaces(7)). It begins a drain as another process's signal would. The call that sent the signal must not
  * return: to the drain it is an exit of the program's, which waits for the requests that other threads serve. */
@@ -202,7 +209,7 @@ static void end_by_default(int sig, siginfo_t *info, void *context)
 {
     if (self_pid() == 1 || sig == SIGWINCH || sig == SIGCHLD || sig == SIGURG || sig == SIGCONT)
         return;
-    if (!left_alone_process() && (listeners.used > 0 || pool_size(&connections) > 0))
+    if (has_to_drain())
         begin_drain(sig, NULL);
     exit_guard_wait();
     member_leave();

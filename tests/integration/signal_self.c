@@ -8,7 +8,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void by_raise(int sig)
@@ -263,6 +265,36 @@ static void begins_a_drain(void)
     }
 }
 
+/* forks: a child that serves nobody dies of its own signal, while its parent has a request in flight. */
+static int forks(char **args)
+{
+    char head[512];
+    int status = 0, fd = accept(role_listen(), NULL, NULL);
+    (void)args;
+    if (read(fd, head, sizeof head) <= 0)
+        return 1;
+    pid_t pid = fork();
+    if (pid == 0) {
+        raise(SIGTERM);
+        return 99;
+    }
+    waitpid(pid, &status, 0);
+    say("ended %d", WIFSIGNALED(status) ? WTERMSIG(status) : -1);
+    return 5;
+}
+
+static void a_child_that_serves_nobody_begins_none(void)
+{
+    struct child c;
+    child_start(&c, NULL, "forks", NULL);
+    int fd = client_connect(child_says_number(&c, "port"));
+    client_get(fd, "/");
+    CHECK(child_says_number(&c, "ended") == SIGTERM);
+    child_exits(&c, 5);
+    CHECK(!strstr(child_errors(&c), "draining"), "%s", child_errors(&c));
+    close(fd);
+}
+
 /* ---- a handler --------------------------------------------------------------------------------------------------- */
 
 static volatile sig_atomic_t got;
@@ -335,10 +367,12 @@ int main(int argc, char **argv)
         {"signal-self/default", ends_there_and_then},
         {"signal-self/default-in-a-drain", waits_for_requests_in_a_drain},
         {"signal-self/default-while-serving", begins_a_drain},
+        {"signal-self/default-in-a-child", a_child_that_serves_nobody_begins_none},
         {"signal-self/handler-of-raise", a_handler_runs_within_raise},
         {NULL, NULL},
     };
     static const struct check_role roles[] = {
-        {"end", end}, {"end-in-drain", end_in_drain}, {"end-serving", end_serving}, {"handle", handle}, {NULL, NULL}};
+        {"end", end}, {"end-in-drain", end_in_drain}, {"end-serving", end_serving},
+        {"forks", forks}, {"handle", handle}, {NULL, NULL}};
     return check_main(argc, argv, tests, roles);
 }
