@@ -186,9 +186,16 @@ static bool is_own_end(int sig, const siginfo_t *info)
            dispositions.view.program[sig].handler == SIGNAL_VIEW_DEFAULT;
 }
 
+/* A raise for which the program's handler was put in, when the end of another thread's raise had put ours back. */
+static bool is_raised_meanwhile(int sig, const siginfo_t *info)
+{
+    return info->si_code == SI_TKILL && info->si_pid == self_pid() && signal_is_held(sig) &&
+           dispositions_are_lent() && dispositions.view.program[sig].handler > SIGNAL_VIEW_IGNORE;
+}
+
 static enum fate signal_fate(int sig, const siginfo_t *info)
 {
-    if (!self_is_our_process() || may_exec(info))
+    if (!self_is_our_process() || may_exec(info) || is_raised_meanwhile(sig, info))
         return PASS;
     if (is_own_end(sig, info))
         return END;
@@ -222,7 +229,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
     int delivered = sig;
     bool follows = true;
     switch (signal_fate(sig, info)) {
-    case PASS: /* a child before its exec: it has its signal at once, since exec would forget a deferred one */
+    case PASS: /* a raise; or a child before its exec: it has its signal now, since exec would forget a deferred one */
         deliver_before_exec(sig, info, context);
         break;
     case END: end_by_default(sig, info, context); return;

@@ -206,6 +206,26 @@ bool dispositions_change(int sig, const struct ksigaction *act, struct ksigactio
     return held;
 }
 
+/* Under the lock. One that has left the handler of an earlier raise by longjmp is there still. */
+static void change_raising(uintptr_t from, uintptr_t to)
+{
+    if (to != 0 && dispositions_are_lent())
+        return;
+    for (unsigned i = 0; i < COUNT(dispositions.raising); i++)
+        if (dispositions.raising[i] == from) {
+            STORE(dispositions.raising[i], to);
+            return;
+        }
+}
+
+bool dispositions_are_lent(void)
+{
+    for (unsigned i = 0; i < COUNT(dispositions.raising); i++)
+        if (LOAD(dispositions.raising[i]) == arch_thread_pointer())
+            return true;
+    return false;
+}
+
 bool dispositions_lend(int sig)
 {
     if (!signal_is_held(sig) || !self_is_our_process())
@@ -213,6 +233,8 @@ bool dispositions_lend(int sig)
     uint64_t mask = lock_view();
     const struct ksigaction *own = &dispositions.view.program[sig];
     bool put = signal_is_held(sig) && own->handler > SIGNAL_VIEW_IGNORE && dispositions_put(sig, *own);
+    if (put)
+        change_raising(0, arch_thread_pointer());
     unlock_view(mask);
     return put;
 }
@@ -223,6 +245,7 @@ void dispositions_lend_end(int sig)
     struct ksigaction now;
     uint64_t mask = lock_view();
     struct ksigaction *own = &dispositions.view.program[sig];
+    change_raising(arch_thread_pointer(), 0);
     if (signal_is_held(sig) && own->handler != SIGNAL_VIEW_IGNORE) {
         if ((own->flags & SA_RESETHAND) != 0 && get_action(sig, &now) && now.handler == SIGNAL_VIEW_DEFAULT)
             own->handler = SIGNAL_VIEW_DEFAULT;

@@ -13,6 +13,7 @@ typedef void disposition_handler(int sig, siginfo_t *info, void *context);
 struct dispositions {
     struct signal_view view; /* changed under the lock */
     uint8_t lock;
+    uintptr_t raising[8]; /* thread pointers of threads that are in a lent raise; 0: free. For more there is no room */
     uint64_t given;  /* signals (bit n) that were given back for the program's shutdown: see take_for_the_end */
     uint64_t waited; /* signals (bit n) that the program takes by sigwait or from a signalfd */
     disposition_handler *handler, *on_command; /* lastcall's: see dispositions_init */
@@ -73,6 +74,8 @@ void dispositions_interrupt(int first, int delivered);
  * handler of the program. */
 bool dispositions_lend(int sig);
 void dispositions_lend_end(int sig);
+/* Is the calling thread between the two? */
+bool dispositions_are_lent(void);
 
 /* A fork's child has its parent's view; the lock is of a thread that is not there. */
 void dispositions_after_fork(void);

@@ -361,6 +361,45 @@ static void a_handler_runs_within_raise(void)
     }
 }
 
+enum { RAISES = 5000 };
+static int handled;
+
+static void count_handled(int sig)
+{
+    (void)sig;
+    __atomic_add_fetch(&handled, 1, __ATOMIC_SEQ_CST);
+}
+
+static void *raises_often(void *unused)
+{
+    for (int i = 0; i < RAISES; i++)
+        raise(SIGTERM);
+    return unused;
+}
+
+static int handle_in_threads(char **args)
+{
+    pthread_t t[2];
+    (void)args;
+    role_listen();
+    signal(SIGTERM, count_handled);
+    for (int i = 0; i < 2; i++)
+        pthread_create(&t[i], NULL, raises_often, NULL);
+    for (int i = 0; i < 2; i++)
+        pthread_join(t[i], NULL);
+    say("handled %d", handled);
+    return 0;
+}
+
+static void a_handler_runs_within_each_raise(void)
+{
+    struct child c;
+    child_start(&c, NULL, "handle-in-threads", NULL);
+    CHECK(child_says_number(&c, "handled") == 2L * RAISES, "%s", child_output(&c));
+    child_exits(&c, 0);
+    CHECK(!strstr(child_errors(&c), "draining"), "%s", child_errors(&c));
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
@@ -369,10 +408,12 @@ int main(int argc, char **argv)
         {"signal-self/default-while-serving", begins_a_drain},
         {"signal-self/default-in-a-child", a_child_that_serves_nobody_begins_none},
         {"signal-self/handler-of-raise", a_handler_runs_within_raise},
+        {"signal-self/handler-of-raise-in-two-threads", a_handler_runs_within_each_raise},
         {NULL, NULL},
     };
     static const struct check_role roles[] = {
         {"end", end}, {"end-in-drain", end_in_drain}, {"end-serving", end_serving},
-        {"forks", forks}, {"handle", handle}, {NULL, NULL}};
+        {"forks", forks}, {"handle", handle},
+        {"handle-in-threads", handle_in_threads}, {NULL, NULL}};
     return check_main(argc, argv, tests, roles);
 }
