@@ -64,5 +64,5 @@ void outfile_replaced(struct outfile *f, int fd)
 void outfile_forget_unheld(struct outfile *f)
 {
     if (!f->held)
-        f->fd = -1;
+        forget(f);
 }
