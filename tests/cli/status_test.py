@@ -222,6 +222,24 @@ def left_alone(own, names_path):
     return alone, f'127.0.0.1:{web}', f'127.0.0.1:{text}', f'unix:{d}/path'
 
 
+IGNORES = """import signal, socket
+server = socket.create_server(('127.0.0.1', 0))
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print('up', flush=True)
+input()"""
+
+
+@case
+def an_ignored_signal_is_not_the_only_one():
+    env = cases.clean(LD_PRELOAD=f'{cases.build}/liblastcall.so', LASTCALL_SIGNALS='TERM,QUIT')
+    with subprocess.Popen(['/usr/bin/python3', '-c', IGNORES], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env,
+                          text=True) as server:
+        server.stdout.readline()
+        page = status(server.pid)
+        server.stdin.write('\n')
+    check(f'{server.pid} ignores TERM: it is not drained by it\n' in page, page)
+
+
 @case
 def what_is_left_alone_is_named():
     alone, _, text, path = left_alone(True, False)

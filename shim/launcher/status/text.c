@@ -132,7 +132,7 @@ static void page_notes(FILE *to, const struct status_group *g)
     if (first->handler == HANDLER_OWN)
         fprintf(to, "  %d has a handler of its own for TERM\n", first->pid);
     else if (first->handler == HANDLER_IGNORES)
-        fprintf(to, "  %d ignores TERM: it is not drained\n", first->pid);
+        fprintf(to, "  %d ignores TERM: it is not drained by it\n", first->pid);
 }
 
 /* ---- requests in flight ------------------------------------------------------------------------------------------ */
