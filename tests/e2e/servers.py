@@ -343,7 +343,7 @@ def static(name, program, lacks=(), plain=EXTERNAL_PLAIN):
 SERVERS = {s.name: s for s in (
     Server('nginx', nginx, ['nginx', '$BUILD/e2e/thread'], 0, {'/head-pieces', '/close-tokens', *FIN_LEAVES}, backend=True),
     Server('node', node(), ['node'], -15, {'/sendfile', *FIN_LEAVES}),
-    Server('node-own', script('node', f'{HERE}/servers/own_shutdown.js'), ['node'], 3, plain=('deliver-first',)),
+    Server('node-own', script('node', f'{HERE}/servers/own_shutdown.js'), ['node'], 3, only=('deliver-first',)),
     Server('lighttpd', lighttpd, ['lighttpd', '$BUILD/e2e/thread'], 0, {'/head-pieces', '/close-tokens'}, backend=True, exit_also=(1,),
            plain=('inflight', 'hammer', 'churn', 'idle', 'upload', 'early', 'bytes')),
     Server('python', script(PYTHON, f'{HERE}/servers/threading_server.py'), [PYTHON], -15, {'/sendfile', 'chunked'}),
