@@ -271,6 +271,11 @@ enum program_answer dispositions_answer(int sig)
     return game->handles ? PROGRAM_SHUTS_DOWN : PROGRAM_DIES;
 }
 
+unsigned exit_guard_threads(void)
+{
+    return exit_guard.thread[0].tid != 0;
+}
+
 void exit_guard_let_go(void)
 {
 }
@@ -430,7 +435,7 @@ void edge_load(struct world *w, unsigned who)
     deferred.delivering = p->delivering;
     deferred.signals = p->signals;
     deferred.last_at = w->now; /* time does not pass between a signal and the step that takes it */
-    exit_guard.tid = p->exits;
+    exit_guard.thread[0].tid = p->exits;
     drain_state.tid = game->handles ? FIRST_PID + me : 0;
     stats.last_accept_at = p->served_at;
     loop.begun = p->started;
