@@ -1,11 +1,12 @@
-"""Listeners to which a server connects itself (track/internal.h): one client from outside, and a drain stops such a listener at once,
-however the server connects: with a second connect for the answer of the first, or by a datagram socket to the same port. Where nobody
-else was served, it accepts as long as a request is in flight."""
+"""Listeners to which a server connects itself (track/internal.h): one client from outside, and a drain stops such a
+listener at once, however the server connects: with a second connect for the answer of the first, or by a datagram
+socket to the same port. Where nobody else was served, it accepts as long as a request is in flight."""
 import os
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 
 BUILD = os.environ['BUILD']
 LIB = os.path.realpath(f'{BUILD}/liblastcall.so')
@@ -14,7 +15,7 @@ BOUND = 60  # against hanging only
 # Two listeners: the client's, and the one to which the server connects. Each line on standard input: go on.
 SERVER = r'''
 import select, socket, sys
-front, inner = socket.create_server(('127.0.0.1', 0)), socket.create_server(('127.0.0.1', 0))
+front, inner = socket.create_server(('127.0.0.1', 0), backlog=4096), socket.create_server(('127.0.0.1', 0))
 at = inner.getsockname()
 for _ in range(3):
     c = socket.socket()
@@ -43,7 +44,7 @@ sys.stdin.readline()
 # changes the memory in which the address was.
 CHANGES = r'''
 import ctypes, os, platform, select, socket, struct, sys, threading, time
-front, inner = socket.create_server(('127.0.0.1', 0)), socket.socket(socket.AF_UNIX)
+front, inner = socket.create_server(('127.0.0.1', 0), backlog=4096), socket.socket(socket.AF_UNIX)
 inner.bind(sys.argv[1])
 inner.listen(0)
 libc, made, tid = ctypes.CDLL(None), [], []
@@ -106,8 +107,8 @@ def asks(outsider, program=SERVER, path=None):
         if outsider:
             assert accepts(inner) and server.stdout.readline() == 'accepted\n', 'in service'
         server.terminate()
-        while accepts(front):  # until the drain has stopped the listeners
-            pass
+        while accepts(front):  # until the drain has stopped the listeners; the server takes none of these out of the queue
+            time.sleep(0.02)
         found = accepts(inner)
         server.stdin.write('go on\n')
         server.stdin.flush()
