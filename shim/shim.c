@@ -34,9 +34,10 @@ static void keep_descriptor(int fd)
         slots_mark(fd, SPECIAL_OWN);
 }
 
+/* Not in a worker: its master writes, and what the worker itself could write there would be root's words. */
 void shim_leaves_root(void)
 {
-    if (!self_armed() || !self_is_our_process() || sys0(SYS_geteuid) != 0)
+    if (!self_armed() || !self_is_our_process() || sys0(SYS_geteuid) != 0 || member_is_worker())
         return;
     keep_descriptor(log_hold_file());
     keep_descriptor(drain_report_hold());

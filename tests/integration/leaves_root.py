@@ -106,6 +106,29 @@ def goes_unseen():
             assert own.read() == '', 'lines of lastcall are in a file of the program'
 
 
+# A worker of a master that stays root.
+MASTER = r'''
+import os, socket, sys
+server = socket.create_server(('127.0.0.1', 0))
+if os.fork() == 0:
+    os.setuid(65534)
+    at = [os.path.realpath(f'/proc/self/fd/{fd}') for fd in os.listdir('/proc/self/fd')]
+    print([path for path in at if path.endswith(('/log', '/report'))], flush=True)
+    os._exit(0)
+os.wait()
+'''
+
+
+def a_worker_has_none():
+    """What it could write there by itself would be root's words."""
+    with tempfile.TemporaryDirectory() as directory:
+        env = {**os.environ, 'LD_PRELOAD': LIB, 'LASTCALL_LOG_FILE': 'log', 'LASTCALL_REPORT': 'report'}
+        said = subprocess.run(['/usr/bin/python3', '-c', MASTER], cwd=directory, env=env, text=True, check=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+        assert said == '[]\n', f'the worker holds {said}'
+        assert not os.listdir(directory), 'it has made files'
+
+
 CASES = {
     'setuid': lambda: goes('setuid', 'chdir'),
     'seteuid': lambda: goes('seteuid', 'chdir'),
@@ -117,6 +140,7 @@ CASES = {
     'then-closes-all': lambda: goes('setuid', 'chdir', 'close'),
     'lowest-numbers-are-the-programs': lambda: goes('setuid', 'lowest'),
     'numbers-taken-unseen': goes_unseen,
+    'not-in-a-worker': a_worker_has_none,
     'removed-meanwhile': lambda: goes('setuid', between=remove),
 }
 
